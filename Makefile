@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint types imports bench lock clean
+BIN := .venv/bin
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the project needs (system packages need root), once
+	@.ci/setup
+
+demo: setup ## The whole platform with software cards, running until Ctrl-C
+	@exec $(BIN)/python -m kiosk.demo
+
+lint: setup ## Style, types and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup lint ## Set up, check and test everything, as continuous integration does
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 -m "not long"
+
+test-long: setup lint ## Everything of `make test`, and what is exhaustive
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
+
+bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md
+	@$(BIN)/python -m tests.benchmarks
+
+lock: setup ## Choose the newest allowed versions anew and pin them with their hashes
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --extra agent --extra service --extra dev \
+		--output-file requirements.lock setup.cfg
+
+clean: ## Remove the virtual environment and the demo's data
+	rm -rf .venv .demo
