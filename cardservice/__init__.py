@@ -1,0 +1,1 @@
+"""The card service: ledger, authorisation, cards, terminals, providers, tariffs, and the HTTP API."""

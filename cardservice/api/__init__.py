@@ -1,0 +1,1 @@
+"""The HTTP face: the application, problem documents, wire formats and what all routes share."""

@@ -1,0 +1,99 @@
+"""The blueprint of every route: JSON bodies read strictly, problems documented, all of it in the OpenAPI.
+
+The one module that imports flask-smorest, which carries no types.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import flask_smorest  # type: ignore[import-untyped]  # it carries no types
+from flask import Request
+from marshmallow import Schema, ValidationError, fields
+from webargs.flaskparser import FlaskParser
+
+from cardservice.api.problems import MEDIA_TYPE
+from cardservice.errors import Malformed
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"description": "urn:citizen-card:problem:<code>"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "stable; what a program should look at"})
+    fields_ = fields.Dict(data_key="fields", metadata={"description": "what is wrong, by field"})
+    data = fields.Dict(metadata={"description": "what the service's rules add"})
+
+
+class BodyParser(FlaskParser):
+    """Reads a JSON body once, strictly: no duplicate names, no NaN, nothing that is not JSON."""
+
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - the signature is webargs'
+        """The body as JSON. Raises Malformed."""
+        if req.mimetype != "application/json":
+            raise Malformed("the body must be application/json")
+        try:
+            return json.loads(
+                req.get_data(cache=True).decode("utf-8"),
+                object_pairs_hook=_without_duplicates,
+                parse_constant=_refuse_constant,
+            )
+        except (ValueError, RecursionError):
+            raise Malformed("the body is not JSON, or names a member twice") from None
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: object) -> NoReturn:  # noqa: ARG002 - webargs' signature
+        """Raise what marshmallow refused as our own error."""
+        messages = error.messages_dict
+        raise Malformed(
+            "the body does not have the documented shape", messages.get("json", messages)
+        ) from error
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest carries no types
+    """flask-smorest's, with our parser and the types of what is used."""
+
+    ARGUMENTS_PARSER = BodyParser()
+
+    def problems(self, *statuses: int) -> Callable[[F], F]:
+        """Document the statuses with which a route answers problem documents."""
+
+        def decorate(view: F) -> F:
+            for status in statuses:
+                view = self.alt_response(status, schema=ProblemSchema, content_type=MEDIA_TYPE)(view)
+            return view
+
+        return decorate
+
+    if TYPE_CHECKING:
+
+        def route(self, rule: str, *, methods: list[str] | None = None) -> Callable[[F], F]: ...
+        def arguments(self, schema: type[Schema]) -> Callable[[F], F]: ...
+        def response(self, status_code: int, schema: type[Schema] | None = None) -> Callable[[F], F]: ...
+        def doc(self, **options: Any) -> Callable[[F], F]: ...
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest carries no types
+    """flask-smorest's, without its error handler: errors become documents in `problems` alone."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

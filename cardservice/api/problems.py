@@ -1,0 +1,121 @@
+"""Errors become problem documents (RFC 9457) here, and nowhere else.
+
+`type` is `urn:citizen-card:problem:<code>`; the code is stable and is what a program should look at.
+`docs/api.md` explains the codes to integrators.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask, Response, g, json
+from werkzeug.exceptions import HTTPException
+
+from cardservice.errors import CardServiceError, Malformed, QuoteRefused
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"  # RFC 9457, 3
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a problem code means over HTTP."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: Mapping[str, Kind] = {
+    # The request itself.
+    "malformed": Kind(400, "The request does not have the documented shape"),
+    "not_found": Kind(404, "There is nothing at this address"),
+    "method_not_allowed": Kind(405, "This address does not take this method"),
+    "too_large": Kind(413, "The request is too large"),
+    "unsupported_media_type": Kind(415, "The request body must be application/json"),
+    # The terminal.
+    "request_signature_missing": Kind(401, "The request carries no terminal signature"),
+    "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
+    "request_signature_stale": Kind(401, "The terminal signature is too old or in the future"),
+    "terminal_unknown": Kind(401, "The terminal is not registered"),
+    "terminal_revoked": Kind(403, "The terminal was revoked"),
+    "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
+    # The transaction.
+    "id_conflict": Kind(409, "The transaction id is taken by another message"),
+    "erased": Kind(410, "The transaction's details were erased"),
+    "statement_malformed": Kind(422, "The signed statement is malformed"),
+    "scheme_mismatch": Kind(422, "The statement was made for another scheme"),
+    "terminal_mismatch": Kind(422, "The statement names another terminal"),
+    "details_mismatch": Kind(422, "The details are not those that the card signed"),
+    "card_unknown": Kind(422, "The card is not of this scheme"),
+    "proof_invalid": Kind(422, "The card's proof does not verify"),
+    "proof_of_another_card": Kind(422, "Another card made this proof"),
+    # Prices.
+    "quote_refused": Kind(422, "There is no price for this"),
+    # Issuing.
+    "order_unknown": Kind(404, "There is no such personalisation order"),
+    "order_closed": Kind(409, "The personalisation order is closed"),
+    "certificate_missing": Kind(409, "The card has no certificate yet"),
+    "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
+    # The service.
+    "busy": Kind(503, "The service is busy; send the same request again"),
+    "not_initialised": Kind(503, "The service is not set up"),
+    "internal_error": Kind(500, "The service failed; send the same request again"),
+}
+
+_HTTP_CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+
+
+def problem(code: str, detail: str, members: Mapping[str, object] | None = None) -> Response:
+    """The problem document of `code`; a code of a service's own rules counts as a refused quote."""
+    kind = PROBLEMS.get(code, PROBLEMS["quote_refused"])
+    document = {
+        "type": f"urn:citizen-card:problem:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "code": code,
+        **(members or {}),
+    }
+    g.problem_code = code
+    response = Response(json.dumps(document), kind.status, content_type=MEDIA_TYPE)
+    if kind.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def register(app: Flask) -> None:
+    """Let every error of this application leave as a problem document."""
+    app.register_error_handler(CardServiceError, _of_our_own)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _of_our_own(error: CardServiceError) -> Response:
+    if isinstance(error, QuoteRefused):
+        return problem(error.reason, str(error), {"data": error.data} if error.data else None)
+    if isinstance(error, Malformed):
+        return problem(error.code, str(error), {"fields": error.fields} if error.fields else None)
+    if error.code not in PROBLEMS:
+        return _unexpected(error)
+    return problem(error.code, str(error))
+
+
+def _of_http(error: HTTPException) -> Response:
+    code = _HTTP_CODES.get(error.code or 500)
+    if code is None:
+        return problem("internal_error" if (error.code or 500) >= 500 else "malformed", "see the status")
+    return problem(code, PROBLEMS[code].title)
+
+
+def _unexpected(error: Exception) -> Response:
+    # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
+    log.error("unexpected error", exc_info=error)
+    return problem("internal_error", "The service's log has the error; nothing is lost by sending it again.")

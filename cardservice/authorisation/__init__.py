@@ -1,0 +1,1 @@
+"""Authorisation: a card's signed statement becomes a posted, answered transaction."""

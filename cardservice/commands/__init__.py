@@ -1,0 +1,1 @@
+"""The commands of `cardservice`, one module a subject."""

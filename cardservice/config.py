@@ -1,0 +1,198 @@
+"""The service's settings: from the environment, over a TOML file, and what production refuses.
+
+A setting `database_url` is `CARDSERVICE_DATABASE_URL` in the environment and `database_url` in the file that
+`CARDSERVICE_CONFIG` names; the environment wins.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cardservice.errors import SettingsInvalid
+
+PREFIX = "CARDSERVICE_"
+CLOCK_OFFSET = "CITIZEN_CARD_CLOCK_OFFSET_S"
+# RFC 5612: the private enterprise number set aside for examples. A real scheme registers its own.
+EXAMPLE_ARC = "1.3.6.1.4.1.32473"
+
+
+class Mode(StrEnum):
+    """Where the service runs; production refuses what is only for trying out."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings as given: nothing is opened or connected to yet."""
+
+    mode: Mode
+    database_url: str
+    # Owns the tables and migrates them; the service itself connects as another role, which owns nothing.
+    owner_database_url: str
+    pki_dir: Path
+    public_origin: str
+    passphrase_file: Path | None = None
+    passphrase: str | None = None
+    clock_offset_s: float = 0.0
+    # None: one process on SQLite, one for each processor and one more on PostgreSQL.
+    workers: int | None = None
+    threads: int = 8
+    # Addresses of the reverse proxy, for gunicorn; the service itself trusts no forwarded header.
+    forwarded_allow_ips: str = "127.0.0.1,::1"
+
+    def __repr__(self) -> str:
+        """The mode alone: the URLs may carry passwords."""
+        return f"Settings(mode={self.mode})"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self.database_url.startswith("sqlite")
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises SettingsInvalid, which names the setting."""
+    environ = os.environ if environ is None else environ
+    values = _from_file(environ.get(f"{PREFIX}CONFIG"))
+    for field in fields(Settings):
+        name = f"{PREFIX}{field.name.upper()}"
+        if name in environ:
+            values[field.name] = environ[name]
+    if CLOCK_OFFSET in environ:
+        values["clock_offset_s"] = environ[CLOCK_OFFSET]
+    return _parsed(values)
+
+
+def passphrase_of(settings: Settings) -> bytes:
+    """The passphrase of the key files. Raises SettingsInvalid where none is set or its file is unreadable."""
+    if settings.passphrase_file is not None:
+        try:
+            lines = settings.passphrase_file.read_bytes().splitlines()
+        except OSError as error:
+            raise SettingsInvalid("passphrase_file", f"cannot be read: {error.strerror}") from error
+        if not lines or not lines[0]:
+            raise SettingsInvalid("passphrase_file", "its first line is empty; write the passphrase there")
+        return lines[0]
+    if settings.passphrase:
+        return settings.passphrase.encode()
+    raise SettingsInvalid("passphrase_file", f"is not set; set {PREFIX}PASSPHRASE_FILE")
+
+
+def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list[SettingsInvalid]:
+    """What production refuses; every objection at once, so that they can be put right at once."""
+    found = []
+    if urlsplit(settings.public_origin).scheme != "https":
+        found.append(SettingsInvalid("public_origin", "must begin with https:// in production"))
+    if settings.passphrase is not None:
+        found.append(
+            SettingsInvalid(
+                "passphrase", "is seen by every child process; put it in a file and set passphrase_file"
+            )
+        )
+    if settings.passphrase_file is not None and _others_can_read(settings.passphrase_file):
+        found.append(SettingsInvalid("passphrase_file", "can be read by others; chmod 0400 it"))
+    if settings.clock_offset_s:
+        found.append(SettingsInvalid(CLOCK_OFFSET, "is for tests alone; unset it"))
+    if oid_arc == EXAMPLE_ARC:
+        found.append(
+            SettingsInvalid(
+                "pki_dir", f"the scheme uses the example arc {EXAMPLE_ARC}; make one with its own arc"
+            )
+        )
+    if not settings.is_sqlite and settings.owner_database_url == settings.database_url:
+        found.append(
+            SettingsInvalid(
+                "database_url",
+                "must be a role that owns no table; owner_database_url is the owner's, for init",
+            )
+        )
+    return found
+
+
+def _from_file(name: str | None) -> dict[str, object]:
+    if name is None:
+        return {}
+    try:
+        values: dict[str, object] = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsInvalid(f"{PREFIX}CONFIG", f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsInvalid(f"{PREFIX}CONFIG", f"{name} is not TOML: {error}") from error
+    known = {field.name for field in fields(Settings)} - {"passphrase"}
+    for key in values:
+        if key not in known:
+            raise SettingsInvalid(key, f"is not a setting of the file; known are {', '.join(sorted(known))}")
+    return values
+
+
+def _parsed(values: Mapping[str, object]) -> Settings:
+    url = _required(values, "database_url")
+    return Settings(
+        mode=_mode(values.get("mode", "production")),
+        database_url=_supported(url),
+        owner_database_url=_supported(str(values.get("owner_database_url", url))),
+        pki_dir=Path(_required(values, "pki_dir")),
+        public_origin=_origin(_required(values, "public_origin")),
+        passphrase_file=Path(str(values["passphrase_file"])) if "passphrase_file" in values else None,
+        passphrase=str(values["passphrase"]) if "passphrase" in values else None,
+        clock_offset_s=_number(values, "clock_offset_s", 0.0),
+        workers=int(_number(values, "workers", 1)) if "workers" in values else None,
+        threads=int(_number(values, "threads", 8)),
+        forwarded_allow_ips=str(values.get("forwarded_allow_ips", "127.0.0.1,::1")),
+    )
+
+
+def _required(values: Mapping[str, object], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise SettingsInvalid(name, f"is not set; set {PREFIX}{name.upper()}")
+    return value
+
+
+def _mode(value: object) -> Mode:
+    try:
+        return Mode(str(value))
+    except ValueError:
+        raise SettingsInvalid("mode", f"{value!r} is neither development nor production") from None
+
+
+def _supported(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise SettingsInvalid("database_url", "must begin with sqlite:/// or postgresql+psycopg://")
+    return url
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.netloc
+        or parts.path not in {"", "/"}
+        or parts.query
+    ):
+        raise SettingsInvalid("public_origin", "must be an origin such as https://cards.example.org")
+    if parts.netloc != parts.netloc.lower():
+        raise SettingsInvalid("public_origin", "must be written in lower case, as terminals sign it")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _number(values: Mapping[str, object], name: str, default: float) -> float:
+    value = values.get(name, default)
+    try:
+        return float(str(value))
+    except ValueError:
+        raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _others_can_read(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""pki's certificate store in the service's own database."""
