@@ -1,0 +1,28 @@
+"""The services of the platform, one folder each; a new service is a new folder and nothing else.
+
+A folder offers its rules as `SERVICE` in its `__init__`, under the folder's own name (`_` there is `-` in
+the service's name). Nothing outside a folder names it.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+from cardservice.services.seam import Service
+
+
+@cache
+def discover() -> Mapping[str, Service]:
+    """The services that have a folder here, by name."""
+    found: dict[str, Service] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.ispkg:
+            continue
+        service: Service = importlib.import_module(f"{__name__}.{module.name}").SERVICE
+        expected = module.name.replace("_", "-")
+        if service.name != expected:
+            raise ValueError(f"the service in {module.name}/ is called {service.name!r}, not {expected!r}")
+        found[service.name] = service
+    return MappingProxyType(found)

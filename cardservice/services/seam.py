@@ -1,0 +1,195 @@
+"""What the ledger service and a service's rules say to each other: values in, a decision out.
+
+A service is one folder beside this module (`cardservice.services.discover` finds it). Its rules are pure:
+they see what stands here and their own tariff, and never a database, a clock or a web request. The moment
+that counts is `Ask.occurred_at`.
+
+Money is in integer minor units; a line's amount is what the payer owes, so it is positive for a sale.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from marshmallow import Schema
+
+from cardservice.errors import CardServiceError
+
+APPROVED = "approved"
+
+
+class AskKind(StrEnum):
+    """Whether the goods are still to be given, or gone already (ISO 8583's request and advice)."""
+
+    REQUEST = "request"
+    ADVICE = "advice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a terminal asks for; of a quote the amount and the tariff's version are still open.
+
+    `details` has been loaded by the action's own schema. `occurred_at` is aware: the statement's signed
+    time, or the moment of the quote.
+    """
+
+    service: str
+    action: str
+    kind: AskKind
+    currency: str
+    details: Mapping[str, object]
+    occurred_at: datetime
+    offline: bool = False
+    amount_minor: int | None = None
+    tariff_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """What rules may know of the person: no name and no date of birth."""
+
+    cardholder_id: UUID
+    card_kind: str
+    category: str
+
+
+class Account(Protocol):
+    """One of the payer's accounts, as of the version that the decision is posted against."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def balance(self) -> int: ...
+    @property
+    def floor(self) -> int | None: ...
+
+
+class View(Protocol):
+    """The payer's state, as much of it as rules may look at. Floors are the ledger's check, after theirs."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def accounts(self) -> Sequence[Account]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a receipt; `product` is the service's own identifier of what was sold."""
+
+    label: str
+    amount_minor: int
+    product: str | None = None
+    tax_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A price, and until when the terminal may have a card sign it."""
+
+    amount_minor: int
+    currency: str
+    tariff_version: str
+    valid_until: datetime
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """No price; `reason` is a stable code of the service, `data` what a program may want to know of it."""
+
+    reason: str
+    message: str
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What becomes of an ask: stored as it is, and posted if approved.
+
+    The lines add up to `amount_minor` and are owed to the terminal's provider. `inputs` is JSON, and with
+    the tariff of its version it is enough to explain the decision and to compute it again.
+    """
+
+    approved: bool
+    reason: str
+    message: str
+    amount_minor: int = 0
+    lines: tuple[Line, ...] = ()
+    flags: tuple[str, ...] = ()
+    inputs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An action of a service: which roles of terminal may ask for it, and what its details look like."""
+
+    name: str
+    roles: frozenset[str]
+    details_schema: type[Schema]
+    retention_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedTariff:
+    """A tariff read from files: `content` is JSON and is what is stored and prepared again.
+
+    `version` follows from the content alone, so that the same files are the same version everywhere.
+    `report` is for the person who loads it, a sentence a line, files that were passed over included.
+    """
+
+    version: str
+    valid_from: datetime
+    content: Mapping[str, object]
+    report: tuple[str, ...]
+
+
+class Service(Protocol):
+    """One service's rules. `tariff` is what `prepare` made of a stored tariff's content."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def actions(self) -> Mapping[str, Action]: ...
+
+    def details_schema(self, action: str) -> type[Schema]:
+        """The schema of the action's details; KeyError where the service has no such action."""
+        ...
+
+    def load(self, files: Sequence[Path], *, currency: str) -> LoadedTariff:
+        """Read a tariff from the files an administrator names; raises TariffError and nothing else."""
+        ...
+
+    def prepare(self, content: Mapping[str, object]) -> object:
+        """The compiled tariff of a stored content; immutable, so that it can be kept and shared."""
+        ...
+
+    def quote(self, ask: Ask, holder: Holder | None, tariff: object) -> Quote | Refusal:
+        """The price of what is asked for; without a holder, for a card that nothing is known of."""
+        ...
+
+    def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
+        """Whether it is approved and what to post.
+
+        A request is judged by the tariff in force at `ask.occurred_at`. An advice is judged by the version
+        it names, if that is known, and is always approved as signed: what it breaks is a flag.
+        """
+        ...
+
+
+class TariffError(CardServiceError):
+    """A tariff's file is refused; `file` is its name, `line` counts from 1 where a line is at fault."""
+
+    code: ClassVar[str] = "tariff_invalid"
+
+    def __init__(self, file: str, line: int | None, reason: str) -> None:
+        where = file if line is None else f"{file}:{line}"
+        super().__init__(f"{where}: {reason}")
+        self.file, self.line, self.reason = file, line, reason
