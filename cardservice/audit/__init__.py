@@ -1,0 +1,1 @@
+"""What staff did, and what was refused before it could take a transaction's id."""

@@ -1,0 +1,1 @@
+"""Cards, their states, and the orders to personalise them."""

@@ -1,0 +1,63 @@
+"""What the service's own role may do on PostgreSQL, table by table and column by column.
+
+The service connects as a role that owns nothing: what is not listed here it cannot do, whatever its code
+says. (SQLite knows no roles; there the triggers alone keep the ledger from being changed.)
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sqlalchemy import Connection
+
+_ADD = ("SELECT", "INSERT")
+
+GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "alembic_version": ("SELECT",),
+        "scheme": _ADD,
+        "provider": (*_ADD, "UPDATE (name)"),
+        "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
+        "terminal_state": _ADD,
+        "cardholder": (*_ADD, "UPDATE (name, category)"),
+        "card": _ADD,
+        "card_state": _ADD,
+        "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
+        "certificate": (*_ADD, "UPDATE (revoked_at, revocation_reason)"),
+        "crl": _ADD,
+        "tariff": _ADD,
+        "audit": _ADD,
+        "security_event": (*_ADD, "UPDATE (quarantined)"),
+        "payer": _ADD,
+        "cardholder_payer": _ADD,
+        "payer_state": (*_ADD, "UPDATE (version)"),
+        "account": (*_ADD, "UPDATE (balance, floor)"),
+        "payer_limit": _ADD,
+        "counter": (*_ADD, "UPDATE (used)"),
+        # Never changed, never deleted: a mistake is answered by a transfer that reverses it.
+        "ledger_transaction": _ADD,
+        "transfer": _ADD,
+        "transaction_proof": _ADD,
+        # Erased when their retention ends.
+        "transaction_details": (*_ADD, "DELETE"),
+        "cardholder_key": (*_ADD, "UPDATE (wrapped, destroyed_at)"),
+    }
+)
+FUNCTIONS = ("post_transactions",)
+
+
+def grant_service_role(connection: Connection, role: str) -> None:
+    """Give `role` exactly what is listed here, and take away what it had; does nothing on SQLite.
+
+    Run it as the owner, after each migration.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    statements = [
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}",
+        f"GRANT USAGE ON SCHEMA public TO {quoted}",
+        *(f"GRANT {', '.join(rights)} ON {table} TO {quoted}" for table, rights in GRANTS.items()),
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}" for function in FUNCTIONS),
+    ]
+    for statement in statements:
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,45 @@
+"""What can go wrong in the ledger, other than the outcomes that a posting answers."""
+
+from cardservice.errors import CardServiceError
+
+
+class LedgerError(CardServiceError):
+    """Base of the ledger's errors."""
+
+    code = "ledger_error"
+
+
+class PostingInvalid(LedgerError, ValueError):
+    """A posting that no state of the database could make right: the program that built it is at fault."""
+
+    code = "posting_invalid"
+
+
+class PostingRefused(LedgerError):
+    """The database refused a posting that the checks before it had let through; nothing of it was stored."""
+
+    code = "posting_refused"
+
+
+class PayerUnknown(LedgerError):
+    """No such payer, or the cardholder has none."""
+
+    code = "payer_unknown"
+
+
+class BackdatedPayer(LedgerError):
+    """A change of payer would take effect before it was made, or before the last one."""
+
+    code = "backdated_payer"
+
+
+class ProofErased(LedgerError):
+    """The cardholder's key has been destroyed: what it encrypted cannot be read any more, by anybody."""
+
+    code = "proof_erased"
+
+
+class ProofUnreadable(LedgerError):
+    """A stored proof does not decrypt: it was changed, or the key is not the one it was sealed under."""
+
+    code = "proof_unreadable"

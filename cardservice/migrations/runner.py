@@ -1,0 +1,76 @@
+"""Runs the revisions beside it from the program, so that an installed package needs no alembic.ini."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+
+class _HasEngine(Protocol):
+    @property
+    def engine(self) -> Engine: ...
+
+
+def migrate(owner_url: str | URL, revision: str = "head") -> None:
+    """Bring the database up or down to `revision` ("base": nothing is left), in one transaction.
+
+    `owner_url` names the role that owns the tables: on PostgreSQL never the service's own.
+    """
+    engine = _engine(make_url(owner_url))
+    try:
+        with engine.begin() as connection:
+            _run(connection, revision)
+    finally:
+        engine.dispose()
+
+
+def schema_is_current(database: _HasEngine) -> bool:
+    """Whether the database is at the newest revision that this program knows."""
+    with database.engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_heads()
+    return set(found) == set(ScriptDirectory.from_config(_configuration()).get_heads())
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        # The driver would commit before each CREATE, and a revision that fails leave half of itself.
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _run(connection: Connection, revision: str) -> None:
+    configuration = _configuration()
+    configuration.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(configuration)
+    current = MigrationContext.configure(connection).get_current_revision()
+    newest_first = [entry.revision for entry in script.walk_revisions()]
+    if revision == "head":
+        revision = newest_first[0]
+    below = newest_first[newest_first.index(current) + 1 :] if current else []
+    if revision in {*below, "base"}:
+        command.downgrade(configuration, revision)
+    else:
+        command.upgrade(configuration, revision)
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return configuration

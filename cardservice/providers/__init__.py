@@ -1,0 +1,1 @@
+"""Who sells: the service providers whom the scheme pays."""

@@ -1,0 +1,1 @@
+"""Prices and rules of the services: versioned data with dates of effect."""

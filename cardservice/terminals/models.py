@@ -1,0 +1,37 @@
+"""Terminals and the history of their states."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Table, Text
+
+from cardservice.database import BigSerial, UtcDateTime, metadata
+from cardservice.providers.models import provider
+
+terminal = Table(
+    "terminal",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider_id", Text, ForeignKey(provider.c.id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # The most that it may give away while it cannot ask; NULL: it never serves offline.
+    Column(
+        "offline_limit_minor",
+        BigInteger,
+        CheckConstraint("offline_limit_minor >= 0", name="offline_limit_minor"),
+        nullable=True,
+    ),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# The state as of a moment is that of the last row by (valid_from, id) that is not after it.
+terminal_state = Table(
+    "terminal_state",
+    metadata,
+    Column("id", BigSerial, Identity(), primary_key=True),
+    Column("terminal_id", Text, ForeignKey(terminal.c.id), nullable=False),
+    Column("valid_from", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("state", Text, CheckConstraint("state IN ('active', 'revoked')", name="state"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+Index(None, terminal_state.c.terminal_id, terminal_state.c.valid_from)
