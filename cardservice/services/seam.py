@@ -113,8 +113,8 @@ class Refusal:
 class Decision:
     """What becomes of an ask: stored as it is, and posted if approved.
 
-    The lines add up to `amount_minor` and are owed to the terminal's provider. `inputs` is JSON, and with
-    the tariff of its version it is enough to explain the decision and to compute it again.
+    The lines add up to `amount_minor` and are owed to the terminal's provider. `inputs` is JSON and explains
+    the decision beside the details; both may tell where a person was, so they are stored and erased together.
     """
 
     approved: bool
@@ -164,7 +164,10 @@ class Service(Protocol):
         ...
 
     def load(self, files: Sequence[Path], *, currency: str) -> LoadedTariff:
-        """Read a tariff from the files an administrator names; raises TariffError and nothing else."""
+        """Read a tariff from the files an administrator names; raises TariffError and nothing else.
+
+        Which file is which the service tells by itself, so a caller passes on all it was given.
+        """
         ...
 
     def prepare(self, content: Mapping[str, object]) -> object:
@@ -179,7 +182,8 @@ class Service(Protocol):
         """Whether it is approved and what to post.
 
         A request is judged by the tariff in force at `ask.occurred_at`. An advice is judged by the version
-        it names, if that is known, and is always approved as signed: what it breaks is a flag.
+        it names, if that is known, and is always approved as signed: what it breaks is a flag. The exception
+        is what cannot be posted at all: no amount, or one in another currency than the tariff's.
         """
         ...
 

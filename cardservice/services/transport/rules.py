@@ -1,0 +1,209 @@
+"""The rules of a single fare: pure functions of the ask, the person's category and the tariff."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal
+from cardservice.services.transport.ambiguity import Offer, offers
+from cardservice.services.transport.tariff import Leg, Place, Rule, Tariff
+
+# Ours: long enough to present a card, and not longer than a statement's time may be off.
+QUOTE_VALIDITY = timedelta(minutes=5)
+
+# The stable reasons of this service; docs/services/transport.md explains each.
+CURRENCY_MISMATCH = "currency_mismatch"
+TARIFF_EXPIRED = "tariff_expired"
+TARIFF_NOT_YET_VALID = "tariff_not_yet_valid"
+STOP_UNKNOWN = "stop_unknown"
+ROUTE_UNKNOWN = "route_unknown"
+ROUTE_REQUIRED = "route_required"
+NO_FARE = "no_fare"
+FARE_AMBIGUOUS = "fare_ambiguous"
+AMOUNT_MISSING = "amount_missing"
+PRICE_CHANGED = "price_changed"
+
+REASONS = frozenset(
+    {
+        *(APPROVED, CURRENCY_MISMATCH, TARIFF_EXPIRED, TARIFF_NOT_YET_VALID, STOP_UNKNOWN, ROUTE_UNKNOWN),
+        *(ROUTE_REQUIRED, NO_FARE, FARE_AMBIGUOUS, AMOUNT_MISSING, PRICE_CHANGED),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ride:
+    origin: Place
+    destination: Place
+    leg: Leg
+
+
+def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
+    """The fare of a ride; without a holder, the default category's."""
+    offer = _price(ask, holder, tariff)
+    if isinstance(offer, Refusal):
+        return offer
+    validity = timedelta(hours=tariff.offline_quote_hours) if ask.offline else QUOTE_VALIDITY
+    return Quote(
+        amount_minor=offer.amount_minor,
+        currency=tariff.currency,
+        tariff_version=tariff.version,
+        valid_until=min(ask.occurred_at + validity, tariff.valid_until),
+        lines=(_line(offer, tariff),),
+    )
+
+
+def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
+    """A request is approved at today's fare or not at all; an advice as it was signed, with flags."""
+    if ask.currency != tariff.currency:
+        # An advice, too: nothing can be posted in a unit that the scheme's accounts do not have.
+        return _declined(_currency_mismatch(ask, tariff))
+    if ask.amount_minor is None:
+        return _declined(
+            Refusal(reason=AMOUNT_MISSING, message="A single fare is priced before it is signed.")
+        )
+    offer = _price(ask, holder, tariff)
+    if isinstance(offer, Refusal):
+        if ask.kind is AskKind.REQUEST:
+            return _declined(offer)
+        return _as_signed(ask, ask.amount_minor, offer.reason, {"refused": offer.reason, **offer.data})
+    inputs = _inputs(ask, offer, tariff)
+    if offer.amount_minor == ask.amount_minor:
+        line = _line(offer, tariff)
+        return Decision(
+            approved=True,
+            reason=APPROVED,
+            message="Approved.",
+            amount_minor=line.amount_minor,
+            lines=(line,),
+            inputs=inputs,
+        )
+    if ask.kind is AskKind.ADVICE:
+        return _as_signed(ask, ask.amount_minor, PRICE_CHANGED, inputs)
+    message = "The fare has changed since it was quoted. Ask for the price again."
+    return Decision(approved=False, reason=PRICE_CHANGED, message=message, inputs=inputs)
+
+
+def _price(ask: Ask, holder: Holder | None, tariff: Tariff) -> Offer | Refusal:
+    if ask.currency != tariff.currency:
+        return _currency_mismatch(ask, tariff)
+    if ask.occurred_at >= tariff.valid_until:
+        return Refusal(reason=TARIFF_EXPIRED, message="The fare table has expired. Load a newer one.")
+    if ask.occurred_at < tariff.valid_from:
+        return Refusal(reason=TARIFF_NOT_YET_VALID, message="The fare table is not in force yet.")
+    ride = _ride(ask, tariff)
+    if isinstance(ride, Refusal):
+        return ride
+    rider = tariff.default_rider
+    if holder is not None:
+        rider = tariff.rider_categories.get(holder.category, tariff.default_rider)
+    return _single_offer(ride, rider, tariff)
+
+
+def _ride(ask: Ask, tariff: Tariff) -> _Ride | Refusal:
+    ends = []
+    for field in ("from_stop", "to_stop"):
+        stop = str(ask.details[field])
+        if stop not in tariff.places:
+            message = f"The fare table has no stop {stop[:60]!r}."
+            return Refusal(reason=STOP_UNKNOWN, message=message, data={"field": field})
+        ends.append(tariff.places[stop])
+    route = ask.details.get("route")
+    if route is not None and route not in tariff.routes:
+        message = f"The fare table has no route {str(route)[:60]!r}."
+        return Refusal(reason=ROUTE_UNKNOWN, message=message, data={"field": "route"})
+    if route is None and tariff.needs_route:
+        message = "The fare depends on the route. Send it with the stops."
+        return Refusal(reason=ROUTE_REQUIRED, message=message, data={"field": "route"})
+    network = tariff.route_networks.get(str(route)) if tariff.needs_route else None
+    origin, destination = ends
+    return _Ride(origin, destination, Leg(network, origin.areas, destination.areas))
+
+
+def _single_offer(ride: _Ride, rider: str | None, tariff: Tariff) -> Offer | Refusal:
+    rules = tariff.match(ride.leg)
+    found = offers(tariff, rules, rider)
+    if not found:
+        return _no_fare(ride, rules, tariff)
+    for other in found[1:]:
+        if other.amount_minor != found[0].amount_minor:
+            labels = [found[0].rule.label, other.rule.label]
+            message = f"The fare table has two prices for this ride, by {labels[0]} and {labels[1]}."
+            return Refusal(reason=FARE_AMBIGUOUS, message=message, data={"rules": labels})
+    return found[0]
+
+
+def _no_fare(ride: _Ride, matched: tuple[Rule, ...], tariff: Tariff) -> Refusal:
+    """Refused with the rule that was nearest, so that whoever keeps the feed sees what is missing."""
+    start = f"The fare table has no fare from {_described(ride.origin, tariff)}"
+    start += f" to {_described(ride.destination, tariff)}"
+    if matched:
+        message = f"{start} that this card can pay: {matched[0].label} asks for {matched[0].product!r}."
+        return Refusal(reason=NO_FARE, message=message, data=_nearest(matched[0], ["fare_product_id"]))
+    if not tariff.rules:
+        return Refusal(reason=NO_FARE, message=f"{start}.")
+    nearest = min(tariff.rules, key=lambda rule: (len(_differences(rule, ride.leg, tariff)), rule.line))
+    differences = _differences(nearest, ride.leg, tariff)
+    message = f"{start}. The nearest rule is {nearest.label}, which differs in {' and '.join(differences)}."
+    return Refusal(reason=NO_FARE, message=message, data=_nearest(nearest, differences))
+
+
+def _differences(rule: Rule, leg: Leg, tariff: Tariff) -> list[str]:
+    networks = () if leg.network is None else (leg.network,)
+    columns = {
+        "network_id": (rule.network, networks),
+        "from_area_id": (rule.from_area, leg.from_areas),
+        "to_area_id": (rule.to_area, leg.to_areas),
+    }
+    return [
+        name
+        for (name, (wanted, values)), listed in zip(columns.items(), tariff.listed, strict=True)
+        if not tariff.applies(wanted, values, listed)
+    ]
+
+
+def _nearest(rule: Rule, differences: list[str]) -> dict[str, object]:
+    return {"nearest_rule": rule.label, "line": rule.line, "differs": differences}
+
+
+def _described(place: Place, tariff: Tariff) -> str:
+    areas = ", ".join(tariff.areas[area] for area in place.areas)
+    return f"{place.name} ({areas or 'no area'})"
+
+
+def _currency_mismatch(ask: Ask, tariff: Tariff) -> Refusal:
+    message = f"The amount is in {ask.currency[:10]}, the fares are in {tariff.currency}."
+    return Refusal(reason=CURRENCY_MISMATCH, message=message)
+
+
+def _declined(refusal: Refusal) -> Decision:
+    return Decision(approved=False, reason=refusal.reason, message=refusal.message, inputs=refusal.data)
+
+
+def _as_signed(ask: Ask, amount_minor: int, flag: str, inputs: dict[str, object]) -> Decision:
+    """The ride was given: what the card signed is owed, and what is odd about it is for people to look at."""
+    signed = ask.tariff_version
+    return Decision(
+        approved=True,
+        reason=APPROVED,
+        message="Posted as it was signed.",
+        amount_minor=amount_minor,
+        lines=(Line(label="Single fare", amount_minor=amount_minor),),
+        flags=(flag,),
+        inputs=inputs | {"signed_tariff_version": signed},
+    )
+
+
+def _inputs(ask: Ask, offer: Offer, tariff: Tariff) -> dict[str, object]:
+    return {
+        "rule": offer.rule.label,
+        "product": offer.rule.product,
+        "rider_category": offer.category,
+        "priced_minor": offer.amount_minor,
+        "tariff_version": tariff.version,
+        "signed_tariff_version": ask.tariff_version,
+    }
+
+
+def _line(offer: Offer, tariff: Tariff) -> Line:
+    name = tariff.products[offer.rule.product].name
+    return Line(label=name, amount_minor=offer.amount_minor, product=offer.rule.product)

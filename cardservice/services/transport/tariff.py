@@ -1,0 +1,154 @@
+"""A compiled tariff: stops, areas and leg rules laid out so that one leg is priced by a few look-ups."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product as combinations
+from typing import Any
+
+Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of fare_leg_rules.txt; None is an empty field, and `line` says where the row is."""
+
+    line: int
+    group: str | None
+    network: str | None
+    from_area: str | None
+    to_area: str | None
+    product: str
+    priority: int
+
+    @property
+    def label(self) -> str:
+        """How people find it again: its group, and its line in the file."""
+        where = f"fare_leg_rules.txt:{self.line}"
+        return f"{self.group} ({where})" if self.group else where
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the card can be charged: the price per rider category, under None the one for everybody."""
+
+    name: str
+    prices: Mapping[str | None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One ride: the areas of its two ends, and the network it is on, if that is known and counts."""
+
+    network: str | None
+    from_areas: tuple[str, ...]
+    to_areas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stop, as far as fares know it."""
+
+    name: str
+    areas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A stored tariff, prepared; immutable, and shared between threads.
+
+    `listed` has, for networks, departure and arrival areas, what the rules name in that column.
+    """
+
+    version: str
+    currency: str
+    valid_from: datetime
+    valid_until: datetime
+    offline_quote_hours: int
+    rider_categories: Mapping[str, str | None]
+    default_rider: str | None
+    places: Mapping[str, Place]
+    areas: Mapping[str, str]
+    routes: frozenset[str]
+    route_networks: Mapping[str, str]
+    products: Mapping[str, Product]
+    rules: tuple[Rule, ...]
+    has_priority: bool
+    listed: tuple[frozenset[str], frozenset[str], frozenset[str]]
+    _by_ends: Mapping[Ends, tuple[Rule, ...]]
+
+    @property
+    def needs_route(self) -> bool:
+        """Whether a fare can depend on the route's network."""
+        return bool(self.listed[0])
+
+    def match(self, leg: Leg) -> tuple[Rule, ...]:
+        """The rules that apply to a leg, by fare_leg_rules.txt, "To process the cost of a leg".
+
+        With a column `rule_priority`, an empty field does not count and the highest priority wins. Without,
+        an empty field stands for what is not listed in its column. There may be several rules left.
+        """
+        networks = () if leg.network is None else (leg.network,)
+        columns = zip((networks, leg.from_areas, leg.to_areas), self.listed, strict=True)
+        network, start, end = (tuple(self._choices(values, listed)) for values, listed in columns)
+        found = [rule for ends in combinations(network, start, end) for rule in self._by_ends.get(ends, ())]
+        best = max((rule.priority for rule in found), default=0)
+        return tuple(sorted((rule for rule in found if rule.priority == best), key=lambda rule: rule.line))
+
+    def _choices(self, values: tuple[str, ...], listed: frozenset[str]) -> Iterator[str | None]:
+        """What may stand in a rule's column for these values of the leg; None is the empty field."""
+        named = [value for value in values if value in listed]
+        yield from named
+        if self.has_priority or not named:
+            yield None
+
+    def applies(self, wanted: str | None, values: tuple[str, ...], listed: frozenset[str]) -> bool:
+        """Whether one column of a rule suits the leg's values; `listed` is what stands in it elsewhere."""
+        return wanted in self._choices(values, listed)
+
+    def price(self, product: str, rider: str | None) -> tuple[str | None, int] | None:
+        """The price for a rider category, and for which category it is meant; None where it is not sold.
+
+        The rider's own price comes before the price for everybody, and that before the default fare: a
+        category that the feed has no price for pays what the default category pays.
+        """
+        prices = self.products[product].prices if product in self.products else {}
+        for category in (rider, None, self.default_rider):
+            if category in prices:
+                return category, prices[category]
+        return None
+
+
+def prepare(content: Mapping[str, Any]) -> Tariff:
+    """The tariff of a stored content, as `compile.compile_tariff` wrote it."""
+    rules = tuple(Rule(**rule) for rule in content["rules"])
+    by_ends: dict[Ends, list[Rule]] = {}
+    for rule in rules:
+        by_ends.setdefault((rule.network, rule.from_area, rule.to_area), []).append(rule)
+    return Tariff(
+        version=content["version"],
+        currency=content["currency"],
+        valid_from=datetime.fromisoformat(content["valid_from"]),
+        valid_until=datetime.fromisoformat(content["valid_until"]),
+        offline_quote_hours=content["offline_quote_hours"],
+        rider_categories=dict(content["rider_categories"]),
+        default_rider=content["default_rider"],
+        places={
+            stop: Place(place["name"], tuple(place["areas"])) for stop, place in content["stops"].items()
+        },
+        areas=dict(content["areas"]),
+        routes=frozenset(content["routes"]),
+        route_networks=dict(content["route_networks"]),
+        products={
+            product: Product(entry["name"], {price["rider"]: price["minor"] for price in entry["prices"]})
+            for product, entry in content["products"].items()
+        },
+        rules=rules,
+        has_priority=content["has_priority"],
+        _by_ends={ends: tuple(found) for ends, found in by_ends.items()},
+        listed=(
+            frozenset(rule.network for rule in rules if rule.network is not None),
+            frozenset(rule.from_area for rule in rules if rule.from_area is not None),
+            frozenset(rule.to_area for rule in rules if rule.to_area is not None),
+        ),
+    )
