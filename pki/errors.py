@@ -1,0 +1,241 @@
+"""What can go wrong in `pki`. Each error has a stable `code`, and carries its data as attributes."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+
+class PkiError(Exception):
+    """Base of every error that this package raises on purpose; its text is a sentence for a person."""
+
+    code: ClassVar[str] = "pki_error"
+
+
+# --- keys ---
+
+
+class KeyNotFound(PkiError):
+    """The store holds no key of that name."""
+
+    code = "key_not_found"
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(f"there is no key {name!r} ({path} does not exist)")
+        self.name = name
+        self.path = path
+
+
+class KeyExists(PkiError):
+    """A key is never replaced in place."""
+
+    code = "key_exists"
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(f"the key {name!r} exists already ({path}); move it away if you want another")
+        self.name = name
+        self.path = path
+
+
+class WrongPassphrase(PkiError):
+    """The passphrase does not open the key."""
+
+    code = "wrong_passphrase"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the passphrase does not open {path}; give the one that the key was made with")
+        self.path = path
+
+
+class KeyUnreadable(PkiError):
+    """The file holds no key that can be used here."""
+
+    code = "key_unreadable"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class PassphraseMissing(PkiError):
+    """No passphrase was given, or an empty one."""
+
+    code = "passphrase_missing"
+
+
+# --- issuing ---
+
+
+class RequestRefused(PkiError):
+    """A certificate cannot be issued for this request."""
+
+    code = "request_refused"
+
+
+class CertificateUnknown(PkiError):
+    """The authority has issued no such certificate."""
+
+    code = "certificate_unknown"
+
+
+class ReasonUnknown(PkiError):
+    """Not a reason for which a certificate can be revoked."""
+
+    code = "reason_unknown"
+
+
+class SchemeInvalid(PkiError):
+    """The scheme's directory cannot be made, or is not one."""
+
+    code = "scheme_invalid"
+
+
+class AuthorityHandedOver(PkiError):
+    """Another program keeps this authority's records, and it alone may issue and revoke."""
+
+    code = "authority_handed_over"
+
+    def __init__(self, authority: str, to: str) -> None:
+        super().__init__(
+            f"the records of the authority {authority!r} are kept by {to}; use the commands of {to} to issue "
+            "and revoke"
+        )
+        self.authority = authority
+        self.to = to
+
+
+# --- verifying ---
+
+
+class VerificationError(PkiError):
+    """Base of what makes a certificate unacceptable; `subject` says which one of the chain."""
+
+    code = "certificate_refused"
+
+    def __init__(self, subject: str, sentence: str) -> None:
+        super().__init__(f"{subject}: {sentence}")
+        self.subject = subject
+
+
+class ChainInvalid(VerificationError):
+    """The certificates do not lead to a trusted root by the rules of RFC 5280."""
+
+    code = "chain_invalid"
+
+
+class CertificateExpired(VerificationError):
+    """The moment lies after the certificate's validity."""
+
+    code = "certificate_expired"
+
+    def __init__(self, subject: str, not_after: datetime) -> None:
+        super().__init__(subject, f"expired on {not_after.isoformat()}")
+        self.not_after = not_after
+
+
+class CertificateNotYetValid(VerificationError):
+    """The moment lies before the certificate's validity."""
+
+    code = "certificate_not_yet_valid"
+
+    def __init__(self, subject: str, not_before: datetime) -> None:
+        super().__init__(subject, f"is not valid before {not_before.isoformat()}")
+        self.not_before = not_before
+
+
+class CertificateRevoked(VerificationError):
+    """The certificate was revoked at or before the moment."""
+
+    code = "certificate_revoked"
+
+    def __init__(self, subject: str, revoked_at: datetime, reason: str) -> None:
+        super().__init__(subject, f"was revoked on {revoked_at.isoformat()} ({reason})")
+        self.revoked_at = revoked_at
+        self.reason = reason
+
+
+class StatusStale(VerificationError):
+    """The newest revocation list does not reach to the moment."""
+
+    code = "status_stale"
+
+    def __init__(self, subject: str, next_update: datetime) -> None:
+        super().__init__(
+            subject, f"its revocation list was to be renewed by {next_update.isoformat()}; fetch a new one"
+        )
+        self.next_update = next_update
+
+
+class StatusUnknown(VerificationError):
+    """There is no authentic revocation list of the issuer."""
+
+    code = "status_unknown"
+
+
+class PurposeRefused(VerificationError):
+    """The certificate is sound, but for something else."""
+
+    code = "purpose_refused"
+
+    def __init__(self, subject: str, purpose: str) -> None:
+        super().__init__(subject, f"is not a certificate for {purpose}")
+        self.purpose = purpose
+
+
+# --- signed statements ---
+
+
+class StatementMalformed(PkiError):
+    """Bytes or values that are not a statement as specified."""
+
+    code = "statement_malformed"
+
+
+class StatementSignatureInvalid(PkiError):
+    """The signature is not this key's over this statement in this scheme."""
+
+    code = "statement_signature_invalid"
+
+
+# --- signed requests ---
+
+
+class RequestSignatureError(PkiError):
+    """Base of what makes a signed HTTP request unacceptable."""
+
+    code = "request_signature_refused"
+
+
+class RequestSignatureMissing(RequestSignatureError):
+    """The request has no signature."""
+
+    code = "request_signature_missing"
+
+
+class RequestSignatureInvalid(RequestSignatureError):
+    """The signature does not follow the profile, or does not verify."""
+
+    code = "request_signature_invalid"
+
+
+class RequestSignatureKeyUnknown(RequestSignatureError):
+    """Nobody is known by the key identifier."""
+
+    code = "request_signature_key_unknown"
+
+    def __init__(self, keyid: str) -> None:
+        super().__init__(f"no key is known for {keyid!r}")
+        self.keyid = keyid
+
+
+class RequestSignatureStale(RequestSignatureError):
+    """The signature was made too long ago, or in the future."""
+
+    code = "request_signature_stale"
+
+    def __init__(self, created: datetime, moment: datetime) -> None:
+        super().__init__(
+            f"it was signed at {created.isoformat()}, and here it is {moment.isoformat()}; set the clock"
+        )
+        self.created = created
+        self.moment = moment

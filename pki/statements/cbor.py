@@ -1,0 +1,170 @@
+"""Deterministic CBOR, and nothing else: RFC 8949, 4.2.1, of the types that signed statements use.
+
+Whatever is decoded here has exactly one encoding, so a signature over it has one meaning. Integers of 64
+bits, byte strings, text, arrays, maps, true, false and null; no floats, no tags, no indefinite lengths. The
+keys of a map are all integers or all text.
+"""
+
+from collections.abc import Mapping
+
+from pki.errors import StatementMalformed
+
+MAX_BYTES = 65_536
+MAX_DEPTH = 8
+
+# RFC 8949, 3.1: the major types
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 1, 2, 3, 4, 5, 7
+# RFC 8949, 3.3: simple values, with their head byte
+_SIMPLE_VALUES: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
+# RFC 8949, 3: additional information 24 to 27 is followed by an argument of so many bytes, and each form may
+# only be used for what does not fit the one before (4.2.1).
+_ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+_SMALLEST_ARGUMENT = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+
+
+def deterministic(value: object) -> bytes:
+    """The one encoding of a value. Raises StatementMalformed for what has none here."""
+    data = _encode(value, MAX_DEPTH)
+    if len(data) > MAX_BYTES:
+        raise StatementMalformed(f"more than {MAX_BYTES} bytes of CBOR")
+    return data
+
+
+def decode_deterministic(data: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """The value of the bytes; arrays as lists. Raises StatementMalformed unless it has this one encoding."""
+    if len(data) > max_bytes:
+        raise StatementMalformed(f"more than {max_bytes} bytes of CBOR")
+    value, end = _decode(data, 0, MAX_DEPTH)
+    if end != len(data):
+        raise StatementMalformed("bytes follow the end of the CBOR item")
+    return value
+
+
+def _encode(value: object, depth: int) -> bytes:
+    if depth < 0:
+        raise StatementMalformed(f"nested deeper than {MAX_DEPTH}")
+    match value:
+        case None:
+            return b"\xf6"
+        case bool():  # before int, which it is a subclass of
+            return b"\xf5" if value else b"\xf4"
+        case int():
+            return _head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
+        case bytes():
+            return _head(_BYTES, len(value)) + value
+        case str():
+            return _encode_text(value)
+        case list() | tuple():
+            return _head(_ARRAY, len(value)) + b"".join(_encode(item, depth - 1) for item in value)
+        case Mapping():
+            return _encode_map(value, depth)
+        case _:
+            raise StatementMalformed(f"{type(value).__name__} cannot be part of a signed statement")
+
+
+def _encode_text(value: str) -> bytes:
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        raise StatementMalformed("text with a surrogate has no UTF-8") from error
+    return _head(_TEXT, len(data)) + data
+
+
+def _encode_map(value: Mapping[object, object], depth: int) -> bytes:
+    if len({_key_type(key) for key in value}) > 1:
+        raise StatementMalformed("the keys of a map are all integers or all text")
+    # RFC 8949, 4.2.1: in the bytewise order of the encoded keys
+    pairs = sorted((_encode(key, depth - 1), _encode(item, depth - 1)) for key, item in value.items())
+    return _head(_MAP, len(pairs)) + b"".join(key + item for key, item in pairs)
+
+
+def _key_type(key: object) -> type:
+    if type(key) not in (int, str):
+        raise StatementMalformed("the keys of a map are integers or text")
+    return type(key)
+
+
+def _head(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes([major << 5 | argument])
+    for information, size in _ARGUMENT_BYTES.items():
+        if argument < 1 << (8 * size):
+            return bytes([major << 5 | information]) + argument.to_bytes(size, "big")
+    raise StatementMalformed("an integer of more than 64 bits")
+
+
+def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
+    """The item that starts at `at`, and where it ends."""
+    if depth < 0:
+        raise StatementMalformed(f"nested deeper than {MAX_DEPTH}")
+    if at >= len(data):
+        raise StatementMalformed("the CBOR item is cut short")
+    major = data[at] >> 5
+    if major == _SIMPLE:
+        if data[at] not in _SIMPLE_VALUES:
+            raise StatementMalformed("floats and unassigned simple values are not allowed")
+        return _SIMPLE_VALUES[data[at]], at + 1
+    argument, at = _decode_argument(data, at)
+    match major:
+        case 0 | 1:
+            return (argument if major == _UNSIGNED else -1 - argument), at
+        case 2:
+            return _slice(data, at, argument), at + argument
+        case 3:
+            return _decode_text(_slice(data, at, argument)), at + argument
+        case 4:
+            return _decode_array(data, at, argument, depth)
+        case 5:
+            return _decode_map(data, at, argument, depth)
+    raise StatementMalformed("tags are not allowed")
+
+
+def _decode_argument(data: bytes, at: int) -> tuple[int, int]:
+    information = data[at] & 0x1F
+    if information < 24:
+        return information, at + 1
+    if information not in _ARGUMENT_BYTES:
+        raise StatementMalformed("indefinite lengths are not allowed")
+    end = at + 1 + _ARGUMENT_BYTES[information]
+    argument = int.from_bytes(_slice(data, at + 1, end - at - 1), "big")
+    if argument < _SMALLEST_ARGUMENT[information]:
+        raise StatementMalformed("a number is not in its shortest form")
+    return argument, end
+
+
+def _slice(data: bytes, at: int, length: int) -> bytes:
+    if length > len(data) - at:
+        raise StatementMalformed("the CBOR item is cut short")
+    return data[at : at + length]
+
+
+def _decode_text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise StatementMalformed("text that is not UTF-8") from error
+
+
+def _decode_array(data: bytes, at: int, count: int, depth: int) -> tuple[list[object], int]:
+    items = []
+    for _ in range(count):  # ends at the latest with the data: each item takes a byte or raises
+        item, at = _decode(data, at, depth - 1)
+        items.append(item)
+    return items, at
+
+
+def _decode_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[object, object], int]:
+    items: dict[object, object] = {}
+    previous = b""
+    key_type: type | None = None
+    for _ in range(count):
+        start = at
+        key, at = _decode(data, at, depth - 1)
+        encoded = data[start:at]
+        if encoded <= previous:
+            raise StatementMalformed("the keys of a map are not in order, or one occurs twice")
+        if _key_type(key) is not (key_type := key_type or type(key)):
+            raise StatementMalformed("the keys of a map are all integers or all text")
+        previous = encoded
+        items[key], at = _decode(data, at, depth - 1)
+    return items, at

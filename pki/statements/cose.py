@@ -1,0 +1,103 @@
+"""COSE_Sign1 (RFC 9052, 4.2) in the one form that this platform uses: ES256, tagged, strictly read."""
+
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from pki.errors import StatementMalformed, StatementSignatureInvalid
+from pki.statements.cbor import decode_deterministic, deterministic
+
+# RFC 9052, 4.2: CBOR tag 18 announces a COSE_Sign1; as a head byte, major type 6
+TAG_COSE_SIGN1 = b"\xd2"
+# RFC 9052, 3.1: header parameter 1 is the algorithm; RFC 9053, 2.1: ES256 is -7
+PROTECTED = deterministic({1: -7})
+# RFC 9360, 2: header parameter 34 (x5t) is a certificate's thumbprint, [hash algorithm, hash]
+X5T = 34
+# RFC 9054, 3: SHA-256 is -16
+SHA_256 = -16
+# RFC 9053, 2.1: r and s, each as long as the curve's order
+SIGNATURE_BYTES = 64
+# A statement has some 250 bytes; what is much longer is none.
+MAX_SIGN1_BYTES = 4_096
+
+_CURVE_BYTES = 32
+ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+
+
+@dataclass(frozen=True, slots=True)
+class Sign1:
+    """The parts of a COSE_Sign1; nothing in it has been verified."""
+
+    payload: bytes
+    signature: bytes
+    # SHA-256 of the signer's certificate. Not covered by the signature: it finds a key, it proves nothing.
+    certificate_sha256: bytes | None
+
+
+def sig_structure(external_aad: bytes, payload: bytes) -> bytes:
+    """What is signed. RFC 9052, 4.4."""
+    return deterministic(["Signature1", PROTECTED, external_aad, payload])
+
+
+def encode_sign1(sign1: Sign1) -> bytes:
+    """The tagged COSE_Sign1. Raises StatementMalformed."""
+    unprotected: dict[int, object] = {}
+    if sign1.certificate_sha256 is not None:
+        unprotected[X5T] = [SHA_256, sign1.certificate_sha256]
+    data = TAG_COSE_SIGN1 + deterministic([PROTECTED, unprotected, sign1.payload, sign1.signature])
+    decode_sign1(data)
+    return data
+
+
+def decode_sign1(data: bytes) -> Sign1:
+    """Read a tagged COSE_Sign1 of exactly our form. Raises StatementMalformed."""
+    if data[:1] != TAG_COSE_SIGN1:
+        raise StatementMalformed("not a COSE_Sign1 with its tag 18")
+    match decode_deterministic(data[1:], MAX_SIGN1_BYTES):
+        case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
+            pass
+        case _:
+            raise StatementMalformed("a COSE_Sign1 is an array of two headers, payload and signature")
+    if protected != PROTECTED:
+        raise StatementMalformed("the protected header is not {1: -7} (ES256)")
+    if len(signature) != SIGNATURE_BYTES:
+        raise StatementMalformed(f"the signature has {len(signature)} bytes, not {SIGNATURE_BYTES}")
+    return Sign1(payload, signature, _thumbprint(unprotected))
+
+
+def _thumbprint(unprotected: dict[object, object]) -> bytes | None:
+    if not unprotected:
+        return None
+    match unprotected:
+        case {34: [-16, bytes(digest)]} if len(unprotected) == 1 and len(digest) == 32:
+            return digest
+        case _:
+            raise StatementMalformed("the unprotected header holds something else than x5t with SHA-256")
+
+
+def verify_ecdsa(public_key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> None:
+    """Return if the key has signed this message. Raises StatementSignatureInvalid."""
+    if not isinstance(public_key.curve, ec.SECP256R1):
+        raise StatementSignatureInvalid("ES256 needs a P-256 key")
+    try:
+        public_key.verify(to_der(signature), message, ECDSA_SHA256)
+    except InvalidSignature as error:
+        raise StatementSignatureInvalid("the signature does not verify") from error
+
+
+def from_der(signature: bytes) -> bytes:
+    """r‖s of a DER ECDSA-Sig-Value (RFC 3279, 2.2.3), each padded to 32 bytes. Raises StatementMalformed."""
+    try:
+        r, s = decode_dss_signature(signature)
+        return r.to_bytes(_CURVE_BYTES, "big") + s.to_bytes(_CURVE_BYTES, "big")
+    except (ValueError, OverflowError) as error:
+        raise StatementMalformed("not the DER of a P-256 signature") from error
+
+
+def to_der(signature: bytes) -> bytes:
+    """The DER ECDSA-Sig-Value of r‖s, which `openssl` reads."""
+    r, s = signature[:_CURVE_BYTES], signature[_CURVE_BYTES:]
+    return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
