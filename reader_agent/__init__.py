@@ -1,0 +1,1 @@
+"""Everything that touches a card, or runs on the terminal that reads it."""
