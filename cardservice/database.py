@@ -198,6 +198,7 @@ def _postgresql_engine(
         cursor.close()
         connection.rollback()
         if found is None or found[0] != "read committed":
+            connection.close()
             raise UnfitDatabase("default_transaction_isolation must be 'read committed'")
 
     return engine

@@ -40,6 +40,12 @@ def scheme_clearing(method: str) -> AccountName:
     return AccountName(f"scheme:clearing:{method}")
 
 
+def account_key(name: AccountName) -> tuple[str, str, str]:
+    """Kind, card and application of one of the payer's accounts; the last two are "" but for `card_value`."""
+    kind, card_id, application = (*name.removeprefix(_PAYER).split("/"), "", "")[:3]
+    return kind, card_id, application
+
+
 def is_payers(name: AccountName) -> bool:
     """Whether the account is one of the transaction's payer, with a balance that posting keeps."""
     return name.startswith(_PAYER)

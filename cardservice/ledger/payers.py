@@ -1,0 +1,106 @@
+"""Payers, whose money they are for, and the version that tells that something about them has changed."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from cardservice.cardholders.models import cardholder
+from cardservice.database import truncated
+from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ledger.errors import BackdatedPayer, PayerUnknown
+from cardservice.ledger.models import account, cardholder_payer, payer, payer_state
+
+
+def create_payer(
+    connection: Connection,
+    kind: Literal["person", "family"],
+    currency: str,
+    moment: datetime,
+    floor_minor: int = 0,
+) -> PayerId:
+    """A new payer with its state, an empty `prepaid` account and no arrears, both in `currency`."""
+    payer_id = PayerId(new_id())
+    connection.execute(insert(payer).values(id=payer_id, kind=kind, created_at=moment))
+    connection.execute(insert(payer_state).values(payer_id=payer_id))
+    rows = [
+        {"payer_id": payer_id, "kind": "prepaid", "unit": currency, "floor": floor_minor},
+        {"payer_id": payer_id, "kind": "arrears", "unit": currency, "floor": None},
+    ]
+    connection.execute(insert(account), rows)
+    return payer_id
+
+
+def assign_payer(
+    connection: Connection,
+    cardholder_id: CardholderId,
+    payer_id: PayerId,
+    valid_from: datetime,
+    moment: datetime,
+) -> None:
+    """From `valid_from` on, at or after `moment`, the payer pays for the cardholder.
+
+    Locks the states of all payers concerned and changes their versions, so that nothing decided before is
+    posted after. Raises BackdatedPayer and PayerUnknown.
+    """
+    valid_from, moment = truncated(valid_from), truncated(moment)
+    if valid_from < moment:
+        raise BackdatedPayer(f"the change would take effect at {valid_from}, before now")
+    # One change of a cardholder's payer at a time: otherwise two would each lock the payers they knew of.
+    locked = select(cardholder.c.id).where(cardholder.c.id == cardholder_id).with_for_update()
+    if connection.execute(locked).first() is None:
+        raise PayerUnknown(f"no cardholder {cardholder_id}")
+    history = connection.execute(_history(cardholder_id)).all()
+    if history and valid_from <= history[-1].valid_from:
+        raise BackdatedPayer(f"the last change takes effect at {history[-1].valid_from}; this must be later")
+    touch_payers(connection, {*(PayerId(row.payer_id) for row in history), payer_id})
+    connection.execute(
+        insert(cardholder_payer).values(
+            cardholder_id=cardholder_id, payer_id=payer_id, valid_from=valid_from, recorded_at=moment
+        )
+    )
+
+
+def payer_at(connection: Connection, cardholder_id: CardholderId, moment: datetime) -> PayerId | None:
+    """Who pays for the cardholder at `moment`; None for a cardholder without a payer.
+
+    A moment before the first assignment counts as that of the first: a terminal's clock may be wrong, and
+    what it gave away is posted all the same.
+    """
+    history = connection.execute(_history(cardholder_id)).all()
+    due = [row for row in history if row.valid_from <= moment]
+    return PayerId((due[-1] if due else history[0]).payer_id) if history else None
+
+
+def payers_of(connection: Connection, cardholder_id: CardholderId) -> tuple[PayerId, ...]:
+    """Every payer that the cardholder has, has had or will have, the first first."""
+    rows = connection.execute(_history(cardholder_id)).all()
+    return tuple(dict.fromkeys(PayerId(row.payer_id) for row in rows))
+
+
+def touch_payers_of(connection: Connection, cardholder_id: CardholderId) -> None:
+    """Tell the cardholder's payers that something a rule looks at has changed (a card's status, a limit)."""
+    touch_payers(connection, payers_of(connection, cardholder_id))
+
+
+def touch_payers(connection: Connection, payer_ids: Collection[PayerId]) -> None:
+    """Lock these payers' states in key order, to the end of the transaction, and change their versions.
+
+    Raises PayerUnknown.
+    """
+    rows = payer_state.c.payer_id.in_(sorted(payer_ids))
+    lock = select(payer_state.c.payer_id).where(rows).order_by(payer_state.c.payer_id)
+    found = connection.execute(lock.with_for_update(key_share=True)).scalars().all()
+    if missing := set(payer_ids) - set(found):
+        raise PayerUnknown(f"no payer {', '.join(map(str, sorted(missing)))}")
+    connection.execute(update(payer_state).where(rows).values(version=payer_state.c.version + 1))
+
+
+def _history(cardholder_id: CardholderId) -> Select[UUID, datetime]:
+    return (
+        select(cardholder_payer.c.payer_id, cardholder_payer.c.valid_from)
+        .where(cardholder_payer.c.cardholder_id == cardholder_id)
+        .order_by(cardholder_payer.c.valid_from)
+    )

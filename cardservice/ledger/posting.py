@@ -1,0 +1,110 @@
+"""Posting: what was decided is stored, once, if nothing has changed since, or not at all.
+
+PostgreSQL does it in one call of the function in `posting.sql`; SQLite in the same steps (`posting_sqlite`).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+
+from cardservice.database import Database
+from cardservice.ids import PayerId
+from cardservice.ledger import posting_postgresql, posting_sqlite
+from cardservice.ledger.errors import PostingInvalid, PostingRefused
+from cardservice.ledger.models import payer_state
+from cardservice.ledger.reading import read_known
+from cardservice.ledger.values import Outcome, Posting, PostingResult
+
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL 15, appendix A
+
+
+def post(
+    database: Database, postings: Sequence[Posting], *, lock_timeout_s: float = 1.0
+) -> list[PostingResult]:
+    """What became of each posting, in their order; each is stored as a whole or not at all.
+
+    Several are posted together: their payers and ids must all be distinct, and those whose payer another
+    session holds are tried again alone, each for at most `lock_timeout_s`. Raises PostingInvalid for what is
+    wrong in itself, and PostingRefused for what a constraint refuses: then none of them is stored.
+    """
+    _check_distinct(postings)
+    results = _attempt(database, postings, wait=len(postings) == 1, lock_timeout_s=lock_timeout_s)
+    if len(postings) > 1:
+        for row, result in enumerate(results):
+            if result.outcome is Outcome.BUSY:
+                results[row] = _attempt(database, [postings[row]], wait=True, lock_timeout_s=lock_timeout_s)[
+                    0
+                ]
+    return results
+
+
+@contextmanager
+def locked(database: Database, payer_ids: Collection[PayerId]) -> Iterator[Connection]:
+    """A transaction that holds these payers' locks from its beginning, for a decision that must not miss.
+
+    Read with `reading.read_on` and post with `post_on` on the connection it yields.
+    """
+    with database.begin() as connection:
+        rows = select(payer_state.c.payer_id).where(payer_state.c.payer_id.in_(payer_ids))
+        connection.execute(rows.order_by(payer_state.c.payer_id).with_for_update(key_share=True))
+        yield connection
+
+
+def post_on(
+    connection: Connection, postings: Sequence[Posting], *, wait: bool = True, lock_timeout_s: float = 1.0
+) -> list[PostingResult]:
+    """`post` in the caller's transaction, which it leaves to be committed; BUSY only where not `wait`."""
+    _check_distinct(postings)
+    try:
+        if connection.dialect.name == "sqlite":
+            results = posting_sqlite.post(connection, postings)
+        else:
+            results = posting_postgresql.post(connection, postings, wait, lock_timeout_s)
+    except (IntegrityError, DataError) as error:
+        raise PostingRefused(f"refused by the database: {error.orig}") from error
+    return [
+        _with_known(connection, posting, result) for posting, result in zip(postings, results, strict=True)
+    ]
+
+
+def _attempt(
+    database: Database, postings: Sequence[Posting], *, wait: bool, lock_timeout_s: float
+) -> list[PostingResult]:
+    try:
+        if database.dialect == "sqlite":
+            with database.begin() as connection:
+                return post_on(connection, postings)
+        with database.posting_engine.connect() as connection:
+            return post_on(connection, postings, wait=wait, lock_timeout_s=lock_timeout_s)
+    except OperationalError as error:
+        if not _is_lock_timeout(error):
+            raise
+        return [PostingResult(Outcome.BUSY) for _ in postings]
+
+
+def _is_lock_timeout(error: OperationalError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    name = getattr(error.orig, "sqlite_errorname", "")
+    return state == _LOCK_NOT_AVAILABLE or name.startswith("SQLITE_BUSY")
+
+
+def _with_known(connection: Connection, posting: Posting, result: PostingResult) -> PostingResult:
+    if result.outcome is not Outcome.KNOWN:
+        return result
+    payers = (posting.payer_id, *(payer for payer, _ in posting.also_under))
+    return replace(result, known=read_known(connection, payers, (posting.transaction.id,))[0])
+
+
+def _check_distinct(postings: Sequence[Posting]) -> None:
+    payers = [
+        payer
+        for posting in postings
+        for payer in (posting.payer_id, *(other for other, _ in posting.also_under))
+    ]
+    ids = [posting.transaction.id for posting in postings]
+    ids += [posting.tombstone for posting in postings if posting.tombstone is not None]
+    if len(payers) > len(set(payers)) or len(ids) > len(set(ids)):
+        raise PostingInvalid("a payer or an id occurs twice; post in rounds of distinct payers")

@@ -1,0 +1,315 @@
+-- Posts transactions: one call for a batch, one row of each array for a transaction.
+--
+-- Every row gets an outcome: posted, known, version_changed, below_floor or busy; what a row of the batch comes
+-- to costs no other row anything. What no state of the database could make right raises, and nothing is posted.
+--
+-- VOLATILE, called in autocommit at READ COMMITTED: each statement of the function then has a snapshot of its
+-- own. The payers' states are locked by a statement of their own, in key order, and only then is anything
+-- looked at. In one statement with the lock, or in a STABLE helper, what waited for the lock would see the new
+-- payer_state and yet the old everything else: the same id would be charged twice.
+--
+-- Each check is a block between marks, so that a test can show what goes wrong without it.
+CREATE OR REPLACE FUNCTION post_transactions(
+    -- the transactions
+    p_payer uuid[], p_version bigint[], p_id uuid[], p_origin text[], p_kind text[], p_terminal text[],
+    p_sequence bigint[], p_provider text[], p_service text[], p_action text[], p_decision text[],
+    p_reason text[], p_amount bigint[], p_unit text[], p_tariff text[], p_offline boolean[], p_flags jsonb[],
+    p_replaces uuid[], p_duplicate_of uuid[], p_annuls uuid[], p_body bytea[], p_occurred timestamptz[],
+    p_posted timestamptz[], p_tombstone uuid[],
+    -- their proofs and details, NULL where there is none
+    p_proof_cardholder uuid[], p_proof_nonce bytea[], p_proof_ciphertext bytea[],
+    p_details_class text[], p_details jsonb[], p_details_salt bytea[], p_details_answer jsonb[],
+    -- what belongs to them, each with the number of its row, from 1: further payers to lock and to search,
+    p_also_row integer[], p_also_payer uuid[], p_also_version bigint[],
+    -- transfers,
+    p_transfer_row integer[], p_transfer_line integer[], p_debit text[], p_credit text[],
+    p_transfer_amount bigint[], p_transfer_unit text[], p_tax_code text[], p_tax_rate integer[],
+    p_net bigint[], p_tax bigint[], p_supplier text[], p_reverses uuid[], p_reverses_line integer[],
+    -- and counters
+    p_counter_row integer[], p_counter_cardholder uuid[], p_counter_rule text[], p_counter_period text[],
+    p_counter_change bigint[],
+    -- false: a row whose payer is locked is answered "busy" at once; true: wait this long
+    p_wait boolean, p_lock_timeout_ms integer
+)
+RETURNS TABLE (
+    out_row integer, out_outcome text, out_version bigint, out_known_under uuid, out_balances jsonb
+)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    n CONSTANT integer := cardinality(p_payer);
+    -- every payer that a row locks: its own, then the others
+    v_row integer[];
+    v_payer uuid[];
+    v_expected bigint[];
+    -- what was locked
+    v_locked uuid[] := '{}';
+    v_version bigint[] := '{}';
+    -- rows by what became of them
+    v_busy integer[] := '{}';
+    v_known integer[] := '{}';
+    v_known_under uuid[] := '{}';
+    v_changed integer[] := '{}';
+    v_below integer[] := '{}';
+    v_open integer[];
+    -- what the rows' own accounts gain, one entry an account
+    v_gain_row integer[];
+    v_gain_kind text[];
+    v_gain_card text[];
+    v_gain_application text[];
+    v_gain_unit text[];
+    v_gain bigint[];
+BEGIN
+    -- check: isolation
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'posting needs READ COMMITTED' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- end
+
+    -- check: lengths
+    IF EXISTS (
+        SELECT FROM unnest(ARRAY[
+            cardinality(p_version), cardinality(p_id), cardinality(p_origin), cardinality(p_kind),
+            cardinality(p_terminal), cardinality(p_sequence), cardinality(p_provider), cardinality(p_service),
+            cardinality(p_action), cardinality(p_decision), cardinality(p_reason), cardinality(p_amount),
+            cardinality(p_unit), cardinality(p_tariff), cardinality(p_offline), cardinality(p_flags),
+            cardinality(p_replaces), cardinality(p_duplicate_of), cardinality(p_annuls), cardinality(p_body),
+            cardinality(p_occurred), cardinality(p_posted), cardinality(p_tombstone),
+            cardinality(p_proof_cardholder), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
+            cardinality(p_details_class), cardinality(p_details), cardinality(p_details_salt),
+            cardinality(p_details_answer)
+        ]) AS length WHERE length IS DISTINCT FROM n
+    ) OR EXISTS (
+        SELECT FROM unnest(ARRAY[cardinality(p_also_payer), cardinality(p_also_version)]) AS length
+        WHERE length IS DISTINCT FROM cardinality(p_also_row)
+    ) OR EXISTS (
+        SELECT FROM unnest(ARRAY[
+            cardinality(p_transfer_line), cardinality(p_debit), cardinality(p_credit),
+            cardinality(p_transfer_amount), cardinality(p_transfer_unit), cardinality(p_tax_code),
+            cardinality(p_tax_rate), cardinality(p_net), cardinality(p_tax), cardinality(p_supplier),
+            cardinality(p_reverses), cardinality(p_reverses_line)
+        ]) AS length WHERE length IS DISTINCT FROM cardinality(p_transfer_row)
+    ) OR EXISTS (
+        SELECT FROM unnest(ARRAY[
+            cardinality(p_counter_cardholder), cardinality(p_counter_rule), cardinality(p_counter_period),
+            cardinality(p_counter_change)
+        ]) AS length WHERE length IS DISTINCT FROM cardinality(p_counter_row)
+    ) OR EXISTS (
+        SELECT FROM unnest(p_also_row || p_transfer_row || p_counter_row) AS row WHERE row NOT BETWEEN 1 AND n
+    ) THEN
+        RAISE EXCEPTION 'the arrays do not belong together' USING ERRCODE = 'array_subscript_error';
+    END IF;
+    -- end
+
+    v_row := ARRAY(SELECT generate_series(1, n)) || p_also_row;
+    v_payer := p_payer || p_also_payer;
+    v_expected := p_version || p_also_version;
+
+    -- check: distinct
+    -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once.
+    IF (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
+        OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || array_remove(p_tombstone, NULL)) AS id)
+    THEN
+        RAISE EXCEPTION 'a payer or an id occurs twice' USING ERRCODE = 'cardinality_violation';
+    END IF;
+    -- end
+
+    -- check: lock
+    IF p_wait THEN
+        PERFORM set_config('lock_timeout', p_lock_timeout_ms || 'ms', true);
+        SELECT array_agg(s.payer_id), array_agg(s.version) INTO v_locked, v_version FROM (
+            SELECT payer_id, version FROM payer_state WHERE payer_id = ANY (v_payer)
+            ORDER BY payer_id FOR NO KEY UPDATE
+        ) AS s;
+    ELSE
+        SELECT array_agg(s.payer_id), array_agg(s.version) INTO v_locked, v_version FROM (
+            SELECT payer_id, version FROM payer_state WHERE payer_id = ANY (v_payer)
+            ORDER BY payer_id FOR NO KEY UPDATE SKIP LOCKED
+        ) AS s;
+    END IF;
+    -- end
+
+    SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_busy
+    FROM unnest(v_row, v_payer) AS l (row, payer)
+    WHERE l.payer <> ALL (coalesce(v_locked, '{}'));
+    IF p_wait AND v_busy <> '{}' THEN
+        RAISE EXCEPTION 'a payer has no state' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+
+    -- check: known
+    SELECT coalesce(array_agg(k.row), '{}'), coalesce(array_agg(k.payer_id), '{}')
+    INTO v_known, v_known_under FROM (
+        SELECT DISTINCT ON (l.row) l.row, t.payer_id
+        FROM unnest(v_row, v_payer) AS l (row, payer)
+        JOIN unnest(p_id) WITH ORDINALITY AS i (id, row) ON i.row = l.row
+        JOIN ledger_transaction AS t ON t.payer_id = l.payer AND t.id = i.id
+        ORDER BY l.row
+    ) AS k;
+    -- end
+
+    -- check: version
+    SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_changed
+    FROM unnest(v_row, v_payer, v_expected) AS l (row, payer, expected)
+    JOIN unnest(v_locked, v_version) AS s (payer, version) ON s.payer = l.payer
+    WHERE s.version <> l.expected;
+    -- end
+
+    SELECT
+        array_agg(g.row), array_agg(g.kind), array_agg(g.card), array_agg(g.application), array_agg(g.unit),
+        array_agg(g.gain)
+    INTO v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit, v_gain
+    FROM (
+        SELECT
+            side.row, split_part(substr(side.account, 7), '/', 1) AS kind,
+            split_part(side.account, '/', 2) AS card, split_part(side.account, '/', 3) AS application,
+            side.unit, sum(side.gain)::bigint AS gain
+        FROM (
+            SELECT t.row, t.credit AS account, t.unit, t.amount AS gain
+            FROM unnest(p_transfer_row, p_credit, p_transfer_unit, p_transfer_amount)
+                AS t (row, credit, unit, amount)
+            UNION ALL
+            SELECT t.row, t.debit, t.unit, -t.amount
+            FROM unnest(p_transfer_row, p_debit, p_transfer_unit, p_transfer_amount)
+                AS t (row, debit, unit, amount)
+        ) AS side
+        WHERE side.account LIKE 'payer:%' AND side.row <> ALL (v_busy || v_known || v_changed)
+        GROUP BY side.row, side.account, side.unit
+    ) AS g;
+
+    -- check: account
+    IF EXISTS (
+        SELECT FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit)
+            AS g (row, kind, card, application, unit)
+        LEFT JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
+            AND a.application = g.application
+        WHERE a.unit IS DISTINCT FROM g.unit
+    ) THEN
+        RAISE EXCEPTION 'a transfer names no account of its payer, or another unit than the account''s'
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    -- end
+
+    -- check: floor
+    SELECT coalesce(array_agg(DISTINCT g.row), '{}') INTO v_below
+    FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
+        AS g (row, kind, card, application, gain)
+    JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
+        AND a.application = g.application
+    WHERE a.balance + g.gain < a.floor;
+    -- end
+
+    v_open := ARRAY(
+        SELECT row FROM generate_series(1, n) AS row WHERE row <> ALL (v_busy || v_known || v_changed || v_below)
+    );
+
+    -- Rows are inserted in key order: two batches then wait for each other in one direction only.
+    INSERT INTO transaction_proof (payer_id, transaction_id, cardholder_id, nonce, ciphertext)
+    SELECT t.payer, t.id, t.cardholder, t.nonce, t.ciphertext
+    FROM unnest(p_payer, p_id, p_proof_cardholder, p_proof_nonce, p_proof_ciphertext)
+        WITH ORDINALITY AS t (payer, id, cardholder, nonce, ciphertext, row)
+    WHERE t.row = ANY (v_open) AND t.cardholder IS NOT NULL
+    ORDER BY t.payer, t.id;
+
+    INSERT INTO ledger_transaction (
+        payer_id, id, origin, kind, terminal_id, sequence, provider_id, service, action, decision, reason,
+        amount_minor, unit, tariff_version, offline, flags, replaces, duplicate_of, annuls, body, occurred_at,
+        posted_at, proof_of
+    )
+    SELECT
+        t.payer, t.id, t.origin, t.kind, t.terminal, t.sequence, t.provider, t.service, t.action, t.decision,
+        t.reason, t.amount, t.unit, t.tariff, t.offline, t.flags, t.replaces, t.duplicate_of, t.annuls, t.body,
+        t.occurred, t.posted, CASE WHEN t.cardholder IS NOT NULL THEN t.id END
+    FROM unnest(
+        p_payer, p_id, p_origin, p_kind, p_terminal, p_sequence, p_provider, p_service, p_action, p_decision,
+        p_reason, p_amount, p_unit, p_tariff, p_offline, p_flags, p_replaces, p_duplicate_of, p_annuls, p_body,
+        p_occurred, p_posted, p_proof_cardholder
+    ) WITH ORDINALITY AS t (
+        payer, id, origin, kind, terminal, sequence, provider, service, action, decision, reason, amount, unit,
+        tariff, offline, flags, replaces, duplicate_of, annuls, body, occurred, posted, cardholder, row
+    )
+    WHERE t.row = ANY (v_open)
+    UNION ALL
+    -- An id annulled before its request was seen: the request, when it comes, finds it taken.
+    SELECT
+        t.payer, t.tombstone, 'system', 'tombstone', t.terminal, NULL, t.provider, t.service, t.action,
+        'annulled', 'annulled', NULL, t.unit, NULL, false, '[]', NULL, NULL, NULL, NULL, t.occurred, t.posted,
+        NULL
+    FROM unnest(p_payer, p_tombstone, p_terminal, p_provider, p_service, p_action, p_unit, p_occurred, p_posted)
+        WITH ORDINALITY AS t (payer, tombstone, terminal, provider, service, action, unit, occurred, posted, row)
+    WHERE t.row = ANY (v_open) AND t.tombstone IS NOT NULL
+    ORDER BY 1, 2;
+
+    INSERT INTO transfer (
+        payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
+        tax_minor, supplier, reverses_transaction, reverses_line
+    )
+    SELECT
+        p_payer[t.row], p_id[t.row], t.line, t.debit, t.credit, t.amount, t.unit, t.tax_code, t.tax_rate, t.net,
+        t.tax, t.supplier, t.reverses, t.reverses_line
+    FROM unnest(
+        p_transfer_row, p_transfer_line, p_debit, p_credit, p_transfer_amount, p_transfer_unit, p_tax_code,
+        p_tax_rate, p_net, p_tax, p_supplier, p_reverses, p_reverses_line
+    ) AS t (
+        row, line, debit, credit, amount, unit, tax_code, tax_rate, net, tax, supplier, reverses, reverses_line
+    )
+    WHERE t.row = ANY (v_open)
+    ORDER BY 1, 2, 3;
+
+    INSERT INTO transaction_details (payer_id, transaction_id, retention_class, details, salt, answer)
+    SELECT t.payer, t.id, t.class, t.details, t.salt, t.answer
+    FROM unnest(p_payer, p_id, p_details_class, p_details, p_details_salt, p_details_answer)
+        WITH ORDINALITY AS t (payer, id, class, details, salt, answer, row)
+    WHERE t.row = ANY (v_open) AND t.class IS NOT NULL
+    ORDER BY 1, 2;
+
+    UPDATE account AS a SET balance = a.balance + g.gain
+    FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
+        AS g (row, kind, card, application, gain)
+    WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
+        AND a.application = g.application;
+
+    WITH change AS (
+        SELECT p_payer[c.row] AS payer, c.cardholder, c.rule, c.period, sum(c.change)::bigint AS change
+        FROM unnest(p_counter_row, p_counter_cardholder, p_counter_rule, p_counter_period, p_counter_change)
+            AS c (row, cardholder, rule, period, change)
+        WHERE c.row = ANY (v_open)
+        GROUP BY 1, 2, 3, 4
+    ), changed AS (
+        UPDATE counter AS c SET used = c.used + change.change FROM change
+        WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
+            AND c.period = change.period
+        RETURNING c.payer_id, c.cardholder_id, c.rule, c.period
+    )
+    INSERT INTO counter (payer_id, cardholder_id, rule, period, used)
+    SELECT change.* FROM change
+    WHERE NOT EXISTS (
+        SELECT FROM changed AS c
+        WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
+            AND c.period = change.period
+    )
+    ORDER BY 1, 2, 3, 4;
+
+    UPDATE payer_state AS s SET version = s.version + 1
+    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
+    WHERE t.row = ANY (v_open) AND s.payer_id = t.payer;
+
+    RETURN QUERY
+    SELECT
+        t.row::integer,
+        CASE
+            WHEN t.row = ANY (v_busy) THEN 'busy'
+            WHEN t.row = ANY (v_known) THEN 'known'
+            WHEN t.row = ANY (v_changed) THEN 'version_changed'
+            WHEN t.row = ANY (v_below) THEN 'below_floor'
+            ELSE 'posted'
+        END,
+        s.version,
+        (SELECT k.payer FROM unnest(v_known, v_known_under) AS k (row, payer) WHERE k.row = t.row),
+        CASE WHEN t.row = ANY (v_open) THEN (
+            SELECT jsonb_agg(to_jsonb(a) - 'payer_id' ORDER BY a.kind, a.card_id, a.application)
+            FROM account AS a WHERE a.payer_id = t.payer
+        ) END
+    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
+    LEFT JOIN payer_state AS s ON s.payer_id = t.payer AND t.row = ANY (v_open)
+    ORDER BY t.row;
+END $$;

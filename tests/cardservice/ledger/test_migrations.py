@@ -1,0 +1,111 @@
+"""The revisions run both ways on both databases, and end at what the models say."""
+
+# ruff: noqa: S608 - the names in the queries are those of our own tables
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+
+import cardservice.audit.models
+import cardservice.cards.models
+import cardservice.ledger.models
+import cardservice.pki_store.models
+import cardservice.tariffs.models
+import cardservice.terminals.models  # noqa: F401 - each registers its tables
+from cardservice.database import Database, connect, metadata, migrate, schema_is_current
+from tests.support.databases import DatabaseUrls
+
+
+def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_urls: DatabaseUrls) -> None:
+    seen = []
+    for revision in ("head", "0001", "head", "base", "head"):
+        migrate(empty_database_urls.owner, revision)
+        database = connect(empty_database_urls.owner)
+        with database.reading() as connection:
+            seen.append(_schema(connection))
+        assert schema_is_current(database) == (revision == "head")
+        database.dispose()
+    assert seen[0] == seen[2] == seen[4]
+    assert "ledger_transaction" in seen[0]["tables"]
+    assert "ledger_transaction" not in seen[1]["tables"]
+    assert seen[3] == {"tables": ["alembic_version"], "made": []}
+
+
+def test_a_revision_that_is_in_place_is_left_alone(database_urls: DatabaseUrls, database: Database) -> None:
+    migrate(database_urls.owner)
+    migrate(database_urls.owner, "0002")
+    assert schema_is_current(database)
+
+
+def test_the_revisions_end_at_the_models(owner_database: Database, empty_database_urls: DatabaseUrls) -> None:
+    from_models = connect(empty_database_urls.owner)
+    metadata.create_all(from_models.engine)
+    with owner_database.reading() as migrated, from_models.reading() as created:
+        assert _structure(migrated) == _structure(created)
+    from_models.dispose()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_service_at_another_isolation_is_refused(database_urls: DatabaseUrls) -> None:
+    owner = connect(database_urls.owner)
+    with owner.begin() as connection:
+        connection.execute(text("ALTER ROLE owner SET default_transaction_isolation TO 'repeatable read'"))
+    owner.dispose()
+    again = connect(database_urls.owner)
+    try:
+        with pytest.raises(Exception, match="read committed"), again.posting_engine.connect():
+            pass
+    finally:
+        again.dispose()
+        other = connect(database_urls.owner.replace("owner@", "postgres@"))
+        with other.begin() as connection:
+            connection.execute(text("ALTER ROLE owner RESET default_transaction_isolation"))
+        other.dispose()
+
+
+def _schema(connection: Connection) -> dict[str, Any]:
+    """Tables, and what else a migration makes: functions and triggers."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1"
+    else:
+        query = (
+            "SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT proname::text"
+            " FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+        )
+    return {
+        "tables": sorted(inspect(connection).get_table_names()),
+        "made": list(connection.execute(text(query)).scalars()),
+    }
+
+
+def _structure(connection: Connection) -> dict[str, Any]:
+    """Columns in their order, constraints and indexes of every table of ours, as the database tells them."""
+    return {table.name: _table(connection, table.name) for table in metadata.sorted_tables}
+
+
+def _table(connection: Connection, table: str) -> list[Any]:
+    if connection.dialect.name == "sqlite":
+        inspector = inspect(connection)
+        checks = [(check["name"], check["sqltext"]) for check in inspector.get_check_constraints(table)]
+        keys = [
+            (key["constrained_columns"], key["referred_table"]) for key in inspector.get_foreign_keys(table)
+        ]
+        unique = [found["column_names"] for found in inspector.get_unique_constraints(table)]
+        queries = (
+            f"PRAGMA table_info({table})",
+            f"SELECT sql FROM sqlite_master WHERE tbl_name = '{table}' AND type = 'index' ORDER BY name",
+        )
+        return [sorted(checks), sorted(keys), sorted(unique), *_rows(connection, *queries)]
+    return _rows(
+        connection,
+        "SELECT column_name, data_type, is_nullable, column_default, is_identity"
+        f" FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        f" WHERE conrelid = '{table}'::regclass ORDER BY 1",
+        f"SELECT indexdef FROM pg_indexes WHERE tablename = '{table}' ORDER BY 1",
+    )
+
+
+def _rows(connection: Connection, *queries: str) -> list[Any]:
+    return [[tuple(row) for row in connection.execute(text(query))] for query in queries]
