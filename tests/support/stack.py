@@ -46,6 +46,8 @@ class Stack:
     timezone: str
     clock_offset_s: float = 0.0
     port: int = 0
+    # Where the terminals reach the service: its own port, unless something lies between.
+    public_port: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     _service: subprocess.Popen[bytes] | None = None
     _cards: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -60,20 +62,23 @@ class Stack:
             "CARDSERVICE_OWNER_DATABASE_URL": self.owner_url,
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),
             "CARDSERVICE_PASSPHRASE_FILE": str(self.root / "passphrase"),
-            "CARDSERVICE_PUBLIC_ORIGIN": self.origin,
             "CITIZEN_CARD_CLOCK_OFFSET_S": str(self.clock_offset_s),
         }
 
+    def _environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        origin = {"CARDSERVICE_PUBLIC_ORIGIN": self.origin}
+        return {**os.environ, **self.environment, **origin, **(more or {})}
+
     @property
     def origin(self) -> str:
-        """The card service's address."""
-        return f"http://127.0.0.1:{self.port}"
+        """The card service's address, as terminals know it."""
+        return f"http://127.0.0.1:{self.public_port or self.port}"
 
     def attempt(self, *command: str, environment: dict[str, str] | None = None) -> Done:
         """Run a console script; whatever comes of it."""
         done = subprocess.run(
             [str(BIN / command[0]), *command[1:]],
-            env={**os.environ, **self.environment, **(environment or {})},
+            env=self._environment(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -111,7 +116,7 @@ class Stack:
         with log:
             self._service = subprocess.Popen(
                 [str(BIN / "cardservice"), "serve", "--bind", f"127.0.0.1:{self.port}"],
-                env={**os.environ, **self.environment},
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -136,7 +141,7 @@ class Stack:
 
     def _ready(self) -> bool:
         try:
-            return requests.get(f"{self.origin}/healthz/ready", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{self.port}/healthz/ready", timeout=5).ok
         except requests.RequestException:
             return False
 
@@ -172,7 +177,7 @@ class Stack:
                     *(str(BIN / "reader-agent"), "virtual-card", "insert", str(card)),
                     *("--port", str(port), "--face", face),
                 ],
-                env={**os.environ, **self.environment},
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
