@@ -182,8 +182,8 @@ class Service(Protocol):
         """Whether it is approved and what to post.
 
         A request is judged by the tariff in force at `ask.occurred_at`. An advice is judged by the version
-        it names, if that is known, and is always approved as signed: what it breaks is a flag. The exception
-        is what cannot be posted at all: no amount, or one in another currency than the tariff's.
+        it names, if that is known, and is always approved as signed: what it breaks is a flag. Where there is
+        nothing to post (no amount, or one in another currency than the tariff's), it is approved at 0.
         """
         ...
 

@@ -4,7 +4,6 @@ Nothing is unpacked to disk and only files that are asked for are read, up to a 
 that come out, not what the archive says of itself.
 """
 
-import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -22,9 +21,12 @@ MAX_DIRECTORY_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 26
 MAX_LINE_BYTES = 1 << 16
 
+# What every zip program writes; the others have dictionaries whose size the archive chooses.
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
 # What zipfile and its decompressors raise on bytes that are not what they should be.
 _UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
     *(NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError),
 )
 
@@ -123,6 +125,8 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, Opener]:
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    if member.compress_type not in _METHODS:
+        raise NotImplementedError("it is compressed by another method than deflate")
     stream: BinaryIO = archive.open(member)  # type: ignore[assignment]  # ZipExtFile is IO[bytes] in all but name
     return stream
 

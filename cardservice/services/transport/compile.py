@@ -11,9 +11,7 @@ from cardservice.services.transport.feed import Feed, Price
 from cardservice.services.transport.mapping import CardMap
 from cardservice.services.transport.report import report
 from cardservice.services.transport.rows import Row
-from cardservice.services.transport.tariff import prepare
-
-FORMAT = 1  # ours: of the stored content
+from cardservice.services.transport.tariff import FORMAT, prepare
 
 
 def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff:

@@ -18,6 +18,7 @@ from cardservice.services.transport.schemas import (
 
 # stops.txt, location_type: nobody boards at an entrance (2) or a generic node (3).
 _BOARDING_TYPES = frozenset({0, 1, 4})
+MAX_AREAS = 20  # ours: of one stop; each pair of areas is a look-up for every fare
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def _stops(archive: Archive, areas: Mapping[str, str]) -> dict[str, Stop]:
         if stop not in rows:
             raise row.error(f"stop_id: there is no stop {stop!r} in stops.txt")
         own.setdefault(stop, []).append(area)
+        if len(own[stop]) > MAX_AREAS:
+            raise row.error(f"stop_id: {stop!r} is in more than {MAX_AREAS} areas")
     for row in rows.values():
         _check_parent(row, rows)
     return {

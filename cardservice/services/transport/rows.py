@@ -13,6 +13,7 @@ from cardservice.services.transport.archive import Archive
 from cardservice.services.transport.schemas import RowSchema
 
 MAX_ROWS = 1_000_000  # ours
+MAX_COLUMNS = 200  # ours
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -84,6 +85,8 @@ def _decoded(file: str, raw: Iterator[bytes]) -> Iterator[str]:
 def _columns(schema: RowSchema, header: list[str]) -> tuple[str, ...]:
     if not header:
         raise TariffError(schema.file, 1, "is empty: the first line must name the columns")
+    if len(header) > MAX_COLUMNS:
+        raise TariffError(schema.file, 1, f"has more than {MAX_COLUMNS} columns")
     columns = tuple(name.strip() for name in header)
     for name in columns:
         if columns.count(name) > 1:

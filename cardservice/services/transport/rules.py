@@ -54,31 +54,25 @@ def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
 
 def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
     """A request is approved at today's fare or not at all; an advice as it was signed, with flags."""
-    if ask.currency != tariff.currency:
-        # An advice, too: nothing can be posted in a unit that the scheme's accounts do not have.
-        return _declined(_currency_mismatch(ask, tariff))
-    if ask.amount_minor is None:
-        return _declined(
-            Refusal(reason=AMOUNT_MISSING, message="A single fare is priced before it is signed.")
-        )
     offer = _price(ask, holder, tariff)
+    if isinstance(offer, Offer) and ask.amount_minor is None:
+        offer = Refusal(reason=AMOUNT_MISSING, message="A single fare is priced before it is signed.")
     if isinstance(offer, Refusal):
-        if ask.kind is AskKind.REQUEST:
-            return _declined(offer)
-        return _as_signed(ask, ask.amount_minor, offer.reason, {"refused": offer.reason, **offer.data})
+        if ask.kind is AskKind.ADVICE:
+            return _as_signed(ask, offer.reason, {"refused": offer.reason, **offer.data})
+        return Decision(approved=False, reason=offer.reason, message=offer.message, inputs=offer.data)
     inputs = _inputs(ask, offer, tariff)
     if offer.amount_minor == ask.amount_minor:
-        line = _line(offer, tariff)
         return Decision(
             approved=True,
             reason=APPROVED,
             message="Approved.",
-            amount_minor=line.amount_minor,
-            lines=(line,),
+            amount_minor=offer.amount_minor,
+            lines=(_line(offer, tariff),),
             inputs=inputs,
         )
     if ask.kind is AskKind.ADVICE:
-        return _as_signed(ask, ask.amount_minor, PRICE_CHANGED, inputs)
+        return _as_signed(ask, PRICE_CHANGED, inputs)
     message = "The fare has changed since it was quoted. Ask for the price again."
     return Decision(approved=False, reason=PRICE_CHANGED, message=message, inputs=inputs)
 
@@ -137,32 +131,15 @@ def _no_fare(ride: _Ride, matched: tuple[Rule, ...], tariff: Tariff) -> Refusal:
     start = f"The fare table has no fare from {_described(ride.origin, tariff)}"
     start += f" to {_described(ride.destination, tariff)}"
     if matched:
-        message = f"{start} that this card can pay: {matched[0].label} asks for {matched[0].product!r}."
-        return Refusal(reason=NO_FARE, message=message, data=_nearest(matched[0], ["fare_product_id"]))
-    if not tariff.rules:
+        rule, differs = matched[0], ["fare_product_id"]
+        message = f"{start} that this card can pay: {rule.label} asks for {rule.product!r}."
+    elif (near := tariff.nearest(ride.leg)) is not None:
+        rule, differs = near
+        message = f"{start}. The nearest rule is {rule.label}, which differs in {' and '.join(differs)}."
+    else:
         return Refusal(reason=NO_FARE, message=f"{start}.")
-    nearest = min(tariff.rules, key=lambda rule: (len(_differences(rule, ride.leg, tariff)), rule.line))
-    differences = _differences(nearest, ride.leg, tariff)
-    message = f"{start}. The nearest rule is {nearest.label}, which differs in {' and '.join(differences)}."
-    return Refusal(reason=NO_FARE, message=message, data=_nearest(nearest, differences))
-
-
-def _differences(rule: Rule, leg: Leg, tariff: Tariff) -> list[str]:
-    networks = () if leg.network is None else (leg.network,)
-    columns = {
-        "network_id": (rule.network, networks),
-        "from_area_id": (rule.from_area, leg.from_areas),
-        "to_area_id": (rule.to_area, leg.to_areas),
-    }
-    return [
-        name
-        for (name, (wanted, values)), listed in zip(columns.items(), tariff.listed, strict=True)
-        if not tariff.applies(wanted, values, listed)
-    ]
-
-
-def _nearest(rule: Rule, differences: list[str]) -> dict[str, object]:
-    return {"nearest_rule": rule.label, "line": rule.line, "differs": differences}
+    data = {"nearest_rule": rule.label, "line": rule.line, "differs": differs}
+    return Refusal(reason=NO_FARE, message=message, data=data)
 
 
 def _described(place: Place, tariff: Tariff) -> str:
@@ -175,13 +152,12 @@ def _currency_mismatch(ask: Ask, tariff: Tariff) -> Refusal:
     return Refusal(reason=CURRENCY_MISMATCH, message=message)
 
 
-def _declined(refusal: Refusal) -> Decision:
-    return Decision(approved=False, reason=refusal.reason, message=refusal.message, inputs=refusal.data)
+def _as_signed(ask: Ask, flag: str, inputs: dict[str, object]) -> Decision:
+    """The ride was given: what the card signed is owed, and what is odd about it is for people to look at.
 
-
-def _as_signed(ask: Ask, amount_minor: int, flag: str, inputs: dict[str, object]) -> Decision:
-    """The ride was given: what the card signed is owed, and what is odd about it is for people to look at."""
-    signed = ask.tariff_version
+    In another currency nothing can be posted: the scheme's accounts do not have that unit.
+    """
+    amount_minor = 0 if flag == CURRENCY_MISMATCH else ask.amount_minor or 0
     return Decision(
         approved=True,
         reason=APPROVED,
@@ -189,7 +165,7 @@ def _as_signed(ask: Ask, amount_minor: int, flag: str, inputs: dict[str, object]
         amount_minor=amount_minor,
         lines=(Line(label="Single fare", amount_minor=amount_minor),),
         flags=(flag,),
-        inputs=inputs | {"signed_tariff_version": signed},
+        inputs=inputs | {"signed_tariff_version": ask.tariff_version},
     )
 
 

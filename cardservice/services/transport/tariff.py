@@ -1,12 +1,16 @@
 """A compiled tariff: stops, areas and leg rules laid out so that one leg is priced by a few look-ups."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product as combinations
-from typing import Any
+from typing import Any, TypeVar
 
 Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
+_COLUMNS = ("network_id", "from_area_id", "to_area_id")
+FORMAT = 1  # ours: of the stored content
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Tariff:
     has_priority: bool
     listed: tuple[frozenset[str], frozenset[str], frozenset[str]]
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
+    _by_from: Mapping[str | None, tuple[Rule, ...]]
+    _by_to: Mapping[str | None, tuple[Rule, ...]]
 
     @property
     def needs_route(self) -> bool:
@@ -88,9 +94,7 @@ class Tariff:
         With a column `rule_priority`, an empty field does not count and the highest priority wins. Without,
         an empty field stands for what is not listed in its column. There may be several rules left.
         """
-        networks = () if leg.network is None else (leg.network,)
-        columns = zip((networks, leg.from_areas, leg.to_areas), self.listed, strict=True)
-        network, start, end = (tuple(self._choices(values, listed)) for values, listed in columns)
+        network, start, end = self._columns(leg)
         found = [rule for ends in combinations(network, start, end) for rule in self._by_ends.get(ends, ())]
         best = max((rule.priority for rule in found), default=0)
         return tuple(sorted((rule for rule in found if rule.priority == best), key=lambda rule: rule.line))
@@ -102,9 +106,30 @@ class Tariff:
         if self.has_priority or not named:
             yield None
 
-    def applies(self, wanted: str | None, values: tuple[str, ...], listed: frozenset[str]) -> bool:
-        """Whether one column of a rule suits the leg's values; `listed` is what stands in it elsewhere."""
-        return wanted in self._choices(values, listed)
+    def nearest(self, leg: Leg) -> tuple[Rule, list[str]] | None:
+        """Of the rules that share an end with a leg (or of all) the one that differs least, and in what.
+
+        Only for a leg that no rule matches. None where there are no rules.
+        """
+        _, starts, ends = self._columns(leg)
+        near = [rule for area in starts for rule in self._by_from.get(area, ())]
+        near += [rule for area in ends for rule in self._by_to.get(area, ())]
+        ranked = [(len(self._differences(rule, leg)), rule.line, rule) for rule in near or self.rules[:1]]
+        if not ranked:
+            return None
+        rule = min(ranked, key=lambda rank: rank[:2])[2]
+        return rule, self._differences(rule, leg)
+
+    def _differences(self, rule: Rule, leg: Leg) -> list[str]:
+        wanted = (rule.network, rule.from_area, rule.to_area)
+        columns = zip(_COLUMNS, wanted, self._columns(leg), strict=True)
+        return [name for name, value, choices in columns if value not in choices]
+
+    def _columns(self, leg: Leg) -> tuple[tuple[str | None, ...], ...]:
+        """For network, departure and arrival area: what a rule that matches the leg may have there."""
+        networks = () if leg.network is None else (leg.network,)
+        values = (networks, leg.from_areas, leg.to_areas)
+        return tuple(tuple(self._choices(*column)) for column in zip(values, self.listed, strict=True))
 
     def price(self, product: str, rider: str | None) -> tuple[str | None, int] | None:
         """The price for a rider category, and for which category it is meant; None where it is not sold.
@@ -120,11 +145,10 @@ class Tariff:
 
 
 def prepare(content: Mapping[str, Any]) -> Tariff:
-    """The tariff of a stored content, as `compile.compile_tariff` wrote it."""
+    """The tariff of a stored content, as `compile.compile_tariff` wrote it; ValueError for another format."""
+    if content["format"] != FORMAT:
+        raise ValueError(f"the tariff is stored in format {content['format']}, and this reads {FORMAT}")
     rules = tuple(Rule(**rule) for rule in content["rules"])
-    by_ends: dict[Ends, list[Rule]] = {}
-    for rule in rules:
-        by_ends.setdefault((rule.network, rule.from_area, rule.to_area), []).append(rule)
     return Tariff(
         version=content["version"],
         currency=content["currency"],
@@ -145,10 +169,19 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         },
         rules=rules,
         has_priority=content["has_priority"],
-        _by_ends={ends: tuple(found) for ends, found in by_ends.items()},
+        _by_ends=_grouped(rules, lambda rule: (rule.network, rule.from_area, rule.to_area)),
+        _by_from=_grouped(rules, lambda rule: rule.from_area),
+        _by_to=_grouped(rules, lambda rule: rule.to_area),
         listed=(
             frozenset(rule.network for rule in rules if rule.network is not None),
             frozenset(rule.from_area for rule in rules if rule.from_area is not None),
             frozenset(rule.to_area for rule in rules if rule.to_area is not None),
         ),
     )
+
+
+def _grouped(rules: tuple[Rule, ...], key: Callable[[Rule], Key]) -> dict[Key, tuple[Rule, ...]]:
+    groups: dict[Key, list[Rule]] = {}
+    for rule in rules:
+        groups.setdefault(key(rule), []).append(rule)
+    return {name: tuple(group) for name, group in groups.items()}

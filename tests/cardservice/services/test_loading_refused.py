@@ -22,6 +22,7 @@ RULES = "from_area_id,to_area_id,fare_product_id\n"
 # A name that spans three lines, then a row that is wrong: it is on line 5.
 QUOTED = 'stop_id,stop_name\na1,"Alder\nGreen\nRoad"\n,No id\n'
 
+CROWDED = "area_id,stop_id\n" + "".join(f"m{number},a1\n" for number in range(21))
 BELOW_ZERO = FEED["fare_products.txt"].replace("adult,card,1.00", "adult,card,-1.00")
 
 
@@ -140,6 +141,8 @@ REFUSED: list[tuple[str, str, str | bytes | None, int | None, str]] = [
         "'amount' is missing",
     ),
     ("a column twice", "areas.txt", "area_id,area_id\na,a\n", 1, "column 'area_id' is there twice"),
+    ("more columns than a file has", "areas.txt", "area_id" + ",x" * 200 + "\n", 1, "more than 200 columns"),
+    ("a stop in too many areas", "stop_areas.txt", CROWDED, 22, "stop_id: 'a1' is in more than 20 areas"),
     ("no header", "areas.txt", "", 1, "is empty"),
     ("a value too few", "areas.txt", "area_id,area_name\na,Alder\nb\n", 3, "has 1 values for 2 columns"),
     ("a value too many", "areas.txt", "area_id,area_name\na,Alder,\n", 2, "has 3 values for 2 columns"),
@@ -327,6 +330,8 @@ def test_refused(
     changes: dict[str, str | bytes | None] = {file: content}
     if file == "stops.txt":
         changes["stop_areas.txt"] = None
+    if content == CROWDED:
+        changes["areas.txt"] = "area_id\na\nb\nc\n" + "".join(f"m{number}\n" for number in range(21))
     with pytest.raises(TariffError) as refused:
         load(tmp_path, changes)
     assert (refused.value.file, refused.value.line) == (file, line)
@@ -486,6 +491,14 @@ class TestArchives:
         path.write_bytes(path.read_bytes().replace(b"Buses,Europe", b"Trams,Europe"))
         problem = self._refusal(path)
         assert (problem.file, "CRC" in problem.reason) == ("agency.txt", True)
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_method_with_dictionaries_of_any_size(self, method: int, tmp_path: Path) -> None:
+        path = tmp_path / "feed.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in changed({}).items():
+                archive.writestr(name, content)
+        assert "another method than deflate" in self._refusal(path).reason
 
     def test_half_an_archive(self, tmp_path: Path) -> None:
         path = write_zip(tmp_path / "feed.zip", changed({}))

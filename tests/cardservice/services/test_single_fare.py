@@ -208,13 +208,19 @@ CASES = [
         pays=100,
         flags=("no_fare",),
     ),
-    Case("an advice without an amount", "nothing to post", kind=ADVICE, amount=None, reason="amount_missing"),
+    Case(
+        "an advice without an amount",
+        "ledger.md: what it breaks is a flag",
+        kind=ADVICE,
+        amount=None,
+        flags=("amount_missing",),
+    ),
     Case(
         "an advice in another currency",
         "accounts have one unit",
         kind=ADVICE,
         currency="EUR",
-        reason="currency_mismatch",
+        flags=("currency_mismatch",),
     ),
 ]
 
@@ -300,6 +306,28 @@ def test_an_unmatched_leg_names_the_rule_that_was_nearest(tmp_path: Path) -> Non
         "line": 2,
         "differs": ["from_area_id"],
     }
+
+
+def test_where_no_rule_shares_an_end_the_nearest_is_the_first(tmp_path: Path) -> None:
+    tariff = transport().prepare(load(tmp_path).content)
+    quote = transport().quote(ask_of(Case("", "", "nowhere", "nowhere")), holder(), tariff)
+    assert isinstance(quote, Refusal)
+    assert quote.data["line"] == 2
+    assert quote.data["differs"] == ["from_area_id", "to_area_id"]
+    assert "from Nowhere (no area) to Nowhere (no area)." in quote.message
+
+
+def test_a_feed_without_rules_has_no_nearest_one(tmp_path: Path) -> None:
+    """Such a feed is not loaded; what was stored is priced all the same."""
+    content = {**load(tmp_path).content, "rules": []}
+    quote = transport().quote(ask_of(Case("", "")), holder(), transport().prepare(content))
+    assert isinstance(quote, Refusal)
+    assert quote.data == {}
+
+
+def test_a_content_of_another_format_is_not_guessed_at(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="format 2"):
+        transport().prepare({**load(tmp_path).content, "format": 2})
 
 
 def test_a_leg_whose_fare_the_card_cannot_pay_names_the_product(tmp_path: Path) -> None:
