@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cardservice.services.seam import TariffError
 from cardservice.services.transport.tariff import Leg, Rule, Tariff
 
-MAX_LEGS = 1_000_000  # ours: some ten seconds
+MAX_LEGS = 1_000_000  # ours: six seconds on two cores of 2026, where one rule matches each
 
 
 @dataclass(frozen=True, slots=True)
