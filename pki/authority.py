@@ -73,8 +73,8 @@ class Authority:
         """A certificate of this profile for the request's key, recorded before it is returned.
 
         Of the request only the key counts: the names are the profile's, of `identity`. It is valid from five
-        minutes before `moment`, and never beyond the authority's own certificate. Raises RequestRefused, and
-        ValueError for an identity that the profile cannot name.
+        minutes before `moment`, and never beyond the authority's own certificate. Raises RequestRefused, also
+        for an identity that the profile cannot name.
         """
         if profile.authority != self.name:
             raise RequestRefused(
@@ -84,7 +84,13 @@ class Authority:
         days = profile.validity_days if validity_days is None else validity_days
         if days < 1:
             raise RequestRefused("a certificate is valid for a day at least")
-        builder = self._builder(profile.naming.subject(identity), key, moment, timedelta(days=days))
+        try:
+            subject = profile.naming.subject(identity)
+        except ValueError as error:
+            raise RequestRefused(
+                f"{identity!r} cannot stand in a {profile.name} certificate: {error}"
+            ) from error
+        builder = self._builder(subject, key, moment, timedelta(days=days))
         for extension, critical in self._leaf_extensions(profile, identity, key):
             builder = builder.add_extension(extension, critical)
         return self._record(builder, profile.name, identity, moment)

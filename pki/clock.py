@@ -1,5 +1,6 @@
 """Time as an argument: what needs the moment is given a clock, and a test gives it another one."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,3 +22,8 @@ def require_aware(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError("a moment needs a time zone")
     return moment.astimezone(UTC)
+
+
+def clock_from_environment() -> Clock:
+    """The machine's clock, shifted where the environment says so. Raises ValueError."""
+    return system_clock(float(os.environ.get(OFFSET_VARIABLE) or 0.0))

@@ -97,8 +97,8 @@ class AuthorityHandedOver(PkiError):
 
     def __init__(self, authority: str, to: str) -> None:
         super().__init__(
-            f"the records of the authority {authority!r} are kept by {to}; use the commands of {to} to issue "
-            "and revoke"
+            f"the records of the authority {authority!r} are kept by {to}; issue, revoke and publish its "
+            f"lists with `{to}`"
         )
         self.authority = authority
         self.to = to
