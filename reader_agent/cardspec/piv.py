@@ -78,6 +78,9 @@ PIN_LENGTH: Final = 8  # SP 800-73-5 part 2, 2.4.3: six to eight digits, padded 
 PIN_MIN_DIGITS: Final = 6
 PUK_LENGTH: Final = 8
 
+# What YubiKeys and PivApplet leave the factory with, so known to everybody: a transport key only.
+WELL_KNOWN_TRANSPORT_KEY: Final = bytes(range(1, 9)) * 3
+
 # Tags within commands and their answers (SP 800-73-5 part 2, 3.1.2, 3.2.4, 3.3.2).
 TAG_LIST: Final = 0x5C
 TAG_DATA: Final = 0x53
