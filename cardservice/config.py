@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cardservice.errors import SettingsInvalid
+from pki.clock import OFFSET_VARIABLE
+from pki.keys import passphrase_from
+from pki.profiles import EXAMPLE_ARC
 
 PREFIX = "CARDSERVICE_"
-CLOCK_OFFSET = "CITIZEN_CARD_CLOCK_OFFSET_S"
-# RFC 5612: the private enterprise number set aside for examples. A real scheme registers its own.
-EXAMPLE_ARC = "1.3.6.1.4.1.32473"
 
 
 class Mode(StrEnum):
@@ -65,21 +65,15 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         name = f"{PREFIX}{field.name.upper()}"
         if name in environ:
             values[field.name] = environ[name]
-    if CLOCK_OFFSET in environ:
-        values["clock_offset_s"] = environ[CLOCK_OFFSET]
+    if OFFSET_VARIABLE in environ:
+        values["clock_offset_s"] = environ[OFFSET_VARIABLE]
     return _parsed(values)
 
 
 def passphrase_of(settings: Settings) -> bytes:
-    """The passphrase of the key files. Raises SettingsInvalid where none is set or its file is unreadable."""
+    """The passphrase of the key files. Raises SettingsInvalid and PassphraseMissing."""
     if settings.passphrase_file is not None:
-        try:
-            lines = settings.passphrase_file.read_bytes().splitlines()
-        except OSError as error:
-            raise SettingsInvalid("passphrase_file", f"cannot be read: {error.strerror}") from error
-        if not lines or not lines[0]:
-            raise SettingsInvalid("passphrase_file", "its first line is empty; write the passphrase there")
-        return lines[0]
+        return passphrase_from(settings.passphrase_file, "")
     if settings.passphrase:
         return settings.passphrase.encode()
     raise SettingsInvalid("passphrase_file", f"is not set; set {PREFIX}PASSPHRASE_FILE")
@@ -99,7 +93,7 @@ def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list
     if settings.passphrase_file is not None and _others_can_read(settings.passphrase_file):
         found.append(SettingsInvalid("passphrase_file", "can be read by others; chmod 0400 it"))
     if settings.clock_offset_s:
-        found.append(SettingsInvalid(CLOCK_OFFSET, "is for tests alone; unset it"))
+        found.append(SettingsInvalid(OFFSET_VARIABLE, "is for tests alone; unset it"))
     if oid_arc == EXAMPLE_ARC:
         found.append(
             SettingsInvalid(
@@ -164,7 +158,7 @@ def _mode(value: object) -> Mode:
 
 
 def _supported(url: str) -> str:
-    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise SettingsInvalid("database_url", "must begin with sqlite:/// or postgresql+psycopg://")
     return url
 

@@ -1,0 +1,41 @@
+"""The Flask application, made for one context."""
+
+from flask import Flask
+
+from cardservice.api import current, fields, problems, request_log
+from cardservice.api.blueprints import Api
+from cardservice.api.public import blueprint as public
+from cardservice.authorisation.views import blueprint as authorisation
+from cardservice.cards.views import blueprint as personalisation
+from cardservice.context import Context
+
+# A statement is under a kilobyte, its details a few: more is no message of ours.
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(context: Context) -> Flask:
+    """The application over an open context, which the caller closes."""
+    app = Flask("cardservice", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        API_TITLE="Citizen card service",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "info": {"description": "The terminals' interface. See docs/api.md for how requests are signed."},
+            "servers": [{"url": context.settings.public_origin}],
+        },
+    )
+    current.install(app, context)
+    # The log first: its line is written after all else, whatever came of the request.
+    request_log.register(app)
+    problems.register(app)
+    api = Api(app)
+    api.register_field(fields.Bytes, "string", "base64url")
+    api.register_field(fields.Identifier, "string", "uuid")
+    api.register_field(fields.Moment, "string", "date-time")
+    for blueprint in (authorisation, personalisation, public):
+        api.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,84 @@
+"""What anybody may read: certificates, revocation lists, and whether the service is well."""
+
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from flask import Response
+from marshmallow import fields
+from sqlalchemy import select, text
+
+from cardservice.api.blueprints import Blueprint
+from cardservice.api.current import context
+from cardservice.api.fields import Bytes, Message
+from cardservice.api.problems import problem
+from cardservice.pki_store import publication
+
+blueprint = Blueprint("public", "cardservice.public", description="Without a signature.")
+
+CRL_MAX_AGE_S = 60
+
+
+class TrustSchema(Message):
+    """All that a terminal needs to verify a card without asking."""
+
+    scheme = fields.String(required=True)
+    certificates = fields.List(Bytes(), required=True, metadata={"description": "DER, the root first"})
+    crls = fields.List(Bytes(), required=True, metadata={"description": "DER, one for each authority"})
+
+
+class HealthSchema(Message):
+    """How the service is."""
+
+    status = fields.String(required=True)
+
+
+@blueprint.route("/pki/trust")
+@blueprint.response(200, TrustSchema)
+def trust() -> dict[str, Any]:
+    """The scheme's certificates and its latest revocation lists."""
+    published = publication.published(context())
+    return {
+        "scheme": context().scheme.id,
+        "certificates": [item.public_bytes(Encoding.DER) for item in published.certificates.values()],
+        "crls": list(published.crls.values()),
+    }
+
+
+@blueprint.route("/pki/<authority>.crl")
+@blueprint.problems(404)
+def crl(authority: str) -> Response:
+    """The latest revocation list of an authority (DER; RFC 2585, 4)."""
+    der = publication.published(context()).crls.get(authority)
+    if der is None:
+        return problem("not_found", "no authority of this name")
+    response = Response(der, mimetype="application/pkix-crl")
+    response.headers["Cache-Control"] = f"max-age={CRL_MAX_AGE_S}"
+    return response
+
+
+@blueprint.route("/pki/<authority>.crt")
+@blueprint.problems(404)
+def certificate(authority: str) -> Response:
+    """The certificate of an authority (DER; RFC 2585, 4)."""
+    found = publication.published(context()).certificates.get(authority)
+    if found is None:
+        return problem("not_found", "no authority of this name")
+    return Response(found.public_bytes(Encoding.DER), mimetype="application/pkix-cert")
+
+
+@blueprint.route("/healthz/live")
+@blueprint.response(200, HealthSchema)
+def live() -> dict[str, str]:
+    """Whether the process answers at all."""
+    return {"status": "live"}
+
+
+@blueprint.route("/healthz/ready")
+@blueprint.response(200, HealthSchema)
+@blueprint.problems(503)
+def ready() -> dict[str, str]:
+    """Whether requests can be served: the database answers and the revocation lists are in date."""
+    with context().database.reading() as connection:
+        connection.execute(select(text("1")))
+    publication.published(context())
+    return {"status": "ready"}

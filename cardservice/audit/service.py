@@ -1,0 +1,67 @@
+"""Who did what: the audit trail of administration, and the log of refused messages."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from cardservice.audit.models import audit, security_event
+
+log = logging.getLogger(__name__)
+
+
+def record(
+    connection: Connection, actor: str, action: str, subject: object, moment: datetime, **detail: object
+) -> None:
+    """Note what `actor` did, in the transaction that does it. Names and amounts stay where they belong."""
+    connection.execute(
+        insert(audit).values(at=moment, actor=actor, action=action, subject=str(subject), detail=detail)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEvent:
+    """A message that was refused before it could take an id."""
+
+    at: datetime
+    code: str
+    detail: str
+    terminal_id: str | None = None
+    transaction_id: UUID | None = None
+    body: bytes | None = None
+    # An advice whose goods are gone, but whose proof or terminal does not stand: shown, posted to nobody.
+    quarantined: bool = False
+
+
+def record_security_event(connection: Connection, event: SecurityEvent) -> None:
+    """Note a refused message, in a transaction of its own."""
+    connection.execute(
+        insert(security_event).values(
+            at=event.at,
+            code=event.code,
+            terminal_id=event.terminal_id,
+            transaction_id=event.transaction_id,
+            body=event.body,
+            quarantined=event.quarantined,
+            detail={"message": event.detail},
+        )
+    )
+    log.warning("message refused", extra={"members": {"code": event.code, "quarantined": event.quarantined}})
+
+
+def security_events(connection: Connection, *, limit: int = 100) -> Iterator[SecurityEvent]:
+    """The latest refused messages, the newest first."""
+    rows = connection.execute(select(security_event).order_by(security_event.c.id.desc()).limit(limit))
+    for row in rows:
+        yield SecurityEvent(
+            at=row.at,
+            code=row.code,
+            detail=row.detail["message"],
+            terminal_id=row.terminal_id,
+            transaction_id=row.transaction_id,
+            body=row.body,
+            quarantined=row.quarantined,
+        )

@@ -1,0 +1,88 @@
+"""Annulment: the terminal closes a request that it got no answer to; it is not charged."""
+
+from dataclasses import dataclass
+
+from cardservice.authorisation.answers import ANNULLED, new_answer
+from cardservice.authorisation.facts import Facts
+from cardservice.authorisation.messages import AnnulMessage
+from cardservice.authorisation.money import balances_after, reverse
+from cardservice.authorisation.settling import Prepared
+from cardservice.errors import IdConflict
+from cardservice.ids import TransactionId
+from cardservice.ledger.values import KnownTransaction, NewDetails, NewTransaction, NewTransfer, Posting
+from cardservice.services.seam import APPROVED
+from cardservice.terminals.service import Terminal
+
+RETENTION = "annulment"
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What an annulment does, and says."""
+
+    reason: str
+    message: str
+    reverses: bool = False
+    # The request has not been seen: its id is stored as annulled, so that it is refused when it comes.
+    tombstone: TransactionId | None = None
+
+
+def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts: Facts) -> Prepared:
+    """What to post for an annulment. Raises IdConflict where the request is another terminal's."""
+    annulled = facts.known.get(message.annuls)
+    if annulled is not None and annulled.terminal_id != terminal.id:
+        raise IdConflict("a terminal annuls its own requests alone")
+    payer_id = facts.payer_id if annulled is None else annulled.payer_id
+    view = facts.views[payer_id]
+    effect = _effect(message, annulled)
+    transfers: tuple[NewTransfer, ...] = ()
+    if annulled is not None and effect.reverses:
+        transfers = reverse(view, annulled)
+    answer = new_answer(
+        transaction_id=message.id,
+        kind="annul",
+        decision=APPROVED,
+        reason=effect.reason,
+        message=effect.message,
+        amount_minor=sum(transfer.amount_minor for transfer in transfers),
+        currency=currency,
+        balances=balances_after(view, transfers),
+        has_proof=False,
+        moment=facts.moment,
+    )
+    posting = Posting(
+        payer_id=payer_id,
+        expected_version=view.version,
+        transaction=NewTransaction(
+            id=message.id,
+            origin="system",
+            kind="annul",
+            decision="approved",
+            reason=effect.reason,
+            unit=currency,
+            body=message.body,
+            occurred_at=message.time,
+            posted_at=facts.moment,
+            terminal_id=terminal.id,
+            sequence=message.notice.sequence,
+            provider_id=terminal.provider_id,
+            annuls=message.annuls,
+        ),
+        transfers=transfers,
+        details=NewDetails(RETENTION, None, None, {"given": answer}),
+        tombstone=effect.tombstone,
+        also_under=facts.also_under(payer_id),
+    )
+    return Prepared(posting, answer)
+
+
+def _effect(message: AnnulMessage, annulled: KnownTransaction | None) -> _Effect:
+    if annulled is None:
+        return _Effect(ANNULLED, "Annulled before it arrived. Nothing is charged.", tombstone=message.annuls)
+    if annulled.decision != APPROVED:
+        return _Effect("nothing_to_annul", "Nothing had been charged.")
+    if annulled.annulled_by is not None:
+        return _Effect("annulled_before", "Annulled already.")
+    if annulled.kept_by is not None:
+        return _Effect("kept_by_duplicate", "It stands for the payment that replaced it.")
+    return _Effect(ANNULLED, "Annulled. What was charged is given back.", reverses=True)

@@ -1,0 +1,64 @@
+"""A verified statement as a case to judge, and the verdict on it: values alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cardservice.authorisation.facts import Facts
+from cardservice.authorisation.messages import CardMessage
+from cardservice.authorisation.proofs import CheckedProof
+from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.values import Decision, KnownTransaction, NewTransfer, PayerView
+from cardservice.services.seam import APPROVED, Line, Service
+from cardservice.terminals.service import Terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What the last checks look at."""
+
+    message: CardMessage
+    terminal: Terminal
+    facts: Facts
+    proof: CheckedProof
+    # Whether the nonce was given to this terminal in the last 120 s; an advice has none.
+    nonce_is_fresh: bool
+    service: Service
+    # None: no tariff of this service applies.
+    tariff: object | None
+    currency: str
+
+    @property
+    def replaced(self) -> KnownTransaction | None:
+        """What is known of the request that this statement stands for."""
+        return None if self.message.replaces is None else self.facts.known.get(self.message.replaces)
+
+    @property
+    def payer_id(self) -> PayerId:
+        """Who it is posted under: with the request it stands for, else the holder's payer at its time."""
+        return self.facts.payer_id if self.replaced is None else self.replaced.payer_id
+
+    @property
+    def view(self) -> PayerView:
+        """The payer's state."""
+        return self.facts.views[self.payer_id]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a case: to be stored, and posted where there are transfers."""
+
+    decision: Decision
+    reason: str
+    message: str
+    amount_minor: int | None = None
+    lines: tuple[Line, ...] = ()
+    flags: tuple[str, ...] = ()
+    transfers: tuple[NewTransfer, ...] = ()
+    duplicate_of: TransactionId | None = None
+    # With the stored tariff, enough to explain the verdict and to reach it again.
+    inputs: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the goods are the holder's."""
+        return self.decision == APPROVED

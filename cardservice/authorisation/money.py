@@ -1,0 +1,99 @@
+"""From what is owed to the transfers that pay it, and back."""
+
+from collections.abc import Iterable, Sequence
+
+from cardservice.ids import ProviderId
+from cardservice.ledger.values import (
+    PAYER_ARREARS,
+    PAYER_PREPAID,
+    AccountName,
+    AccountView,
+    KnownTransaction,
+    NewTransfer,
+    PayerView,
+    provider_payable,
+)
+from cardservice.services.seam import Line
+
+
+def shortfall(view: PayerView, amount_minor: int) -> int:
+    """How much of the amount `prepaid` cannot pay, in minor units."""
+    return max(0, amount_minor - view.prepaid.available_minor)
+
+
+def pay(view: PayerView, lines: Iterable[Line], provider: ProviderId, unit: str) -> tuple[NewTransfer, ...]:
+    """What pays the lines: `prepaid` down to its floor, then `arrears`; nothing for what is free."""
+    available_minor = view.prepaid.available_minor
+    transfers = []
+    for line in lines:
+        from_prepaid = min(line.amount_minor, max(0, available_minor))
+        available_minor -= from_prepaid
+        sources = ((PAYER_PREPAID, from_prepaid), (PAYER_ARREARS, line.amount_minor - from_prepaid))
+        transfers += [
+            NewTransfer(
+                debit=source,
+                credit=provider_payable(provider),
+                amount_minor=amount_minor,
+                unit=unit,
+                tax_code=line.tax_code,
+                supplier=provider,
+            )
+            for source, amount_minor in sources
+            if amount_minor > 0
+        ]
+    return tuple(transfers)
+
+
+def pay_in(view: PayerView, source: AccountName, amount_minor: int, unit: str) -> tuple[NewTransfer, ...]:
+    """What a payment from `source` does: it settles arrears first, the rest is `prepaid`."""
+    settled_minor = min(amount_minor, -view.arrears.balance)
+    targets = ((PAYER_ARREARS, settled_minor), (PAYER_PREPAID, amount_minor - settled_minor))
+    return tuple(
+        NewTransfer(debit=source, credit=target, amount_minor=share, unit=unit)
+        for target, share in targets
+        if share > 0
+    )
+
+
+def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
+    """What gives a sale back, line by line, to the accounts it came from, the last source first.
+
+    What came from arrears that have been settled since was paid with money by now: it goes to `prepaid`.
+    """
+    owed_minor = -view.arrears.balance
+    transfers = []
+    for line in sorted(sale.transfers, key=lambda line: line.line, reverse=True):
+        left_minor = line.amount_minor - line.reversed_minor
+        targets = [(line.debit, left_minor)]
+        if line.debit == PAYER_ARREARS:
+            to_arrears = min(left_minor, owed_minor)
+            owed_minor -= to_arrears
+            targets = [(PAYER_ARREARS, to_arrears), (PAYER_PREPAID, left_minor - to_arrears)]
+        transfers += [
+            NewTransfer(
+                debit=line.credit,
+                credit=target,
+                amount_minor=amount_minor,
+                unit=line.unit,
+                tax_code=line.tax_code,
+                supplier=line.supplier,
+                reverses_transaction=sale.id,
+                reverses_line=line.line,
+            )
+            for target, amount_minor in targets
+            if amount_minor > 0
+        ]
+    return tuple(transfers)
+
+
+def balances_after(view: PayerView, transfers: Sequence[NewTransfer]) -> tuple[tuple[AccountView, int], ...]:
+    """Each of the payer's accounts with its balance once the transfers are posted."""
+    return tuple(
+        (
+            account,
+            account.balance
+            + sum(transfer.amount_minor for transfer in transfers if transfer.credit == account.name)
+            - sum(transfer.amount_minor for transfer in transfers if transfer.debit == account.name),
+        )
+        for account in view.accounts
+    )

@@ -1,0 +1,88 @@
+"""The card's proof: its certificate's chain and its signature over the statement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, Row, select
+
+from cardservice.cards.service import AUTHORITY
+from cardservice.errors import ProofInvalid, ProofOfAnotherCard
+from cardservice.pki_store.models import certificate
+from pki.errors import PkiError
+from pki.statements import SignedStatement, verify_statement
+from pki.verification import Purpose, TrustStore, verify
+
+# Parsed keys of certificates whose chain has been verified.
+KEYS_IN_MEMORY = 100_000
+
+_Certificate = Row[bytes, bytes, str, datetime, datetime, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedProof:
+    """A signature that verified, and when its certificate holds."""
+
+    certificate_sha256: bytes
+    not_before: datetime
+    not_after: datetime
+    certificate_revoked_at: datetime | None
+
+
+class CardProofs:
+    """Checks proofs against the scheme's trust anchors; remembers the keys of verified chains."""
+
+    def __init__(self, trust: TrustStore) -> None:
+        self._trust = trust
+        self._verified_key = lru_cache(KEYS_IN_MEMORY)(self._verify_chain)
+
+    def check(self, connection: Connection, signed: SignedStatement, scheme_id: str) -> CheckedProof:
+        """Check 5. Raises ProofInvalid, and ProofOfAnotherCard where another card of the scheme has signed.
+
+        The chain is judged as of the certificate's first day: whether it has expired or was revoked since is
+        the card's status, which an advice is not refused for.
+        """
+        row = _certificate(connection, signed)
+        key = self._verified_key(row.der)
+        try:
+            verify_statement(signed, scheme_id, key)
+        except PkiError as error:
+            raise ProofInvalid("the card's signature does not verify") from error
+        if row.identity != str(signed.statement.card):
+            raise ProofOfAnotherCard("another card has signed this statement")
+        return CheckedProof(row.sha256, row.not_before, row.not_after, row.revoked_at)
+
+    def _verify_chain(self, der: bytes) -> ec.EllipticCurvePublicKey:
+        leaf = x509.load_der_x509_certificate(der)
+        moment = leaf.not_valid_before_utc
+        try:
+            verify(leaf, Purpose.CARD_AUTHENTICATION, moment, self._trust, require_status=False)
+        except PkiError as error:
+            raise ProofInvalid(f"the card's certificate does not verify: {error}") from error
+        key = leaf.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise ProofInvalid("the card's key is not an elliptic-curve key")
+        return key
+
+
+def _certificate(connection: Connection, signed: SignedStatement) -> _Certificate:
+    """The certificate that the statement names, else the newest of its card. Raises ProofInvalid."""
+    columns = certificate.c
+    query = select(
+        columns.der,
+        columns.sha256,
+        columns.identity,
+        columns.not_before,
+        columns.not_after,
+        columns.revoked_at,
+    ).where(columns.authority == AUTHORITY)
+    if signed.certificate_sha256 is not None:
+        query = query.where(columns.sha256 == signed.certificate_sha256)
+    else:
+        query = query.where(columns.identity == str(signed.statement.card))
+    row = connection.execute(query.order_by(columns.issued_at.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise ProofInvalid("no certificate of this scheme is known for the proof")
+    return row

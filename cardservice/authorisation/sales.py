@@ -1,0 +1,104 @@
+"""A verdict becomes a posting: the ledger row, its transfers, the encrypted proof, the erasable details."""
+
+from typing import Any
+
+from cardservice.authorisation.answers import new_answer
+from cardservice.authorisation.case import Case, Verdict
+from cardservice.authorisation.evidence import Evidence, seal
+from cardservice.authorisation.money import balances_after
+from cardservice.authorisation.settling import Prepared
+from cardservice.cards.service import AUTHORITY
+from cardservice.context import Context
+from cardservice.ids import TransactionId
+from cardservice.ledger.values import Kind, NewDetails, NewProof, NewTransaction, Posting
+from cardservice.pki_store.publication import crl_in_force
+
+
+def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
+    """What to post for a judged statement, and its answer."""
+    answer = _answer(case, verdict)
+    payer_id = case.payer_id
+    posting = Posting(
+        payer_id=payer_id,
+        expected_version=case.view.version,
+        transaction=_transaction(case, verdict),
+        transfers=verdict.transfers,
+        proof=_proof(context, case),
+        details=_details(case, verdict, answer),
+        tombstone=_tombstone(case),
+        also_under=case.facts.also_under(payer_id),
+    )
+    return Prepared(posting, answer)
+
+
+def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
+    return new_answer(
+        transaction_id=case.message.id,
+        kind=_kind(case),
+        decision=verdict.decision,
+        reason=verdict.reason,
+        message=verdict.message,
+        amount_minor=verdict.amount_minor,
+        currency=case.currency,
+        lines=verdict.lines,
+        balances=balances_after(case.view, verdict.transfers),
+        flags=verdict.flags,
+        has_proof=True,
+        moment=case.facts.moment,
+    )
+
+
+def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
+    statement = case.message.signed.statement
+    return NewTransaction(
+        id=case.message.id,
+        origin="card",
+        kind=_kind(case),
+        decision=verdict.decision,
+        reason=verdict.reason,
+        unit=case.currency,
+        body=case.message.body,
+        occurred_at=statement.time,
+        posted_at=case.facts.moment,
+        terminal_id=case.terminal.id,
+        sequence=statement.sequence,
+        provider_id=case.terminal.provider_id,
+        service=statement.service,
+        action=statement.action,
+        amount_minor=verdict.amount_minor,
+        tariff_version=statement.tariff_version,
+        offline=statement.offline,
+        flags=verdict.flags,
+        replaces=case.message.replaces,
+        duplicate_of=verdict.duplicate_of,
+    )
+
+
+def _proof(context: Context, case: Case) -> NewProof:
+    evidence = Evidence(
+        statement=case.message.signed.raw,
+        certificate_sha256=case.proof.certificate_sha256,
+        crl_sha256=crl_in_force(context, AUTHORITY, case.facts.moment),
+        judged_at=case.facts.moment,
+    )
+    with context.database.reading() as connection:
+        return seal(context, connection, case.facts.card.cardholder_id, case.message.id, evidence)
+
+
+def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:
+    action = case.service.actions[case.message.signed.statement.action]
+    return NewDetails(
+        retention_class=action.retention_class,
+        details=dict(case.message.details),
+        salt=case.message.details_salt,
+        answer={"given": answer, "inputs": dict(verdict.inputs)},
+    )
+
+
+def _tombstone(case: Case) -> TransactionId | None:
+    """The id that the statement stands for, where it has not been seen: it is refused when it comes."""
+    return case.message.replaces if case.replaced is None else None
+
+
+def _kind(case: Case) -> Kind:
+    return "advice" if case.message.is_advice else "request"

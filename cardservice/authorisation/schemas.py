@@ -1,0 +1,112 @@
+"""The messages of authorisation and of prices, as JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from cardservice.api.fields import Bytes, Identifier, Message, Moment, integer, text
+
+# Names of services and actions, and versions of tariffs, as statements carry them.
+DETAILS = Length(max=64)
+SALT_BYTES = 16
+
+
+class NonceSchema(Message):
+    """A nonce for online requests."""
+
+    nonce = Bytes(required=True)
+    valid_until = Moment(required=True)
+    time = Moment(required=True, metadata={"description": "the service's clock"})
+
+
+class LineSchema(Message):
+    """A line of a price or a receipt."""
+
+    label = fields.String(required=True)
+    amount_minor = integer(required=True)
+
+
+class QuoteRequestSchema(Message):
+    """What a terminal wants the price of."""
+
+    service = text(required=True)
+    action = text(required=True)
+    card = Identifier(required=True, allow_none=True, metadata={"description": "null: not known yet"})
+    details = fields.Dict(keys=fields.String(), required=True, validate=DETAILS)
+
+
+class OfflinePriceSchema(Message):
+    """What the terminal may have a card sign while it cannot ask, whichever card it is."""
+
+    amount_minor = integer(required=True)
+    currency = fields.String(required=True)
+    tariff_version = fields.String(required=True)
+    valid_until = Moment(required=True)
+
+
+class QuoteSchema(OfflinePriceSchema):
+    """A price."""
+
+    lines = fields.List(fields.Nested(LineSchema), required=True)
+    offline = fields.Nested(
+        OfflinePriceSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null where this terminal may not serve this offline"},
+    )
+
+
+class AnnulSchema(Message):
+    """The annulment of a request that got no answer."""
+
+    id = Identifier(required=True)
+    sequence = integer(0, required=True)
+    card = Identifier(required=True)
+    annuls = Identifier(required=True)
+    time = Moment(required=True)
+
+
+class AuthorisationRequestSchema(Message):
+    """A card's signed statement with its details, or an annulment: one of the two."""
+
+    statement = Bytes(metadata={"description": "COSE_Sign1, base64url"})
+    details = fields.Dict(keys=fields.String(), validate=DETAILS)
+    details_salt = Bytes(exactly=SALT_BYTES)
+    annul = fields.Nested(AnnulSchema)
+
+    @validates_schema
+    def check_one_of_two(self, data: Mapping[str, Any], **_: object) -> None:
+        """Refuse both together, neither, and half a statement."""
+        if set(data) not in ({"statement", "details", "details_salt"}, {"annul"}):
+            raise ValidationError("either statement, details and details_salt, or annul")
+
+
+class BalanceSchema(Message):
+    """One of the payer's accounts as of the posting."""
+
+    account = fields.String(required=True)
+    unit = fields.String(required=True)
+    amount_minor = integer(required=True)
+
+
+class AnswerSchema(Message):
+    """The answer: stored with the transaction, and the same each time but for the last three."""
+
+    id = fields.String(required=True)
+    kind = fields.String(required=True, metadata={"description": "request, advice or annul"})
+    decision = fields.String(required=True, metadata={"description": "approved, declined or duplicate"})
+    reason = fields.String(required=True, metadata={"description": "stable code"})
+    message = fields.String(required=True, metadata={"description": "plain words for the holder"})
+    amount_minor = integer(required=True, allow_none=True)
+    currency = fields.String(required=True)
+    receipt = fields.List(fields.Nested(LineSchema), required=True)
+    balances = fields.List(fields.Nested(BalanceSchema), required=True)
+    flags = fields.List(fields.String(), required=True)
+    actions = fields.List(fields.Dict(), required=True, metadata={"description": "what to write to the card"})
+    proof = fields.String(required=True, metadata={"description": "signature or none"})
+    answered_at = fields.String(required=True)
+    repeated = fields.Boolean(required=True, metadata={"description": "whether it was answered before"})
+    nonce = Bytes(required=True, metadata={"description": "for the next request"})
+    signed_answer = Bytes(required=True, metadata={"description": "COSE_Sign1 of the service"})

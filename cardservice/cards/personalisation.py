@@ -1,0 +1,190 @@
+"""Personalisation orders: what an issuing desk is told to make, certified, and reported done or failed.
+
+An order that broke off is taken up again; a card that failed has its certificate revoked, so that no
+half-made card looks whole.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Connection, insert, select, update
+
+from cardservice.audit.service import record
+from cardservice.cardholders.service import require_cardholder
+from cardservice.cards.models import card, personalisation_order
+from cardservice.cards.service import (
+    AUTHORITY,
+    change_state,
+    record_state,
+    require_card,
+    revoke_card,
+    revoke_certificates,
+)
+from cardservice.cards.states import CardState
+from cardservice.errors import (
+    CertificateMissing,
+    CertificateRequestRefused,
+    OrderClosed,
+    OrderInvalid,
+    OrderUnknown,
+)
+from cardservice.ids import CardId, new_id
+from pki.authority import Authority
+from pki.errors import PkiError
+from pki.profiles import CARD_AUTHENTICATION
+
+KINDS = ("citizen", "young-citizen", "visitor")
+LIFETIME_YEARS = 5
+
+
+class OrderState(StrEnum):
+    """Where an order stands; the last two are closed."""
+
+    OPEN = "open"
+    CERTIFIED = "certified"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A personalisation order."""
+
+    id: UUID
+    card_id: CardId
+    kind: str
+    expires_on: date
+    state: OrderState
+
+
+def order_card(
+    connection: Connection, cardholder_id: UUID, kind: str, *, actor: str, moment: datetime
+) -> Order:
+    """Order a card for a cardholder; its identifier is drawn here and written to it by the desk."""
+    if kind not in KINDS:
+        raise OrderInvalid(f"{kind!r} is no kind of card; there are {', '.join(KINDS)}")
+    holder = require_cardholder(connection, cardholder_id)
+    order = Order(
+        id=new_id(),
+        card_id=CardId(uuid4()),
+        kind=kind,
+        expires_on=_expiry(moment.date()),
+        state=OrderState.OPEN,
+    )
+    connection.execute(
+        insert(card).values(
+            id=order.card_id, cardholder_id=holder, kind=kind, expires_on=order.expires_on, created_at=moment
+        )
+    )
+    record_state(connection, order.card_id, CardState.ORDERED, reason="ordered", actor=actor, moment=moment)
+    connection.execute(
+        insert(personalisation_order).values(
+            id=order.id, card_id=order.card_id, state=order.state, created_at=moment, changed_at=moment
+        )
+    )
+    record(connection, actor, "card.order", order.card_id, moment, kind=kind)
+    return order
+
+
+def open_order(connection: Connection, order_id: UUID) -> Order:
+    """An order that something may still be written under. Raises OrderUnknown and OrderClosed."""
+    order = require_order(connection, order_id)
+    if order.state in {OrderState.DONE, OrderState.FAILED}:
+        raise OrderClosed(order_id, order.state)
+    return order
+
+
+def require_order(connection: Connection, order_id: UUID) -> Order:
+    """The order of this identifier. Raises OrderUnknown."""
+    row = connection.execute(
+        select(personalisation_order, card.c.kind, card.c.expires_on)
+        .join(card, card.c.id == personalisation_order.c.card_id)
+        .where(personalisation_order.c.id == order_id)
+    ).one_or_none()
+    if row is None:
+        raise OrderUnknown(order_id)
+    return Order(row.id, CardId(row.card_id), row.kind, row.expires_on, OrderState(row.state))
+
+
+def certify(
+    connection: Connection,
+    authority: Authority,
+    order_id: UUID,
+    csr_der: bytes,
+    *,
+    actor: str,
+    moment: datetime,
+) -> bytes:
+    """The card's certificate (DER) for the key of this request; the same key again gets the same one.
+
+    Another key supersedes the first: a desk that broke off makes a new key on the card.
+    Raises OrderUnknown, OrderClosed, CertificateRequestRefused.
+    """
+    order = open_order(connection, order_id)
+    try:
+        request = x509.load_der_x509_csr(csr_der)
+        for issued in authority.store.find_by_identity(AUTHORITY, str(order.card_id)):
+            if issued.revoked_at is None and _is_for(issued.der, request):
+                return issued.der
+        revoke_certificates(authority, order.card_id, moment, "superseded")
+        days = (order.expires_on - moment.date()).days
+        certificate = authority.issue(
+            request, CARD_AUTHENTICATION, str(order.card_id), moment, validity_days=days
+        )
+    except (ValueError, PkiError) as error:
+        raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
+    _set_state(connection, order, OrderState.CERTIFIED, moment)
+    record(connection, actor, "card.certify", order.card_id, moment)
+    return certificate.public_bytes(Encoding.DER)
+
+
+def report(
+    connection: Connection, authority: Authority, order_id: UUID, *, done: bool, actor: str, moment: datetime
+) -> tuple[CardId, CardState]:
+    """Close an order: a card that is done is handed over and active, one that failed is withdrawn.
+
+    The same report again changes nothing. Raises OrderUnknown, OrderClosed, CertificateMissing.
+    """
+    order = require_order(connection, order_id)
+    outcome = OrderState.DONE if done else OrderState.FAILED
+    if order.state == outcome:
+        return order.card_id, require_card(connection, order.card_id).state
+    order = open_order(connection, order_id)
+    if done and order.state is not OrderState.CERTIFIED:
+        raise CertificateMissing("report the card as done after its certificate is on it")
+    _set_state(connection, order, outcome, moment)
+    if done:
+        known = require_card(connection, order.card_id)
+        change_state(connection, known, CardState.ACTIVE, reason="handed over", actor=actor, moment=moment)
+        return order.card_id, CardState.ACTIVE
+    revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
+    return order.card_id, CardState.REVOKED
+
+
+def _set_state(connection: Connection, order: Order, state: OrderState, moment: datetime) -> None:
+    connection.execute(
+        update(personalisation_order)
+        .where(personalisation_order.c.id == order.id)
+        .values(state=state, changed_at=moment)
+    )
+
+
+def _is_for(certificate_der: bytes, request: x509.CertificateSigningRequest) -> bool:
+    known = x509.load_der_x509_certificate(certificate_der).public_key()
+    return _point(known) == _point(request.public_key())
+
+
+def _point(key: CertificatePublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _expiry(today: date) -> date:
+    try:
+        return today.replace(year=today.year + LIFETIME_YEARS)
+    except ValueError:  # the 29th of February
+        return today.replace(year=today.year + LIFETIME_YEARS, day=28)

@@ -1,0 +1,130 @@
+"""Cards: their record, dated states, and revocation, which is one transaction with the certificate's."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from cardservice.audit.service import record
+from cardservice.cardholders.models import cardholder
+from cardservice.cards.models import card, card_state
+from cardservice.cards.states import CRL_REASONS, LEADS_TO, CardState
+from cardservice.errors import CardUnknown, OrderInvalid, StateChangeRefused
+from cardservice.ids import CardholderId, CardId
+from cardservice.ledger.payers import touch_payers_of
+from pki.authority import Authority
+
+AUTHORITY = "cards"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A card's state from a moment on."""
+
+    state: CardState
+    valid_from: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card's record with all the states it has had, the earliest first."""
+
+    id: CardId
+    cardholder_id: CardholderId
+    kind: str
+    expires_on: date
+    category: str
+    states: tuple[StateChange, ...]
+
+    @property
+    def state(self) -> CardState:
+        """The latest state."""
+        return self.states[-1].state
+
+    def state_at(self, moment: datetime) -> CardState:
+        """The state in force at `moment`; in stock before anything happened to it."""
+        in_force = [change.state for change in self.states if change.valid_from <= moment]
+        return in_force[-1] if in_force else CardState.STOCK
+
+
+def find_card(connection: Connection, card_id: UUID) -> Card | None:
+    """The card of this identifier, or None."""
+    row = connection.execute(
+        select(card, cardholder.c.category)
+        .join(cardholder, cardholder.c.id == card.c.cardholder_id)
+        .where(card.c.id == card_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    changes = connection.execute(
+        select(card_state.c.state, card_state.c.valid_from, card_state.c.reason)
+        .where(card_state.c.card_id == card_id)
+        .order_by(card_state.c.valid_from, card_state.c.id)
+    )
+    return Card(
+        id=CardId(row.id),
+        cardholder_id=CardholderId(row.cardholder_id),
+        kind=row.kind,
+        expires_on=row.expires_on,
+        category=row.category,
+        states=tuple(
+            StateChange(CardState(state), valid_from, reason) for state, valid_from, reason in changes
+        ),
+    )
+
+
+def require_card(connection: Connection, card_id: UUID) -> Card:
+    """The card of this identifier. Raises CardUnknown."""
+    found = find_card(connection, card_id)
+    if found is None:
+        raise CardUnknown(card_id)
+    return found
+
+
+def change_state(
+    connection: Connection, known: Card, wanted: CardState, *, reason: str, actor: str, moment: datetime
+) -> None:
+    """Give a card another state from `moment` on; its payer's version moves, for rules look at the state.
+
+    Raises StateChangeRefused where the present state does not lead there.
+    """
+    if wanted not in LEADS_TO[known.state]:
+        raise StateChangeRefused(known.id, known.state, wanted)
+    touch_payers_of(connection, known.cardholder_id)
+    record_state(connection, known.id, wanted, reason=reason, actor=actor, moment=moment)
+    record(connection, actor, f"card.{wanted}", known.id, moment, reason=reason)
+
+
+def record_state(
+    connection: Connection, card_id: CardId, state: CardState, *, reason: str, actor: str, moment: datetime
+) -> None:
+    """Insert a dated state, unasked."""
+    connection.execute(
+        insert(card_state).values(
+            card_id=card_id, valid_from=moment, recorded_at=moment, state=state, reason=reason, actor=actor
+        )
+    )
+
+
+def revoke_card(
+    connection: Connection, authority: Authority, card_id: UUID, *, reason: str, actor: str, moment: datetime
+) -> None:
+    """Revoke a card for good: its state, its certificates and a fresh revocation list, in one transaction.
+
+    `reason` is one of CRL_REASONS. Raises CardUnknown, StateChangeRefused, OrderInvalid.
+    """
+    if reason not in CRL_REASONS:
+        raise OrderInvalid(f"the reason {reason!r} is none of {', '.join(sorted(CRL_REASONS))}")
+    known = require_card(connection, card_id)
+    change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
+    revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
+    authority.make_crl(moment)
+
+
+def revoke_certificates(authority: Authority, card_id: CardId, moment: datetime, crl_reason: str) -> None:
+    """Revoke whatever certificates of the card still stand."""
+    for issued in authority.store.find_by_identity(AUTHORITY, str(card_id)):
+        if issued.revoked_at is None:
+            authority.revoke(issued.serial, moment, crl_reason)

@@ -1,0 +1,32 @@
+"""`cardservice`: the service's command line."""
+
+import click
+
+from cardservice.commands.inspecting import ledger, proof, security
+from cardservice.commands.issuing import card, terminal
+from cardservice.commands.money import balance, load, topup
+from cardservice.commands.people import cardholder, payer, provider
+from cardservice.commands.running import init, serve
+
+
+@click.group()
+def main() -> None:
+    """The ledger service of a citizen-card scheme."""
+
+
+for _command in (
+    init,
+    serve,
+    load,
+    provider,
+    cardholder,
+    payer,
+    card,
+    terminal,
+    topup,
+    balance,
+    proof,
+    ledger,
+    security,
+):
+    main.add_command(_command)

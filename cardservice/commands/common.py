@@ -1,0 +1,98 @@
+"""What the commands share: settings and context, errors as one sentence, JSON or words."""
+
+import functools
+import getpass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+
+from cardservice.config import load_settings
+from cardservice.context import Context, open_context
+from cardservice.errors import CardServiceError, OrderInvalid
+from pki.errors import PkiError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Minor units of a currency; two unless listed (ISO 4217).
+_EXPONENTS = {"JPY": 0, "KRW": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+
+
+class Failure(click.ClickException):
+    """An error that the person at the keyboard can do something about."""
+
+    def show(self, file: Any = None) -> None:
+        """One sentence on standard error."""
+        del file
+        click.echo(f"cardservice: {self.message}", err=True)
+
+
+def command(function: F) -> F:
+    """Let this package's errors leave a command as one sentence and exit status 1."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (CardServiceError, PkiError) as error:
+            raise Failure(str(error)) from error
+        except OSError as error:
+            raise Failure(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+
+    return wrapped  # type: ignore[return-value]  # functools.wraps keeps the signature, mypy cannot say so
+
+
+@contextmanager
+def opened() -> Iterator[Context]:
+    """The service that the environment describes, open for one command."""
+    context = open_context(load_settings())
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def actor() -> str:
+    """Who is at the keyboard, for the audit trail."""
+    return f"cli:{getpass.getuser()}"
+
+
+def say(words: str, values: Mapping[str, object], *, as_json: bool) -> None:
+    """Print `values` as JSON, or `words` for a person."""
+    click.echo(json.dumps(values, ensure_ascii=False) if as_json else words)
+
+
+def minor_units(amount: str, currency: str) -> int:
+    """An amount such as 20.00 in minor units; more than zero. Raises OrderInvalid."""
+    digits = _EXPONENTS.get(currency, 2)
+    try:
+        minor = Decimal(amount).scaleb(digits)
+    except InvalidOperation:
+        minor = Decimal(0)
+    if not minor.is_finite() or minor <= 0 or minor != minor.to_integral_value() or minor >= 2**63:
+        raise OrderInvalid(f"{amount!r} is no amount in {currency}; write it like {_example(digits)}")
+    return int(minor)
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """An amount for a person, such as 4.00 GBP."""
+    digits = _EXPONENTS.get(currency, 2)
+    return f"{Decimal(amount_minor).scaleb(-digits):.{digits}f} {currency}"
+
+
+def identifier(text: str) -> UUID:
+    """A UUID from the command line. Raises OrderInvalid."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise OrderInvalid(f"{text!r} is no identifier; it looks like {UUID(int=0)}") from None
+
+
+def _example(digits: int) -> str:
+    return f"20.{'0' * digits}" if digits else "20"

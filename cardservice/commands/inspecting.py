@@ -1,0 +1,105 @@
+"""Looking into the ledger: proofs, the verification of all of it, refused messages."""
+
+from pathlib import Path
+
+import click
+
+from cardservice.audit.service import security_events
+from cardservice.authorisation.export import export_proof, fault_of_proof
+from cardservice.commands.common import Failure, command, identifier, json_option, opened, say
+from cardservice.ledger.verify import verify
+
+
+@click.group()
+def proof() -> None:
+    """The cards' proofs."""
+
+
+@proof.command("export")
+@click.argument("transaction_id")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@json_option
+@command
+def proof_export(transaction_id: str, directory: Path, as_json: bool) -> None:
+    """Write a transaction's proof into a new folder, to be checked with openssl alone."""
+    with opened() as context:
+        files = export_proof(context, identifier(transaction_id), directory)
+    say(
+        f"Wrote {len(files)} files; sh {directory / 'verify.sh'} checks them.",
+        {"directory": str(directory), "files": [path.name for path in files]},
+        as_json=as_json,
+    )
+
+
+@click.group()
+def ledger() -> None:
+    """The whole ledger."""
+
+
+@ledger.command("verify")
+@json_option
+@command
+def ledger_verify(as_json: bool) -> None:
+    """Check balances, double entry and every card's proof; exit status 1 if anything is found."""
+    with opened() as context:
+        report = verify(
+            context.database,
+            lambda connection, payer, transaction: fault_of_proof(context, connection, payer, transaction),
+        )
+    values = {
+        "transactions": report.transactions,
+        "transfers": report.transfers,
+        "proofs_checked": report.proofs_checked,
+        "proofs_erased": report.proofs_erased,
+        "findings": [
+            {
+                "code": finding.code,
+                "payer": str(finding.payer_id),
+                "transaction": None if finding.transaction_id is None else str(finding.transaction_id),
+                "detail": finding.detail,
+            }
+            for finding in report.findings
+        ],
+    }
+    words = [
+        f"{report.transactions} transactions, {report.transfers} transfers, {report.proofs_checked} proofs, "
+        f"of which {report.proofs_erased} erased: "
+        + ("nothing wrong." if report.is_clean else f"{len(report.findings)} findings."),
+        *(f"  {finding.code}: {finding.transaction_id} {finding.detail}" for finding in report.findings),
+    ]
+    say("\n".join(words), values, as_json=as_json)
+    if not report.is_clean:
+        raise Failure("the ledger is not as it should be")
+
+
+@click.group()
+def security() -> None:
+    """Refused messages."""
+
+
+@security.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
+@command
+def security_list(limit: int, as_json: bool) -> None:
+    """Show the latest messages that were refused, the newest first."""
+    with opened() as context, context.database.reading() as connection:
+        events = list(security_events(connection, limit=limit))
+    values = [
+        {
+            "at": event.at.isoformat(),
+            "code": event.code,
+            "terminal": event.terminal_id,
+            "transaction": None if event.transaction_id is None else str(event.transaction_id),
+            "body": None if event.body is None else event.body.hex(),
+            "quarantined": event.quarantined,
+            "detail": event.detail,
+        }
+        for event in events
+    ]
+    words = [
+        f"{event['at']}  {event['code']}  {event['terminal'] or '-'}  {event['transaction'] or '-'}"
+        + ("  quarantined" if event["quarantined"] else "")
+        for event in values
+    ]
+    say("\n".join(words) or "Nothing was refused.", {"events": values}, as_json=as_json)

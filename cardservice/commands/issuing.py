@@ -1,0 +1,165 @@
+"""Cards and terminals: what is issued, and taken back."""
+
+from pathlib import Path
+
+import click
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardservice.cards import personalisation
+from cardservice.cards import service as cards
+from cardservice.cards.states import CRL_REASONS
+from cardservice.commands.common import (
+    actor,
+    command,
+    identifier,
+    json_option,
+    opened,
+    say,
+)
+from cardservice.errors import OrderInvalid
+from cardservice.ids import ProviderId, TerminalId
+from cardservice.terminals import service as terminals
+from cardservice.terminals.roles import known_roles
+
+
+@click.group()
+def card() -> None:
+    """Cards."""
+
+
+@card.command("order")
+@click.argument("cardholder_id")
+@click.option("--kind", type=click.Choice(personalisation.KINDS), default="citizen", show_default=True)
+@json_option
+@command
+def card_order(cardholder_id: str, kind: str, as_json: bool) -> None:
+    """Order a card for a cardholder; an issuing desk makes it."""
+    with opened() as context, context.database.begin() as connection:
+        order = personalisation.order_card(
+            connection, identifier(cardholder_id), kind, actor=actor(), moment=context.now()
+        )
+    say(
+        f"Order {order.id} for card {order.card_id}",
+        {"order": str(order.id), "card": str(order.card_id)},
+        as_json=as_json,
+    )
+
+
+@card.command("show")
+@click.argument("card_id")
+@json_option
+@command
+def card_show(card_id: str, as_json: bool) -> None:
+    """Show a card's state and history."""
+    with opened() as context, context.database.reading() as connection:
+        known = cards.require_card(connection, identifier(card_id))
+    history = [
+        {"state": change.state.value, "valid_from": change.valid_from.isoformat(), "reason": change.reason}
+        for change in known.states
+    ]
+    values = {
+        "card": str(known.id),
+        "kind": known.kind,
+        "expires_on": known.expires_on.isoformat(),
+        "state": known.state.value,
+        "history": history,
+    }
+    lines = [f"{known.id}: {known.state}, a {known.kind} card, until {known.expires_on}"]
+    lines += [f"  {change['valid_from']}  {change['state']} ({change['reason']})" for change in history]
+    say("\n".join(lines), values, as_json=as_json)
+
+
+@card.command("revoke")
+@click.argument("card_id")
+@click.option("--reason", type=click.Choice(sorted(CRL_REASONS)), required=True)
+@json_option
+@command
+def card_revoke(card_id: str, reason: str, as_json: bool) -> None:
+    """Revoke a card for good; its next tap is refused, and a fresh revocation list names it."""
+    with opened() as context, context.database.begin() as connection:
+        authority = context.authority(cards.AUTHORITY, connection)
+        cards.revoke_card(
+            connection,
+            authority,
+            identifier(card_id),
+            reason=reason,
+            actor=actor(),
+            moment=context.now(),
+        )
+    say(f"Card {card_id} is revoked.", {"card": card_id, "state": "revoked"}, as_json=as_json)
+
+
+@click.group()
+def terminal() -> None:
+    """Terminals."""
+
+
+@terminal.command("add")
+@click.argument("terminal_id")
+@click.option("--csr", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option("--provider", required=True, help="Whose terminal it is.")
+@click.option("--role", required=True, help="What it may do.")
+@click.option("--name", help="What people call it.")
+@click.option(
+    "--offline-limit",
+    type=click.IntRange(min=0),
+    help="The most for one transaction while it cannot ask, in minor units; without it, nothing.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the certificate here.")
+@json_option
+@command
+def terminal_add(
+    terminal_id: str,
+    csr: Path,
+    provider: str,
+    role: str,
+    name: str | None,
+    offline_limit: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Register a terminal and certify the key of its signing request (PEM)."""
+    with opened() as context:
+        roles = known_roles(context.services)
+        if role not in roles:
+            raise OrderInvalid(f"{role!r} is no role; there are {', '.join(sorted(roles))}")
+        new = terminals.NewTerminal(
+            id=TerminalId(terminal_id),
+            provider_id=ProviderId(provider),
+            name=name or terminal_id,
+            role=role,
+            offline_limit_minor=offline_limit,
+        )
+        with context.database.begin() as connection:
+            issued = terminals.register_terminal(
+                connection,
+                context.authority(terminals.AUTHORITY, connection),
+                new,
+                csr.read_bytes(),
+                actor=actor(),
+                moment=context.now(),
+            )
+    pem = issued.public_bytes(Encoding.PEM)
+    if out is not None:
+        out.write_bytes(pem)
+    words = f"Registered {terminal_id}; its certificate is in {out}." if out else pem.decode().strip()
+    say(words, {"terminal": terminal_id, "role": role, "certificate": pem.decode()}, as_json=as_json)
+
+
+@terminal.command("revoke")
+@click.argument("terminal_id")
+@click.option("--reason", default="out of service", show_default=True)
+@json_option
+@command
+def terminal_revoke(terminal_id: str, reason: str, as_json: bool) -> None:
+    """Revoke a terminal from now on; advices that it made before are still taken."""
+    with opened() as context, context.database.begin() as connection:
+        terminals.revoke_terminal(
+            connection,
+            context.authority(terminals.AUTHORITY, connection),
+            TerminalId(terminal_id),
+            reason=reason,
+            actor=actor(),
+            moment=context.now(),
+        )
+    say(f"Terminal {terminal_id} is revoked.", {"terminal": terminal_id, "state": "revoked"}, as_json=as_json)

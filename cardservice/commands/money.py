@@ -1,0 +1,98 @@
+"""Money and tariffs: paying in, balances, fare tables."""
+
+from pathlib import Path
+
+import click
+
+from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.common import (
+    actor,
+    command,
+    identifier,
+    json_option,
+    minor_units,
+    money,
+    opened,
+    say,
+)
+from cardservice.errors import ServiceUnknown
+from cardservice.ids import CardholderId, TransactionId
+from cardservice.ledger.values import AccountView
+from cardservice.payments.service import METHODS, TopUp, accounts_of, top_up
+from cardservice.tariffs.service import store_tariff
+
+
+@click.command("topup")
+@click.argument("cardholder_id")
+@click.argument("amount")
+@click.option("--method", type=click.Choice(METHODS), default="cash", show_default=True)
+@click.option("--id", "transaction_id", help="The payment's own id: given again, it is paid in once.")
+@json_option
+@command
+def topup(cardholder_id: str, amount: str, method: str, transaction_id: str | None, as_json: bool) -> None:
+    """Pay money in for a cardholder, such as 20.00; it settles arrears first."""
+    with opened() as context:
+        with context.database.reading() as connection:
+            holder = require_cardholder(connection, identifier(cardholder_id))
+        minor = minor_units(amount, context.scheme.currency)
+        paid = TopUp(holder, minor, method)
+        if transaction_id is not None:
+            paid = TopUp(holder, minor, method, TransactionId(identifier(transaction_id)))
+        accounts = top_up(context, paid)
+    _say_accounts(accounts, {"transaction": str(paid.id)}, as_json=as_json)
+
+
+@click.command("balance")
+@click.argument("cardholder_id")
+@json_option
+@command
+def balance(cardholder_id: str, as_json: bool) -> None:
+    """Show what a cardholder can spend, and owes."""
+    with opened() as context:
+        with context.database.reading() as connection:
+            holder = require_cardholder(connection, identifier(cardholder_id))
+        accounts = accounts_of(context, CardholderId(holder))
+    _say_accounts(accounts, {}, as_json=as_json)
+
+
+@click.command("load")
+@click.argument("service")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--map", "mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@command
+def load(service: str, files: tuple[Path, ...], mapping: Path | None, as_json: bool) -> None:
+    """Load a version of a service's tariff from its files; what is in force changes at its own date."""
+    with opened() as context:
+        rules = context.services.get(service)
+        if rules is None:
+            raise ServiceUnknown(service)
+        given = (*files, mapping) if mapping is not None else files
+        loaded = rules.load(given, currency=context.scheme.currency)
+        source = ", ".join(path.name for path in given)
+        with context.database.begin() as connection:
+            is_new = store_tariff(
+                connection, service, loaded, source=source, actor=actor(), moment=context.now()
+            )
+    values = {
+        "service": service,
+        "version": loaded.version,
+        "valid_from": loaded.valid_from.isoformat(),
+        "new": is_new,
+        "report": list(loaded.report),
+    }
+    outcome = "Loaded" if is_new else "Already there:"
+    words = [f"{outcome} {service} {loaded.version}, from {loaded.valid_from.isoformat()}", *loaded.report]
+    say("\n  ".join(words), values, as_json=as_json)
+
+
+def _say_accounts(accounts: tuple[AccountView, ...], more: dict[str, object], *, as_json: bool) -> None:
+    values = [
+        {"account": account.name, "unit": account.unit, "amount_minor": account.balance}
+        for account in accounts
+    ]
+    words = [
+        f"{account.name.removeprefix('payer:')}: {money(account.balance, account.unit)}"
+        for account in accounts
+    ]
+    say("\n".join(words), {**more, "accounts": values}, as_json=as_json)

@@ -1,0 +1,101 @@
+"""What a running service holds: settings, database, keys, rules and the clock, opened once for a process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from sqlalchemy import Connection, select
+
+from cardservice.authorisation.proofs import CardProofs
+from cardservice.config import Settings, passphrase_of
+from cardservice.database import Database, connect, schema_is_current, truncated
+from cardservice.errors import NotInitialised
+from cardservice.keys import ServiceKeys, load_service_keys
+from cardservice.pki_store.store import DatabaseCertificateStore
+from cardservice.providers.models import scheme
+from cardservice.services import discover
+from cardservice.services.seam import Service
+from cardservice.tariffs.service import PreparedTariffs
+from pki.authority import Authority
+from pki.clock import Clock, system_clock
+from pki.errors import PkiError
+from pki.scheme import Scheme, open_scheme
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeRecord:
+    """Whose service this is."""
+
+    id: str
+    name: str
+    currency: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Context:
+    """A service that is set up and open."""
+
+    settings: Settings
+    database: Database
+    scheme: SchemeRecord
+    pki: Scheme
+    # Of the root and the issuing authorities, by name.
+    certificates: Mapping[str, x509.Certificate]
+    keys: ServiceKeys
+    services: Mapping[str, Service]
+    tariffs: PreparedTariffs
+    proofs: CardProofs
+    clock: Clock
+
+    def now(self) -> datetime:
+        """The present moment, in UTC, to the millisecond."""
+        return truncated(self.clock())
+
+    def authority(self, name: str, connection: Connection) -> Authority:
+        """An issuing authority whose records are part of the caller's database transaction."""
+        return self.pki.authority(name, store=DatabaseCertificateStore(connection))
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self.database.dispose()
+
+
+def open_context(settings: Settings, clock: Clock | None = None) -> Context:
+    """Open the service that these settings describe. Raises SettingsInvalid and NotInitialised."""
+    passphrase = passphrase_of(settings)
+    try:
+        pki = open_scheme(settings.pki_dir, passphrase)
+    except (OSError, PkiError) as error:
+        raise NotInitialised(f"the scheme in {settings.pki_dir} cannot be opened: {error}") from error
+    database = connect(settings.database_url, pool_size=settings.threads + 2)
+    try:
+        services = discover()
+        return Context(
+            settings=settings,
+            database=database,
+            scheme=_scheme(database, pki),
+            pki=pki,
+            certificates=pki.certificates,
+            keys=load_service_keys(settings.pki_dir, passphrase),
+            services=services,
+            tariffs=PreparedTariffs(database, services),
+            proofs=CardProofs(pki.trust_store()),
+            clock=clock or system_clock(settings.clock_offset_s),
+        )
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def _scheme(database: Database, pki: Scheme) -> SchemeRecord:
+    if not schema_is_current(database):
+        raise NotInitialised("the database is not at this version's schema; run cardservice init")
+    with database.reading() as connection:
+        row = connection.execute(select(scheme)).one_or_none()
+    if row is None:
+        raise NotInitialised("the database holds no scheme; run cardservice init")
+    if row.id != pki.id:
+        raise NotInitialised(f"the database is the scheme {row.id}'s, the keys are {pki.id}'s")
+    return SchemeRecord(row.id, row.name, row.currency, row.timezone)

@@ -1,0 +1,40 @@
+"""gunicorn's settings, loaded by `cardservice serve`.
+
+Threads, not processes, wait for the database. SQLite has one writer: one process. On PostgreSQL there is a
+process for each processor and one more.
+"""
+
+import os
+
+from cardservice.config import load_settings
+
+_settings = load_settings()
+
+worker_class = "gthread"
+workers = 1 if _settings.is_sqlite else _settings.workers or (os.cpu_count() or 1) + 1
+threads = _settings.threads
+
+# A terminal repeats what it got no answer to within seconds; no request of ours takes longer than that.
+timeout = 30
+# Requests under way are ended before the process is: what was posted is answered.
+graceful_timeout = 25
+# Longer than the proxy keeps its idle connections, so that it never sends on one that was just closed.
+keepalive = 75
+backlog = 512
+
+# Request lines and headers of the terminal profile are short.
+limit_request_line = 2048
+limit_request_fields = 40
+limit_request_field_size = 4096
+forwarded_allow_ips = _settings.forwarded_allow_ips
+
+# Heartbeats go to memory: on a busy disk a worker would seem to be dead.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - named by gunicorn's docs
+# It would leave a socket in the home directory, and nothing here is steered at run time.
+control_socket_disable = True
+proc_name = "cardservice"
+
+# Requests are logged by the application, without paths and addresses.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"

@@ -1,0 +1,107 @@
+"""Paying in: a transaction like any other, which settles arrears first."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from cardservice.authorisation.money import pay_in
+from cardservice.context import Context
+from cardservice.errors import Busy, IdConflict, OrderInvalid
+from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
+from cardservice.ledger.errors import PayerUnknown
+from cardservice.ledger.payers import payer_at, payers_of
+from cardservice.ledger.posting import post
+from cardservice.ledger.reading import read
+from cardservice.ledger.values import (
+    AccountView,
+    NewTransaction,
+    Outcome,
+    PayerView,
+    Posting,
+    ReadQuery,
+    scheme_clearing,
+)
+from pki.statements import deterministic
+
+ATTEMPTS = 8
+METHODS = ("cash", "card", "transfer")
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """A payment that was received for a cardholder; the same id again is the same payment."""
+
+    cardholder_id: CardholderId
+    amount_minor: int
+    method: str
+    id: TransactionId = field(default_factory=lambda: TransactionId(new_id()))
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise OrderInvalid(f"{self.method!r} is no way to pay; there are {', '.join(METHODS)}")
+        if self.amount_minor <= 0:
+            raise OrderInvalid("a payment is of more than nothing")
+
+    @property
+    def body(self) -> bytes:
+        """SHA-256 of the deterministic CBOR of what was asked."""
+        asked = [self.id.bytes, self.cardholder_id.bytes, self.amount_minor, self.method]
+        return sha256(deterministic(asked)).digest()
+
+
+def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
+    """Post a payment, once; the payer's accounts after it. Raises PayerUnknown, IdConflict and Busy."""
+    for _ in range(ATTEMPTS):
+        payer_id, others = _payers(context, paid.cardholder_id)
+        [found] = read(context.database, [ReadQuery((payer_id, *others), (paid.id,))])
+        view = found.views[payer_id]
+        if known := found.known.get(paid.id):
+            if known.body != paid.body:
+                raise IdConflict("this id is taken by another transaction")
+            return view.accounts
+        also_under = tuple((other, found.views[other].version) for other in others)
+        posting = _posting(context, paid, view, also_under)
+        [result] = post(context.database, [posting])
+        if result.outcome is Outcome.POSTED:
+            return result.balances
+    raise Busy("this payer's account is in use; try again")
+
+
+def accounts_of(context: Context, cardholder_id: CardholderId) -> tuple[AccountView, ...]:
+    """The accounts of whoever pays for the cardholder now. Raises PayerUnknown."""
+    payer_id, _ = _payers(context, cardholder_id)
+    [found] = read(context.database, [ReadQuery((payer_id,))])
+    return found.views[payer_id].accounts
+
+
+def _payers(context: Context, cardholder_id: CardholderId) -> tuple[PayerId, list[PayerId]]:
+    """Who pays now, and who has paid or will."""
+    with context.database.reading() as connection:
+        payer_id = payer_at(connection, cardholder_id, context.now())
+        every = payers_of(connection, cardholder_id)
+    if payer_id is None:
+        raise PayerUnknown(f"nobody pays for cardholder {cardholder_id}")
+    return payer_id, [other for other in every if other != payer_id]
+
+
+def _posting(
+    context: Context, paid: TopUp, view: PayerView, also_under: tuple[tuple[PayerId, int], ...]
+) -> Posting:
+    currency, moment = context.scheme.currency, context.now()
+    return Posting(
+        payer_id=view.payer_id,
+        expected_version=view.version,
+        transaction=NewTransaction(
+            id=paid.id,
+            origin="payment",
+            kind="topup",
+            decision="approved",
+            reason="approved",
+            unit=currency,
+            body=paid.body,
+            occurred_at=moment,
+            posted_at=moment,
+            amount_minor=paid.amount_minor,
+        ),
+        transfers=pay_in(view, scheme_clearing(paid.method), paid.amount_minor, currency),
+        also_under=also_under,
+    )

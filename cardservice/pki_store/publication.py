@@ -1,0 +1,77 @@
+"""What the scheme publishes: its authorities' certificates and revocation lists that are in date.
+
+The records of `cards` and `terminals` are in the service's database, which signs a fresh list in good time;
+the lists of the root and of `service` are made by `pki crl`, and read from the scheme's directory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
+
+from cardservice.context import Context
+from cardservice.pki_store.models import crl
+from cardservice.pki_store.store import DatabaseCertificateStore
+from pki.store import StoredCrl
+from pki.trust import load_crl
+
+OURS = ("cards", "terminals")
+# A list is valid for a week; a terminal that was away for six days still gets one that is in date.
+RENEWED_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """By the name of the authority; the root first."""
+
+    certificates: Mapping[str, x509.Certificate]
+    crls: Mapping[str, bytes]
+
+
+def published(context: Context) -> Published:
+    """What the scheme publishes now, with revocation lists that are in date."""
+    crls = {
+        name: load_crl(context.pki.public_dir / f"{name}.crl").public_bytes(Encoding.DER)
+        for name in context.certificates
+        if name not in OURS
+    }
+    moment = context.now()
+    return Published(
+        certificates=context.certificates,
+        crls=crls | {name: _in_date(context, name, moment).der for name in OURS},
+    )
+
+
+def crl_in_force(context: Context, authority: str, moment: datetime) -> bytes:
+    """SHA-256 of one of our authorities' list at `moment`; a list of a day ago is renewed first."""
+    with context.database.reading() as connection:
+        row = connection.execute(
+            select(crl.c.sha256, crl.c.this_update)
+            .where(crl.c.authority == authority)
+            .order_by(crl.c.number.desc())
+            .limit(1)
+        ).one_or_none()
+    if row is not None and moment - row.this_update < RENEWED_AFTER:
+        return bytes(row.sha256)
+    return sha256(_in_date(context, authority, moment).der).digest()
+
+
+def _in_date(context: Context, authority: str, moment: datetime) -> StoredCrl:
+    latest = _latest(context, authority)
+    if latest is not None and moment - latest.this_update < RENEWED_AFTER:
+        return latest
+    with context.database.begin() as connection:
+        context.authority(authority, connection).make_crl(moment)
+    renewed = _latest(context, authority)
+    if renewed is None:
+        raise LookupError(f"no revocation list of {authority}")
+    return renewed
+
+
+def _latest(context: Context, authority: str) -> StoredCrl | None:
+    with context.database.reading() as connection:
+        return DatabaseCertificateStore(connection).latest_crl(authority)

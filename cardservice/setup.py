@@ -1,0 +1,102 @@
+"""Setting the service up: tables, rights, the scheme's record, the authorities taken over, keys, first lists.
+
+Every step looks first whether it has been done: what broke off is taken up by running it again.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import insert, make_url, select
+
+from cardservice.audit.service import record
+from cardservice.config import Settings, passphrase_of
+from cardservice.database import Database, connect, grant_service_role, migrate, truncated
+from cardservice.errors import NotInitialised, OrderInvalid
+from cardservice.keys import create_service_keys
+from cardservice.pki_store.publication import OURS
+from cardservice.pki_store.store import DatabaseCertificateStore
+from cardservice.providers.models import scheme
+from pki.clock import Clock, system_clock
+from pki.errors import PkiError
+from pki.scheme import Scheme, open_scheme
+
+NAME = "cardservice"
+
+
+def initialise(
+    settings: Settings, *, currency: str, timezone: str, actor: str, clock: Clock | None = None
+) -> None:
+    """Set the service up over a scheme that `pki init` made. Raises NotInitialised and OrderInvalid."""
+    _check(currency, timezone)
+    passphrase = passphrase_of(settings)
+    try:
+        pki = open_scheme(settings.pki_dir, passphrase)
+    except (OSError, PkiError) as error:
+        raise NotInitialised(
+            f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"
+        ) from error
+    moment = truncated((clock or system_clock(settings.clock_offset_s))())
+    upgrade(settings)
+    database = connect(settings.database_url)
+    try:
+        record_scheme(database, pki, currency, timezone, actor, moment)
+        take_over(database, pki)
+    finally:
+        database.dispose()
+    create_service_keys(pki, settings.pki_dir, passphrase, moment)
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the tables to this version, as their owner, and give the service's role its rights."""
+    migrate(settings.owner_database_url)
+    role = make_url(settings.database_url).username
+    if settings.is_sqlite or settings.owner_database_url == settings.database_url or role is None:
+        return
+    owner = connect(settings.owner_database_url)
+    try:
+        with owner.begin() as connection:
+            grant_service_role(connection, role)
+    finally:
+        owner.dispose()
+
+
+def _check(currency: str, timezone: str) -> None:
+    if len(currency) != 3 or not currency.isascii() or not currency.isupper():
+        raise OrderInvalid(f"{currency!r} is no currency; give its code of ISO 4217, such as GBP")
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise OrderInvalid(f"{timezone!r} is no time zone; give a name such as Europe/London") from None
+
+
+def record_scheme(
+    database: Database, pki: Scheme, currency: str, timezone: str, actor: str, moment: datetime
+) -> None:
+    with database.begin() as connection:
+        known = connection.execute(select(scheme)).one_or_none()
+        if known is None:
+            connection.execute(
+                insert(scheme).values(
+                    id=pki.id, name=pki.name, currency=currency, timezone=timezone, created_at=moment
+                )
+            )
+            record(connection, actor, "scheme.init", pki.id, moment, currency=currency, timezone=timezone)
+        elif (known.id, known.currency, known.timezone) != (pki.id, currency, timezone):
+            raise OrderInvalid(
+                f"the database is already that of {known.id} in {known.currency}, {known.timezone}; "
+                "a scheme keeps its currency and time zone"
+            )
+
+
+def take_over(database: Database, pki: Scheme) -> None:
+    """Keep the records of cards and terminals from now on; `pki` refuses to issue for them afterwards."""
+    for name, records in pki.hand_over(OURS, to=NAME).items():
+        with database.begin() as connection:
+            store = DatabaseCertificateStore(connection)
+            for issued in records.certificates:
+                if store.find(name, issued.serial) is None:
+                    store.record(issued)
+            latest = records.latest_crl
+            if latest is not None and store.latest_crl(name) is None:
+                # The numbers of the lists go on from there.
+                store.record_crl(name, latest.number, latest.this_update, latest.next_update, latest.der)

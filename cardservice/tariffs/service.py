@@ -1,0 +1,106 @@
+"""Tariffs: dated versions of a service's data, never changed, chosen by moment or by name."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import Connection, Row, insert, select
+
+from cardservice.audit.service import record
+from cardservice.database import Database
+from cardservice.errors import TariffExists
+from cardservice.services.seam import LoadedTariff, Service
+from cardservice.tariffs.models import tariff
+
+PREPARED_IN_MEMORY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TariffVersion:
+    """A stored tariff, without its content."""
+
+    service: str
+    version: str
+    valid_from: datetime
+
+
+def store_tariff(
+    connection: Connection, service: str, loaded: LoadedTariff, *, source: str, actor: str, moment: datetime
+) -> bool:
+    """Store a version of a tariff; False where the same one is there.
+
+    Raises TariffExists where another content has its name.
+    """
+    content = _canonical(loaded.content)
+    known = connection.scalar(
+        select(tariff.c.content).where(tariff.c.service == service, tariff.c.version == loaded.version)
+    )
+    if known is not None:
+        if known != content:
+            raise TariffExists(service, loaded.version)
+        return False
+    connection.execute(
+        insert(tariff).values(
+            service=service,
+            version=loaded.version,
+            valid_from=loaded.valid_from,
+            recorded_at=moment,
+            content=content,
+            source=source,
+            actor=actor,
+        )
+    )
+    record(connection, actor, "tariff.load", f"{service} {loaded.version}", moment, source=source)
+    return True
+
+
+def tariff_in_force(connection: Connection, service: str, moment: datetime) -> TariffVersion | None:
+    """The version that applies at `moment`: the latest valid one, and of those the latest recorded."""
+    row = connection.execute(
+        select(tariff.c.service, tariff.c.version, tariff.c.valid_from)
+        .where(tariff.c.service == service, tariff.c.valid_from <= moment)
+        .order_by(tariff.c.valid_from.desc(), tariff.c.recorded_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _version(row)
+
+
+def tariff_of_version(connection: Connection, service: str, version: str) -> TariffVersion | None:
+    """The version of this name, or None."""
+    row = connection.execute(
+        select(tariff.c.service, tariff.c.version, tariff.c.valid_from).where(
+            tariff.c.service == service, tariff.c.version == version
+        )
+    ).one_or_none()
+    return None if row is None else _version(row)
+
+
+class PreparedTariffs:
+    """Compiled tariffs, a bounded number of them in memory; a stored version never changes."""
+
+    def __init__(self, database: Database, services: Mapping[str, Service]) -> None:
+        self._database, self._services = database, services
+        self._prepared = lru_cache(PREPARED_IN_MEMORY)(self._prepare)
+
+    def get(self, version: TariffVersion) -> object:
+        """What the service's rules made of this version."""
+        return self._prepared(version.service, version.version)
+
+    def _prepare(self, service: str, version: str) -> object:
+        with self._database.reading() as connection:
+            content = connection.scalar(
+                select(tariff.c.content).where(tariff.c.service == service, tariff.c.version == version)
+            )
+        if content is None:
+            raise LookupError(f"{service} {version} is not stored")
+        return self._services[service].prepare(json.loads(content))
+
+
+def _canonical(content: Mapping[str, object]) -> str:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _version(row: Row[str, str, datetime]) -> TariffVersion:
+    return TariffVersion(service=row.service, version=row.version, valid_from=row.valid_from)

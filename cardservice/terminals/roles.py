@@ -1,0 +1,34 @@
+"""What each role of a terminal may do: data, declared here for duties and by each service for its actions."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from cardservice.services.seam import Service
+
+
+class Duty(StrEnum):
+    """What a terminal does for the scheme itself, beside the services."""
+
+    PERSONALISE = "personalise"
+
+
+DUTIES: Mapping[str, frozenset[Duty]] = {
+    "issuer": frozenset({Duty.PERSONALISE}),
+}
+
+
+def known_roles(services: Mapping[str, Service]) -> frozenset[str]:
+    """Every role that has a duty or that a service names."""
+    actions = (action for service in services.values() for action in service.actions.values())
+    return frozenset(DUTIES).union(*(action.roles for action in actions))
+
+
+def has_duty(role: str, duty: Duty) -> bool:
+    """Whether a terminal of this role may do this for the scheme."""
+    return duty in DUTIES.get(role, frozenset())
+
+
+def may_ask(role: str, service: Service | None, action: str) -> bool:
+    """Whether a terminal of this role may ask a service for this action."""
+    known = service.actions.get(action) if service is not None else None
+    return known is not None and role in known.roles

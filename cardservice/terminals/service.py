@@ -1,0 +1,169 @@
+"""Terminals: registered from a certificate signing request, revoked from a moment on, never deleted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, insert, select
+
+from cardservice.audit.service import record
+from cardservice.errors import AlreadyExists, CertificateRequestRefused, OrderInvalid, TerminalUnknown
+from cardservice.ids import ProviderId, TerminalId
+from cardservice.pki_store.models import certificate
+from cardservice.providers.service import require_provider
+from cardservice.terminals.models import terminal, terminal_state
+from pki.authority import Authority
+from pki.errors import PkiError
+from pki.profiles import TERMINAL
+
+AUTHORITY = "terminals"
+ACTIVE, REVOKED = "active", "revoked"
+# One terminal's key is used for every request of it; this many keys stay parsed.
+KEYS_IN_MEMORY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewTerminal:
+    """What is known of a terminal before it has a certificate."""
+
+    id: TerminalId
+    provider_id: ProviderId
+    name: str
+    role: str
+    # What it may give away offline, in minor units for one transaction; None: nothing.
+    offline_limit_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A registered terminal, as of now."""
+
+    id: TerminalId
+    provider_id: ProviderId
+    role: str
+    offline_limit_minor: int | None
+    certificate_der: bytes
+    revoked_at: datetime | None
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """The key that its requests are signed with."""
+        return _public_key(self.certificate_der)
+
+    def is_revoked(self, moment: datetime) -> bool:
+        """Whether it was revoked at `moment`."""
+        return self.revoked_at is not None and moment >= self.revoked_at
+
+
+def find_terminal(connection: Connection, terminal_id: str) -> Terminal | None:
+    """The terminal of this identifier, or None."""
+    row = connection.execute(
+        select(terminal, certificate.c.der)
+        .join(certificate, (certificate.c.authority == AUTHORITY) & (certificate.c.identity == terminal.c.id))
+        .where(terminal.c.id == terminal_id)
+        .order_by(certificate.c.issued_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Terminal(
+        id=TerminalId(row.id),
+        provider_id=ProviderId(row.provider_id),
+        role=row.role,
+        offline_limit_minor=row.offline_limit_minor,
+        certificate_der=row.der,
+        revoked_at=_revoked_at(connection, terminal_id),
+    )
+
+
+def register_terminal(
+    connection: Connection,
+    authority: Authority,
+    new: NewTerminal,
+    csr_pem: bytes,
+    *,
+    actor: str,
+    moment: datetime,
+) -> x509.Certificate:
+    """Register a terminal and certify its key.
+
+    Raises AlreadyExists, ProviderUnknown, and CertificateRequestRefused.
+    """
+    require_provider(connection, new.provider_id)
+    if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
+        raise AlreadyExists("terminal", new.id)
+    connection.execute(
+        insert(terminal).values(
+            id=new.id,
+            provider_id=new.provider_id,
+            name=new.name,
+            role=new.role,
+            offline_limit_minor=new.offline_limit_minor,
+            created_at=moment,
+        )
+    )
+    _state(connection, new.id, ACTIVE, "registered", actor, moment)
+    try:
+        request = x509.load_pem_x509_csr(csr_pem)
+        issued = authority.issue(request, TERMINAL, new.id, moment)
+    except (ValueError, PkiError) as error:
+        raise CertificateRequestRefused(f"the terminal's request is refused: {error}") from error
+    record(connection, actor, "terminal.add", new.id, moment, provider=new.provider_id, role=new.role)
+    return issued
+
+
+def revoke_terminal(
+    connection: Connection,
+    authority: Authority,
+    terminal_id: TerminalId,
+    *,
+    reason: str,
+    actor: str,
+    moment: datetime,
+) -> None:
+    """Revoke a terminal and its certificates from `moment` on, with a fresh revocation list."""
+    known = find_terminal(connection, terminal_id)
+    if known is None:
+        raise TerminalUnknown(terminal_id)
+    if known.revoked_at is not None:
+        raise OrderInvalid(f"terminal {terminal_id} was revoked at {known.revoked_at.isoformat()} already")
+    _state(connection, terminal_id, REVOKED, reason, actor, moment)
+    for issued in authority.store.find_by_identity(AUTHORITY, terminal_id):
+        authority.revoke(issued.serial, moment, "cessation_of_operation")
+    authority.make_crl(moment)
+    record(connection, actor, "terminal.revoke", terminal_id, moment, reason=reason)
+
+
+def _state(
+    connection: Connection, terminal_id: str, state: str, reason: str, actor: str, moment: datetime
+) -> None:
+    connection.execute(
+        insert(terminal_state).values(
+            terminal_id=terminal_id,
+            valid_from=moment,
+            recorded_at=moment,
+            state=state,
+            reason=reason,
+            actor=actor,
+        )
+    )
+
+
+def _revoked_at(connection: Connection, terminal_id: str) -> datetime | None:
+    moment: datetime | None = connection.scalar(
+        select(terminal_state.c.valid_from)
+        .where(terminal_state.c.terminal_id == terminal_id, terminal_state.c.state == REVOKED)
+        .order_by(terminal_state.c.valid_from, terminal_state.c.id)
+        .limit(1)
+    )
+    return moment
+
+
+@lru_cache(maxsize=KEYS_IN_MEMORY)
+def _public_key(certificate_der: bytes) -> ec.EllipticCurvePublicKey:
+    key = x509.load_der_x509_certificate(certificate_der).public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError("a terminal's key is P-256 by its profile")
+    return key

@@ -1,0 +1,87 @@
+"""A council's service for a test: one scheme with its keys for the whole session, a fresh database each."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cardservice.authorisation.proofs import CardProofs
+from cardservice.config import Mode, Settings
+from cardservice.context import Context, SchemeRecord
+from cardservice.database import Database
+from cardservice.keys import ServiceKeys, create_service_keys, load_service_keys
+from cardservice.services import discover
+from cardservice.setup import record_scheme, take_over
+from cardservice.tariffs.service import PreparedTariffs
+from pki.scheme import Scheme, create_scheme, open_scheme
+from tests.support.council import ORIGIN, START, Council, StandingClock
+from tests.support.council import council as new_council
+from tests.support.databases import DatabaseUrls
+
+PASSPHRASE = b"a passphrase of the tests"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeScheme:
+    """A scheme's directory with everything in it opened."""
+
+    directory: Path
+    pki: Scheme
+    keys: ServiceKeys
+
+
+@pytest.fixture(scope="session")
+def made_scheme(tmp_path_factory: pytest.TempPathFactory) -> MadeScheme:
+    """The scheme `ashcombe` with the service's own keys."""
+    directory = tmp_path_factory.mktemp("pki") / "scheme"
+    create_scheme(directory, "ashcombe", "Ashcombe Card", PASSPHRASE, PASSPHRASE, START)
+    pki = open_scheme(directory, PASSPHRASE)
+    create_service_keys(pki, directory, PASSPHRASE, START)
+    return MadeScheme(directory, pki, load_service_keys(directory, PASSPHRASE))
+
+
+@pytest.fixture
+def scheme_directory(made_scheme: MadeScheme, tmp_path: Path) -> Path:
+    """A copy of the scheme's directory, to do with as one likes."""
+    return Path(shutil.copytree(made_scheme.directory, tmp_path / "scheme"))
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """The test's clock."""
+    return StandingClock()
+
+
+@pytest.fixture
+def context(
+    made_scheme: MadeScheme, database: Database, database_urls: DatabaseUrls, clock: StandingClock
+) -> Context:
+    """A service that has just been set up, as `cardservice init` leaves it."""
+    record_scheme(database, made_scheme.pki, "GBP", "Europe/London", "test", clock())
+    take_over(database, made_scheme.pki)
+    services = discover()
+    return Context(
+        settings=Settings(
+            mode=Mode.DEVELOPMENT,
+            database_url=database_urls.service,
+            owner_database_url=database_urls.owner,
+            pki_dir=made_scheme.directory,
+            public_origin=ORIGIN,
+        ),
+        database=database,
+        scheme=SchemeRecord("ashcombe", "Ashcombe Card", "GBP", "Europe/London"),
+        pki=made_scheme.pki,
+        certificates=made_scheme.pki.certificates,
+        keys=made_scheme.keys,
+        services=services,
+        tariffs=PreparedTariffs(database, services),
+        proofs=CardProofs(made_scheme.pki.trust_store()),
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def council(context: Context, clock: StandingClock) -> Council:
+    """The service with a provider and a fare table."""
+    return new_council(context, clock)
