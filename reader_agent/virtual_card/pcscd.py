@@ -215,10 +215,7 @@ class PrivatePcscd:
         (layout.readers / "readers.conf").write_text("\n".join(entries))
 
     def _launch(self) -> None:
-        namespaces = ["--mount", "--propagation", "private"]
-        if os.geteuid() != 0:
-            namespaces.insert(0, "--map-root-user")
-        command = ["unshare", *namespaces, "sh", "-c", _LAUNCH, "pcscd", str(self._layout.root)]
+        command = ["unshare", *_namespaces(), "sh", "-c", _LAUNCH, "pcscd", str(self._layout.root)]
         with self._layout.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -235,7 +232,7 @@ class PrivatePcscd:
         while time.monotonic() < deadline:
             if not self.is_running:
                 self._process = None
-                raise ReadersUnavailable(_explain(self._said()))
+                raise ReadersUnavailable(f"pcscd ended at once; it said:\n{self._said()}")
             try:
                 if set(self.states()) == set(self._names):
                     return True
@@ -282,10 +279,22 @@ def _find(program: str) -> str | None:
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
-def _explain(said: str) -> str:
-    if os.geteuid() != 0 and "unshare" in said:
-        return (
-            "this system lets no ordinary user make a user namespace, so run this as root, or have an"
-            f" administrator allow it (sysctl kernel.unprivileged_userns_clone=1 on Debian). It said: {said}"
+def _namespaces() -> tuple[str, ...]:
+    """What makes unshare(1) work here: as root a mount namespace alone, else one in a user namespace."""
+    mount = ("--mount", "--propagation", "private")
+    ways = [mount] if os.geteuid() == 0 else []
+    ways.append(("--map-root-user", *mount))
+    for way in ways:
+        probe = subprocess.run(
+            ["unshare", *way, "mount", "-t", "tmpfs", "tmpfs", "/run"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    return f"pcscd ended at once; it said:\n{said}"
+        if probe.returncode == 0:
+            return way
+    raise ReadersUnavailable(
+        "a private pcscd needs a namespace of its own, and this system makes none for this user: run as root,"
+        " or have an administrator allow user namespaces (sysctl kernel.unprivileged_userns_clone,"
+        f" user.max_user_namespaces). It said: {probe.stderr.strip()}"
+    )

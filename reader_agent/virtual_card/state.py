@@ -75,7 +75,7 @@ class CardState:
         lock = _write_beside(self._path, memory)
         try:
             _beside(self._path).replace(self._path)
-        except OSError:
+        except BaseException:
             os.close(lock)
             raise
         os.close(self._lock)
@@ -123,7 +123,7 @@ def _write_beside(path: Path, memory: CardMemory) -> int:
         while raw:
             raw = raw[os.write(descriptor, raw) :]
         os.fsync(descriptor)
-    except OSError:
+    except BaseException:
         os.close(descriptor)
         raise
     return descriptor
