@@ -43,3 +43,9 @@ class ProofUnreadable(LedgerError):
     """A stored proof does not decrypt: it was changed, or the key is not the one it was sealed under."""
 
     code = "proof_unreadable"
+
+
+class ProofMissing(LedgerError):
+    """The transaction carries no proof: no card made it, or there is no such transaction."""
+
+    code = "proof_missing"

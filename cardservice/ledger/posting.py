@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from cardservice.database import Database
@@ -42,12 +42,18 @@ def post(
 
 
 @contextmanager
-def locked(database: Database, payer_ids: Collection[PayerId]) -> Iterator[Connection]:
+def locked(
+    database: Database, payer_ids: Collection[PayerId], *, lock_timeout_s: float = 1.0
+) -> Iterator[Connection]:
     """A transaction that holds these payers' locks from its beginning, for a decision that must not miss.
 
-    Read with `reading.read_on` and post with `post_on` on the connection it yields.
+    Read with `reading.read_on` and post with `post_on` on the connection it yields. Raises SQLAlchemy's
+    OperationalError where another session holds a payer for longer than `lock_timeout_s`.
     """
     with database.begin() as connection:
+        if database.dialect == "postgresql":
+            timeout = func.set_config("lock_timeout", f"{round(lock_timeout_s * 1000)}ms", True)
+            connection.execute(select(timeout))
         rows = select(payer_state.c.payer_id).where(payer_state.c.payer_id.in_(payer_ids))
         connection.execute(rows.order_by(payer_state.c.payer_id).with_for_update(key_share=True))
         yield connection

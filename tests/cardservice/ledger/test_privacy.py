@@ -1,0 +1,116 @@
+"""Proofs are read under their cardholder's key alone, and by nobody once it is destroyed."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection, select
+
+from cardservice.database import Database
+from cardservice.ids import CardholderId, PayerId, TransactionId
+from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
+from cardservice.ledger.models import cardholder_key
+from cardservice.ledger.posting import post
+from cardservice.ledger.privacy import destroy_key, erase_details, key_of, open_proof, seal_proof
+from cardservice.ledger.values import Outcome, Posting
+from cardservice.ledger.verify import verify
+from tests.cardservice.ledger.postings import MOMENT, known_of, make_holder, new_transaction_id, sale
+
+KEK = bytes(range(32))
+EVIDENCE = b"statement, card and chain"
+
+
+@pytest.fixture
+def proven(database: Database, payer: PayerId, holder: CardholderId) -> Posting:
+    """A posted sale with a sealed proof."""
+    with database.begin() as connection:
+        key = key_of(connection, KEK, holder, MOMENT)
+    posting = sale(payer, 2, 200)
+    posting = replace(posting, proof=seal_proof(key, holder, posting.transaction.id, EVIDENCE))
+    [result] = post(database, [posting])
+    assert result.outcome is Outcome.POSTED
+    return posting
+
+
+def test_a_key_is_made_once_and_kept_wrapped(database: Database, holder: CardholderId) -> None:
+    with database.begin() as connection:
+        first, second = (key_of(connection, KEK, holder, MOMENT) for _ in range(2))
+        wrapped = connection.execute(select(cardholder_key.c.wrapped)).scalar_one()
+    assert first == second
+    assert len(first) == 32
+    assert wrapped is not None
+    assert first not in wrapped
+
+
+def test_each_cardholder_has_a_key_of_their_own(
+    database: Database, payer: PayerId, holder: CardholderId
+) -> None:
+    other = make_holder(database, payer)
+    with database.begin() as connection:
+        assert key_of(connection, KEK, holder, MOMENT) != key_of(connection, KEK, other, MOMENT)
+
+
+def test_a_proof_is_read_back(database: Database, proven: Posting) -> None:
+    assert proven.proof is not None
+    assert EVIDENCE not in proven.proof.ciphertext
+    with database.reading() as connection:
+        assert open_proof(connection, KEK, proven.payer_id, proven.transaction.id) == EVIDENCE
+
+
+def test_another_kek_or_an_altered_proof_is_unreadable(
+    database: Database, holder: CardholderId, proven: Posting
+) -> None:
+    with pytest.raises(ProofUnreadable), database.reading() as connection:
+        open_proof(connection, bytes(32), proven.payer_id, proven.transaction.id)
+    assert proven.proof is not None
+    changed = bytes([proven.proof.ciphertext[0] ^ 1]) + proven.proof.ciphertext[1:]
+    for version, proof in (
+        (3, replace(proven.proof, ciphertext=changed)),
+        # Right in itself, but sealed for another transaction.
+        (4, proven.proof),
+    ):
+        other = replace(sale(proven.payer_id, version, 1), proof=proof)
+        post(database, [other])
+        with pytest.raises(ProofUnreadable), database.reading() as connection:
+            open_proof(connection, KEK, other.payer_id, other.transaction.id)
+
+
+def test_what_has_no_proof_says_so(database: Database, payer: PayerId) -> None:
+    with pytest.raises(ProofMissing), database.reading() as connection:
+        open_proof(connection, KEK, payer, new_transaction_id())
+
+
+def test_destroying_the_key_erases_the_proof_and_the_ledger_stays_whole(
+    database: Database, holder: CardholderId, proven: Posting
+) -> None:
+    with database.begin() as connection:
+        destroy_key(connection, holder, MOMENT)
+    with pytest.raises(ProofErased), database.reading() as connection:
+        open_proof(connection, KEK, proven.payer_id, proven.transaction.id)
+    with pytest.raises(ProofErased), database.begin() as connection:
+        key_of(connection, KEK, holder, MOMENT)
+    report = verify(database, _opened)
+    assert report.is_clean
+    assert (report.proofs_checked, report.proofs_erased) == (1, 1)
+
+
+def test_a_cardholder_erased_before_the_first_proof_gets_no_key(
+    database: Database, holder: CardholderId
+) -> None:
+    with database.begin() as connection:
+        destroy_key(connection, holder, MOMENT)
+    with pytest.raises(ProofErased), database.begin() as connection:
+        key_of(connection, KEK, holder, MOMENT)
+
+
+def test_erasing_details_keeps_the_id_taken(database: Database, proven: Posting) -> None:
+    with database.begin() as connection:
+        assert erase_details(connection, proven.payer_id, [proven.transaction.id]) == 1
+    known = known_of(database, proven.transaction.id, proven.payer_id)
+    assert known is not None
+    assert known.answer is None
+    [result] = post(database, [proven])
+    assert result.outcome is Outcome.KNOWN
+
+
+def _opened(connection: Connection, payer_id: PayerId, transaction_id: TransactionId) -> str | None:
+    return None if open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE else "altered"

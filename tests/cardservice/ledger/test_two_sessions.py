@@ -1,0 +1,251 @@
+"""Two sessions at once, the first held between its lock and its commit while the second posts.
+
+Each test runs with every check, where it ends right, and with checks taken out, where it is shown to end
+wrong: so none of them passes for another reason than the check that it is about.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event, Thread, current_thread
+
+import pytest
+from sqlalchemy import Connection, event, func, select, text
+
+from cardservice.database import Database
+from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ledger.errors import PostingRefused
+from cardservice.ledger.models import transfer
+from cardservice.ledger.payers import touch_payers
+from cardservice.ledger.posting import post, post_on
+from cardservice.ledger.values import CounterChange, Outcome, Posting, PostingResult
+from tests.cardservice.ledger.conftest import MakePayer
+from tests.cardservice.ledger.postings import PAYABLE, sale, view_of
+from tests.cardservice.ledger.variants import without
+from tests.support.databases import DatabaseUrls
+
+LIMIT_S = 30.0
+REFUSED = "refused"
+Without = Callable[..., Database]
+
+
+@pytest.fixture
+def opened(database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Without]:
+    """Opens the database with checks taken out."""
+    found: list[Database] = []
+
+    def open_without(*removed: str) -> Database:
+        found.append(without(removed, database_urls, monkeypatch))
+        return found[-1]
+
+    yield open_without
+    for database in found:
+        database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("removed", "outcome"),
+    [
+        ((), Outcome.KNOWN),
+        # The other checks still keep the money right, but the terminal gets no answer.
+        (("known",), Outcome.VERSION_CHANGED),
+        (("known", "version"), REFUSED),
+        (("lock",), REFUSED),
+        (("version",), Outcome.KNOWN),
+        (("version", "one statement"), REFUSED),
+    ],
+)
+def test_the_same_id_twice(opened: Without, payer: PayerId, removed: tuple[str, ...], outcome: str) -> None:
+    database = opened(*removed)
+    posting = sale(payer, 1, 200)
+    second = race(database, lambda connection: _post_on(connection, posting), posting)
+    assert _outcome(second) == outcome
+    if isinstance(second, PostingResult) and outcome == Outcome.KNOWN:
+        assert second.known is not None
+        assert second.known.body == posting.transaction.body
+    assert _paid(database) == 200
+
+
+@pytest.mark.parametrize(
+    ("removed", "outcome", "paid"),
+    [
+        ((), Outcome.KNOWN, 200),
+        (("version",), Outcome.KNOWN, 200),
+        (("known", "version"), Outcome.POSTED, 400),
+        (("lock",), Outcome.POSTED, 400),
+    ],
+)
+def test_the_same_id_twice_where_the_payer_has_changed(
+    opened: Without,
+    make_payer: MakePayer,
+    payer: PayerId,
+    removed: tuple[str, ...],
+    outcome: str,
+    paid: int,
+) -> None:
+    """The first send is posted under the payer of then; the retry was decided under the payer of now."""
+    database = opened(*removed)
+    now = make_payer(500)
+    first = replace(sale(payer, 1, 200), also_under=((now, 1),))
+    retry = replace(first, payer_id=now, also_under=((payer, 1),))
+    second = race(database, lambda connection: _post_on(connection, first), retry)
+    assert _outcome(second) == outcome
+    assert _paid(database) == paid
+    if isinstance(second, PostingResult) and outcome == Outcome.KNOWN:
+        assert second.known is not None
+        assert second.known.payer_id == payer
+
+
+@pytest.mark.parametrize(
+    ("removed", "outcome"),
+    [
+        ((), Outcome.VERSION_CHANGED),
+        (("version",), Outcome.BELOW_FLOOR),
+        # The last line of defence: a constraint, which answers nobody.
+        (("version", "floor"), REFUSED),
+        (("lock",), REFUSED),
+    ],
+)
+def test_two_sales_over_the_balance(
+    opened: Without, payer: PayerId, removed: tuple[str, ...], outcome: str
+) -> None:
+    database = opened(*removed)
+    second = race(database, lambda connection: _post_on(connection, sale(payer, 1, 300)), sale(payer, 1, 300))
+    assert _outcome(second) == outcome
+    assert _paid(database) == 300
+    if not removed:
+        [again] = post(database, [sale(payer, 2, 300)])
+        assert again.outcome is Outcome.BELOW_FLOOR
+
+
+@pytest.mark.parametrize(
+    ("removed", "outcome", "used"),
+    [
+        ((), Outcome.VERSION_CHANGED, 200),
+        (("version",), Outcome.POSTED, 400),
+        (("lock",), Outcome.POSTED, 400),
+    ],
+)
+def test_two_sales_of_200_under_a_limit_of_300(
+    opened: Without, payer: PayerId, removed: tuple[str, ...], outcome: str, used: int
+) -> None:
+    """A rule that saw 0 used approved each; only the first may be posted on what it saw."""
+    database = opened(*removed)
+    holder = CardholderId(new_id())
+    counters = (CounterChange(holder, "day", "2026-11-24", 200),)
+    one, other = (replace(sale(payer, 1, 200), counters=counters) for _ in range(2))
+    second = race(database, lambda connection: _post_on(connection, one), other)
+    assert _outcome(second) == outcome
+    assert [counter.used for counter in view_of(database, payer).counters] == [used]
+
+
+@pytest.mark.parametrize(
+    ("removed", "outcome", "paid"),
+    [((), Outcome.VERSION_CHANGED, 0), (("version",), Outcome.POSTED, 200), (("lock",), Outcome.POSTED, 200)],
+)
+def test_a_changed_version(
+    opened: Without, payer: PayerId, removed: tuple[str, ...], outcome: str, paid: int
+) -> None:
+    """Between reading and posting the card is revoked, say, by a session that has not committed yet."""
+    database = opened(*removed)
+    second = race(database, lambda connection: _touch(connection, payer), sale(payer, 1, 200))
+    assert _outcome(second) == outcome
+    assert _paid(database) == paid
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_held_payer_is_answered_busy(database: Database, payer: PayerId) -> None:
+    with database.begin() as connection:
+        touch_payers(connection, [payer])
+        [result] = post(database, [sale(payer, 1, 200)], lock_timeout_s=0.05)
+    assert result == PostingResult(Outcome.BUSY)
+    [result] = post(database, [sale(payer, 2, 200)])
+    assert result.outcome is Outcome.POSTED
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_one_held_payer_holds_nobody_else_of_the_batch(database: Database, make_payer: MakePayer) -> None:
+    """The others are posted while it is held: they are done before it is waited for."""
+    held, *others = (make_payer(500) for _ in range(4))
+    batch = [sale(payer, 1, 200) for payer in (others[0], held, *others[1:])]
+    with database.begin() as connection:
+        touch_payers(connection, [held])
+        results = post(database, batch, lock_timeout_s=0.05)
+        assert [result.outcome for result in results] == ["posted", "busy", "posted", "posted"]
+
+
+def race(
+    database: Database, first: Callable[[Connection], None], second: Posting
+) -> PostingResult | PostingRefused:
+    """What comes of `second`, posted while `first` has done its work and not yet committed."""
+    came: list[PostingResult | PostingRefused] = []
+
+    def post_second() -> None:
+        try:
+            came.extend(post(database, [second], lock_timeout_s=LIMIT_S))
+        except PostingRefused as error:
+            came.append(error)
+
+    thread = Thread(target=post_second)
+    with _waiting(database, thread) as is_waiting, database.begin() as connection:
+        # A variant that begins late must hold the lock here all the same.
+        first(connection)
+        thread.start()
+        deadline = time.monotonic() + LIMIT_S
+        while not is_waiting() and thread.is_alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    thread.join(LIMIT_S)
+    [result] = came
+    return result
+
+
+@contextmanager
+def _waiting(database: Database, thread: Thread) -> Iterator[Callable[[], bool]]:
+    """Tells whether the thread waits for a lock."""
+    if database.dialect == "sqlite":
+        reached = Event()
+
+        def notice(_: object, __: object, statement: str, *___: object) -> None:
+            if statement == "BEGIN IMMEDIATE" and current_thread() is thread:
+                reached.set()
+
+        event.listen(database.engine, "before_cursor_execute", notice)
+        yield reached.is_set
+        event.remove(database.engine, "before_cursor_execute", notice)
+        return
+    query = text(
+        "SELECT count(*) > 0 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def blocked() -> bool:
+        with database.posting_engine.connect() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+    yield blocked
+
+
+def _post_on(connection: Connection, posting: Posting) -> None:
+    [result] = post_on(connection, [posting])
+    assert result.outcome is Outcome.POSTED
+
+
+def _touch(connection: Connection, payer: PayerId) -> None:
+    if connection.dialect.name == "sqlite" and not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr] # sqlite3's
+        connection.execute(text("BEGIN IMMEDIATE"))
+    touch_payers(connection, [payer])
+
+
+def _outcome(result: PostingResult | PostingRefused) -> str:
+    return REFUSED if isinstance(result, PostingRefused) else result.outcome
+
+
+def _paid(database: Database) -> int:
+    """What the provider has been credited, over all payers."""
+    with database.reading() as connection:
+        total = select(func.coalesce(func.sum(transfer.c.amount_minor), 0)).where(
+            transfer.c.credit == PAYABLE
+        )
+        return int(connection.execute(total).scalar_one())
