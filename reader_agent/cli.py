@@ -1,0 +1,17 @@
+"""The console script `reader-agent`."""
+
+import click
+
+from reader_agent.commands.cards import personalise, quote, tap
+from reader_agent.commands.setting_up import doctor, enrol, init
+from reader_agent.commands.telling import outbox, sync
+from reader_agent.virtual_card.cli import virtual_card, virtual_readers
+
+
+@click.group()
+def main() -> None:
+    """Read cards, have them pay, and tell the card service."""
+
+
+for command in (init, enrol, personalise, quote, tap, sync, outbox, doctor, virtual_card, virtual_readers):
+    main.add_command(command)

@@ -1,0 +1,1 @@
+"""The commands of `reader-agent`, by what they are about."""

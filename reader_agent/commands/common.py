@@ -1,0 +1,104 @@
+"""What the commands share: the agent's folder, the clock, errors as sentences, JSON on demand."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from pki.clock import OFFSET_VARIABLE, Clock, system_clock
+from pki.errors import PkiError
+from reader_agent.agent import Agent
+from reader_agent.config import DIRECTORY_VARIABLE, AgentDirectory
+from reader_agent.errors import AgentError, ConfigInvalid
+from reader_agent.wire import to_rfc3339
+
+if TYPE_CHECKING:
+    from reader_agent.transport.pcsc import PcscReaders
+
+P = ParamSpec("P")
+
+# Exit statuses: 0 done, 1 an error, 2 a usage error (click's), 3 the card was read and nothing was paid
+STATUS_ERROR, STATUS_NOT_PAID = 1, 3
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")
+reader_option = click.option("--reader", required=True, help="the reader's name, or its beginning")
+agent_option = click.option(
+    "--agent",
+    "directory",
+    type=click.Path(path_type=Path),
+    envvar=DIRECTORY_VARIABLE,
+    required=True,
+    help=f"the agent's folder (or {DIRECTORY_VARIABLE})",
+)
+directory_argument = click.argument("directory", type=click.Path(path_type=Path))
+
+
+def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """An error becomes one sentence on standard error, with its code, and exit status 1."""
+
+    @functools.wraps(command)
+    def telling(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except (AgentError, PkiError) as error:
+            click.echo(f"{click.get_current_context().command_path}: {error} [{error.code}]", err=True)
+            sys.exit(STATUS_ERROR)
+
+    return telling
+
+
+def clock() -> Clock:
+    """The clock of this process. Raises ConfigInvalid."""
+    text = os.environ.get(OFFSET_VARIABLE, "0")
+    try:
+        return system_clock(float(text))
+    except ValueError as error:
+        raise ConfigInvalid(f"{OFFSET_VARIABLE} is a number of seconds, not {text!r}") from error
+
+
+def open_agent(directory: Path) -> Agent:
+    """The agent of this folder. Raises ConfigInvalid."""
+    return Agent(AgentDirectory(directory), clock())
+
+
+def readers() -> "PcscReaders":
+    """The readers of this machine; pyscard is only needed from here on. Raises ConfigInvalid."""
+    try:
+        from reader_agent.transport.pcsc import PcscReaders  # noqa: PLC0415 -- see above
+    except ImportError as error:
+        raise ConfigInvalid("pyscard is not installed; install citizen-card[agent]") from error
+    return PcscReaders()
+
+
+def parse_details(pairs: tuple[str, ...]) -> dict[str, object]:
+    """`k=v` as given on the command line. Raises click.BadParameter."""
+    details: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or name in details:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE, or NAME was given before")
+        details[name] = value
+    return details
+
+
+def money(amount_minor: int | None, currency: str | None) -> str:
+    """An amount for a person. Minor units are hundredths in every currency that a scheme here has had."""
+    if amount_minor is None or currency is None:
+        return "no amount"
+    sign = "-" if amount_minor < 0 else ""
+    return f"{sign}{abs(amount_minor) // 100}.{abs(amount_minor) % 100:02} {currency}"
+
+
+def show(as_json: bool, value: Mapping[str, object], lines: list[str]) -> None:
+    """Print the value as JSON, or the lines."""
+    click.echo(json.dumps(value, default=_to_json) if as_json else "\n".join(lines))
+
+
+def _to_json(value: object) -> str:
+    return to_rfc3339(value) if isinstance(value, datetime) else str(value)

@@ -1,0 +1,102 @@
+"""`init`, `enrol` and `doctor`: a terminal's agent from nothing, and whether it is well."""
+
+from pathlib import Path
+
+import click
+from cryptography import x509
+
+from pki.trust import load_certificate
+from pki.verification import Purpose, verify
+from reader_agent.agent import Agent
+from reader_agent.commands import common
+from reader_agent.config import AgentDirectory, Settings, create_agent, store_certificate
+from reader_agent.doctor import examine
+from reader_agent.errors import ServiceUnreachable
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@common.directory_argument
+@click.option("--service-url", required=True, help="the card service, like https://cards.example.org")
+@click.option("--terminal", required=True, help="the terminal's id, as the service will know it")
+@click.option("--scheme-root", type=_FILE, required=True, help="the scheme's root certificate")
+@click.option("--passphrase-file", type=_FILE, help="opens the keys (default: one is made in the folder)")
+@click.option("--ca-file", type=_FILE, help="authorities of the service's TLS certificate")
+@common.as_json_option
+@common.telling_errors
+def init(
+    directory: Path,
+    service_url: str,
+    terminal: str,
+    scheme_root: Path,
+    passphrase_file: Path | None,
+    ca_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a terminal's key, and the request that the service certifies."""
+    settings = Settings(
+        service_url=service_url.rstrip("/"),
+        terminal=terminal,
+        passphrase_file=None if passphrase_file is None else passphrase_file.resolve(),
+        ca_file=None if ca_file is None else ca_file.resolve(),
+    )
+    csr = create_agent(directory, settings, scheme_root).request_file
+    common.show(
+        as_json,
+        {"agent": str(directory), "terminal": terminal, "csr": str(csr)},
+        [
+            f"The terminal's key is made. Have {csr} certified:",
+            f"  cardservice terminal add {terminal} --csr {csr} --provider … --role … --out FILE",
+            f"  reader-agent enrol {directory} --certificate FILE",
+        ],
+    )
+
+
+@click.command()
+@common.directory_argument
+@click.option("--certificate", type=_FILE, required=True, help="what the service issued")
+@common.as_json_option
+@common.telling_errors
+def enrol(directory: Path, certificate: Path, as_json: bool) -> None:
+    """Take the terminal's certificate, and the scheme's certificates if the service answers."""
+    with common.open_agent(directory) as agent:
+        found = load_certificate(certificate)
+        is_verified = _is_verified(agent, found)
+        store_certificate(AgentDirectory(directory), found)
+        common.show(
+            as_json,
+            {"terminal": agent.terminal, "verified": is_verified},
+            [
+                f"The terminal {agent.terminal} is enrolled."
+                if is_verified
+                else "The certificate is kept, but the service does not answer; run reader-agent sync later."
+            ],
+        )
+
+
+@click.command()
+@common.agent_option
+@common.as_json_option
+@common.telling_errors
+def doctor(directory: Path, as_json: bool) -> None:
+    """Look at everything that a tap needs; exit status 1 if something is wrong."""
+    with common.open_agent(directory) as agent:
+        findings = examine(agent, common.readers)
+    common.show(
+        as_json,
+        {"well": all(finding.well for finding in findings), "findings": [f.as_json() for f in findings]},
+        [f"{'ok ' if finding.well else 'BAD'} {finding.what}: {finding.detail}" for finding in findings],
+    )
+    if not all(finding.well for finding in findings):
+        raise SystemExit(common.STATUS_ERROR)
+
+
+def _is_verified(agent: Agent, certificate: x509.Certificate) -> bool:
+    """Whether the scheme vouches for it; not, where the service cannot be asked. Raises VerificationError."""
+    try:
+        trust = agent.fetch_trust()
+    except ServiceUnreachable:
+        return False
+    verify(certificate, Purpose.TERMINAL, agent.now(), trust.store)
+    return True

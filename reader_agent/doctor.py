@@ -1,0 +1,128 @@
+"""Whether a terminal has what a tap needs: files, certificates, time, service, readers, outbox."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from pki.errors import PkiError
+from pki.trust import load_certificate
+from pki.verification import Purpose, verify
+from reader_agent.agent import Agent
+from reader_agent.errors import AgentError, TrustMissing
+from reader_agent.outbox_entries import EntryState
+from reader_agent.trust import SchemeTrust
+
+# An outbox that has not emptied for so long means that something besides the network is wrong.
+OLDEST_OPEN = timedelta(days=1)
+_OWNER_ONLY = 0o077
+
+
+class Readers(Protocol):
+    """What doctor wants of a machine's readers."""
+
+    def names(self) -> tuple[str, ...]:
+        """The connected readers."""
+        ...
+
+    def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    well: bool
+    detail: str
+
+    def as_json(self) -> dict[str, object]:
+        """For scripts."""
+        return {"what": self.what, "well": self.well, "detail": self.detail}
+
+
+def examine(agent: Agent, readers: Callable[[], Readers]) -> list[Finding]:
+    """Look at everything; what cannot be looked at is a finding, too."""
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("folder", lambda: _folder(agent)),
+        ("service", lambda: _service(agent)),
+        ("certificate", lambda: _certificate(agent)),
+        ("revocation lists", lambda: _lists(agent)),
+        ("clock", lambda: _clock(agent)),
+        ("readers", lambda: _readers(readers)),
+        ("outbox", lambda: _outbox(agent)),
+    ]
+    return [_look(what, look) for what, look in looks]
+
+
+class _Unwell(AgentError):
+    """Something is not as it should be."""
+
+    code = "unwell"
+
+
+def _look(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except (AgentError, PkiError, OSError) as error:
+        return Finding(what, False, str(error))
+
+
+def _folder(agent: Agent) -> str:
+    path = agent.directory.path
+    if path.stat().st_mode & _OWNER_ONLY:
+        raise _Unwell(f"others can look into {path}; chmod 700 it")
+    return str(path)
+
+
+def _service(agent: Agent) -> str:
+    agent.fetch_trust()
+    agent.client.nonce()
+    return f"{agent.settings.service_url} answers, and knows this terminal"
+
+
+def _certificate(agent: Agent) -> str:
+    certificate = load_certificate(agent.directory.certificate_file)
+    verified = verify(certificate, Purpose.TERMINAL, agent.now(), agent.stored_trust().store)
+    return f"{verified.identity}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
+
+
+def _lists(agent: Agent) -> str:
+    trust: SchemeTrust = agent.stored_trust()
+    ends = [crl.next_update_utc for crl in trust.store.crls if crl.next_update_utc is not None]
+    if not ends or min(ends) <= agent.now():
+        raise _Unwell(
+            "a revocation list is past its end; have the scheme renew it, then run reader-agent sync"
+        )
+    return f"good until {min(ends):%Y-%m-%d %H:%M} UTC"
+
+
+def _clock(agent: Agent) -> str:
+    try:
+        agent.check_clock(agent.now())
+    except TrustMissing as error:
+        raise _Unwell("cannot be judged without the service's signed times") from error
+    return f"{agent.now():%Y-%m-%d %H:%M:%S} UTC, not behind what the service has signed"
+
+
+def _readers(readers: Callable[[], Readers]) -> str:
+    found = readers()
+    try:
+        names = found.names()
+    finally:
+        found.close()
+    if not names:
+        raise _Unwell("no reader is connected")
+    return ", ".join(names)
+
+
+def _outbox(agent: Agent) -> str:
+    entries = agent.outbox.entries()
+    waiting = [entry for entry in entries if entry.state is EntryState.OPEN]
+    refused = sum(entry.state is EntryState.REFUSED for entry in entries)
+    if waiting and agent.now() - waiting[0].created_at > OLDEST_OPEN:
+        oldest = f"{waiting[0].created_at:%Y-%m-%d %H:%M} UTC"
+        raise _Unwell(f"{len(waiting)} entries wait, the oldest since {oldest}; run reader-agent sync")
+    return f"{len(entries)} entries, {len(waiting)} to be told, {refused} refused"

@@ -1,0 +1,237 @@
+"""HTTP to the card service: the terminal signs each request (RFC 9421), each answer has a time limit."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pki.clock import Clock
+from pki.request_signatures import sign_request
+from reader_agent.answers import ReceiptLine, read_line
+from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
+from reader_agent.wire import Document, to_base64url
+
+# RFC 9457, 3
+PROBLEM_TYPE = "application/problem+json"
+PROBLEM_URN = "urn:citizen-card:problem:"
+# Revocation lists are the longest answers: some 40 bytes for each revoked card.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the service may take, in seconds; somebody stands there with a card."""
+
+    connect_s: float = 2.0
+    answer_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What something costs, and until when that holds."""
+
+    amount_minor: int
+    currency: str
+    tariff_version: str
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The price for this card, and the one that any card may be charged while the service does not answer."""
+
+    price: Price
+    lines: tuple[ReceiptLine, ...]
+    # None where this terminal may not serve this offline
+    offline: Price | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonalisationOrder:
+    """What the issuing desk is to make; the management key is a secret."""
+
+    order: UUID
+    card: UUID
+    kind: str
+    # A date, YYYY-MM-DD
+    expires_on: str
+    management_key: bytes
+
+
+class ServiceClient:
+    """The service's API as functions.
+
+    Each raises ServiceUnreachable where nothing certain came back, ServiceProblem for a problem document, and
+    ServiceAnswerInvalid for an answer that is malformed.
+    """
+
+    def __init__(
+        self,
+        service_url: str,
+        terminal: str,
+        key: ec.EllipticCurvePrivateKey,
+        clock: Clock,
+        *,
+        limits: TimeLimits | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        self._url = service_url.rstrip("/")
+        self._terminal, self._key, self._clock = terminal, key, clock
+        self._limits = limits or TimeLimits()
+        self._session = requests.Session()
+        # Proxies and certificates from the environment would be settings that nobody sees.
+        self._session.trust_env = False
+        self._session.verify = ca_file or True
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def trust(self) -> Document:
+        """The scheme's certificates and revocation lists."""
+        return Document(self._call("GET", "/pki/trust"), "trust")
+
+    def nonce(self) -> bytes:
+        """A nonce for the next request."""
+        return Document(self._call("GET", "/v1/nonce"), "nonce").octets("nonce")
+
+    def quote(self, service: str, action: str, card: UUID | None, details: Mapping[str, object]) -> Quote:
+        """The price of an action; what its rules refuse is a ServiceProblem with their reason."""
+        wanted = {
+            "service": service,
+            "action": action,
+            "card": None if card is None else str(card),
+            "details": dict(details),
+        }
+        answer = Document(self._call("POST", "/v1/quotes", encode(wanted)), "quote")
+        return Quote(
+            price=_price(answer),
+            lines=tuple(read_line(line) for line in answer.documents("lines")),
+            offline=None if answer.is_null("offline") else _price(answer.document("offline")),
+        )
+
+    def authorise(self, body: bytes) -> Mapping[str, Any]:
+        """The answer to a stored message, exactly these bytes; not yet verified (see answers.py)."""
+        return self._call("POST", "/v1/authorisations", body)
+
+    def personalisation_order(self, order: UUID) -> PersonalisationOrder:
+        """An open order."""
+        answer = Document(self._call("GET", f"/v1/personalisation-orders/{order}"), "order")
+        return PersonalisationOrder(
+            order=answer.identifier("order"),
+            card=answer.identifier("card"),
+            kind=answer.text("kind"),
+            expires_on=answer.text("expires_on"),
+            management_key=answer.octets("management_key"),
+        )
+
+    def certify(self, order: UUID, csr: bytes) -> bytes:
+        """The certificate (DER) for the key of a card's request (DER)."""
+        path = f"/v1/personalisation-orders/{order}/certificate"
+        answer = Document(self._call("POST", path, encode({"csr": to_base64url(csr)})), "certificate")
+        return answer.octets("certificate")
+
+    def report(self, order: UUID, outcome: str) -> str:
+        """Tell how the card turned out, "done" or "failed"; the card's new state."""
+        path = f"/v1/personalisation-orders/{order}/result"
+        return Document(self._call("POST", path, encode({"outcome": outcome})), "result").text("state")
+
+    def _call(self, method: str, path: str, body: bytes = b"") -> Mapping[str, Any]:
+        request = requests.Request(
+            method,
+            self._url + path,
+            headers={"Content-Type": "application/json"} if body else {},
+            data=body or None,
+        )
+        prepared = self._session.prepare_request(request)
+        # The URL as it is sent, which is what the service sees.
+        prepared.headers.update(
+            sign_request(
+                method,
+                prepared.url or "",
+                dict(prepared.headers),
+                body,
+                self._key,
+                self._terminal,
+                self._clock(),
+            )
+        )
+        status, content_type, content = self._send(prepared)
+        if status == 200:
+            return _json_object(content)
+        raise _problem(status, content_type, content)
+
+    def _send(self, prepared: requests.PreparedRequest) -> tuple[int, str, bytes]:
+        deadline = monotonic() + self._limits.connect_s + self._limits.answer_s
+        try:
+            with self._session.send(
+                prepared,
+                timeout=(self._limits.connect_s, self._limits.answer_s),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = b""
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    content += chunk
+                    # requests limits the wait for each piece; this limits the whole.
+                    if monotonic() > deadline:
+                        raise ServiceUnreachable("its answer takes too long")
+                    if len(content) > MAX_ANSWER_BYTES:
+                        raise ServiceUnreachable("its answer does not end")
+                return response.status_code, response.headers.get("Content-Type", ""), content
+        except requests.RequestException as error:
+            raise ServiceUnreachable(_cause(error)) from error
+
+
+def encode(value: Mapping[str, object]) -> bytes:
+    """A JSON object as it is sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _json_object(content: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise ServiceAnswerInvalid("it is not JSON") from error
+    if not isinstance(value, dict):
+        raise ServiceAnswerInvalid("it is not a JSON object")
+    return value
+
+
+def _problem(status: int, content_type: str, content: bytes) -> ServiceProblem | ServiceUnreachable:
+    """A problem document becomes its code; what a proxy in between says proves nothing about the service."""
+    if content_type.partition(";")[0].strip() == PROBLEM_TYPE:
+        try:
+            document = json.loads(content)
+            kind, code, detail = document["type"], document["code"], document.get("detail", "")
+        except (ValueError, KeyError, TypeError):
+            kind = code = detail = None
+        if isinstance(code, str) and kind == PROBLEM_URN + code:
+            return ServiceProblem(code, status, str(detail))
+    return ServiceUnreachable(f"HTTP status {status}")
+
+
+def _price(document: Document) -> Price:
+    return Price(
+        amount_minor=document.integer("amount_minor"),
+        currency=document.text("currency"),
+        tariff_version=document.text("tariff_version"),
+        valid_until=document.moment("valid_until"),
+    )
+
+
+def _cause(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its TLS certificate is refused"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__

@@ -1,0 +1,125 @@
+"""Telling the service what is in the outbox: what it was not told yet, in the order in which it happened."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from reader_agent.agent import Agent
+from reader_agent.errors import (
+    OutboxConflict,
+    OutboxDamaged,
+    ServiceAnswerInvalid,
+    ServiceProblem,
+    ServiceUnreachable,
+)
+from reader_agent.outbox_entries import Entry, EntryKind, EntryState
+from reader_agent.tapping.drafts import close_request
+from reader_agent.tapping.problems import is_final
+
+# One entry that the service cannot digest must not keep the others back; a service that is down, must.
+MAX_FAILURES_IN_A_ROW = 3
+
+
+class Delivery(StrEnum):
+    """What became of an entry in this round."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    # Still there, and tried again in the next round
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One entry of the round."""
+
+    id: UUID
+    kind: EntryKind
+    delivery: Delivery
+    # The service's decision, or its problem's or our error's code
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a round has done."""
+
+    delivered: tuple[Delivered, ...]
+    # Requests that nobody waited for any more, and that were annulled
+    closed: int
+    # Entries past their time that were deleted
+    purged: int
+    # What is still to be told
+    waiting: int
+
+
+def sync(agent: Agent) -> SyncReport:
+    """Fetch the scheme's revocation lists, tell the service what is open, delete what is past its time.
+
+    Raises ServiceUnreachable where the service does not answer at the start, and what else `fetch_trust`
+    raises; what happens later is in the report.
+    """
+    agent.fetch_trust()
+    closed, damaged = settle_abandoned(agent)
+    delivered = _deliver(agent)
+    moment = agent.now()
+    agent.memory.forget_expired(moment)
+    purged = agent.outbox.purge(moment)
+    waiting = len(agent.outbox.entries(EntryState.OPEN))
+    return SyncReport((*damaged, *delivered), closed, purged, waiting)
+
+
+def settle_abandoned(agent: Agent) -> tuple[int, list[Delivered]]:
+    """Close the requests that a tap which broke off has left: nobody was told that they were paid.
+
+    What was never signed is void. How many were closed, and those that cannot be; nothing is done while a tap
+    is going on, whose request may be among them.
+    """
+    with agent.no_tap_going_on() as is_quiet:
+        if not is_quiet:
+            return 0, []
+        for entry in agent.outbox.entries(EntryState.PREPARED):
+            agent.outbox.void(entry.id, agent.now())
+        closed = 0
+        damaged: list[Delivered] = []
+        for entry in agent.outbox.entries(EntryState.OPEN):
+            if entry.kind is not EntryKind.REQUEST:
+                continue
+            try:
+                close_request(agent, entry.id)
+                closed += 1
+            except OutboxDamaged as error:
+                damaged.append(Delivered(entry.id, entry.kind, Delivery.FAILED, error.code))
+        return closed, damaged
+
+
+def _deliver(agent: Agent) -> list[Delivered]:
+    delivered: list[Delivered] = []
+    failures = 0
+    for entry in agent.outbox.entries(EntryState.OPEN):
+        if entry.kind is EntryKind.REQUEST:
+            continue  # it is a tap's that is going on, or damaged
+        try:
+            delivered.append(_tell(agent, entry))
+        except OutboxConflict:
+            continue  # another program has told it meanwhile
+        except ServiceUnreachable as error:
+            delivered.append(Delivered(entry.id, entry.kind, Delivery.FAILED, error.code))
+            break
+        failures = failures + 1 if delivered[-1].delivery is Delivery.FAILED else 0
+        if failures == MAX_FAILURES_IN_A_ROW:
+            break
+    return delivered
+
+
+def _tell(agent: Agent, entry: Entry) -> Delivered:
+    try:
+        answer = agent.send(entry)
+    except ServiceProblem as problem:
+        if is_final(problem):
+            agent.outbox.refused(entry.id, problem.problem, agent.now())
+            return Delivered(entry.id, entry.kind, Delivery.REFUSED, problem.problem)
+        return Delivered(entry.id, entry.kind, Delivery.FAILED, problem.problem)
+    except (ServiceAnswerInvalid, OutboxDamaged) as error:
+        return Delivered(entry.id, entry.kind, Delivery.FAILED, error.code)
+    return Delivered(entry.id, entry.kind, Delivery.ANSWERED, answer.decision)

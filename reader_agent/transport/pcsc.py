@@ -1,0 +1,232 @@
+"""PC/SC: readers, and connections to the cards on them. The only module that imports `smartcard`.
+
+It uses pyscard's plain functions, which return a code, and not its classes: those raise from two unrelated
+exception trees, and watch readers in a thread that does not survive a restart of pcscd. Every code becomes
+one of our errors in `_raise_for`, and every call that can block has a limit.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import Any, NoReturn
+
+from smartcard import scard
+
+from reader_agent.errors import (
+    AgentError,
+    CardRemoved,
+    CardReset,
+    CardSilent,
+    NoCard,
+    PcscUnavailable,
+    ReaderAmbiguous,
+    ReaderBusy,
+    ReaderUnknown,
+)
+from reader_agent.transport.watchdog import call_with_limit
+
+# A P-256 signature takes a card about 200 ms, making a key a second or two.
+TRANSMIT_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 10.0
+# Another program may hold the card for the length of a PIN entry, not longer.
+TRANSACTION_TIMEOUT_S = 30.0
+# How long one wait for a change lasts: SCardGetStatusChange is asked again until the caller's own limit.
+WATCH_SLICE_MS = 500
+
+_LOST_CONTEXT = frozenset(
+    {
+        scard.SCARD_E_NO_SERVICE,
+        scard.SCARD_E_SERVICE_STOPPED,
+        scard.SCARD_E_INVALID_HANDLE,
+        scard.SCARD_F_COMM_ERROR,
+    }
+)
+
+
+class PcscReaders:
+    """The readers of this machine."""
+
+    def __init__(self) -> None:
+        self._context: int | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the connected readers. Raises PcscUnavailable."""
+        code, names = self._with_context(lambda context: scard.SCardListReaders(context, []))
+        if code == scard.SCARD_E_NO_READERS_AVAILABLE:
+            return ()
+        _raise_for(code, "")
+        return tuple(names)
+
+    def find(self, wanted: str) -> str:
+        """The whole name of a reader, from it or from its beginning: pcscd appends " 00 00" and the like.
+
+        Raises ReaderUnknown, ReaderAmbiguous, PcscUnavailable.
+        """
+        known = self.names()
+        if wanted in known:
+            return wanted
+        matches = tuple(name for name in known if name.startswith(f"{wanted} "))
+        if not matches:
+            raise ReaderUnknown(wanted, known)
+        # A reader of several slots has a name for each, which differ in the last number: the first is meant.
+        if len({name.rsplit(" ", 1)[0] for name in matches}) > 1:
+            raise ReaderAmbiguous(wanted, matches)
+        return min(matches)
+
+    def connect(self, wanted: str, *, wait_s: float = 0.0) -> "PcscConnection":
+        """Connect to the card on a reader; where none is there, wait for one up to `wait_s`.
+
+        Raises NoCard, CardSilent, ReaderBusy, ReaderUnknown, ReaderAmbiguous, PcscUnavailable.
+        """
+        reader = self.find(wanted)
+        if wait_s > 0:
+            self.wait_for_card(reader, wait_s)
+        code, handle, protocol = call_with_limit(
+            lambda: self._with_context(
+                lambda context: scard.SCardConnect(
+                    context,
+                    reader,
+                    scard.SCARD_SHARE_SHARED,
+                    scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+                )
+            ),
+            CONNECT_TIMEOUT_S,
+        )
+        _raise_for(code, reader)
+        return PcscConnection(handle, protocol, reader)
+
+    def wait_for_card(self, reader: str, timeout_s: float) -> None:
+        """Return when a card is on the reader. Raises NoCard after `timeout_s`, PcscUnavailable."""
+        deadline = monotonic() + timeout_s
+        known = scard.SCARD_STATE_UNAWARE
+        while True:
+            left_ms = max(0, int((deadline - monotonic()) * 1000))
+            code, states = self._status_change(reader, known, min(WATCH_SLICE_MS, left_ms))
+            if code != scard.SCARD_E_TIMEOUT:
+                _raise_for(code, reader)
+                known = states[0][1]
+                if known & scard.SCARD_STATE_PRESENT and not known & scard.SCARD_STATE_MUTE:
+                    return
+            if monotonic() >= deadline:
+                raise NoCard(reader)
+
+    def close(self) -> None:
+        """Let go of pcscd."""
+        if self._context is not None:
+            scard.SCardReleaseContext(self._context)
+            self._context = None
+
+    def _status_change(self, reader: str, known: int, timeout_ms: int) -> tuple[int, list[Any]]:
+        code, states = self._with_context(
+            lambda context: scard.SCardGetStatusChange(context, timeout_ms, [(reader, known)])
+        )
+        return code, states
+
+    def _with_context(self, call: Callable[[int], Any]) -> Any:
+        """What a function answers: (code, …). Done again once where pcscd was restarted since."""
+        answer = call(self._context) if self._context is not None else (scard.SCARD_E_INVALID_HANDLE,)
+        code = answer[0] if isinstance(answer, list | tuple) else answer
+        if code not in _LOST_CONTEXT:
+            return answer
+        self.close()
+        code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+        _raise_for(code, "")
+        self._context = context
+        return call(context)
+
+
+class PcscConnection:
+    """A connection to the card on one reader, shared with other programs."""
+
+    def __init__(self, handle: int, protocol: int, reader: str) -> None:
+        self._handle, self._protocol = handle, protocol
+        self.reader = reader
+        # Why the card cannot be used any more: whatever comes after it may be another card.
+        self._ended: AgentError | None = None
+        self._closed = False
+
+    def transmit(self, command: bytes) -> tuple[bytes, int]:
+        """See CardConnection."""
+        code, response = self._limited(
+            lambda: scard.SCardTransmit(self._handle, self._protocol, list(command)), TRANSMIT_TIMEOUT_S
+        )
+        self._check(code)
+        if len(response) < 2:
+            # What pcscd hands over when the card was pulled in the middle of its answer.
+            self._end(CardRemoved("no valid response"))
+        return bytes(response[:-2]), response[-2] << 8 | response[-1]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See CardConnection. A reset by another program between two blocks is taken up by reconnecting."""
+        code = self._begin()
+        if code == scard.SCARD_W_RESET_CARD:
+            code, self._protocol = self._limited(self._reconnect, CONNECT_TIMEOUT_S)
+            self._check(code)
+            code = self._begin()
+        self._check(code)
+        try:
+            yield
+        finally:
+            if self._ended is None:
+                scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD)
+
+    def close(self, *, reset: bool = False) -> None:
+        """See CardConnection. Without `reset` the card stays as it is, so that no other program loses it."""
+        # A call that never came back holds the handle's lock: disconnecting would wait for it for ever.
+        if self._closed or isinstance(self._ended, CardSilent):
+            return
+        self._closed = True
+        how = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
+        with suppress(CardSilent):
+            call_with_limit(lambda: scard.SCardDisconnect(self._handle, how), CONNECT_TIMEOUT_S)
+
+    def _begin(self) -> int:
+        return int(self._limited(lambda: scard.SCardBeginTransaction(self._handle), TRANSACTION_TIMEOUT_S))
+
+    def _reconnect(self) -> Any:
+        return scard.SCardReconnect(
+            self._handle,
+            scard.SCARD_SHARE_SHARED,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+            scard.SCARD_LEAVE_CARD,
+        )
+
+    def _limited(self, call: Callable[[], Any], timeout_s: float) -> Any:
+        if self._ended is not None:
+            raise self._ended
+        try:
+            return call_with_limit(call, timeout_s)
+        except CardSilent as silent:
+            self._end(silent)
+
+    def _check(self, code: int) -> None:
+        if code == scard.SCARD_S_SUCCESS:
+            return
+        try:
+            _raise_for(code, self.reader)
+        except AgentError as error:
+            self._end(error)
+
+    def _end(self, error: AgentError) -> NoReturn:
+        self._ended = error
+        raise error
+
+
+def _raise_for(code: int, reader: str) -> None:
+    """One of our errors for a PC/SC result that is not success."""
+    text = f"{scard.SCardGetErrorMessage(code)} {code & 0xFFFFFFFF:08X}"
+    if code == scard.SCARD_S_SUCCESS:
+        return
+    if code in _LOST_CONTEXT:
+        raise PcscUnavailable(text)
+    if code in (scard.SCARD_E_NO_SMARTCARD, scard.SCARD_W_UNRESPONSIVE_CARD, scard.SCARD_W_UNPOWERED_CARD):
+        raise NoCard(reader)
+    if code == scard.SCARD_E_SHARING_VIOLATION:
+        raise ReaderBusy(reader)
+    if code in (scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE):
+        raise ReaderUnknown(reader, ())
+    if code == scard.SCARD_W_RESET_CARD:
+        raise CardReset
+    # SCARD_W_REMOVED_CARD, SCARD_E_NOT_TRANSACTED and whatever else a pulled card brings about
+    raise CardRemoved(text)
