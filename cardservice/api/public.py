@@ -22,7 +22,9 @@ class TrustSchema(Message):
     """All that a terminal needs to verify a card without asking."""
 
     scheme = fields.String(required=True)
-    certificates = fields.List(Bytes(), required=True, metadata={"description": "DER, the root first"})
+    certificates = fields.List(
+        Bytes(), required=True, metadata={"description": "DER: root, authorities, the one that signs answers"}
+    )
     crls = fields.List(Bytes(), required=True, metadata={"description": "DER, one for each authority"})
 
 
@@ -37,9 +39,11 @@ class HealthSchema(Message):
 def trust() -> dict[str, Any]:
     """The scheme's certificates and its latest revocation lists."""
     published = publication.published(context())
+    # An answer names its certificate by a thumbprint alone: here is what to verify it with.
+    certificates = (*published.certificates.values(), context().keys.answer_certificate)
     return {
         "scheme": context().scheme.id,
-        "certificates": [item.public_bytes(Encoding.DER) for item in published.certificates.values()],
+        "certificates": [item.public_bytes(Encoding.DER) for item in certificates],
         "crls": list(published.crls.values()),
     }
 
