@@ -90,6 +90,9 @@ class VirtualCard:
             if not waiting:
                 raise Refused(StatusWord.CONDITIONS_NOT_SATISFIED)
             return self._hand_out(waiting, command.le or MAX_SHORT_NE)
+        if command.is_chained and command.ins == Instruction.SELECT:
+            # Else a chain that broke off there would swallow the SELECT by which the next session begins.
+            raise Refused(StatusWord.CHAINING_NOT_SUPPORTED)
         command = _joined(chain, command)
         if command.is_chained:
             self._chain = command

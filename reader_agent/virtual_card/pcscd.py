@@ -282,9 +282,8 @@ def _find(program: str) -> str | None:
 def _namespaces() -> tuple[str, ...]:
     """What makes unshare(1) work here: as root a mount namespace alone, else one in a user namespace."""
     mount = ("--mount", "--propagation", "private")
-    ways = [mount] if os.geteuid() == 0 else []
-    ways.append(("--map-root-user", *mount))
-    for way in ways:
+    in_user_namespace = ("--map-root-user", *mount)
+    for way in (mount, in_user_namespace) if os.geteuid() == 0 else (in_user_namespace,):
         probe = subprocess.run(
             ["unshare", *way, "mount", "-t", "tmpfs", "tmpfs", "/run"],
             capture_output=True,

@@ -35,12 +35,12 @@ class CardState:
             try:
                 # Unlike a rename, a link never replaces: of two that make the same card, one is told.
                 path.hardlink_to(_beside(path))
-            except OSError:
-                os.close(lock)
-                raise
-            finally:
                 _beside(path).unlink()
-            _sync_folder(path)
+                _sync_folder(path)
+            except BaseException:
+                os.close(lock)
+                _beside(path).unlink(missing_ok=True)
+                raise
         except FileExistsError as error:
             raise CardFileExists(path) from error
         except OSError as error:
