@@ -122,7 +122,7 @@ class Xid8(UserDefinedType[int]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        """The type's name, which SQLite takes for INTEGER affinity."""
+        """The type's name; SQLite keeps whatever it does not know as a number."""
         return "xid8"
 
 

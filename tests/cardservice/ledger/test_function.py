@@ -31,7 +31,8 @@ def test_arrays_of_unequal_length_are_refused(
     """Shorter and longer: what is missing would be posted as NULL, or not at all."""
     good = _arguments(payer, make_payer(10))
     assert len(ARRAYS) == 52
-    for name, wrong in ((name, wrong) for name in ARRAYS for wrong in (good[name][:-1], good[name] * 2)):
+    cases = ((name, wrong) for name in ARRAYS for wrong in (good[name][:-1], good[name] * 2))
+    for name, wrong in cases:
         with pytest.raises(DataError, match="do not belong together"), database.begin() as connection:
             connection.execute(CALL, good | {name: wrong})
     assert view_of(database, payer).version == 1
