@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -39,7 +39,9 @@ class DatabaseUrls:
 class PostgresServer:
     """A PostgreSQL server of our own: one folder, a Unix socket, no network; gone when this process is."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[str] = ("fsync=off",)) -> None:
+        # Without fsync unless asked: the machine does not lose power within a test, and a server that is
+        # killed loses nothing by it.
         self._directory = Path(tempfile.mkdtemp(prefix="citizen-card-pg-"))
         self._numbers = count(1)
         binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -53,8 +55,7 @@ class PostgresServer:
         data = self._directory / "data"
         options = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", ADMINISTRATOR)
         self._run("initdb", "-D", str(data), *options)
-        # The machine does not lose power within a test; a server that is killed loses nothing by this.
-        settings = ("listen_addresses=", f"unix_socket_directories={self._directory}", "fsync=off")
+        settings = ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings)
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [

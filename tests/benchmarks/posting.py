@@ -1,0 +1,263 @@
+"""`post_single` and `post_batch_32`: read, then post, through the ledger's own functions, by several processes.
+
+No signature is checked and no rule asked: what is left is what the ledger and its database cost.
+"""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from statistics import median, quantiles
+from threading import Barrier
+from uuid import UUID
+
+import psycopg
+
+from cardservice.database import connect
+from cardservice.ids import CardholderId, PayerId, ProviderId, TerminalId, TransactionId, new_id
+from cardservice.ledger.posting import post
+from cardservice.ledger.reading import read
+from cardservice.ledger.values import (
+    PAYER_PREPAID,
+    NewDetails,
+    NewProof,
+    NewTransaction,
+    NewTransfer,
+    Outcome,
+    PayerView,
+    Posting,
+    ReadQuery,
+    provider_payable,
+)
+from cardservice.ledger.verify import verify
+from tests.benchmarks.report import Measurement
+from tests.benchmarks.server import SLICES, BenchmarkFailed, administrator_url, checkpoint
+from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer, prepare
+
+CURRENCY = "GBP"
+PAYERS = 100_000
+OPENING_MINOR = 1_000_000
+FARE_MINOR = 240
+# As many as TPC-B has clients.
+PROCESSES = 8
+WARM_UP_CALLS = 20
+START_TIMEOUT_S = 120.0
+_PROVIDERS = [ProviderId(f"provider-{number}") for number in range(20)]
+# About the size of what an authorisation stores: evidence of 430 bytes, an answer of 600.
+_CIPHERTEXT = bytes(430)
+_ANSWER = {"given": {"message": "x" * 500}, "inputs": {"tariff": "y" * 60}}
+_MOMENT = datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A migrated database with payers who have money."""
+
+    owner_url: str
+    service_url: str
+    payers: Sequence[PayerId]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What the processes did together in one slice."""
+
+    posted: int
+    seconds: float
+    latencies_ms: Sequence[float]
+    again: int
+
+    @property
+    def rate(self) -> float:
+        """Transactions posted a second."""
+        return self.posted / self.seconds
+
+
+@dataclass(slots=True)
+class _Worker:
+    """What one process has counted."""
+
+    posted: int = 0
+    warm_up: int = 0
+    again: int = 0
+    begun: float = 0.0
+    ended: float = 0.0
+    latencies_ms: list[float] = field(default_factory=list)
+
+
+def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
+    """A new ledger in which every payer has paid in, so that it adds up from the start."""
+    name = server.create()
+    owner_url = server.url(name, OWNER)
+    prepare(owner_url)
+    rows = [(PayerId(new_id()), TransactionId(new_id())) for _ in range(payers)]
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("CREATE TEMP TABLE filling (payer uuid, top_up uuid)")
+        with connection.cursor().copy("COPY filling FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        for statement in _FILL:
+            connection.execute(statement)
+    with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    return Ledger(owner_url, server.url(name, SERVICE_ROLE), [payer for payer, _ in rows])
+
+
+_FILL = (
+    "INSERT INTO payer (id, kind, created_at) SELECT payer, 'person', now() FROM filling",
+    "INSERT INTO payer_state (payer_id) SELECT payer FROM filling",
+    "INSERT INTO account (payer_id, kind, unit, balance, floor)"
+    f" SELECT payer, 'prepaid', '{CURRENCY}', {OPENING_MINOR}, 0 FROM filling",
+    f"INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', '{CURRENCY}' FROM filling",
+    "INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,"
+    " flags, body, occurred_at, posted_at) SELECT payer, top_up, 'payment', 'topup', 'approved', 'approved',"
+    f" {OPENING_MINOR}, '{CURRENCY}', false, '[]', '\\x00', now(), now() FROM filling",
+    "INSERT INTO transfer (payer_id, transaction_id, line, debit, credit, amount_minor, unit) SELECT payer,"
+    f" top_up, 1, 'scheme:clearing:cash', 'payer:prepaid', {OPENING_MINOR}, '{CURRENCY}' FROM filling",
+)
+
+
+def measure(
+    ledger: Ledger,
+    key: str,
+    batch: int,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    processes: int = PROCESSES,
+    slices: int = SLICES,
+) -> Measurement:
+    """The median slice; raises BenchmarkFailed unless the ledger holds exactly what was posted."""
+    before = stored_requests(ledger)
+    done: list[Slice] = []
+    for number in range(slices):
+        found, posted = run_slice(ledger, batch, seconds, processes)
+        before += posted
+        if (stored := stored_requests(ledger)) != before:
+            raise BenchmarkFailed(f"{key}: {stored} transactions are stored, {before} were posted")
+        done.append(found)
+        say(f"{key}: slice {number + 1}: {found.rate:,.0f} transactions/s")
+    report = verify(connect(ledger.service_url))
+    if not report.is_clean:
+        raise BenchmarkFailed(f"{key}: the ledger does not add up: {report.findings[:3]}")
+    latencies = [latency for found in done for latency in found.latencies_ms]
+    together = "one at a time" if batch == 1 else f"{batch} a call"
+    return Measurement(
+        key=key,
+        what=f"read and post {together} by {processes} processes through `cardservice.ledger`, {PAYERS:,} "
+        "payers at random, with proof and details; latency is of one read and post",
+        rate=median(found.rate for found in done),
+        p50_ms=median(latencies),
+        p99_ms=quantiles(latencies, n=100)[98],
+        detail={
+            "slices, transactions/s": [round(found.rate) for found in done],
+            "posted and found in the ledger": sum(found.posted for found in done),
+            "decided again (payer busy or changed)": sum(found.again for found in done),
+        },
+    )
+
+
+def run_slice(ledger: Ledger, batch: int, seconds: float, processes: int) -> tuple[Slice, int]:
+    """One slice, and how many transactions were posted in all, warming up included."""
+    checkpoint(administrator_url(ledger.owner_url))
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes, timeout=START_TIMEOUT_S)
+    with ProcessPoolExecutor(processes, context, _begin_process, (barrier,)) as pool:
+        work = [
+            pool.submit(_work, ledger.service_url, ledger.payers, batch, seconds) for _ in range(processes)
+        ]
+        workers = [future.result() for future in work]
+    span = max(worker.ended for worker in workers) - min(worker.begun for worker in workers)
+    found = Slice(
+        posted=sum(worker.posted for worker in workers),
+        seconds=span,
+        latencies_ms=[latency for worker in workers for latency in worker.latencies_ms],
+        again=sum(worker.again for worker in workers),
+    )
+    return found, found.posted + sum(worker.warm_up for worker in workers)
+
+
+def stored_requests(ledger: Ledger) -> int:
+    """How many approved requests the ledger holds."""
+    with psycopg.connect(ledger.owner_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM ledger_transaction WHERE kind = 'request' AND decision = 'approved'"
+        ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+_barrier: Barrier
+
+
+def _begin_process(barrier: Barrier) -> None:
+    global _barrier  # noqa: PLW0603 - a barrier reaches a process only when it is started
+    _barrier = barrier
+
+
+def _work(url: str, payers: Sequence[PayerId], batch: int, seconds: float) -> _Worker:
+    """In a process of its own: warm up, wait for the others, and post until the time is over."""
+    database, chooser, done = connect(url, pool_size=1), random.Random(), _Worker()  # noqa: S311 - no secret
+
+    def once() -> int:
+        wanted = {payer: TransactionId(new_id()) for payer in chooser.sample(payers, batch)}
+        posted = 0
+        while wanted:
+            results = read(database, [ReadQuery((payer,), (id_,)) for payer, id_ in wanted.items()])
+            postings = [
+                _posting(result.views[payer], id_)
+                for result, (payer, id_) in zip(results, wanted.items(), strict=True)
+            ]
+            for posting, result in zip(postings, post(database, postings), strict=True):
+                if result.outcome is Outcome.POSTED:
+                    posted += 1
+                    del wanted[posting.payer_id]
+                elif result.outcome in {Outcome.VERSION_CHANGED, Outcome.BUSY}:
+                    done.again += 1
+                else:
+                    raise BenchmarkFailed(f"a sale within the balance came to {result.outcome}")
+        return posted
+
+    done.warm_up = sum(once() for _ in range(WARM_UP_CALLS))
+    done.again = 0
+    _barrier.wait()
+    done.begun = now = time.monotonic()
+    while now < done.begun + seconds:
+        done.posted += once()
+        before, now = now, time.monotonic()
+        done.latencies_ms.append((now - before) * 1000)
+    done.ended = now
+    database.dispose()
+    return done
+
+
+def _posting(view: PayerView, transaction_id: TransactionId) -> Posting:
+    """A fare, as an authorisation would post it."""
+    provider = _PROVIDERS[transaction_id.int % len(_PROVIDERS)]
+    return Posting(
+        payer_id=view.payer_id,
+        expected_version=view.version,
+        transaction=NewTransaction(
+            id=transaction_id,
+            origin="card",
+            kind="request",
+            decision="approved",
+            reason="approved",
+            unit=CURRENCY,
+            body=sha256(transaction_id.bytes).digest(),
+            occurred_at=_MOMENT,
+            posted_at=_MOMENT,
+            terminal_id=TerminalId("validator-1"),
+            sequence=1,
+            provider_id=provider,
+            service="transport",
+            action="single-fare",
+            amount_minor=FARE_MINOR,
+        ),
+        transfers=(NewTransfer(PAYER_PREPAID, provider_payable(provider), FARE_MINOR, CURRENCY),),
+        proof=NewProof(CardholderId(UUID(int=view.payer_id.int ^ 1)), bytes(12), _CIPHERTEXT),
+        details=NewDetails("journey", {"from_stop": "a", "to_stop": "b"}, bytes(16), _ANSWER),
+    )

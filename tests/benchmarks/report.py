@@ -1,0 +1,192 @@
+"""What was measured, beside its goal: as a table, as JSON and for people."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The least that is accepted, and what is aimed at; both in the measurement's own unit."""
+
+    at_least: float
+    goal: float
+    # "p99 under … at half load"
+    p99_ms: float | None = None
+
+
+# Ratios to TPC-B in the same run. What is not here has no goal: it is measured to explain the others.
+GOALS: Mapping[str, Goal] = {
+    "online_authorisation": Goal(0.40, 0.60, p99_ms=50.0),
+    "post_batch_32": Goal(3.5, 5.0),
+}
+RATIO = "of TPC-B"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One figure. `rate` is transactions a second where there is one; `value` what else was measured."""
+
+    key: str
+    what: str
+    rate: float | None = None
+    value: float | None = None
+    unit: str = RATIO
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where and when it was measured."""
+
+    commit: str
+    machine: str
+    date: str
+
+
+def this_run(postgresql: str) -> Run:
+    """This commit on this machine, today."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if _git("status", "--porcelain", "--untracked-files=no"):
+        commit += " and changes"
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = (
+        f"{os.cpu_count()} x {_processor()}, {memory_gb:.0f} GB, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, PostgreSQL {postgresql}"
+    )
+    return Run(commit, machine, datetime.now(UTC).strftime("%Y-%m-%d"))
+
+
+def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
+    """The measurement as `docs/benchmarks.json` has it."""
+    goal = GOALS.get(measured.key)
+    ratio = None if measured.rate is None else measured.rate / tpc_b
+    return {
+        "key": measured.key,
+        "what": measured.what,
+        "ratio": _rounded(ratio),
+        "value": _rounded(measured.rate if measured.value is None else measured.value),
+        "unit": "transactions/s" if measured.value is None else measured.unit,
+        "p50_ms": _rounded(measured.p50_ms),
+        "p99_ms": _rounded(measured.p99_ms),
+        "goal": goal and goal.goal,
+        "at_least": goal and goal.at_least,
+        "met": None if goal is None else _is_met(goal, goal.goal, ratio, measured.p99_ms),
+        "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured.p99_ms),
+        "detail": dict(measured.detail),
+        **asdict(run),
+    }
+
+
+def _is_met(goal: Goal, wanted: float, ratio: float | None, p99_ms: float | None) -> bool:
+    late = goal.p99_ms is not None and (p99_ms is None or p99_ms >= goal.p99_ms)
+    return ratio is not None and ratio >= wanted and not late
+
+
+def table(entries: Sequence[Mapping[str, object]]) -> str:
+    """The figures as a Markdown table, which can be read in a terminal, too."""
+    head = ("key", "ratio to TPC-B", "value", "p50 ms", "p99 ms", "at least", "goal", "")
+    rows = [head, tuple("---" for _ in head), *(_row(found) for found in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "| " + " | ".join(_filled(cell, width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    )
+
+
+def _row(found: Mapping[str, object]) -> tuple[str, ...]:
+    verdict = {None: "", True: "goal met", False: "below the least"}[_flag(found["met"])]
+    if found["met"] is False and found["least_met"] is True:
+        verdict = "least met"
+    columns = ("p50_ms", "p99_ms", "at_least", "goal")
+    return (
+        f"`{found['key']}`",
+        _cell(found["ratio"]),
+        f"{_cell(found['value'])} {found['unit']}",
+        *(_cell(found[column]) for column in columns),
+        verdict,
+    )
+
+
+def _flag(value: object) -> bool | None:
+    return None if value is None else bool(value)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _filled(cell: str, width: int) -> str:
+    return "-" * width if cell == "---" else cell.ljust(width)
+
+
+def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str], run: Run) -> str:
+    """The page for people."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; do not edit. All figures are of one run:",
+        "",
+        f"- commit {run.commit}, {run.date}",
+        f"- {run.machine}; load generator, service and database share the machine",
+        "",
+        table(entries),
+        "",
+        "A ratio is to the median of `pgbench`'s TPC-B before and after in the same run, on the same durable",
+        "server: machines differ, ratios less so. *Goal met* and *least met* take the p99 that is wanted",
+        "into account. What has no goal is measured to explain the others.",
+        "",
+        "## What is measured",
+        "",
+    ]
+    for found in entries:
+        lines.append(f"- `{found['key']}`: {found['what']}")
+        detail = found["detail"]
+        if isinstance(detail, Mapping):
+            lines += [f"  - {name}: {_said(value)}" for name, value in detail.items()]
+    if left_out:
+        lines += ["", "## Left out", "", *(f"- `{key}`: {why}" for key, why in left_out.items())]
+    return "\n".join(lines) + "\n"
+
+
+def write(
+    entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str], run: Run, folder: Path = DOCS
+) -> None:
+    """Write `benchmarks.json` and `benchmarks.md`."""
+    (folder / "benchmarks.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    (folder / "benchmarks.md").write_text(markdown(entries, left_out, run), encoding="utf-8")
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_said(part) for part in value)
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _rounded(value: float | None) -> float | int | None:
+    """Three figures: more would claim what no run can show."""
+    if value is None:
+        return None
+    return round(value) if value >= 100 else float(f"{value:.3g}")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
