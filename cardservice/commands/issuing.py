@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.cards import personalisation
@@ -18,6 +19,7 @@ from cardservice.commands.common import (
 )
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.terminals import service as terminals
 from cardservice.terminals.roles import known_roles
 
@@ -50,9 +52,10 @@ def card_order(cardholder_id: str, kind: str, as_json: bool) -> None:
 @json_option
 @command
 def card_show(card_id: str, as_json: bool) -> None:
-    """Show a card's state and history."""
+    """Show a card's state and history; with --json its certificate, too."""
     with opened() as context, context.database.reading() as connection:
         known = cards.require_card(connection, identifier(card_id))
+        issued = DatabaseCertificateStore(connection).find_by_identity(cards.AUTHORITY, str(known.id))
     history = [
         {"state": change.state.value, "valid_from": change.valid_from.isoformat(), "reason": change.reason}
         for change in known.states
@@ -63,6 +66,9 @@ def card_show(card_id: str, as_json: bool) -> None:
         "expires_on": known.expires_on.isoformat(),
         "state": known.state.value,
         "history": history,
+        "certificate": x509.load_der_x509_certificate(issued[0].der).public_bytes(Encoding.PEM).decode()
+        if issued
+        else None,
     }
     lines = [f"{known.id}: {known.state}, a {known.kind} card, until {known.expires_on}"]
     lines += [f"  {change['valid_from']}  {change['state']} ({change['reason']})" for change in history]

@@ -84,7 +84,7 @@ class Council:
         listed = self.stack.run(
             "reader-agent", "outbox", "list", "--json", "--agent", str(self.stack.agent(BUS_TERMINAL))
         )
-        return int(listed.json["open"])
+        return sum(entry["state"] in {"prepared", "open"} for entry in listed.json["entries"])
 
     def prepaid(self, person: Person) -> int:
         """What the person can spend, in minor units."""
