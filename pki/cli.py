@@ -29,7 +29,7 @@ from pki.cli_support import (
     time_text,
 )
 from pki.errors import CertificateUnknown, PkiError
-from pki.profiles import EXAMPLE_ARC, PROFILES
+from pki.profiles import EXAMPLE_ARC, ISSUING, PROFILES
 from pki.scheme import AUTHORITIES, ROOT, ROOT_CRL_VALIDITY, Scheme, create_scheme
 from pki.trust import TrustStore, load_certificate, load_csr
 from pki.verification import Purpose, verify
@@ -119,12 +119,12 @@ def revoke(
 def crl(scheme: Scheme, authority: tuple[str, ...], days: int | None, as_json: bool) -> None:
     """Publish new revocation lists in DIR/public.
 
-    By default of every authority whose key and records are here: not of a root that is offline, and of none
-    that was handed over.
+    By default of every issuing authority whose records are kept here: run it daily. The root's list holds
+    for more than a year and needs the root's key: `--authority root`.
     """
     moment = now()
     validity = None if days is None else timedelta(days=days)
-    names = authority or [name for name in _kept_here(scheme) if name not in scheme.handed_over]
+    names = authority or [name for name in ISSUING if name not in scheme.handed_over]
     facts = [_publish(scheme, name, moment, validity) for name in names]
     lines = [f"{fact['authority']}: to be renewed by {fact['next_update']}" for fact in facts]
     answer(as_json, {"crls": facts}, "\n".join(lines))

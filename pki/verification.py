@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pki.clock import require_aware
 from pki.errors import (
@@ -100,8 +100,8 @@ def verify(
     moment = require_aware(moment)
     issuing = _issuer_of(leaf, trust.intermediates)
     root = _issuer_of(issuing, trust.roots)
-    _check_authority(root, below=1)
     _check_authority(issuing, below=0)
+    _check_authority(root, below=1)
     key = _check_leaf(leaf)
     for certificate in (root, issuing, leaf):
         _check_validity(certificate, moment)
@@ -259,4 +259,5 @@ def _name(certificate: x509.Certificate) -> str:
 
 
 def _text(name: x509.Name) -> str:
-    return name.rfc4514_string()
+    # RFC 4514, 3 has no short name for what a card is known by
+    return name.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
