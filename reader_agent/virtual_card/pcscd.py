@@ -34,15 +34,18 @@ START_ATTEMPTS: Final = 3
 POLL_S: Final = 0.01
 
 # $1 is our folder. It is entered before /run is covered, since it may lie below it; `.` still names it then.
+# Inside, it lies at a place of our own choice: reader.conf knows no quotes around paths.
 # PDEATHSIG: a pcscd does not outlive whoever started it.
+_INSIDE: Final = Path("/run/virtual")
 _LAUNCH: Final = """
 set -e
-cd "$1/run"
+cd "$1"
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/pcscd
-mount --no-canonicalize --bind . /run/pcscd
+mkdir /run/virtual /run/pcscd
+mount --no-canonicalize --bind . /run/virtual
+mount --bind /run/virtual/run /run/pcscd
 cd /
-exec setpriv --pdeathsig KILL pcscd --foreground --config "$1/readers"
+exec setpriv --pdeathsig KILL pcscd --foreground --config /run/virtual/readers
 """
 
 
@@ -125,14 +128,18 @@ class PrivatePcscd:
         A second start, after a stop, keeps the ports unless somebody else has taken them.
         """
         _require_programs()
-        for _ in range(START_ATTEMPTS):
-            self._claim_ports()
-            self._write_files()
-            self._launch()
-            if self._wait_until_listed():
-                return
-            self.stop()
-            self._release_ports()
+        try:
+            for _ in range(START_ATTEMPTS):
+                self._claim_ports()
+                self._write_files()
+                self._launch()
+                if self._wait_until_listed():
+                    return
+                self.stop()
+                self._release_ports()
+        except BaseException:
+            self.close()
+            raise
         raise ReadersUnavailable(
             f"pcscd did not list its readers in {START_TIMEOUT_S:.0f} s; it said:\n{self._said()}"
         )
@@ -176,11 +183,7 @@ class PrivatePcscd:
             self._short = None
 
     def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
+        self.start()
         return self
 
     def __exit__(
@@ -210,8 +213,8 @@ class PrivatePcscd:
         for number, (name, claim) in enumerate(self._claims.items()):
             # A real copy each: the dynamic loader takes one file for one driver, whose slots all readers
             # would then share.
-            driver = shutil.copyfile(SYSTEM_DRIVER, layout.drivers / f"{number}.so")
-            entries.append(_entry(name, claim.port, driver))
+            shutil.copyfile(SYSTEM_DRIVER, layout.drivers / f"{number}.so")
+            entries.append(_entry(name, claim.port, _INSIDE / "drivers" / f"{number}.so"))
         (layout.readers / "readers.conf").write_text("\n".join(entries))
 
     def _launch(self) -> None:
@@ -223,7 +226,7 @@ class PrivatePcscd:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C ends us, and we end it
-                env={**os.environ, "PCSCLITE_HP_DROPDIR": str(self._layout.hotplug), "LC_ALL": "C"},
+                env={**os.environ, "PCSCLITE_HP_DROPDIR": str(_INSIDE / "hotplug"), "LC_ALL": "C"},
             )
 
     def _wait_until_listed(self) -> bool:

@@ -104,11 +104,7 @@ class Readers:
 def start_readers(directory: Path, names: Sequence[str]) -> Readers:
     """Start a private pcscd with these readers; close it, or use it as a context manager."""
     pcscd = PrivatePcscd(directory, names)
-    try:
-        pcscd.start()
-    except BaseException:
-        pcscd.close()
-        raise
+    pcscd.start()
     return Readers(pcscd)
 
 
