@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cryptography import x509
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, make_url, select
 
 from cardservice.authorisation.proofs import CardProofs
 from cardservice.config import Settings, passphrase_of
@@ -65,6 +66,10 @@ class Context:
 def open_context(settings: Settings, clock: Clock | None = None) -> Context:
     """Open the service that these settings describe. Raises SettingsInvalid and NotInitialised."""
     passphrase = passphrase_of(settings)
+    path = make_url(settings.database_url).database
+    if settings.is_sqlite and not Path(path or "").is_file():
+        # SQLite would make an empty file in its place.
+        raise NotInitialised(f"there is no database {path}; run cardservice init")
     try:
         pki = open_scheme(settings.pki_dir, passphrase)
     except (OSError, PkiError) as error:

@@ -4,6 +4,7 @@ Every step looks first whether it has been done: what broke off is taken up by r
 """
 
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import insert, make_url, select
@@ -48,6 +49,9 @@ def initialise(
 
 def upgrade(settings: Settings) -> None:
     """Bring the tables to this version, as their owner, and give the service's role its rights."""
+    if settings.is_sqlite:
+        # It holds names: nobody else reads it, nor the files that SQLite makes beside it in its likeness.
+        Path(make_url(settings.database_url).database or "").touch(mode=0o600)
     migrate(settings.owner_database_url)
     role = make_url(settings.database_url).username
     if settings.is_sqlite or settings.owner_database_url == settings.database_url or role is None:

@@ -11,6 +11,7 @@ import flask_smorest  # type: ignore[import-untyped]  # it carries no types
 from flask import Request
 from marshmallow import Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnsupportedMediaType
 
 from cardservice.api.problems import MEDIA_TYPE
 from cardservice.errors import Malformed
@@ -36,9 +37,9 @@ class BodyParser(FlaskParser):
     DEFAULT_VALIDATION_STATUS = 400
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - the signature is webargs'
-        """The body as JSON. Raises Malformed."""
+        """The body as JSON. Raises Malformed and UnsupportedMediaType."""
         if req.mimetype != "application/json":
-            raise Malformed("the body must be application/json")
+            raise UnsupportedMediaType
         try:
             return json.loads(
                 req.get_data(cache=True).decode("utf-8"),

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, request
 
+from cardservice.audit.budget import Budget
 from cardservice.audit.service import SecurityEvent, record_security_event
 from cardservice.context import Context
 from cardservice.errors import (
@@ -23,13 +24,15 @@ from pki import errors as pki
 from pki.request_signatures import verify_request
 
 F = TypeVar("F", bound=Callable[..., Any])
-_EXTENSION = "cardservice"
+_EXTENSION, _BUDGET = "cardservice", "cardservice-events"
+UNSIGNED_EVENTS_A_MINUTE = 60
 SIGNED = "terminal_signed"
 
 
 def install(app: Flask, context: Context) -> None:
     """Give the application its context."""
     app.extensions[_EXTENSION] = context
+    app.extensions[_BUDGET] = Budget(UNSIGNED_EVENTS_A_MINUTE)
 
 
 def context() -> Context:
@@ -116,6 +119,9 @@ def _check(terminal: Terminal, service: Context, duty: Duty | None, *, judged_no
 
 
 def _note(service: Context, refusal: MessageRefused) -> None:
+    if "caller" not in g and not current_app.extensions[_BUDGET].take(service.now()):
+        # Anybody can send what is not signed: the database is not for them to fill. The log has it all.
+        return
     terminal = refusal.terminal if isinstance(refusal, TerminalUnknown) else g.get("terminal")
     event = SecurityEvent(at=service.now(), code=refusal.code, detail=str(refusal), terminal_id=terminal)
     with service.database.begin() as connection:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Flask, Response, g, json
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cardservice.errors import CardServiceError, Malformed, QuoteRefused
@@ -61,6 +62,7 @@ PROBLEMS: Mapping[str, Kind] = {
     # The service.
     "busy": Kind(503, "The service is busy; send the same request again"),
     "not_initialised": Kind(503, "The service is not set up"),
+    "unavailable": Kind(503, "The service cannot reach its database; send the same request again"),
     "internal_error": Kind(500, "The service failed; send the same request again"),
 }
 
@@ -95,6 +97,7 @@ def register(app: Flask) -> None:
     """Let every error of this application leave as a problem document."""
     app.register_error_handler(CardServiceError, _of_our_own)
     app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -113,6 +116,11 @@ def _of_http(error: HTTPException) -> Response:
     if code is None:
         return problem("internal_error" if (error.code or 500) >= 500 else "malformed", "see the status")
     return problem(code, PROBLEMS[code].title)
+
+
+def _database_away(error: OperationalError) -> Response:
+    log.error("the database does not answer", exc_info=error)
+    return problem("unavailable", "Nothing is lost by sending the same request again.")
 
 
 def _unexpected(error: Exception) -> Response:

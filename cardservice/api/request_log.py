@@ -8,9 +8,11 @@ import json
 import logging
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 
 from flask import Flask, Response, g, request
+from sqlalchemy.exc import StatementError
 
 log = logging.getLogger("cardservice.requests")
 
@@ -27,8 +29,8 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "members", {}),
         }
-        if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["error"] = _told(record.exc_info[1])
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -37,6 +39,7 @@ def configure() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def register(app: Flask) -> None:
@@ -62,3 +65,21 @@ def register(app: Flask) -> None:
             },
         )
         return response
+
+
+def _told(error: BaseException) -> list[str]:
+    """An error and what caused it, with their places in the code.
+
+    What a database says of an error may quote rows and parameters, names among them: of those only the kind.
+    """
+    chain: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        of_database = isinstance(seen, StatementError) or type(seen).__module__.startswith(
+            ("psycopg", "sqlite3")
+        )
+        chain.append(type(seen).__name__ if of_database else f"{type(seen).__name__}: {seen}")
+        frames = traceback.extract_tb(seen.__traceback__)
+        chain.extend(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+        seen = seen.__cause__ or seen.__context__
+    return chain

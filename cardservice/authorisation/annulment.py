@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from cardservice.authorisation.answers import ANNULLED, new_answer
+from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import AnnulMessage
 from cardservice.authorisation.money import balances_after, reverse
+from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.settling import Prepared
 from cardservice.errors import IdConflict
 from cardservice.ids import TransactionId
@@ -20,7 +21,7 @@ RETENTION = "annulment"
 class _Effect:
     """What an annulment does, and says."""
 
-    reason: str
+    reason: Reason
     message: str
     reverses: bool = False
     # The request has not been seen: its id is stored as annulled, so that it is refused when it comes.
@@ -78,11 +79,13 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
 
 def _effect(message: AnnulMessage, annulled: KnownTransaction | None) -> _Effect:
     if annulled is None:
-        return _Effect(ANNULLED, "Annulled before it arrived. Nothing is charged.", tombstone=message.annuls)
+        return _Effect(
+            Reason.ANNULLED, "Annulled before it arrived. Nothing is charged.", tombstone=message.annuls
+        )
     if annulled.decision != APPROVED:
-        return _Effect("nothing_to_annul", "Nothing had been charged.")
+        return _Effect(Reason.NOTHING_TO_ANNUL, "Nothing had been charged.")
     if annulled.annulled_by is not None:
-        return _Effect("annulled_before", "Annulled already.")
+        return _Effect(Reason.ANNULLED_BEFORE, "Annulled already.")
     if annulled.kept_by is not None:
-        return _Effect("kept_by_duplicate", "It stands for the payment that replaced it.")
-    return _Effect(ANNULLED, "Annulled. What was charged is given back.", reverses=True)
+        return _Effect(Reason.KEPT_BY_DUPLICATE, "It stands for the payment that replaced it.")
+    return _Effect(Reason.ANNULLED, "Annulled. What was charged is given back.", reverses=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cardservice.api.fields import to_rfc3339
 from cardservice.authorisation.messages import Message
+from cardservice.authorisation.reasons import Reason
 from cardservice.context import Context
 from cardservice.errors import Erased, IdConflict
 from cardservice.ids import TerminalId, TransactionId
@@ -17,7 +18,6 @@ from pki.statements import Answer, sign_answer
 
 # The accounts that a terminal may show to the holder.
 SHOWN_ACCOUNTS = ("prepaid", "arrears")
-ANNULLED = "annulled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def stored_answer(known: KnownTransaction, message: Message, terminal: TerminalI
             transaction_id=known.id,
             kind="request",
             decision="declined",
-            reason=ANNULLED,
+            reason=Reason.ANNULLED,
             message="Annulled by the terminal before it arrived. Nothing was charged.",
             amount_minor=None,
             currency=currency,

@@ -4,7 +4,6 @@ A request that meets an objection is declined with its reason. An advice's goods
 approved, and each objection becomes a flag.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from marshmallow import ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.money import pay, shortfall
+from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.cards.states import CardState
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
@@ -22,9 +22,9 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 class Objection:
     """Why a request is declined, and the flag that an advice carries instead."""
 
-    reason: str
+    reason: Reason
     message: str
-    flag: str
+    flag: Flag | None = None
 
 
 class RulesAtFault(Exception):
@@ -36,15 +36,17 @@ def judge(case: Case) -> Verdict:
     if case.replaced is not None and case.replaced.stands:
         return Verdict(
             decision="duplicate",
-            reason="duplicate",
+            reason=Reason.DUPLICATE,
             message="Paid already: the request that this replaces was approved.",
             amount_minor=case.message.signed.statement.amount_minor,
             duplicate_of=case.replaced.id,
         )
-    objections = [objection for check in CHECKS if (objection := check(case)) is not None]
-    if objections and not case.message.is_advice:
-        return _declined(case, objections[0].reason, objections[0].message)
-    return _decided(case, tuple(objection.flag for objection in objections))
+    if case.message.is_advice:
+        return _decided(case, flags_of(case))
+    objection = check_status(case) or check_time(case)
+    if objection is not None:
+        return _declined(case, objection.reason, objection.message)
+    return _decided(case, ())
 
 
 def check_status(case: Case) -> Objection | None:
@@ -53,53 +55,50 @@ def check_status(case: Case) -> Objection | None:
     state = case.facts.card.state_at(moment)
     revoked_at = case.proof.certificate_revoked_at
     if state in _GONE or (revoked_at is not None and revoked_at <= moment):
-        return Objection("card_revoked", "This card was revoked.", "card_was_revoked")
+        return Objection(Reason.CARD_REVOKED, "This card was revoked.", Flag.CARD_WAS_REVOKED)
     if (
         state is CardState.EXPIRED
         or moment >= case.proof.not_after
         or moment.date() > case.facts.card.expires_on
     ):
-        return Objection("card_expired", "This card has expired.", "card_was_expired")
+        return Objection(Reason.CARD_EXPIRED, "This card has expired.", Flag.CARD_WAS_EXPIRED)
     if state is CardState.SUSPENDED:
-        return Objection("card_suspended", "This card is suspended.", "card_was_suspended")
+        return Objection(Reason.CARD_SUSPENDED, "This card is suspended.", Flag.CARD_WAS_SUSPENDED)
     if state is not CardState.ACTIVE:
-        return Objection("card_not_active", "This card is not active yet.", "card_was_not_active")
+        return Objection(Reason.CARD_NOT_ACTIVE, "This card is not active yet.", Flag.CARD_WAS_NOT_ACTIVE)
     return None
 
 
 def check_time(case: Case) -> Objection | None:
-    """Check 7: nonce and time window of a request; of an advice whether its clock can be believed."""
-    ahead = case.message.time - case.facts.moment
-    if case.message.is_advice:
-        if ahead > CLOCK_TOLERANCE or case.message.time < case.proof.not_before:
-            return Objection("clock", "The terminal's clock is wrong.", "clock_doubtful")
-        return None
+    """Check 7, of a request: its nonce and its clock."""
     if not case.nonce_is_fresh:
-        return Objection("stale", "That took too long. Please try again.", "stale")
-    if abs(ahead) > CLOCK_TOLERANCE:
-        return Objection("clock", "The terminal's clock is wrong.", "clock_doubtful")
+        return Objection(Reason.STALE, "That took too long. Please try again.")
+    if abs(case.message.time - case.facts.moment) > CLOCK_TOLERANCE:
+        return Objection(Reason.CLOCK, "The terminal's clock is wrong.")
     return None
 
 
-def check_offline_limit(case: Case) -> Objection | None:
-    """What a terminal gives away offline stays within its limit; a request is never offline."""
-    statement = case.message.signed.statement
-    if not statement.offline:
-        return None
-    limit = case.terminal.offline_limit_minor
-    if limit is None or (statement.amount_minor or 0) > limit:
-        return Objection("offline", "This terminal may not serve offline.", "outside_offline_limits")
-    return None
+def flags_of(case: Case) -> tuple[Flag, ...]:
+    """What checks 6 and 7, and the terminal's offline limit, find in an advice."""
+    flags = []
+    status = check_status(case)
+    if status is not None and status.flag is not None:
+        flags.append(status.flag)
+    ahead = case.message.time - case.facts.moment
+    if ahead > CLOCK_TOLERANCE or case.message.time < case.proof.not_before:
+        flags.append(Flag.CLOCK_DOUBTFUL)
+    limit_minor = case.terminal.offline_limit_minor
+    if limit_minor is None or (case.message.signed.statement.amount_minor or 0) > limit_minor:
+        flags.append(Flag.OUTSIDE_OFFLINE_LIMITS)
+    return tuple(flags)
 
-
-CHECKS: tuple[Callable[[Case], Objection | None], ...] = (check_status, check_time, check_offline_limit)
 
 _GONE = frozenset(
     {CardState.REVOKED, CardState.LOST, CardState.STOLEN, CardState.DAMAGED, CardState.WITHDRAWN}
 )
 
 
-def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
+def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
     """Checks 8 and 9: the service's rules, then the floors."""
     decision = _ask_rules(case)
     if not decision.approved:
@@ -107,11 +106,11 @@ def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
             return _declined(case, decision.reason, decision.message, decision.inputs)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
-    flags = (*flags, *decision.flags)
+    flags = (*objections, *decision.flags)
     missing_minor = shortfall(case.view, decision.amount_minor)
     if missing_minor and not case.message.is_advice:
         return _declined(
-            case, "insufficient_funds", "There is not enough money on this card.", decision.inputs
+            case, Reason.INSUFFICIENT_FUNDS, "There is not enough money on this card.", decision.inputs
         )
     return Verdict(
         decision="approved",
@@ -119,7 +118,7 @@ def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
         message=decision.message,
         amount_minor=decision.amount_minor,
         lines=decision.lines,
-        flags=(*flags, "over_floor") if missing_minor else flags,
+        flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
         inputs=decision.inputs,
     )
@@ -128,13 +127,13 @@ def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
 def _ask_rules(case: Case) -> Decision:
     statement = case.message.signed.statement
     if statement.currency != case.currency:
-        return _no("currency_mismatch", "The price is in another currency.")
+        return _no(Reason.CURRENCY_MISMATCH, "The price is in another currency.")
     if case.tariff is None:
-        return _no("tariff_missing", "There is no tariff for this.")
+        return _no(Reason.TARIFF_MISSING, "There is no tariff for this.")
     try:
         details = case.service.details_schema(statement.action)().load(case.message.details)
     except ValidationError:
-        return _no("details_malformed", "The details are not of this action.")
+        return _no(Reason.DETAILS_MALFORMED, "The details are not of this action.")
     ask = Ask(
         service=statement.service,
         action=statement.action,

@@ -9,8 +9,8 @@ from cardservice.errors import Busy, IdConflict, OrderInvalid
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.payers import payer_at, payers_of
-from cardservice.ledger.posting import post
-from cardservice.ledger.reading import read
+from cardservice.ledger.posting import locked, post_on
+from cardservice.ledger.reading import read, read_on
 from cardservice.ledger.values import (
     AccountView,
     NewTransaction,
@@ -22,7 +22,6 @@ from cardservice.ledger.values import (
 )
 from pki.statements import deterministic
 
-ATTEMPTS = 8
 METHODS = ("cash", "card", "transfer")
 
 
@@ -50,20 +49,19 @@ class TopUp:
 
 def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
     """Post a payment, once; the payer's accounts after it. Raises PayerUnknown, IdConflict and Busy."""
-    for _ in range(ATTEMPTS):
-        payer_id, others = _payers(context, paid.cardholder_id)
-        [found] = read(context.database, [ReadQuery((payer_id, *others), (paid.id,))])
+    payer_id, others = _payers(context, paid.cardholder_id)
+    with locked(context.database, (payer_id, *others)) as connection:
+        [found] = read_on(connection, [ReadQuery((payer_id, *others), (paid.id,))])
         view = found.views[payer_id]
         if known := found.known.get(paid.id):
             if known.body != paid.body:
                 raise IdConflict("this id is taken by another transaction")
             return view.accounts
         also_under = tuple((other, found.views[other].version) for other in others)
-        posting = _posting(context, paid, view, also_under)
-        [result] = post(context.database, [posting])
-        if result.outcome is Outcome.POSTED:
-            return result.balances
-    raise Busy("this payer's account is in use; try again")
+        [result] = post_on(connection, [_posting(context, paid, view, also_under)])
+    if result.outcome is not Outcome.POSTED:
+        raise Busy("this payer's account is in use; try again")
+    return result.balances
 
 
 def accounts_of(context: Context, cardholder_id: CardholderId) -> tuple[AccountView, ...]:

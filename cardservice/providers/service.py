@@ -1,19 +1,25 @@
 """Providers: who gives the goods, and to whom the scheme owes what cards paid."""
 
+import re
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from cardservice.audit.service import record
-from cardservice.errors import AlreadyExists, ProviderUnknown
+from cardservice.errors import AlreadyExists, OrderInvalid, ProviderUnknown
 from cardservice.ids import ProviderId
 from cardservice.providers.models import provider
+
+# Part of an account's name, where : and / separate.
+_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def add_provider(
     connection: Connection, provider_id: ProviderId, name: str, *, actor: str, moment: datetime
 ) -> None:
-    """Register a provider. Raises AlreadyExists."""
+    """Register a provider. Raises OrderInvalid and AlreadyExists."""
+    if not _IDENTIFIER.fullmatch(provider_id):
+        raise OrderInvalid(f"{provider_id!r} is no identifier: up to 64 of a-z, 0-9 and -")
     if _is_known(connection, provider_id):
         raise AlreadyExists("provider", provider_id)
     connection.execute(insert(provider).values(id=provider_id, name=name))

@@ -1,5 +1,6 @@
 """Terminals: registered from a certificate signing request, revoked from a moment on, never deleted."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,8 @@ from pki.errors import PkiError
 from pki.profiles import TERMINAL
 
 AUTHORITY = "terminals"
+# As statements and certificates can carry it.
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 ACTIVE, REVOKED = "active", "revoked"
 # One terminal's key is used for every request of it; this many keys stay parsed.
 KEYS_IN_MEMORY = 10_000
@@ -89,8 +92,10 @@ def register_terminal(
 ) -> x509.Certificate:
     """Register a terminal and certify its key.
 
-    Raises AlreadyExists, ProviderUnknown, and CertificateRequestRefused.
+    Raises OrderInvalid, AlreadyExists, ProviderUnknown and CertificateRequestRefused.
     """
+    if not _IDENTIFIER.fullmatch(new.id):
+        raise OrderInvalid(f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -")
     require_provider(connection, new.provider_id)
     if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
         raise AlreadyExists("terminal", new.id)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from cardservice.ledger.reading import read
 from cardservice.ledger.values import PayerView, ReadQuery
 from cardservice.payments.service import TopUp, top_up
 from cardservice.providers.service import add_provider
+from cardservice.services import discover
+from cardservice.services.seam import LoadedTariff
 from cardservice.tariffs.service import store_tariff
 from cardservice.terminals import service as terminals
 from pki.request_signatures import sign_request
@@ -140,7 +143,7 @@ class Council:
 
     def load_fares(self, feed: Path = DEMO_DATA / "feed") -> None:
         """The demonstration's fare table, or another of that shape."""
-        loaded = self.context.services["transport"].load([feed, DEMO_DATA / "map.json"], currency="GBP")
+        loaded = _fares(feed)
         with self.context.database.begin() as connection:
             store_tariff(connection, "transport", loaded, source="feed", actor=ACTOR, moment=self.clock())
 
@@ -210,14 +213,26 @@ class Council:
             products.write_text(products.read_text().replace(",card,2.40,", ",card,0.00,"))
             self.load_fares(feed)
 
-    def revoke(self, card: Card) -> None:
+    def revoke_terminal(self, terminal_id: str) -> None:
+        """Revoke a terminal, as `cardservice terminal revoke` does."""
+        with self.context.database.begin() as connection:
+            terminals.revoke_terminal(
+                connection,
+                self.context.authority(terminals.AUTHORITY, connection),
+                TerminalId(terminal_id),
+                reason="stolen",
+                actor=ACTOR,
+                moment=self.clock(),
+            )
+
+    def revoke(self, card: Card, reason: str = "lost") -> None:
         """Revoke a card, as `cardservice card revoke` does."""
         with self.context.database.begin() as connection:
             cards.revoke_card(
                 connection,
                 self.context.authority(cards.AUTHORITY, connection),
                 card.id,
-                reason="lost",
+                reason=reason,
                 actor=ACTOR,
                 moment=self.clock(),
             )
@@ -263,6 +278,11 @@ def advice_of(terminal: Terminal, card: Card, /, **changes: Any) -> TransactionS
 
 
 SALT = bytes(range(16))
+
+
+@cache
+def _fares(feed: Path) -> LoadedTariff:
+    return discover()["transport"].load([feed, DEMO_DATA / "map.json"], currency="GBP")
 
 
 def message(statement: TransactionStatement, card: Card, /, **changes: Any) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.audit.service import security_events
-from cardservice.ids import TerminalId, TransactionId
+from cardservice.ids import TransactionId
 from cardservice.ledger.reading import read
 from cardservice.ledger.values import ReadQuery
-from cardservice.terminals import service as terminals
 from tests.support.council import (
     START,
     TRIP,
@@ -182,7 +181,7 @@ def test_unsigned(scene: Scene) -> None:
 
 def test_revoked_terminal(scene: Scene) -> None:
     """Its requests are refused from the moment of revocation on."""
-    revoke(scene, "bus-12")
+    scene.council.revoke_terminal("bus-12")
     body = message(request_for(scene.bus, scene.card, nonce=bytes(24)), scene.card)
     assert scene.bus.post(URL, body).outcome == (403, "terminal_revoked")
     assert scene.bus.get("/v1/nonce").outcome == (403, "terminal_revoked")
@@ -192,7 +191,7 @@ def test_advice_from_before_the_terminals_revocation(scene: Scene) -> None:
     """A dead terminal's outbox can still be delivered; what lies after its revocation is quarantined."""
     before = advice_of(scene.bus, scene.card)
     scene.council.clock.advance(minutes=1)
-    revoke(scene, "bus-12")
+    scene.council.revoke_terminal("bus-12")
     after = advice_of(scene.bus, scene.card)
     assert scene.bus.post(URL, message(before, scene.card)).outcome == (200, "approved")
     assert scene.bus.post(URL, message(after, scene.card)).outcome == (403, "terminal_revoked")
@@ -258,21 +257,6 @@ def foreign_certificate() -> bytes:
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(START).not_valid_after(START + timedelta(days=1))
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
-
-
-def revoke(scene: Scene, terminal_id: str) -> None:
-    """Revoke a terminal now."""
-    context = scene.council.context
-    with context.database.begin() as connection:
-        authority = context.authority(terminals.AUTHORITY, connection)
-        terminals.revoke_terminal(
-            connection,
-            authority,
-            TerminalId(terminal_id),
-            reason="stolen",
-            actor="test",
-            moment=context.now(),
-        )
 
 
 def events(council: Council) -> list[Any]:

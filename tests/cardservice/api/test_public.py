@@ -1,0 +1,91 @@
+"""What anybody may read: certificates and lists that `openssl` understands, and the service's health."""
+
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardservice.context import Context
+from pki.verification import Purpose, TrustStore, verify
+from tests.support.council import Council, from_base64url
+
+
+def test_trust_is_all_a_terminal_needs(council: Council) -> None:
+    """A card's certificate verifies with nothing else, and so does the one that answers are signed under."""
+    card = council.card()
+    answer = council.client.get("/pki/trust").get_json()
+    assert answer["scheme"] == "ashcombe"
+    root, *others, answering = (
+        x509.load_der_x509_certificate(from_base64url(der)) for der in answer["certificates"]
+    )
+    crls = tuple(x509.load_der_x509_crl(from_base64url(der)) for der in answer["crls"])
+    assert len(crls) == len(others) + 1
+    trust = TrustStore((root,), tuple(others), crls)
+    leaf = x509.load_der_x509_certificate(card.certificate)
+    held = verify(leaf, Purpose.CARD_AUTHENTICATION, council.clock(), trust)
+    assert held.identity == str(card.id)
+    assert verify(answering, Purpose.SERVICE, council.clock(), trust).identity == "cardservice"
+
+
+def test_openssl_accepts_and_once_revoked_refuses(council: Council, tmp_path: Path) -> None:
+    """`openssl verify -crl_check` with what the service publishes."""
+    card = council.card()
+    (tmp_path / "card.crt").write_bytes(
+        x509.load_der_x509_certificate(card.certificate).public_bytes(Encoding.PEM)
+    )
+    for name in ("root", "cards"):
+        der = council.client.get(f"/pki/{name}.crt").data
+        (tmp_path / f"{name}.crt").write_bytes(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM))
+    assert _verified(council, tmp_path) == "card.crt: OK"
+    council.clock.advance(seconds=1)
+    council.revoke(card)
+    assert "certificate revoked" in _verified(council, tmp_path)
+
+
+def test_lists_are_renewed_in_good_time(council: Council) -> None:
+    """A list is valid for a week; a day later there is a new one, with a higher number."""
+    first = _crl(council)
+    council.clock.advance(hours=23)
+    assert _crl(council) == first
+    council.clock.advance(hours=2)
+    second = _crl(council)
+    assert second.next_update_utc == first.next_update_utc + timedelta(hours=25)  # type: ignore[operator]
+    assert _number(second) == _number(first) + 1
+
+
+def test_unknown_authority(council: Council) -> None:
+    """No such list, no such certificate."""
+    for path in ("/pki/bakers.crl", "/pki/bakers.crt"):
+        response = council.client.get(path)
+        assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
+
+
+def test_health(council: Council, context: Context) -> None:
+    """Alive and ready."""
+    assert council.client.get("/healthz/live").get_json() == {"status": "live"}
+    assert council.client.get("/healthz/ready").get_json() == {"status": "ready"}
+
+
+def _crl(council: Council) -> x509.CertificateRevocationList:
+    return x509.load_der_x509_crl(council.client.get("/pki/cards.crl").data)
+
+
+def _number(crl: x509.CertificateRevocationList) -> int:
+    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def _verified(council: Council, folder: Path) -> str:
+    (folder / "cards.crl").write_bytes(_crl(council).public_bytes(Encoding.PEM))
+    done = subprocess.run(
+        [
+            *("openssl", "verify", "-attime", str(int(council.clock().timestamp())), "-crl_check"),
+            *("-CAfile", "root.crt", "-untrusted", "cards.crt", "-CRLfile", "cards.crl", "card.crt"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (done.stdout + done.stderr).strip()

@@ -1,0 +1,138 @@
+"""Guards: every route is authenticated, every code documented, the OpenAPI document is what it says."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from openapi_spec_validator import validate
+
+from cardservice import errors
+from cardservice.api.app import create_app
+from cardservice.api.current import SIGNED
+from cardservice.api.problems import PROBLEMS
+from cardservice.authorisation.reasons import Flag, Reason
+from cardservice.context import Context
+from tests.support.council import Council, new_id
+
+API_PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+_NOTICE = {
+    "id": str(new_id()),
+    "sequence": 1,
+    "card": str(new_id()),
+    "annuls": str(new_id()),
+    "time": "2026-06-15T10:00:00.000Z",
+}
+# A body of the documented shape for every route that takes one: what is refused is the missing signature.
+BODIES: dict[str, Any] = {
+    "/v1/quotes": {"service": "transport", "action": "single-fare", "card": None, "details": {}},
+    "/v1/authorisations": {"annul": _NOTICE},
+    "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
+    "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
+}
+
+
+@pytest.fixture
+def app(context: Context) -> Flask:
+    """The application."""
+    return create_app(context)
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    """Every method and rule below /v1."""
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            if rule.rule.startswith("/v1"):
+                yield method, rule.rule
+
+
+def test_every_route_demands_a_signature(app: Flask) -> None:
+    """By declaration, and tried without one."""
+    found = list(routes(app))
+    assert len(found) == 6
+    for method, rule in found:
+        endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
+        assert getattr(app.view_functions[endpoint], SIGNED, False), rule
+        path = rule.replace("<uuid:order_id>", str(new_id()))
+        response = app.test_client().open(path, method=method, json=BODIES.get(rule))
+        assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
+
+
+def test_what_is_public(app: Flask) -> None:
+    """Everything else is on this list."""
+    public = {rule.rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/v1")}
+    assert public == {
+        "/openapi.json",
+        "/pki/trust",
+        "/pki/<authority>.crl",
+        "/pki/<authority>.crt",
+        "/healthz/live",
+        "/healthz/ready",
+    }
+
+
+def test_openapi_document_is_valid(app: Flask) -> None:
+    """OpenAPI 3.1, with every route and its problem documents in it."""
+    document = app.test_client().get("/openapi.json").get_json()
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert document["servers"] == [{"url": "https://cards.ashcombe.example"}]
+    for method, rule in routes(app):
+        path = re.sub(r"<uuid:(\w+)>", r"{\1}", rule)
+        responses = document["paths"][path][method.lower()]["responses"]
+        assert "application/problem+json" in responses["401"]["content"], rule
+        assert "application/json" in responses["200"]["content"], rule
+
+
+def test_every_error_of_a_request_has_a_problem() -> None:
+    """An error that a terminal can cause is never an internal one."""
+    missing = {
+        kind.code for kind in _subclasses(errors.MessageRefused) if "code" in vars(kind)
+    } - PROBLEMS.keys()
+    assert not missing
+
+
+@pytest.mark.parametrize("code", [*PROBLEMS, *Reason, *Flag])
+def test_every_code_is_documented(code: str) -> None:
+    """In a table row of docs/api.md that begins with it."""
+    assert re.search(rf"^\| `{code}` \|", API_PAGE, re.MULTILINE)
+
+
+def test_no_code_is_documented_that_is_not_there() -> None:
+    """The page's tables say nothing of the past."""
+    documented = set(re.findall(r"^\| `(\w+)` \|", API_PAGE, re.MULTILINE))
+    assert documented <= {*PROBLEMS, *Reason, *Flag}
+
+
+def test_problem_documents(app: Flask) -> None:
+    """RFC 9457, 3.1: type, title, status and detail; ours adds the code."""
+    response = app.test_client().get("/nowhere")
+    assert response.content_type == "application/problem+json"
+    assert json.loads(response.data) == {
+        "type": "urn:citizen-card:problem:not_found",
+        "title": PROBLEMS["not_found"].title,
+        "status": 404,
+        "detail": PROBLEMS["not_found"].title,
+        "code": "not_found",
+    }
+    assert app.test_client().post("/v1/nonce").get_json()["code"] == "method_not_allowed"
+
+
+def test_an_unexpected_error_says_nothing_of_the_inside(
+    council: Council, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a problem document; what failed is in the log."""
+    monkeypatch.setattr("cardservice.api.public.publication.published", lambda _: 1 / 0)
+    response = council.client.get("/pki/trust")
+    assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
+    assert b"division" not in response.data
+    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)

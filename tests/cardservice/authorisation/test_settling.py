@@ -1,0 +1,176 @@
+"""Decided again where something has changed in between, under the lock in the end; at once, and once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cardservice.authorisation import service, settling
+from cardservice.authorisation.answers import Given
+from cardservice.authorisation.facts import Facts
+from cardservice.authorisation.settling import Prepared
+from cardservice.context import Context
+from cardservice.ids import TransactionId
+from cardservice.ledger.payers import touch_payers
+from cardservice.ledger.privacy import destroy_key, erase_details
+from tests.support.council import (
+    FARE_MINOR,
+    Card,
+    Council,
+    Terminal,
+    advice_of,
+    annulment,
+    message,
+    request_for,
+)
+
+URL = "/v1/authorisations"
+Decide = Callable[[Facts], Prepared]
+
+
+@pytest.fixture
+def bus(council: Council) -> Terminal:
+    """A validator."""
+    return council.terminal("bus-12")
+
+
+@pytest.fixture
+def card(council: Council) -> Card:
+    """A card with 20.00."""
+    return council.card(top_up_minor=2000)
+
+
+def disturb(monkeypatch: pytest.MonkeyPatch, during: Callable[[Context, int], None]) -> list[int]:
+    """Let something happen each time after a decision was made and before it is posted; the decisions."""
+    made: list[int] = []
+    real = settling.settle
+
+    def disturbed(context: Context, terminal: Any, message: Any, wanted: Any, decide: Decide) -> Given:
+        def decide_then(facts: Facts) -> Prepared:
+            prepared = decide(facts)
+            made.append(len(made) + 1)
+            during(context, made[-1])
+            return prepared
+
+        return real(context, terminal, message, wanted, decide_then)
+
+    monkeypatch.setattr(service, "settle", disturbed)
+    return made
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2])
+def test_decided_again(
+    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    """After two misses the payer is locked, and nothing can come in between any more."""
+
+    def touch(context: Context, decision: int) -> None:
+        if decision <= changes:
+            with context.database.begin() as connection:
+                touch_payers(connection, [card.payer])
+
+    made = disturb(monkeypatch, touch)
+    assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "approved")
+    assert made == list(range(1, changes + 2))
+    assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+
+
+def test_revoked_between_decision_and_posting(
+    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was decided on the card's old state is not posted."""
+    disturb(monkeypatch, lambda _, decision: council.revoke(card) if decision == 1 else None)
+    assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "card_revoked")
+    assert council.balances(card.payer) == (2000, 0)
+
+
+def test_payer_changed_between_decision_and_posting(
+    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The family that pays from now on is charged, and it alone."""
+    families = []
+
+    def change(_: Context, decision: int) -> None:
+        if decision == 1:
+            families.append(council.family(card, top_up_minor=1000))
+
+    disturb(monkeypatch, change)
+    council.clock.advance(seconds=1)
+    assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "approved")
+    assert council.balances(card.payer) == (2000, 0)
+    assert council.balances(families[0]) == (1000 - FARE_MINOR, 0)
+
+
+def test_annulled_between_decision_and_posting(
+    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The annulment that overtakes its request inside the service is found, too."""
+    statement = request_for(bus, card)
+    notice = annulment(bus, card, statement.id)
+    with monkeypatch.context() as patch:
+
+        def annul(_: Context, decision: int) -> None:
+            if decision == 1:
+                patch.undo()
+                assert bus.post(URL, notice).outcome == (200, "annulled")
+
+        disturb(patch, annul)
+        assert bus.post(URL, message(statement, card)).outcome == (200, "annulled")
+    assert council.balances(card.payer) == (2000, 0)
+
+
+def test_many_taps_at_once(council: Council, bus: Terminal, card: Card) -> None:
+    """One payer, many threads: every tap is posted, and the money adds up."""
+    bodies = [message(request_for(bus, card), card) for _ in range(8)]
+    outcomes = at_once(council, bus, bodies)
+    assert outcomes == [(200, "approved")] * 8
+    assert council.balances(card.payer) == (2000 - 8 * FARE_MINOR, 0)
+
+
+def test_too_many_taps_at_once(council: Council, bus: Terminal) -> None:
+    """Money for three of six."""
+    card = council.card(top_up_minor=3 * FARE_MINOR + 1)
+    bodies = [message(request_for(bus, card), card) for _ in range(6)]
+    outcomes = at_once(council, bus, bodies)
+    assert sorted(outcomes) == [(200, "approved")] * 3 + [(200, "insufficient_funds")] * 3
+    assert council.balances(card.payer) == (1, 0)
+
+
+def test_one_tap_many_times_at_once(council: Council, bus: Terminal, card: Card) -> None:
+    """A terminal that is impatient: charged once, every answer the same."""
+    body = message(request_for(bus, card), card)
+    assert at_once(council, bus, [body] * 6) == [(200, "approved")] * 6
+    assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+
+
+def at_once(council: Council, bus: Terminal, bodies: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Send these together, each on a connection of its own; a terminal repeats what was answered `busy`."""
+
+    def send(body: dict[str, Any]) -> tuple[int, str]:
+        terminal = Terminal(bus.id, bus.key, council.client.application.test_client(), bus.clock)
+        while (reply := terminal.post(URL, body)).status == 503:
+            pass
+        return reply.outcome
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return list(pool.map(send, bodies))
+
+
+def test_erased(council: Council, bus: Terminal, card: Card) -> None:
+    """Once its details are gone the id stays refused, and says why."""
+    statement = request_for(bus, card)
+    body = message(statement, card)
+    bus.post(URL, body)
+    with council.context.database.begin() as connection:
+        erase_details(connection, card.payer, [TransactionId(statement.id)])
+    assert bus.post(URL, body).outcome == (410, "erased")
+    assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+
+
+def test_nothing_is_posted_for_an_erased_person(council: Council, bus: Terminal, card: Card) -> None:
+    """Without a key no proof can be kept: nothing is posted, and an advice is quarantined."""
+    with council.context.database.begin() as connection:
+        destroy_key(connection, card.holder, council.clock())
+    assert bus.post(URL, message(advice_of(bus, card), card)).outcome == (410, "erased")
+    assert council.balances(card.payer) == (2000, 0)

@@ -1,0 +1,100 @@
+"""Settings: from environment and file, refused with their name where they are wrong or unsafe."""
+
+from pathlib import Path
+
+import pytest
+
+from cardservice.config import Mode, load_settings, passphrase_of, unsafe_in_production
+from cardservice.errors import SettingsInvalid
+from pki.profiles import EXAMPLE_ARC
+
+GOOD = {
+    "CARDSERVICE_DATABASE_URL": "postgresql+psycopg://service@/cards",
+    "CARDSERVICE_OWNER_DATABASE_URL": "postgresql+psycopg://owner@/cards",
+    "CARDSERVICE_PKI_DIR": "/srv/scheme",
+    "CARDSERVICE_PUBLIC_ORIGIN": "https://cards.example.org",
+}
+
+
+def test_production_is_the_default() -> None:
+    """Whoever forgets the mode gets the safe one."""
+    settings = load_settings(GOOD)
+    assert (settings.mode, settings.workers, settings.threads) == (Mode.PRODUCTION, None, 8)
+    assert unsafe_in_production(settings, "1.3.6.1.4.1.99999") == []
+    assert "service@" not in repr(settings)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Both may be used together."""
+    path = tmp_path / "cards.toml"
+    path.write_text('pki_dir = "/from/file"\nthreads = 4\nmode = "development"\n')
+    settings = load_settings({**GOOD, "CARDSERVICE_CONFIG": str(path)})
+    assert (str(settings.pki_dir), settings.threads, settings.mode) == ("/srv/scheme", 4, Mode.DEVELOPMENT)
+
+
+WRONG = {
+    "database_url": "mysql://cards",
+    "public_origin": "https://cards.example.org/path",
+    "mode": "staging",
+    "threads": "many",
+    "pki_dir": "",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG.items(), ids=WRONG.keys())
+def test_wrong(name: str, value: str) -> None:
+    """Refused, and named."""
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings({**GOOD, f"CARDSERVICE_{name.upper()}": value})
+    assert refused.value.setting == name
+
+
+@pytest.mark.parametrize(
+    "origin", ["cards.example.org", "ftp://cards", "https://", "https://Cards.example.org"]
+)
+def test_origins(origin: str) -> None:
+    """An origin as terminals sign it, and nothing else."""
+    with pytest.raises(SettingsInvalid):
+        load_settings({**GOOD, "CARDSERVICE_PUBLIC_ORIGIN": origin})
+
+
+@pytest.mark.parametrize("content", ["passphrase = 'secret'", "colour = 'red'", "not toml"])
+def test_files_refused(tmp_path: Path, content: str) -> None:
+    """No secret in the file, and no setting that nobody reads."""
+    path = tmp_path / "cards.toml"
+    path.write_text(content)
+    with pytest.raises(SettingsInvalid):
+        load_settings({**GOOD, "CARDSERVICE_CONFIG": str(path)})
+
+
+def test_unsafe_in_production(tmp_path: Path) -> None:
+    """Each objection by its setting, all of them at once."""
+    path = tmp_path / "passphrase"
+    path.write_text("secret\n")
+    path.chmod(0o644)
+    settings = load_settings(
+        {
+            **GOOD,
+            "CARDSERVICE_OWNER_DATABASE_URL": GOOD["CARDSERVICE_DATABASE_URL"],
+            "CARDSERVICE_PUBLIC_ORIGIN": "http://cards.example.org",
+            "CARDSERVICE_PASSPHRASE": "secret",
+            "CARDSERVICE_PASSPHRASE_FILE": str(path),
+            "CITIZEN_CARD_CLOCK_OFFSET_S": "1",
+        }
+    )
+    assert passphrase_of(settings) == b"secret"
+    found = [objection.setting for objection in unsafe_in_production(settings, EXAMPLE_ARC)]
+    assert found == [
+        "public_origin",
+        "passphrase",
+        "passphrase_file",
+        "CITIZEN_CARD_CLOCK_OFFSET_S",
+        "pki_dir",
+        "database_url",
+    ]
+
+
+def test_no_passphrase() -> None:
+    """Said with the name of what to set."""
+    with pytest.raises(SettingsInvalid, match="CARDSERVICE_PASSPHRASE_FILE"):
+        passphrase_of(load_settings(GOOD))
