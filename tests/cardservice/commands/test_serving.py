@@ -1,0 +1,93 @@
+"""`cardservice serve`: gunicorn as it runs in production, on both databases."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from cardservice.config import load_settings
+from cardservice.setup import initialise
+from tests.cardservice.conftest import PASSPHRASE
+from tests.support.databases import DatabaseUrls
+from tests.support.stack import free_port
+
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture
+def environment(scheme_directory: Path, database_urls: DatabaseUrls, tmp_path: Path) -> dict[str, str]:
+    """The settings of a service that is set up."""
+    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
+    settings = {
+        "CARDSERVICE_MODE": "development",
+        "CARDSERVICE_DATABASE_URL": database_urls.service,
+        "CARDSERVICE_OWNER_DATABASE_URL": database_urls.owner,
+        "CARDSERVICE_PKI_DIR": str(scheme_directory),
+        "CARDSERVICE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
+        "CARDSERVICE_PUBLIC_ORIGIN": "http://127.0.0.1:8080",
+    }
+    initialise(load_settings(settings), currency="GBP", timezone="Europe/London", actor="test")
+    return settings
+
+
+@contextmanager
+def served(environment: dict[str, str], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The service, running, and its address."""
+    port = free_port()
+    home = folder / "home"
+    home.mkdir()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [Path(sys.executable).parent / "cardservice", "serve", "--bind", f"127.0.0.1:{port}"],
+            env={**os.environ, **environment, "HOME": str(home), "CARDSERVICE_WORKERS": "2"},
+            cwd=home,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(found: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not found():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Whether the service is ready."""
+    try:
+        return requests.get(f"{url}/healthz/ready", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def workers(process: subprocess.Popen[bytes]) -> int:
+    """How many processes gunicorn has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return len(children.split())
+
+
+def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_path: Path) -> None:
+    """One process writes to SQLite, several to PostgreSQL; SIGTERM ends it in order, and nothing is left."""
+    with served(environment, tmp_path) as (process, url):
+        until(lambda: answers(url), process, tmp_path / "log")
+        expected = 1 if database_urls.kind == "sqlite" else 2
+        until(lambda: workers(process) == expected, process, tmp_path / "log")
+        assert requests.get(f"{url}/v1/nonce", timeout=5).json()["code"] == "request_signature_missing"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+    assert list((tmp_path / "home").iterdir()) == []
