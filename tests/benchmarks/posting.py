@@ -1,4 +1,4 @@
-"""`post_single` and `post_batch_32`: read, then post, through the ledger's own functions, by several processes.
+"""`post_single` and `post_batch_32`: read, then post, by several processes through the ledger's functions.
 
 No signature is checked and no rule asked: what is left is what the ledger and its database cost.
 """
@@ -33,9 +33,8 @@ from cardservice.ledger.values import (
     ReadQuery,
     provider_payable,
 )
-from cardservice.ledger.verify import verify
 from tests.benchmarks.report import Measurement
-from tests.benchmarks.server import SLICES, BenchmarkFailed, administrator_url, checkpoint
+from tests.benchmarks.server import SLICES, BenchmarkFailed, administrator_url, checkpoint, require_right
 from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer, prepare
 
 CURRENCY = "GBP"
@@ -101,23 +100,36 @@ def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
             for row in rows:
                 copy.write_row(row)
         for statement in _FILL:
-            connection.execute(statement)
+            connection.execute(statement, {"unit": CURRENCY, "amount": OPENING_MINOR})
     with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
     return Ledger(owner_url, server.url(name, SERVICE_ROLE), [payer for payer, _ in rows])
 
 
 _FILL = (
-    "INSERT INTO payer (id, kind, created_at) SELECT payer, 'person', now() FROM filling",
-    "INSERT INTO payer_state (payer_id) SELECT payer FROM filling",
-    "INSERT INTO account (payer_id, kind, unit, balance, floor)"
-    f" SELECT payer, 'prepaid', '{CURRENCY}', {OPENING_MINOR}, 0 FROM filling",
-    f"INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', '{CURRENCY}' FROM filling",
-    "INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,"
-    " flags, body, occurred_at, posted_at) SELECT payer, top_up, 'payment', 'topup', 'approved', 'approved',"
-    f" {OPENING_MINOR}, '{CURRENCY}', false, '[]', '\\x00', now(), now() FROM filling",
-    "INSERT INTO transfer (payer_id, transaction_id, line, debit, credit, amount_minor, unit) SELECT payer,"
-    f" top_up, 1, 'scheme:clearing:cash', 'payer:prepaid', {OPENING_MINOR}, '{CURRENCY}' FROM filling",
+    """
+    INSERT INTO payer (id, kind, created_at) SELECT payer, 'person', now() FROM filling
+    """,
+    """
+    INSERT INTO payer_state (payer_id) SELECT payer FROM filling
+    """,
+    """
+    INSERT INTO account (payer_id, kind, unit, balance, floor)
+    SELECT payer, 'prepaid', %(unit)s, %(amount)s, 0 FROM filling
+    """,
+    """
+    INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', %(unit)s FROM filling
+    """,
+    """
+    INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
+        flags, body, occurred_at, posted_at)
+    SELECT payer, top_up, 'payment', 'topup', 'approved', 'approved', %(amount)s, %(unit)s, false,
+        '[]', '\\x00', now(), now() FROM filling
+    """,
+    """
+    INSERT INTO transfer (payer_id, transaction_id, line, debit, credit, amount_minor, unit)
+    SELECT payer, top_up, 1, 'scheme:clearing:cash', 'payer:prepaid', %(amount)s, %(unit)s FROM filling
+    """,
 )
 
 
@@ -141,9 +153,7 @@ def measure(
             raise BenchmarkFailed(f"{key}: {stored} transactions are stored, {before} were posted")
         done.append(found)
         say(f"{key}: slice {number + 1}: {found.rate:,.0f} transactions/s")
-    report = verify(connect(ledger.service_url))
-    if not report.is_clean:
-        raise BenchmarkFailed(f"{key}: the ledger does not add up: {report.findings[:3]}")
+    require_right(ledger.service_url, key)
     latencies = [latency for found in done for latency in found.latencies_ms]
     together = "one at a time" if batch == 1 else f"{batch} a call"
     return Measurement(

@@ -7,6 +7,8 @@ from statistics import mean, median
 
 import psycopg
 
+from cardservice.database import connect
+from cardservice.ledger.verify import verify
 from tests.support.databases import ADMINISTRATOR, OWNER, PostgresServer
 
 # Like a server that was set up for its machine, and durable: what was answered survives a power cut.
@@ -66,7 +68,7 @@ class TpcB:
 
     def _pgbench(self, *arguments: str) -> str:
         # Debian's wrapper in /usr/bin asks for a cluster of the system's, which there is not.
-        program = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))[-1]
+        program = max(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
         done = subprocess.run(
             [str(program), *arguments, self._url], capture_output=True, text=True, check=False
         )
@@ -91,3 +93,14 @@ def version(server: PostgresServer) -> str:
     with psycopg.connect(server.url("postgres", ADMINISTRATOR)) as connection:
         row = connection.execute("SHOW server_version").fetchone()
     return "unknown" if row is None else str(row[0])
+
+
+def require_right(service_url: str, key: str) -> None:
+    """Raises BenchmarkFailed unless the whole ledger adds up."""
+    database = connect(service_url)
+    try:
+        report = verify(database)
+    finally:
+        database.dispose()
+    if not report.is_clean:
+        raise BenchmarkFailed(f"{key}: the ledger does not add up: {report.findings[:3]}")

@@ -1,0 +1,102 @@
+"""`make bench`: everything in one run, on a durable PostgreSQL of its own, beside TPC-B on the same."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+
+from tests.benchmarks import authorisation, posting, report
+from tests.benchmarks.report import Measurement
+from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
+from tests.support.databases import PostgresServer
+
+Measure = Callable[[PostgresServer, float], Measurement]
+
+
+def _posting(key: str, batch: int, server: PostgresServer, seconds: float) -> Measurement:
+    return posting.measure(posting.fill(server), key, batch, seconds, _say)
+
+
+def _authorisation(server: PostgresServer, seconds: float) -> Measurement:
+    return authorisation.measure(server, seconds, _say)
+
+
+MEASUREMENTS: Mapping[str, Measure] = {
+    "post_single": partial(_posting, "post_single", 1),
+    "post_batch_32": partial(_posting, "post_batch_32", 32),
+    authorisation.KEY: _authorisation,
+}
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1.0),
+    default=10.0,
+    show_default=True,
+    help="Length of a slice; three make a figure.",
+)
+@click.option("--only", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Measure only this.")
+@click.option("--no-write", is_flag=True, help="Leave docs/benchmarks.* as they are.")
+def main(seconds: float, only: tuple[str, ...], no_write: bool) -> None:
+    """Measure the hot paths and write docs/benchmarks.json and docs/benchmarks.md."""
+    load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
+    server = PostgresServer(SETTINGS)
+    try:
+        run = replace(report.this_run(version(server)), load_before=float(load))
+        tpc_b, measured = _measure(server, seconds, only or tuple(MEASUREMENTS))
+    except BenchmarkFailed as failure:
+        click.echo(f"bench: {failure}", err=True)
+        sys.exit(1)
+    finally:
+        server.stop()
+    entries = [report.entry(found, tpc_b.median, run) for found in (_of_tpc_b(tpc_b), *measured)]
+    left_out = {key: "not asked for in this run" for key in MEASUREMENTS if only and key not in only}
+    click.echo(f"\n{report.table(entries)}\n")
+    for key, why in left_out.items():
+        _say(f"{key} is left out: {why}")
+    if not no_write:
+        report.write(entries, left_out, run)
+        _say("wrote docs/benchmarks.json and docs/benchmarks.md")
+
+
+def _measure(server: PostgresServer, seconds: float, keys: tuple[str, ...]) -> tuple[TpcB, list[Measurement]]:
+    _say(f"TPC-B: filling tables at scale {SCALE}")
+    tpc_b = TpcB(server)
+    tpc_b.prepare()
+    tpc_b.before = tpc_b.measure(seconds)
+    _say(f"TPC-B before: {_rates(tpc_b.before)} transactions/s")
+    measured = [MEASUREMENTS[key](server, seconds) for key in keys]
+    tpc_b.after = tpc_b.measure(seconds)
+    _say(f"TPC-B after: {_rates(tpc_b.after)} transactions/s")
+    return tpc_b, measured
+
+
+def _of_tpc_b(measured: TpcB) -> Measurement:
+    return Measurement(
+        key="tpc_b",
+        what=f"`pgbench -i -s {SCALE}`, then `-M prepared -c {CLIENTS} -j 2`: the median of all slices, "
+        "before and after, is what ratios are to",
+        rate=measured.median,
+        detail={
+            "slices before, transactions/s": [round(rate) for rate in measured.before],
+            "slices after, transactions/s": [round(rate) for rate in measured.after],
+            "mean, transactions/s": round(measured.mean),
+            "PostgreSQL's settings": list(SETTINGS),
+        },
+    )
+
+
+def _rates(slices: list[float]) -> str:
+    return ", ".join(f"{rate:,.0f}" for rate in slices)
+
+
+def _say(line: str) -> None:
+    click.echo(f"bench: {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The benchmark counts right and reports what it should; how fast anything is, no test asserts."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import posting, report
+from tests.benchmarks.report import Measurement, Run
+from tests.benchmarks.server import BenchmarkFailed
+from tests.support.databases import PostgresServer
+
+RUN = Run("0123456789ab", "a machine", "2026-11-24")
+FIELDS = {
+    *("key", "what", "ratio", "value", "unit", "p50_ms", "p99_ms", "goal", "at_least", "met", "least_met"),
+    *("detail", "commit", "machine", "date", "load_before"),
+}
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[posting.Ledger]:
+    """A small ledger on a server that is the benchmark's kind, but need not survive a power cut."""
+    server = PostgresServer()
+    try:
+        yield posting.fill(server, payers=50)
+    finally:
+        server.stop()
+
+
+def test_what_was_posted_is_what_the_ledger_holds(ledger: posting.Ledger) -> None:
+    before = posting.stored_requests(ledger)
+    said: list[str] = []
+
+    measured = posting.measure(ledger, "post_single", 1, 0.2, said.append, processes=2, slices=1)
+
+    posted = measured.detail["posted and found in the ledger"]
+    warm_up = 2 * posting.WARM_UP_CALLS
+    assert isinstance(posted, int)
+    assert posted > 0
+    assert posting.stored_requests(ledger) == before + posted + warm_up
+    assert measured.rate is not None
+    assert measured.p50_ms is not None
+    assert len(said) == 1
+
+
+def test_a_transaction_that_was_not_counted_stops_the_measurement(
+    ledger: posting.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, calls = posting.stored_requests, count()
+    monkeypatch.setattr(posting, "stored_requests", lambda found: counted(found) + next(calls))
+
+    with pytest.raises(BenchmarkFailed, match="are stored"):
+        posting.measure(ledger, "post_single", 1, 0.1, print, processes=1, slices=1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "p99_ms", "met", "least_met"),
+    [
+        (60.0, 49.9, True, True),
+        (59.9, 49.9, False, True),
+        (40.0, 49.9, False, True),
+        (39.9, 49.9, False, False),
+        (60.0, 50.0, False, False),
+        (60.0, None, False, False),
+    ],
+)
+def test_a_goal_is_met_by_ratio_and_by_p99(
+    rate: float, p99_ms: float | None, met: bool, least_met: bool
+) -> None:
+    measured = Measurement(key="online_authorisation", what="taps", rate=rate, p99_ms=p99_ms)
+
+    entry = report.entry(measured, 100.0, RUN)
+
+    assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
+    measured = [
+        Measurement(key="tpc_b", what="the denominator", rate=5_000.4),
+        Measurement(key="post_batch_32", what="batches", rate=17_502.0, p50_ms=1.234, p99_ms=9.87),
+        Measurement(key="tap_overhead", what="a tap", value=12.34, unit="ms"),
+    ]
+
+    report.write([report.entry(found, 5_000.4, RUN) for found in measured], {"x": "not ready"}, RUN, tmp_path)
+
+    entries = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert [set(entry) for entry in entries] == [FIELDS] * 3
+    batch = entries[1]
+    assert (batch["ratio"], batch["value"], batch["unit"]) == (3.5, 17_502, "transactions/s")
+    assert (batch["at_least"], batch["goal"], batch["met"], batch["least_met"]) == (3.5, 5.0, False, True)
+    assert (entries[2]["ratio"], entries[2]["value"], entries[2]["met"]) == (None, 12.3, None)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert RUN.commit in page
+    assert "- `x`: not ready" in page
+    for entry in entries:
+        assert f"| `{entry['key']}`" in page

@@ -1,0 +1,90 @@
+"""A council's installation to put load on: made by the console scripts, with people and terminals in bulk."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from cardservice.api.app import create_app
+from cardservice.config import load_settings
+from cardservice.context import open_context
+from tests.support.council import Card, Council, StandingClock
+from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer
+from tests.support.stack import Stack
+
+SCHEME = "ashcombe"
+CARDS, TERMINALS = 1_000, 32
+# Enough for every fare that a run can ask for.
+TOP_UP_MINOR = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TownCard:
+    """What signing for a card takes, in a form that another process can be given."""
+
+    id: UUID
+    key_der: bytes
+    thumbprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TownTerminal:
+    """A validator and its key."""
+
+    id: str
+    key_der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A running service with people who ride its buses."""
+
+    stack: Stack
+    owner_url: str
+    cards: tuple[TownCard, ...]
+    terminals: tuple[TownTerminal, ...]
+
+
+@contextmanager
+def running_town(server: PostgresServer, root: Path) -> Iterator[Town]:
+    """A town whose service `cardservice serve` runs, until the end of the block."""
+    name = server.create()
+    owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
+    stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
+    try:
+        stack.install(SCHEME)
+        cards, terminals = _populate(stack)
+        stack.start_service()
+        yield Town(stack, owner_url, cards, terminals)
+    finally:
+        stack.close()
+
+
+def _populate(stack: Stack) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
+    """People with cards and money, and terminals, by the functions behind the console scripts."""
+    clock = StandingClock(datetime.now(UTC))
+    origin = {"CARDSERVICE_PUBLIC_ORIGIN": stack.origin}
+    context = open_context(load_settings({**os.environ, **stack.environment, **origin}), clock)
+    try:
+        council = Council(context, create_app(context).test_client(), clock)
+        council.provider()
+        council.load_fares()
+        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(CARDS))
+        validators = [council.terminal(f"validator-{number}") for number in range(TERMINALS)]
+        return cards, tuple(TownTerminal(found.id, _der(found.key)) for found in validators)
+    finally:
+        context.close()
+
+
+def _card(made: Card) -> TownCard:
+    return TownCard(made.id, _der(made.key), made.thumbprint)
+
+
+def _der(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
