@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from kiosk.processes import Interrupted, ProgramFailed, Programs, interruptible
+from kiosk.processes import Interrupted, ProgramFailed, Programs
 
 DATA = Path(__file__).parent / "demo_data"
 DESK, BUS = "Issuing desk", "Bus validator"
@@ -63,7 +63,7 @@ def main() -> None:
         folder.mkdir(parents=True, mode=0o700)
     place = Place(root, arguments.port or _free_port())
     programs = Programs(root / "log", place.settings)
-    interruptible()
+    programs.interruptible()
     try:
         _run(place, programs, once=arguments.once)
     except Interrupted:

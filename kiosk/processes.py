@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProgramFailed(Exception):
@@ -39,6 +40,22 @@ class Programs:
         self.log_directory = log_directory
         self.environment = dict(environment)
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._starting = False
+        self._interrupted = False
+
+    def interruptible(self) -> None:
+        """Let Ctrl-C, `kill` and a closed terminal raise Interrupted where the launcher stands, once."""
+
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            # A second Ctrl-C while everything is being ended must not break that off.
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            self._interrupted = True
+            if not self._starting:
+                raise Interrupted
+
+        for number in _SIGNALS:
+            signal.signal(number, interrupt)
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
         """Run a program to its end; what it printed. Raises ProgramFailed."""
@@ -56,6 +73,8 @@ class Programs:
 
     def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a program that stays; its output goes to NAME.log."""
+        # Interrupted between its start and the note of it, the program would outlive us.
+        self._starting = True
         with self.log_path(name).open("wb") as log:
             process = subprocess.Popen(
                 [console_script(command[0]), *command[1:]],
@@ -66,6 +85,9 @@ class Programs:
                 start_new_session=True,
             )
         self._running.append((name, process))
+        self._starting = False
+        if self._interrupted:
+            raise Interrupted
 
     def wait_until(self, name: str, look: Callable[[], T | None], timeout_s: float = 60.0) -> T:
         """What `look` finds, asked again until it finds something. Raises ProgramFailed if NAME died."""
@@ -110,19 +132,6 @@ def console_script(name: str) -> str:
     """The path of a console script that is installed beside this Python."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else name
-
-
-def interruptible() -> None:
-    """Let Ctrl-C, `kill` and a closed terminal end the demonstration in order, by an exception."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        # A second Ctrl-C while everything is being ended must not break that off.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        raise Interrupted
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

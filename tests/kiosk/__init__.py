@@ -1,0 +1,1 @@
+"""The demonstration, as somebody who has just cloned the project sees it."""
