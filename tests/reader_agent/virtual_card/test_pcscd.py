@@ -102,6 +102,15 @@ def test_a_crashed_one_starts_again_at_the_same_place(tmp_path: Path, personalis
         assert readers.state("Kiosk").has_card
 
 
+def test_what_a_killed_one_left_stops_nobody(tmp_path: Path) -> None:
+    """pcscd gives up where it finds a socket and the number of a living process, whoever that is by now."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pcscd.pid").write_text(f"{os.getpid()}\n")
+    (tmp_path / "run" / "pcscd.comm").touch()
+    with PrivatePcscd(tmp_path, ["Kiosk"]) as pcscd:
+        assert set(pcscd.states()) == {"Kiosk"}
+
+
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     folder = tmp_path / ("a" * 60) / ("b" * 60)
     pcscd = PrivatePcscd(folder, ["Kiosk"])
