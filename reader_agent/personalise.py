@@ -148,7 +148,11 @@ class _Desk:
     def _write_identity(self) -> None:
         expires_on = date.fromisoformat(self.order.expires_on)
         self._write(ObjectId.CHUID, piv.Chuid(guid=self.order.card, expires_on=expires_on).encode())
-        self._write(ObjectId.CCC, piv.encode_ccc(self.order.card.bytes[:_CCC_IDENTIFIER_BYTES]))
+        try:
+            self.session.read(ObjectId.CCC)
+        except CardDataMissing:
+            # Some middleware takes a card without it for broken; its maker may have put one there.
+            self._write(ObjectId.CCC, piv.encode_ccc(self.order.card.bytes[:_CCC_IDENTIFIER_BYTES]))
 
     def _certify(self) -> bytes:
         """The certificate of the key that is on the card, which is made if there is none with a certificate.

@@ -68,10 +68,7 @@ def read_trust(
     leaves = tuple(
         item for item in certificates if any(_is_issued_by(item, above) for above in intermediates)
     )
-    authorities = (root, *intermediates)
-    store = TrustStore((root,), intermediates, known.store.crls if known else ()).with_crls(
-        crl for crl in crls if any(_is_signed_by(crl, authority) for authority in authorities)
-    )
+    store = TrustStore((root,), intermediates, known.store.crls if known else ()).with_crls(crls)
     if not store.crls:
         raise ServiceAnswerInvalid(
             "it has no revocation list of this terminal's scheme; is the root the right one?"
@@ -106,12 +103,3 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     except (InvalidSignature, ValueError, TypeError):
         return False
     return True
-
-
-def _is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    return (
-        crl.issuer == issuer.subject
-        and isinstance(key, ec.EllipticCurvePublicKey)
-        and crl.is_signature_valid(key)
-    )

@@ -1,0 +1,384 @@
+"""A small card service on a real socket, which speaks the terminal API with the functions of `pki`.
+
+It settles as `docs/ledger.md` says, with one rule: everything costs what `price_minor` says. A test tells it
+what goes wrong between it and the terminal.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pki.clock import Clock
+from pki.errors import PkiError
+from pki.profiles import CARD_AUTHENTICATION, SERVICE, TERMINAL
+from pki.request_signatures import verify_request
+from pki.scheme import Scheme
+from pki.statements import (
+    AnnulNotice,
+    Answer,
+    StatementKind,
+    details_hmac,
+    open_statement,
+    sign_answer,
+    verify_statement,
+)
+from reader_agent.wire import from_base64url, from_rfc3339, to_base64url, to_rfc3339
+
+OFFLINE_FOR = timedelta(days=7)
+# What a test can have happen to an authorisation: lost on its way, posted but its answer lost, or garbled.
+LOST, ANSWER_LOST = "lost", "answer_lost"
+
+
+@dataclass(slots=True)
+class Posted:
+    """A transaction under its id."""
+
+    body: bytes
+    decision: str
+    reason: str
+    posted_at: datetime
+    amount_minor: int = 0
+    reversed_: bool = False
+    duplicate_of: UUID | None = None
+
+
+@dataclass(slots=True)
+class Order:
+    """A personalisation order."""
+
+    id: UUID
+    card: UUID
+    management_key: bytes
+    state: str = "open"
+    certificate: x509.Certificate | None = None
+
+
+class Refused(Exception):
+    """A problem document."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status, self.code = status, code
+
+
+@dataclass
+class CardService:
+    """The service. Its state is for tests to read and to change."""
+
+    scheme: Scheme
+    clock: Clock
+    answer_key: ec.EllipticCurvePrivateKey
+    answer_certificate: x509.Certificate
+    price_minor: int = 240
+    offline_minor: int | None = 260
+    terminals: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+    orders: dict[UUID, Order] = field(default_factory=dict)
+    cards: dict[UUID, x509.Certificate] = field(default_factory=dict)
+    posted: dict[UUID, Posted] = field(default_factory=dict)
+    # Every body that came to /v1/authorisations, in order
+    received: list[bytes] = field(default_factory=list)
+    # The path of every request, in order
+    paths: list[str] = field(default_factory=list)
+    # What somebody on the line answers instead of the newest lists
+    replayed_trust: dict[str, Any] | None = None
+    # Decision and reason for what comes first
+    decision: tuple[str, str] = ("approved", "approved")
+    # Taken one by one by authorisations as they come: a fault, a problem's (status, code), or None
+    mishaps: list[str | tuple[int, str] | None] = field(default_factory=list)
+    # Makes answers, so that a test can make wrong ones
+    sign: Callable[[Answer], bytes] | None = None
+    # Called when an authorisation has come, before anything is done with it
+    on_authorisation: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        service = self
+
+        class Handler(_Handler):
+            card_service = service
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+        self._thread: threading.Thread | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, also while it is stopped."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        if self._thread is not None:
+            return
+        if self._server.socket.fileno() == -1:
+            handler = self._server.RequestHandlerClass
+            self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        # Few milliseconds: this is how long stop() takes.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more: connections are refused."""
+        if self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+        self._thread = None
+
+    @property
+    def charged(self) -> int:
+        """What all cards together have paid."""
+        return sum(item.amount_minor for item in self.posted.values() if not item.reversed_)
+
+    def add_terminal(self, csr: x509.CertificateSigningRequest, terminal: str) -> x509.Certificate:
+        """Certify a terminal's key."""
+        certificate = self.scheme.authority("terminals").issue(csr, TERMINAL, terminal, self.clock())
+        key = certificate.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        self.terminals[terminal] = key
+        return certificate
+
+    # --- routes ---
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> dict[str, Any] | None:
+        """The answer to a request; None: no answer at all. Raises Refused."""
+        self.paths.append(path)
+        if path == "/pki/trust":
+            return self._trust()
+        try:
+            terminal = verify_request(
+                method, self.url + path, headers, body, self.terminals.get, self.clock()
+            )
+        except PkiError as error:
+            raise Refused(401, error.code) from error
+        parts = path.strip("/").split("/")
+        match method, parts:
+            case "GET", ["v1", "nonce"]:
+                return {"nonce": self._nonce()}
+            case "POST", ["v1", "quotes"]:
+                return self._quote()
+            case "POST", ["v1", "authorisations"]:
+                return self._authorise(terminal, body)
+            case _, ["v1", "personalisation-orders", order, *rest]:
+                return self._personalise(UUID(order), rest, json.loads(body or b"{}"))
+        raise Refused(404, "not_found")
+
+    def _trust(self) -> dict[str, Any]:
+        if self.replayed_trust is not None:
+            return self.replayed_trust
+        return self.make_trust()
+
+    def make_trust(self) -> dict[str, Any]:
+        """Certificates and fresh revocation lists."""
+        crls = [self.scheme.authority(name).make_crl(self.clock()) for name in self.scheme.certificates]
+        certificates = (*self.scheme.certificates.values(), self.answer_certificate)
+        return {
+            "scheme": self.scheme.id,
+            "certificates": [to_base64url(item.public_bytes(Encoding.DER)) for item in certificates],
+            "crls": [to_base64url(crl.public_bytes(Encoding.DER)) for crl in crls],
+        }
+
+    def _nonce(self) -> str:
+        return to_base64url(hashlib.sha256(str(self.clock()).encode()).digest()[:24])
+
+    def _quote(self) -> dict[str, Any]:
+        def price(amount_minor: int) -> dict[str, Any]:
+            until = to_rfc3339(self.clock() + OFFLINE_FOR)
+            return {
+                "amount_minor": amount_minor,
+                "currency": "GBP",
+                "tariff_version": "2026-1",
+                "valid_until": until,
+            }
+
+        return {
+            **price(self.price_minor),
+            "lines": [{"label": "Single", "amount_minor": self.price_minor}],
+            "offline": None if self.offline_minor is None else price(self.offline_minor),
+        }
+
+    def _authorise(self, terminal: str, body: bytes) -> dict[str, Any] | None:
+        self.on_authorisation()
+        self.received.append(body)
+        mishap = self.mishaps.pop(0) if self.mishaps else None
+        if mishap == LOST:
+            return None
+        if isinstance(mishap, tuple):
+            raise Refused(*mishap)
+        message = json.loads(body)
+        answer = (
+            self._annul(terminal, message["annul"]) if "annul" in message else self._settle(terminal, message)
+        )
+        return None if mishap == ANSWER_LOST else answer
+
+    def _settle(self, terminal: str, message: dict[str, Any]) -> dict[str, Any]:
+        signed = open_statement(from_base64url(message["statement"]))
+        statement = signed.statement
+        assert statement.terminal == terminal
+        key = self.cards[statement.card].public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        verify_statement(signed, self.scheme.id, key)
+        assert statement.details_hmac == details_hmac(
+            from_base64url(message["details_salt"]), message["details"]
+        )
+        kind = "advice" if statement.kind is StatementKind.ADVICE else "request"
+        assert statement.offline is (kind == "advice")
+        if (known := self.posted.get(statement.id)) is not None:
+            if known.decision == "annulled":
+                return self._answer(statement.id, signed.body, kind, "declined", "annulled", known.posted_at)
+            if known.body != signed.body:
+                raise Refused(409, "id_conflict")
+            return self._given(statement.id, known, kind, repeated=True)
+        new = Posted(signed.body, *self.decision, self.clock())
+        if new.decision == "approved":
+            new.amount_minor = statement.amount_minor or 0
+        if statement.replaces is not None:
+            replaced = self.posted.get(statement.replaces)
+            if replaced is None:
+                self.posted[statement.replaces] = Posted(b"", "annulled", "annulled", self.clock())
+            elif replaced.decision == "approved" and not replaced.reversed_:
+                new = Posted(signed.body, "duplicate", "duplicate", self.clock())
+                new.duplicate_of = statement.replaces
+        self.posted[statement.id] = new
+        return self._given(statement.id, new, kind, repeated=False)
+
+    def _annul(self, terminal: str, annul: dict[str, Any]) -> dict[str, Any]:
+        notice = AnnulNotice(
+            scheme=self.scheme.id,
+            id=UUID(annul["id"]),
+            terminal=terminal,
+            sequence=annul["sequence"],
+            card=UUID(annul["card"]),
+            annuls=UUID(annul["annuls"]),
+            time=from_rfc3339(annul["time"]),
+        )
+        if (known := self.posted.get(notice.id)) is not None:
+            return self._given(notice.id, known, "annul", repeated=True)
+        target = self.posted.setdefault(notice.annuls, Posted(b"", "annulled", "annulled", self.clock()))
+        is_kept = any(item.duplicate_of == notice.annuls for item in self.posted.values())
+        target.reversed_ = not is_kept
+        self.posted[notice.id] = new = Posted(notice.body, "approved", "annulled", self.clock())
+        return self._given(notice.id, new, "annul", repeated=False)
+
+    def _given(self, id_: UUID, posted: Posted, kind: str, *, repeated: bool) -> dict[str, Any]:
+        answer = self._answer(id_, posted.body, kind, posted.decision, posted.reason, posted.posted_at)
+        return {**answer, "repeated": repeated}
+
+    def _answer(
+        self, id_: UUID, body: bytes, kind: str, decision: str, reason: str, moment: datetime
+    ) -> dict[str, Any]:
+        answer = Answer(
+            scheme=self.scheme.id, id=id_, body=body, decision=decision, reason=reason, time=moment
+        )
+        return {
+            "id": str(id_),
+            "kind": kind,
+            "decision": decision,
+            "reason": reason,
+            "message": "Thank you.",
+            "amount_minor": self.price_minor,
+            "currency": "GBP",
+            "receipt": [{"label": "Single", "amount_minor": self.price_minor}],
+            "balances": [{"account": "prepaid", "unit": "GBP", "amount_minor": 1000}],
+            "flags": [],
+            "actions": [],
+            "proof": "signature",
+            "answered_at": to_rfc3339(moment),
+            "repeated": False,
+            "nonce": self._nonce(),
+            "signed_answer": to_base64url((self.sign or self.sign_as_the_service)(answer)),
+        }
+
+    def sign_as_the_service(self, answer: Answer) -> bytes:
+        """The right signature."""
+        return sign_answer(answer, self.answer_key, self.answer_certificate.fingerprint(hashes.SHA256()))
+
+    def _personalise(self, order_id: UUID, rest: list[str], body: dict[str, Any]) -> dict[str, Any]:
+        order = self.orders.get(order_id)
+        if order is None:
+            raise Refused(404, "order_unknown")
+        if order.state in {"done", "failed"}:
+            raise Refused(409, "order_closed")
+        match rest:
+            case []:
+                return {
+                    "order": str(order.id),
+                    "card": str(order.card),
+                    "kind": "citizen",
+                    "expires_on": "2031-06-15",
+                    "management_key": to_base64url(order.management_key),
+                }
+            case ["certificate"]:
+                return self._certify(order, x509.load_der_x509_csr(from_base64url(body["csr"])))
+            case ["result"]:
+                order.state = body["outcome"]
+                return {"card": str(order.card), "state": "active" if order.state == "done" else "revoked"}
+        raise Refused(404, "not_found")
+
+    def _certify(self, order: Order, csr: x509.CertificateSigningRequest) -> dict[str, Any]:
+        if not csr.is_signature_valid:
+            raise Refused(422, "certificate_request_refused")
+        if order.certificate is None or order.certificate.public_key() != csr.public_key():
+            cards = self.scheme.authority("cards")
+            order.certificate = cards.issue(csr, CARD_AUTHENTICATION, str(order.card), self.clock())
+        self.cards[order.card] = order.certificate
+        return {"certificate": to_base64url(order.certificate.public_bytes(Encoding.DER)), "chain": []}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """HTTP around a CardService."""
+
+    protocol_version = "HTTP/1.1"
+    card_service: CardService
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    def do_POST(self) -> None:
+        self._handle()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def _handle(self) -> None:
+        # A connection for each request: one that is dropped takes no other along.
+        self.close_connection = True
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        try:
+            answer = self.card_service.answer(self.command, self.path, dict(self.headers), body)
+        except Refused as refused:
+            problem = {"type": f"urn:citizen-card:problem:{refused.code}", "code": refused.code}
+            document = {**problem, "title": refused.code, "status": refused.status, "detail": "refused"}
+            self._send(refused.status, "application/problem+json", document)
+        else:
+            if answer is not None:
+                self._send(200, "application/json", answer)
+
+    def _send(self, status: int, content_type: str, document: dict[str, Any]) -> None:
+        content = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def create_card_service(scheme: Scheme, clock: Clock) -> CardService:
+    """A running service of this scheme; `stop` ends it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    certificate = scheme.authority("service").issue(request, SERVICE, "cardservice", clock())
+    return CardService(scheme, clock, key, certificate)
