@@ -1,0 +1,146 @@
+"""HTTP to the service: whatever comes back, or does not, is one of three errors."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pki.clock import system_clock
+from reader_agent import service_client
+from reader_agent.errors import AgentError, ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
+from reader_agent.service_client import ServiceClient, TimeLimits
+from reader_agent.tapping.problems import is_final, is_passing
+from tests.reader_agent.card_service import CardService
+from tests.reader_agent.world import World
+
+
+@contextmanager
+def answering(raw: bytes, *, hold: bool = False) -> Iterator[int]:
+    """A port where somebody answers one request with these bytes, and then closes, or says nothing more."""
+    released = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(raw)
+                if hold:
+                    released.wait(30)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        released.set()
+        thread.join(10)
+
+
+def client_of(port: int) -> ServiceClient:
+    """A client with short limits."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    limits = TimeLimits(connect_s=0.5, answer_s=0.5)
+    return ServiceClient(f"http://127.0.0.1:{port}", "bus-12", key, system_clock(), limits=limits)
+
+
+def http(status: str, content_type: str, body: bytes) -> bytes:
+    """An HTTP answer."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+JSON, PROBLEM = "application/json", "application/problem+json"
+BUSY = b'{"type":"urn:citizen-card:problem:busy","code":"busy","detail":"later"}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (http("200 OK", JSON, b'{"nonce":"AAEC"}'), None),
+        (http("200 OK", JSON, b'{"nonce":"AAE="}'), ServiceAnswerInvalid),
+        (http("200 OK", JSON, b'{"nonce":7}'), ServiceAnswerInvalid),
+        (http("200 OK", JSON, b"[]"), ServiceAnswerInvalid),
+        (http("200 OK", JSON, b"<html>"), ServiceAnswerInvalid),
+        (http("503 Busy", PROBLEM, BUSY), ServiceProblem),
+        # A proxy's word, or one that only looks like ours, is nobody's.
+        (http("422 No", "text/html", b"<html>"), ServiceUnreachable),
+        (http("422 No", PROBLEM, b'{"type":"about:blank","code":"busy"}'), ServiceUnreachable),
+        (http("422 No", PROBLEM, b"{}"), ServiceUnreachable),
+        (http("302 Found", JSON, b""), ServiceUnreachable),
+        (b"", ServiceUnreachable),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", ServiceUnreachable),
+    ],
+)
+def test_what_comes_back(raw: bytes, expected: type[AgentError] | None) -> None:
+    """A nonce, an answer that is none, a problem, or nothing that counts."""
+    with answering(raw) as port:
+        client = client_of(port)
+        if expected is None:
+            assert client.nonce() == b"\x00\x01\x02"
+        else:
+            with pytest.raises(expected):
+                client.nonce()
+        client.close()
+
+
+def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service takes the request and says nothing."""
+    with answering(b"", hold=True) as port:
+        client = client_of(port)
+        with pytest.raises(ServiceUnreachable, match="in time"):
+            client.nonce()
+        client.close()
+
+
+def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than any answer has."""
+    monkeypatch.setattr(service_client, "MAX_ANSWER_BYTES", 1000)
+    with answering(http("200 OK", JSON, b" " * 2000)) as port:
+        client = client_of(port)
+        with pytest.raises(ServiceUnreachable, match="does not end"):
+            client.nonce()
+        client.close()
+
+
+def test_nobody_there() -> None:
+    """Nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = client_of(port)
+    with pytest.raises(ServiceUnreachable, match="no connection"):
+        client.nonce()
+    client.close()
+
+
+def test_requests_are_signed_by_the_terminal(world: World, card_service: CardService) -> None:
+    """Another key under the same name is refused."""
+    stranger = ServiceClient(card_service.url, "bus-12", ec.generate_private_key(ec.SECP256R1()), world.clock)
+    with pytest.raises(ServiceProblem) as refused:
+        stranger.nonce()
+    assert (refused.value.problem, refused.value.status) == ("request_signature_invalid", 401)
+    stranger.close()
+    assert world.agent.client.nonce()
+
+
+@pytest.mark.parametrize(
+    ("status", "final", "passing"),
+    [
+        (400, True, False),
+        (401, False, False),
+        (403, False, False),
+        (404, False, False),
+        (409, True, False),
+        (410, True, False),
+        (413, True, False),
+        (422, True, False),
+        (429, False, True),
+        (500, False, True),
+        (503, False, True),
+    ],
+)
+def test_what_a_problem_means(status: int, final: bool, passing: bool) -> None:
+    """About the message: final. About the service just now: passing. About the terminal: neither."""
+    problem = ServiceProblem("code", status, "detail")
+    assert (is_final(problem), is_passing(problem)) == (final, passing)
