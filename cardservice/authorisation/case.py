@@ -29,8 +29,9 @@ class Case:
 
     @property
     def replaced(self) -> KnownTransaction | None:
-        """What is known of the request that this statement stands for."""
-        return None if self.message.replaces is None else self.facts.known.get(self.message.replaces)
+        """What is known of the request that this statement stands for; a terminal replaces its own alone."""
+        known = None if self.message.replaces is None else self.facts.known.get(self.message.replaces)
+        return known if known is not None and known.terminal_id == self.terminal.id else None
 
     @property
     def payer_id(self) -> PayerId:

@@ -13,6 +13,7 @@ from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.cards.states import CardState
+from cardservice.ids import TransactionId
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -33,13 +34,13 @@ class RulesAtFault(Exception):
 
 def judge(case: Case) -> Verdict:
     """The verdict on a statement whose proof has been verified."""
-    if case.replaced is not None and case.replaced.stands:
+    if (paid := _paid_already(case)) is not None:
         return Verdict(
             decision="duplicate",
             reason=Reason.DUPLICATE,
             message="Paid already: the request that this replaces was approved.",
             amount_minor=case.message.signed.statement.amount_minor,
-            duplicate_of=case.replaced.id,
+            duplicate_of=paid,
         )
     if case.message.is_advice:
         return _decided(case, flags_of(case))
@@ -47,6 +48,13 @@ def judge(case: Case) -> Verdict:
     if objection is not None:
         return _declined(case, objection.reason, objection.message)
     return _decided(case, ())
+
+
+def _paid_already(case: Case) -> TransactionId | None:
+    """The transaction that was charged for what this statement stands for, perhaps by another duplicate."""
+    if case.replaced is None:
+        return None
+    return case.replaced.id if case.replaced.stands else case.replaced.duplicate_of
 
 
 def check_status(case: Case) -> Objection | None:

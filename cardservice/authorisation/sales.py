@@ -97,7 +97,7 @@ def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails
 
 def _tombstone(case: Case) -> TransactionId | None:
     """The id that the statement stands for, where it has not been seen: it is refused when it comes."""
-    return case.message.replaces if case.replaced is None else None
+    return None if case.message.replaces in case.facts.known else case.message.replaces
 
 
 def _kind(case: Case) -> Kind:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from cardservice.ids import TransactionId
+from cardservice.ledger.reading import read
+from cardservice.ledger.values import ReadQuery
 from tests.support.council import (
     FARE_MINOR,
     Card,
@@ -55,6 +58,15 @@ def test_annul_that_overtakes_its_request(council: Council, bus: Terminal, card:
         reply = bus.post(URL, message(statement, card))
         assert (reply.json["decision"], reply.json["reason"]) == ("declined", "annulled")
     assert council.balances(card.payer) == (2000, 0)
+
+
+def test_an_annulled_id_is_its_terminals(council: Council, bus: Terminal, card: Card) -> None:
+    """Another terminal is not told what became of it."""
+    statement = request_for(bus, card)
+    bus.post(URL, annulment(bus, card, statement.id))
+    other = council.terminal("bus-13")
+    taken = message(request_for(other, card, id=statement.id), card)
+    assert other.post(URL, taken).outcome == (409, "id_conflict")
 
 
 def test_annul_of_a_decline(council: Council, bus: Terminal, card: Card) -> None:
@@ -155,6 +167,8 @@ def test_replaced_under_another_payer(council: Council, bus: Terminal, card: Car
     family = council.family(card, top_up_minor=1000)
     advice = advice_of(bus, card, replaces=statement.id)
     assert bus.post(URL, message(advice, card)).json["decision"] == "duplicate"
+    query = ReadQuery((card.payer, family), (TransactionId(advice.id),))
+    assert read(council.context.database, [query])[0].known[advice.id].payer_id == card.payer
     assert bus.post(URL, annulment(bus, card, statement.id)).outcome == (200, "kept_by_duplicate")
     assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
     assert council.balances(family) == (1000, 0)
@@ -187,3 +201,24 @@ def test_request_and_annulment_charge_nothing(
     for name in order:
         assert bus.post(URL, bodies[name]).status == 200
     assert council.balances(card.payer) == (2000, 0)
+
+
+def test_an_advice_that_replaces_a_duplicate(council: Council, bus: Terminal, card: Card) -> None:
+    """The ride was charged under the first id; the second and the third stand for the same ride."""
+    statement = request_for(bus, card)
+    bus.post(URL, message(statement, card))
+    second = advice_of(bus, card, replaces=statement.id)
+    assert bus.post(URL, message(second, card)).outcome == (200, "duplicate")
+    third = advice_of(bus, card, replaces=second.id)
+    assert bus.post(URL, message(third, card)).outcome == (200, "duplicate")
+    assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+
+
+def test_a_terminal_replaces_its_own_requests_alone(council: Council, bus: Terminal, card: Card) -> None:
+    """Another terminal's charge is no excuse for giving a ride away."""
+    other = council.terminal("bus-13")
+    statement = request_for(other, card)
+    other.post(URL, message(statement, card))
+    reply = bus.post(URL, message(advice_of(bus, card, replaces=statement.id), card))
+    assert reply.outcome == (200, "approved")
+    assert council.balances(card.payer) == (2000 - 2 * FARE_MINOR, 0)
