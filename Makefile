@@ -23,8 +23,8 @@ test: setup lint ## Set up, check and test everything, as continuous integration
 test-long: setup lint ## Everything of `make test`, and what is exhaustive
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
-bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md
-	@$(BIN)/python -m tests.benchmarks
+bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md (ARGS="--only KEY --seconds N")
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock: setup ## Choose the newest allowed versions anew and pin them with their hashes
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux --generate-hashes \

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, posting, report
+from tests.benchmarks import authorisation, posting, report, tap
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -24,10 +24,15 @@ def _authorisation(server: PostgresServer, seconds: float) -> Measurement:
     return authorisation.measure(server, seconds, _say)
 
 
+def _tap(server: PostgresServer, seconds: float) -> Measurement:
+    return tap.measure(server, seconds, _say)
+
+
 MEASUREMENTS: Mapping[str, Measure] = {
     "post_single": partial(_posting, "post_single", 1),
     "post_batch_32": partial(_posting, "post_batch_32", 32),
     authorisation.KEY: _authorisation,
+    tap.KEY: _tap,
 }
 
 

@@ -33,6 +33,7 @@ WARM_UP_REQUESTS = 4_000
 DRAIN_S = 5
 # Requests are signed for a slice that turns out faster than the one before it by this much.
 RESERVE = 1.5
+FEWEST_REQUESTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,7 @@ def _measured(load: _Load, seconds: float, say: Callable[[str], None]) -> Measur
 
 
 def _enough(rate: float, seconds: float) -> int:
-    # What is still waiting when a thread's connections have all stopped is not sent.
-    return round(rate * seconds * RESERVE) + 2 * CONNECTIONS
+    return round(rate * seconds * RESERVE) + FEWEST_REQUESTS
 
 
 def stored_requests(owner_url: str) -> tuple[int, int]:

@@ -1,0 +1,197 @@
+"""`tap_overhead`: what the agent adds to a tap, beside the card's time and the service's.
+
+A software card on a real, private pcscd, the agent's own `tap`, the service on gunicorn. The time of every
+APDU and of every HTTP exchange is measured and taken off: what is left is the agent's own checks, signatures
+and writes to the disk.
+"""
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+
+from reader_agent.agent import Agent
+from reader_agent.commands.common import open_agent
+from reader_agent.tapping import Outcome, TapOrder, tap
+from reader_agent.transport.connection import CardConnection
+from reader_agent.virtual_card.pcscd import PrivatePcscd
+from tests.benchmarks.report import Measurement
+from tests.benchmarks.server import BenchmarkFailed, require_right
+from tests.support.council import DEMO_DATA, TRIP
+from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer
+from tests.support.stack import Stack
+
+KEY = "tap_overhead"
+DESK, BUS = "Desk", "Bus"
+WARM_UP_TAPS, FEWEST_TAPS = 5, 20
+
+
+@dataclass(frozen=True, slots=True)
+class TimedTap:
+    """A tap from the connected card to the answer, in milliseconds."""
+
+    total_ms: float
+    card_ms: float
+    service_ms: float
+    apdus: int
+    exchanges: int
+
+    @property
+    def overhead_ms(self) -> float:
+        """What is neither the card's nor the service's."""
+        return self.total_ms - self.card_ms - self.service_ms
+
+
+def measure(server: PostgresServer, seconds: float, say: Callable[[str], None]) -> Measurement:
+    """The median overhead of a tap that is approved online."""
+    with tempfile.TemporaryDirectory(prefix="citizen-card-bench-") as folder:
+        name = server.create()
+        urls = server.url(name, SERVICE_ROLE), server.url(name, OWNER)
+        stack = Stack(Path(folder), *urls, "GBP", "Europe/London")
+        say(f"{KEY}: setting up a scheme, a terminal and a card on a private pcscd")
+        with PrivatePcscd(Path(folder) / "pcscd", [DESK, BUS]) as pcscd:
+            stack.environment |= pcscd.environment
+            try:
+                _install(stack)
+                card = _personalised_card(stack, pcscd.port(DESK))
+                stack.insert(card, pcscd.port(BUS))
+                taps = _in_own_process(stack, seconds)
+            finally:
+                stack.close()
+        require_right(stack.service_url, KEY)
+    return _measured(taps)
+
+
+def _install(stack: Stack) -> None:
+    stack.install("ashcombe")
+    for provider in ("council", "vale-buses"):
+        stack.run("cardservice", "provider", "add", provider, "--name", provider)
+    stack.run(
+        *("cardservice", "load", "transport", str(DEMO_DATA / "feed"), "--map", str(DEMO_DATA / "map.json"))
+    )
+    stack.start_service()
+    stack.add_terminal("desk-1", "council", "issuer")
+    stack.add_terminal("bus-1", "vale-buses", "validator")
+
+
+def _personalised_card(stack: Stack, port: int) -> Path:
+    """A card that was made at the desk, with money to spend."""
+    holder = stack.add_holder("Morgan Reed")
+    order = stack.run("cardservice", "card", "order", holder, "--kind", "citizen", "--json").json["order"]
+    card = stack.root / "card.json"
+    stack.run("reader-agent", "virtual-card", "new", str(card))
+    stack.insert(card, port, "contact")
+    try:
+        desk = str(stack.agent("desk-1"))
+        stack.run("reader-agent", "personalise", order, "--reader", DESK, "--agent", desk)
+    finally:
+        stack.pull(card)
+    stack.run("cardservice", "topup", holder, "100000.00")
+    return card
+
+
+def _in_own_process(stack: Stack, seconds: float) -> list[TimedTap]:
+    """PC/SC's library finds the private pcscd by its environment, and only once in a process."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_taps, stack.agent("bus-1"), dict(stack.environment), seconds).result()
+
+
+def _taps(directory: Path, environment: Mapping[str, str], seconds: float) -> list[TimedTap]:
+    os.environ.update(environment)
+    from reader_agent.transport.pcsc import PcscReaders  # noqa: PLC0415 - after the environment is set
+
+    readers, service = PcscReaders(), _TimedService()
+    done: list[TimedTap] = []
+    with open_agent(directory) as agent:
+        agent.client._session.mount("http://", service)
+        deadline = float("inf")
+        while len(done) < WARM_UP_TAPS + FEWEST_TAPS or time.monotonic() < deadline:
+            done.append(_timed(agent, readers.connect(BUS, wait_s=10), service))
+            if len(done) == WARM_UP_TAPS:
+                deadline = time.monotonic() + seconds
+    readers.close()
+    return done[WARM_UP_TAPS:]
+
+
+def _timed(agent: Agent, connection: CardConnection, service: "_TimedService") -> TimedTap:
+    card = _TimedCard(connection)
+    service.spent_ms, service.count = 0.0, 0
+    begun = time.perf_counter()
+    result = tap(agent, card, TapOrder("transport", "single-fare", TRIP, allow_offline=False))
+    total_ms = (time.perf_counter() - begun) * 1000
+    if result.outcome is not Outcome.APPROVED:
+        raise BenchmarkFailed(f"{KEY}: a tap came to {result.outcome}: {result.message}")
+    return TimedTap(total_ms, card.spent_ms, service.spent_ms, card.count, service.count)
+
+
+class _TimedCard:
+    """The card's connection, with the time that its APDUs take."""
+
+    def __init__(self, connection: CardConnection) -> None:
+        self._connection = connection
+        self.spent_ms, self.count = 0.0, 0
+
+    def transmit(self, command: bytes) -> tuple[bytes, int]:
+        begun = time.perf_counter()
+        try:
+            return self._connection.transmit(command)
+        finally:
+            self.spent_ms += (time.perf_counter() - begun) * 1000
+            self.count += 1
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._connection.transaction()
+
+    def close(self, *, reset: bool = False) -> None:
+        self._connection.close(reset=reset)
+
+
+class _TimedService(HTTPAdapter):
+    """The connections to the service, with the time from a request to its answer's headers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent_ms, self.count = 0.0, 0
+
+    def send(self, request: PreparedRequest, *arguments: Any, **more: Any) -> Response:
+        begun = time.perf_counter()
+        try:
+            return super().send(request, *arguments, **more)
+        finally:
+            self.spent_ms += (time.perf_counter() - begun) * 1000
+            self.count += 1
+
+
+def _measured(taps: list[TimedTap]) -> Measurement:
+    overheads = [found.overhead_ms for found in taps]
+    p50_ms = median(overheads)
+    return Measurement(
+        key=KEY,
+        what="a single fare with a software card on a private pcscd, from the connected card to the verified "
+        "answer, without the time of APDUs and of HTTP: certificates, signatures, outbox on the disk",
+        value=p50_ms,
+        unit="ms",
+        p50_ms=p50_ms,
+        p99_ms=quantiles(overheads, n=100, method="inclusive")[98],
+        detail={
+            "taps, all approved": len(taps),
+            "median of the whole tap, ms": round(median(found.total_ms for found in taps), 1),
+            "of it the software card through pcscd, ms": round(median(found.card_ms for found in taps), 1),
+            "of it the service, ms": round(median(found.service_ms for found in taps), 1),
+            "APDUs and HTTP exchanges a tap": [
+                median(found.apdus for found in taps),
+                median(found.exchanges for found in taps),
+            ],
+        },
+    )
