@@ -29,6 +29,7 @@ GOALS: Mapping[str, Goal] = {
     "post_batch_32": Goal(3.5, 5.0),
 }
 RATIO = "of TPC-B"
+QUIET_LOAD = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
         f"- commit {run.commit}, {run.date}",
         f"- {run.machine}",
         "- load generator, service and database share the machine",
-        f"- load average before the run: {run.load_before}",
+        f"- load average before the run: {run.load_before}{_busy(run)}",
         "",
         table(entries),
         "",
@@ -161,6 +162,12 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
     if left_out:
         lines += ["", "## Left out", "", *(f"- `{key}`: {why}" for key, why in left_out.items())]
     return "\n".join(lines) + "\n"
+
+
+def _busy(run: Run) -> str:
+    if run.load_before <= QUIET_LOAD:
+        return ""
+    return "; **the machine was busy with something else**, which what needs most CPU suffers from most"
 
 
 def write(
