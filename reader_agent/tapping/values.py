@@ -11,7 +11,6 @@ from reader_agent.answers import Balance, ReceiptLine
 class Step(StrEnum):
     """How far a tap has come. A step tells nothing about the card or its holder."""
 
-    CARD_READ = "card_read"
     CARD_VERIFIED = "card_verified"
     PRICED = "priced"
     # On the disk, before the card signs

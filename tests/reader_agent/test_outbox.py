@@ -187,7 +187,7 @@ def test_every_commit_is_synced_to_the_disk(outbox: Outbox) -> None:
 
 
 def test_a_torn_log_loses_only_what_was_not_committed(outbox: Outbox, path: Path, tmp_path: Path) -> None:
-    """The log is cut at every 97th byte, as a loss of power in the middle of a write leaves it.
+    """The log is cut at every 509th byte, as a loss of power in the middle of a write leaves it.
 
     Whatever was committed while the log was that long is there, and nothing half of what came after.
     """
@@ -198,7 +198,7 @@ def test_a_torn_log_loses_only_what_was_not_committed(outbox: Outbox, path: Path
         lengths.append((log.stat().st_size, entry.id))
     whole = log.read_bytes()
     torn_folder = tmp_path / "torn"
-    for cut in range(0, len(whole) + 1, 97):
+    for cut in range(0, len(whole) + 1, 509):
         torn_folder.mkdir()
         shutil.copy(path, torn_folder / path.name)
         (torn_folder / log.name).write_bytes(whole[:cut])
