@@ -51,7 +51,7 @@ def judge(case: Case) -> Verdict:
 
 
 def _paid_already(case: Case) -> TransactionId | None:
-    """The transaction that was charged for what this statement stands for, perhaps by another duplicate."""
+    """The transaction that was charged for what this stands for, directly or by another duplicate."""
     if case.replaced is None:
         return None
     return case.replaced.id if case.replaced.stands else case.replaced.duplicate_of
