@@ -1,6 +1,6 @@
 """The transaction statement: what a card signs when something is paid, lent or done with it.
 
-The numbers of the keys are ours; `docs/card-spec.md` has them for other implementers. The bytes are
+The numbers of the keys are ours; `docs/pki.md` has them for other implementers. The bytes are
 deterministic CBOR, so that the same statement always has the same bytes.
 """
 
@@ -119,8 +119,6 @@ class TransactionStatement:
 def parse_payload(payload: bytes) -> TransactionStatement:
     """Read a statement's bytes. Raises StatementMalformed unless they are exactly what `payload` writes."""
     values = fields.read_map(payload, _REQUIRED, _OPTIONAL)
-    if None in values.values():
-        raise StatementMalformed("a field that is absent is left out, not null")
     return TransactionStatement(
         scheme=fields.identifier("scheme", values[1]),
         id=fields.uuid("id", values[2]),

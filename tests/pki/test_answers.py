@@ -7,6 +7,7 @@ from uuid import UUID
 
 import cbor2
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cwt import COSE, COSEKey
@@ -21,7 +22,7 @@ from pki.statements import (
     seal,
     sign_answer,
 )
-from pki.statements.cose import decode_sign1, to_der
+from pki.statements.cose import decode_sign1, from_der, to_der
 from tests.pki.vectors import ANSWER, REQUEST
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -50,6 +51,17 @@ def test_another_key_does_not_verify() -> None:
 def test_another_scheme_does_not_verify() -> None:
     with pytest.raises(StatementSignatureInvalid):
         open_answer(RAW, KEY.public_key(), "thornfield")
+
+
+def test_an_answer_that_names_another_scheme_is_refused() -> None:
+    """The service's key is the same, and it has signed for this scheme; the answer says another."""
+    payload = replace(ANSWER, scheme="thornfield").payload()
+    aad = cbor2.dumps(["ashcombe", "answer", 1])
+    structure = cbor2.dumps(["Signature1", cbor2.dumps({1: -7}), aad, payload])
+    signature = from_der(KEY.sign(structure, ec.ECDSA(hashes.SHA256())))
+    raw = cbor2.dumps(cbor2.CBORTag(18, [cbor2.dumps({1: -7}), {}, payload, signature]))
+    with pytest.raises(StatementSignatureInvalid, match="another scheme"):
+        open_answer(raw, KEY.public_key(), "ashcombe")
 
 
 def test_every_field_is_signed() -> None:

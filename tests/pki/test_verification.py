@@ -394,13 +394,54 @@ class TestPurpose:
         ],
     )
     def test_the_two_names_of_a_card_must_agree(self, scheme: Scheme, subject: str, urn: str) -> None:
-        certificate = self.renamed(scheme, issue(scheme, "card-authentication").certificate, subject, urn)
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(urn)])
+        issued = issue(scheme, "card-authentication").certificate
+        certificate = self.rebuilt(scheme, issued, names, subject=subject)
         with pytest.raises(PurposeRefused, match="names are not in order"):
             verify(certificate, Purpose.CARD_AUTHENTICATION, START, scheme.trust_store())
 
-    def renamed(
-        self, scheme: Scheme, certificate: x509.Certificate, subject: str, urn: str
+    @pytest.mark.parametrize(
+        "extension",
+        [
+            x509.ExtendedKeyUsage([x509.ObjectIdentifier("2.16.840.1.101.3.6.7")]),
+            x509.KeyUsage(False, False, False, False, True, False, False, False, False),
+            x509.CertificatePolicies(
+                [x509.PolicyInformation(x509.ObjectIdentifier("1.3.6.1.4.1.99999.7.2.1"), None)]
+            ),
+        ],
+        ids=["another usage", "a key that may not sign", "another scheme's policy"],
+    )
+    def test_each_of_these_must_be_right_in_the_leaf(
+        self, scheme: Scheme, extension: x509.ExtensionType
+    ) -> None:
+        """The issuing authority would allow it; the certificate itself says something else, or nothing."""
+        certificate = issue(scheme, "card-authentication").certificate
+        for changed in (
+            self.rebuilt(scheme, certificate, extension),
+            self.rebuilt(scheme, certificate, extension, leave_out=True),
+        ):
+            with pytest.raises(PurposeRefused, match=CARD):
+                verify(changed, Purpose.CARD_AUTHENTICATION, START, scheme.trust_store())
+
+    def test_another_hash_is_refused(self, scheme: Scheme) -> None:
+        certificate = issue(scheme, "card-authentication").certificate
+        unchanged = self.rebuilt(scheme, certificate)
+        verify(unchanged, Purpose.CARD_AUTHENTICATION, START, scheme.trust_store())
+        changed = self.rebuilt(scheme, certificate, digest=hashes.SHA384())
+        with pytest.raises(ChainInvalid, match="SHA-256"):
+            verify(changed, Purpose.CARD_AUTHENTICATION, START, scheme.trust_store())
+
+    def rebuilt(
+        self,
+        scheme: Scheme,
+        certificate: x509.Certificate,
+        replacement: x509.ExtensionType | None = None,
+        *,
+        subject: str = CARD,
+        leave_out: bool = False,
+        digest: hashes.SHA256 | hashes.SHA384 | None = None,
     ) -> x509.Certificate:
+        """The same certificate, signed again by the cards' key, with one thing changed."""
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.SERIAL_NUMBER, subject)]))
@@ -410,11 +451,14 @@ class TestPurpose:
             .not_valid_before(certificate.not_valid_before_utc)
             .not_valid_after(certificate.not_valid_after_utc)
         )
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(urn)])
         for extension in certificate.extensions:
-            value = names if isinstance(extension.value, x509.SubjectAlternativeName) else extension.value
+            value = extension.value
+            if replacement is not None and extension.oid == replacement.oid:
+                if leave_out:
+                    continue
+                value = replacement
             builder = builder.add_extension(value, extension.critical)
-        return builder.sign(scheme.key_store.private_key("cards"), hashes.SHA256())
+        return builder.sign(scheme.key_store.private_key("cards"), digest or hashes.SHA256())
 
     def test_the_arc_is_the_roots_word(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         """A scheme below another arc is verified without being told which."""
