@@ -1,19 +1,28 @@
 """Decided again where something has changed in between, under the lock in the end; at once, and once."""
 
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from cardservice.authorisation import service, settling
+from cardservice.authorisation import facts, service, settling
 from cardservice.authorisation.answers import Given
 from cardservice.authorisation.facts import Facts
+from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
-from cardservice.ids import TransactionId
+from cardservice.database import Database
+from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.models import payer_state
 from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.privacy import destroy_key, erase_details
+from cardservice.ledger.reading import read
+from pki.statements import open_statement
 from tests.support.council import (
     FARE_MINOR,
     Card,
@@ -21,6 +30,7 @@ from tests.support.council import (
     Terminal,
     advice_of,
     annulment,
+    from_base64url,
     message,
     request_for,
 )
@@ -47,8 +57,8 @@ def disturb(monkeypatch: pytest.MonkeyPatch, during: Callable[[Context, int], No
     real = settling.settle
 
     def disturbed(context: Context, terminal: Any, message: Any, wanted: Any, decide: Decide) -> Given:
-        def decide_then(facts: Facts) -> Prepared:
-            prepared = decide(facts)
+        def decide_then(found: Facts) -> Prepared:
+            prepared = decide(found)
             made.append(len(made) + 1)
             during(context, made[-1])
             return prepared
@@ -64,8 +74,10 @@ def test_decided_again(
     council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch, changes: int
 ) -> None:
     """After two misses the payer is locked, and nothing can come in between any more."""
+    locked = []
 
     def touch(context: Context, decision: int) -> None:
+        locked.append(is_locked(context.database, card.payer))
         if decision <= changes:
             with context.database.begin() as connection:
                 touch_payers(connection, [card.payer])
@@ -73,7 +85,47 @@ def test_decided_again(
     made = disturb(monkeypatch, touch)
     assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "approved")
     assert made == list(range(1, changes + 2))
+    assert locked == [False, False, True][: changes + 1]
     assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+
+
+def is_locked(database: Database, payer: PayerId) -> bool:
+    """Whether somebody holds this payer's state; on SQLite, whether somebody writes."""
+    if database.dialect == "sqlite":
+        with closing(sqlite3.connect(str(database.engine.url.database), timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
+    rows = select(payer_state.c.version).where(payer_state.c.payer_id == payer)
+    try:
+        with database.begin() as other:
+            other.execute(rows.with_for_update(key_share=True, nowait=True))
+    except OperationalError:
+        return True
+    return False
+
+
+def test_payer_changed_while_reading(
+    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payer that comes while the others are read is read, too: an id may be stored under it."""
+    families: list[PayerId] = []
+
+    def read_late(*arguments: Any) -> Any:
+        if not families:
+            families.append(council.family(card))
+        return read(*arguments)
+
+    monkeypatch.setattr(facts, "read", read_late)
+    asked = CardMessage(
+        open_statement(from_base64url(message(request_for(bus, card), card)["statement"])), {}, b""
+    )
+    council.clock.advance(seconds=1)
+    found = facts.gather(council.context, asked, [asked.id])
+    assert set(found.views) == {card.payer, families[0]}
+    assert found.payer_id == card.payer
 
 
 def test_revoked_between_decision_and_posting(
