@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # RFC 5612: the private enterprise number set aside for examples. A real scheme has its own.
 EXAMPLE_ARC = "1.3.6.1.4.1.32473"
 
-# NIST SP 800-73-5 part 1, B.1.3.4: id-PIV-cardAuth
+# FIPS 201-3, appendix B: id-PIV-cardAuth
 PIV_CARD_AUTH = x509.ObjectIdentifier("2.16.840.1.101.3.6.8")
 # Ours, under the arc
 _TERMINAL_REQUESTS = "1.1"
@@ -76,7 +76,7 @@ def _card_subject(identity: str) -> x509.Name:
 
 
 def _card_alternative_name(identity: str) -> x509.SubjectAlternativeName:
-    # FIPS 201-3, 4.2.2.1: the card's UUID as a URI of RFC 9562, 4 (urn:uuid)
+    # FIPS 201-3, asymmetric card authentication key: the card's UUID as a URI (urn:uuid, RFC 9562, 4)
     return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(UUID(identity).urn)])
 
 
@@ -115,11 +115,11 @@ PROGRAM = Naming(_common_name, lambda _: None, _common_name_of)
 CARD_AUTHENTICATION = Profile(
     name="card-authentication",
     authority="cards",
-    # SP 800-73-5 part 1, table 3 and Common Policy: id-PIV-cardAuth alone, and critical
+    # FIPS 201-3, asymmetric card authentication key, and Common Policy: id-PIV-cardAuth alone, critical
     extended_key_usages=(PIV_CARD_AUTH,),
     own_extended_key_usage=None,
     extended_key_usage_critical=True,
-    # FIPS 201-3, 2.9.1: a card lives at most six years; ours five
+    # Ours; FIPS 201-3 allows a card six years at most
     validity_days=5 * _YEAR_DAYS,
     naming=CARD,
 )

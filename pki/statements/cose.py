@@ -16,7 +16,7 @@ TAG_COSE_SIGN1 = b"\xd2"
 PROTECTED = deterministic({1: -7})
 # RFC 9360, 2: header parameter 34 (x5t) is a certificate's thumbprint, [hash algorithm, hash]
 X5T = 34
-# RFC 9054, 3: SHA-256 is -16
+# RFC 9054, 3.2: SHA-256 is -16
 SHA_256 = -16
 # RFC 9053, 2.1: r and s, each as long as the curve's order
 SIGNATURE_BYTES = 64

@@ -17,7 +17,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _MAX_MS = (datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 # Ours: fits a certificate's common name (RFC 5280, A.1: 64) and a structured field (RFC 9651, 3.3.3).
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-# ISO 4217:2015, 5.1
+# ISO 4217
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 

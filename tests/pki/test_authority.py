@@ -70,7 +70,7 @@ class TestContent:
             certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
     def test_a_card_certificate_fits_its_container(self, scheme: Scheme) -> None:
-        """NIST SP 800-73-5 part 1, table 10: 1,856 bytes, of which 10 are tags and the rest."""
+        """SP 800-73 gives it 1,856 bytes on the card; a reader at 106 kbit/s would rather have fewer."""
         der = issue(scheme, "card-authentication").certificate.public_bytes(Encoding.DER)
         assert len(der) < 1_000
 
