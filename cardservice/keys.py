@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cardservice.authorisation.nonce import Nonces
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
+from pki.authority import Authority
 from pki.card_keys import diversify_aes128
 from pki.errors import PkiError
 from pki.keys import FileKeyStore
 from pki.profiles import SERVICE
-from pki.scheme import Scheme
 
 FOLDER = "cardservice"
 ANSWERS, NONCES, CARDHOLDER_KEYS, MANAGEMENT_KEYS = "answers", "nonces", "cardholder-keys", "management-keys"
@@ -48,7 +48,7 @@ class ServiceKeys:
         return diversify_aes128(self._management_master, card.bytes + _MANAGEMENT_SLOT)
 
 
-def create_service_keys(scheme: Scheme, directory: Path, passphrase: bytes, moment: datetime) -> None:
+def create_service_keys(authority: Authority, directory: Path, passphrase: bytes, moment: datetime) -> None:
     """Make what is missing of the keys, and have the answers' certificate issued; never replaces a key."""
     folder = directory / FOLDER
     store = FileKeyStore(folder, passphrase)
@@ -62,7 +62,7 @@ def create_service_keys(scheme: Scheme, directory: Path, passphrase: bytes, mome
         key = store.private_key(ANSWERS) if ANSWERS in present else store.generate(ANSWERS)
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, IDENTITY)])
         request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-        issued = scheme.authority(AUTHORITY).issue(request, SERVICE, IDENTITY, moment)
+        issued = authority.issue(request, SERVICE, IDENTITY, moment)
         certificate.write_bytes(issued.public_bytes(Encoding.PEM))
 
 

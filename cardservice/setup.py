@@ -13,7 +13,7 @@ from cardservice.audit.service import record
 from cardservice.config import Settings, passphrase_of
 from cardservice.database import Database, connect, grant_service_role, migrate, truncated
 from cardservice.errors import NotInitialised, OrderInvalid
-from cardservice.keys import create_service_keys
+from cardservice.keys import AUTHORITY, create_service_keys
 from cardservice.pki_store.publication import OURS
 from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.models import scheme
@@ -42,9 +42,11 @@ def initialise(
     try:
         record_scheme(database, pki, currency, timezone, actor, moment)
         take_over(database, pki)
+        with database.begin() as connection:
+            authority = pki.authority(AUTHORITY, store=DatabaseCertificateStore(connection))
+            create_service_keys(authority, settings.pki_dir, passphrase, moment)
     finally:
         database.dispose()
-    create_service_keys(pki, settings.pki_dir, passphrase, moment)
 
 
 def upgrade(settings: Settings) -> None:
@@ -93,7 +95,7 @@ def record_scheme(
 
 
 def take_over(database: Database, pki: Scheme) -> None:
-    """Keep the records of cards and terminals from now on; `pki` refuses to issue for them afterwards."""
+    """Keep the issuing authorities' records from now on; `pki` refuses to issue for them afterwards."""
     for name, records in pki.hand_over(OURS, to=NAME).items():
         with database.begin() as connection:
             store = DatabaseCertificateStore(connection)

@@ -1,7 +1,7 @@
 """What the scheme publishes: its authorities' certificates and revocation lists that are in date.
 
-The records of `cards` and `terminals` are in the service's database, which signs a fresh list in good time;
-the lists of the root and of `service` are made by `pki crl`, and read from the scheme's directory.
+The issuing authorities' records are in the service's database, which signs fresh lists in good time; that of the
+root, which is offline, is made by `pki crl` and read from the scheme's directory.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.store import StoredCrl
 from pki.trust import load_crl
 
-OURS = ("cards", "terminals")
+OURS = ("cards", "terminals", "service")
 # A list is valid for a week; a terminal that was away for six days still gets one that is in date.
 RENEWED_AFTER = timedelta(days=1)
 

@@ -37,7 +37,7 @@ def made_scheme(tmp_path_factory: pytest.TempPathFactory) -> MadeScheme:
     directory = tmp_path_factory.mktemp("pki") / "scheme"
     create_scheme(directory, "ashcombe", "Ashcombe Card", PASSPHRASE, PASSPHRASE, START)
     pki = open_scheme(directory, PASSPHRASE)
-    create_service_keys(pki, directory, PASSPHRASE, START)
+    create_service_keys(pki.authority("service"), directory, PASSPHRASE, START)
     return MadeScheme(directory, pki, load_service_keys(directory, PASSPHRASE))
 
 

@@ -185,7 +185,7 @@ class TestRequests:
             (TERMINAL, ""),
             (TERMINAL, "t" * 65),
         ],
-        ids=str,
+        ids=lambda value: value.name if isinstance(value, Profile) else repr(value),
     )
     def test_the_identity_is_one_of_the_profile(
         self, scheme: Scheme, profile: Profile, identity: str
