@@ -1,7 +1,7 @@
 """What the scheme publishes: its authorities' certificates and revocation lists that are in date.
 
-The issuing authorities' records are in the service's database, which signs fresh lists in good time; that of the
-root, which is offline, is made by `pki crl` and read from the scheme's directory.
+The issuing authorities' records are in the service's database, which signs fresh lists in good time; that of
+the root, which is offline, is made by `pki crl` and read from the scheme's directory.
 """
 
 from collections.abc import Mapping
