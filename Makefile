@@ -12,10 +12,12 @@ demo: setup ## The whole platform with software cards, running until Ctrl-C
 	@exec $(BIN)/python -m kiosk.demo
 
 lint: setup ## Style, types and the import contracts
+	@date +"lint: started %T"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@date +"lint: done %T"
 
 test: setup lint ## Set up, check and test everything, as continuous integration does
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 -m "not long"
