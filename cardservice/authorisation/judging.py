@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from marshmallow import ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
+from cardservice.authorisation.counting import changes
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.cards.states import CardState
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
@@ -108,7 +109,7 @@ def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
     flags = (*flags, *decision.flags)
-    missing_minor = shortfall(case.view, decision.amount_minor)
+    missing_minor = shortfall(case.view, decision.lines)
     if missing_minor and not case.message.is_advice:
         return _declined(
             case, "insufficient_funds", "There is not enough money on this card.", decision.inputs
@@ -121,6 +122,7 @@ def _decided(case: Case, flags: tuple[str, ...]) -> Verdict:
         lines=decision.lines,
         flags=(*flags, "over_floor") if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
+        counters=changes(decision.counters, case.facts.card.cardholder_id),
         inputs=decision.inputs,
     )
 
