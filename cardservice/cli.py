@@ -4,6 +4,7 @@ import click
 
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
+from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.people import cardholder, payer, provider
 from cardservice.commands.running import init, serve
@@ -25,6 +26,7 @@ for _command in (
     terminal,
     topup,
     balance,
+    limit,
     proof,
     ledger,
     security,

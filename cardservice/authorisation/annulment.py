@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cardservice.authorisation.answers import new_answer
+from cardservice.authorisation.counting import taken_back
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import AnnulMessage
 from cardservice.authorisation.money import balances_after, reverse
@@ -10,7 +11,14 @@ from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.settling import Prepared
 from cardservice.errors import IdConflict
 from cardservice.ids import TransactionId
-from cardservice.ledger.values import KnownTransaction, NewDetails, NewTransaction, NewTransfer, Posting
+from cardservice.ledger.values import (
+    CounterChange,
+    KnownTransaction,
+    NewDetails,
+    NewTransaction,
+    NewTransfer,
+    Posting,
+)
 from cardservice.services.seam import APPROVED
 from cardservice.terminals.service import Terminal
 
@@ -37,8 +45,9 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
     view = facts.views[payer_id]
     effect = _effect(message, annulled)
     transfers: tuple[NewTransfer, ...] = ()
+    counters: tuple[CounterChange, ...] = ()
     if annulled is not None and effect.reverses:
-        transfers = reverse(view, annulled)
+        transfers, counters = reverse(view, annulled), taken_back(annulled)
     answer = new_answer(
         transaction_id=message.id,
         kind="annul",
@@ -70,6 +79,7 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
             annuls=message.annuls,
         ),
         transfers=transfers,
+        counters=counters,
         details=NewDetails(RETENTION, None, None, {"given": answer}),
         tombstone=effect.tombstone,
         also_under=facts.also_under(payer_id),

@@ -7,7 +7,7 @@ from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.proofs import CheckedProof
 from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.values import Decision, KnownTransaction, NewTransfer, PayerView
+from cardservice.ledger.values import CounterChange, Decision, KnownTransaction, NewTransfer, PayerView
 from cardservice.services.seam import APPROVED, Line, Service
 from cardservice.terminals.service import Terminal
 
@@ -55,6 +55,7 @@ class Verdict:
     lines: tuple[Line, ...] = ()
     flags: tuple[str, ...] = ()
     transfers: tuple[NewTransfer, ...] = ()
+    counters: tuple[CounterChange, ...] = ()
     duplicate_of: TransactionId | None = None
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)

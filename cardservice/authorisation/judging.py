@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from marshmallow import ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
+from cardservice.authorisation.counting import changes
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.cards.states import CardState
@@ -115,7 +116,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
     flags = (*objections, *decision.flags)
-    missing_minor = shortfall(case.view, decision.amount_minor)
+    missing_minor = shortfall(case.view, decision.lines)
     if missing_minor and not case.message.is_advice:
         return _declined(
             case, Reason.INSUFFICIENT_FUNDS, "There is not enough money on this card.", decision.inputs
@@ -128,6 +129,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         lines=decision.lines,
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
+        counters=changes(decision.counters, case.facts.card.cardholder_id),
         inputs=decision.inputs,
     )
 

@@ -16,16 +16,24 @@ from cardservice.ledger.values import (
 from cardservice.services.seam import Line
 
 
-def shortfall(view: PayerView, amount_minor: int) -> int:
-    """How much of the amount `prepaid` cannot pay, in minor units."""
-    return max(0, amount_minor - view.prepaid.available_minor)
+def shortfall(view: PayerView, lines: Sequence[Line]) -> int:
+    """How much `prepaid` lacks for the lines, in minor units; 0 where all that costs may end in arrears.
+
+    What may end there is paid first: so nothing else is bought with money that it would have needed.
+    """
+    if not any(line.amount_minor and not line.may_end_in_arrears for line in lines):
+        return 0
+    return max(0, sum(line.amount_minor for line in lines) - view.prepaid.available_minor)
 
 
 def pay(view: PayerView, lines: Iterable[Line], provider: ProviderId, unit: str) -> tuple[NewTransfer, ...]:
-    """What pays the lines: `prepaid` down to its floor, then `arrears`; nothing for what is free."""
+    """What pays the lines: `prepaid` down to its floor, then `arrears`; nothing for what is free.
+
+    What may end in arrears is paid first, as `shortfall` reckons.
+    """
     available_minor = view.prepaid.available_minor
     transfers = []
-    for line in lines:
+    for line in sorted(lines, key=lambda line: not line.may_end_in_arrears):
         from_prepaid = min(line.amount_minor, max(0, available_minor))
         available_minor -= from_prepaid
         sources = ((PAYER_PREPAID, from_prepaid), (PAYER_ARREARS, line.amount_minor - from_prepaid))

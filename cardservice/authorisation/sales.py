@@ -4,6 +4,7 @@ from typing import Any
 
 from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.case import Case, Verdict
+from cardservice.authorisation.counting import as_stored
 from cardservice.authorisation.evidence import Evidence, seal
 from cardservice.authorisation.money import balances_after
 from cardservice.authorisation.settling import Prepared
@@ -23,6 +24,7 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         expected_version=case.view.version,
         transaction=_transaction(case, verdict),
         transfers=verdict.transfers,
+        counters=verdict.counters,
         proof=_proof(context, case),
         details=_details(case, verdict, answer),
         tombstone=_tombstone(case),
@@ -91,7 +93,7 @@ def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails
         retention_class=action.retention_class,
         details=dict(case.message.details),
         salt=case.message.details_salt,
-        answer={"given": answer, "inputs": dict(verdict.inputs)},
+        answer={"given": answer, "inputs": dict(verdict.inputs), "counters": as_stored(verdict.counters)},
     )
 
 

@@ -63,7 +63,11 @@ def read_payers(connection: Connection, payer_ids: Collection[PayerId]) -> dict[
     versions = connection.execute(select(payer_state).where(payer_state.c.payer_id.in_(payer_ids))).all()
     accounts = read_accounts(connection, payer_ids)
     counters = _grouped(connection.execute(select(counter).where(counter.c.payer_id.in_(payer_ids))))
-    limits = _grouped(connection.execute(select(payer_limit).where(payer_limit.c.payer_id.in_(payer_ids))))
+    limits = _grouped(
+        connection.execute(
+            select(payer_limit).where(payer_limit.c.payer_id.in_(payer_ids)).order_by(payer_limit.c.id)
+        )
+    )
     return {
         PayerId(row.payer_id): PayerView(
             PayerId(row.payer_id),

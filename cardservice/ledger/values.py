@@ -102,6 +102,7 @@ class PayerView:
     version: int
     accounts: tuple[AccountView, ...]
     counters: tuple[CounterView, ...] = ()
+    # In the order in which they were set.
     limits: tuple[LimitView, ...] = ()
 
     def account(self, name: AccountName) -> AccountView | None:

@@ -70,6 +70,34 @@ class Account(Protocol):
     def floor(self) -> int | None: ...
 
 
+class Counter(Protocol):
+    """How much one of the payer's cardholders has used under a rule in a period."""
+
+    @property
+    def cardholder_id(self) -> UUID: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def period(self) -> str: ...
+    @property
+    def used(self) -> int: ...
+
+
+class Limit(Protocol):
+    """A limit of the payer's under a rule; without a cardholder, for all of the payer's together."""
+
+    @property
+    def cardholder_id(self) -> UUID | None: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def amount_minor(self) -> int: ...
+    @property
+    def valid_from(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+
+
 class View(Protocol):
     """The payer's state, as much of it as rules may look at. Floors are the ledger's check, after theirs."""
 
@@ -77,16 +105,33 @@ class View(Protocol):
     def version(self) -> int: ...
     @property
     def accounts(self) -> Sequence[Account]: ...
+    @property
+    def counters(self) -> Sequence[Counter]: ...
+    @property
+    def limits(self) -> Sequence[Limit]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a receipt; `product` is the service's own identifier of what was sold."""
+    """One line of a receipt; `product` is the service's own identifier of what was sold.
+
+    What may end in arrears is given even where the payer's money does not reach; it is paid first.
+    """
 
     label: str
     amount_minor: int
     product: str | None = None
     tax_code: str | None = None
+    may_end_in_arrears: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterUse:
+    """What a sale uses of a rule's allowance in a period; it is counted for the holder of the card."""
+
+    rule: str
+    period: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +158,9 @@ class Refusal:
 class Decision:
     """What becomes of an ask: stored as it is, and posted if approved.
 
-    The lines add up to `amount_minor` and are owed to the terminal's provider. `inputs` is JSON and explains
-    the decision beside the details; both may tell where a person was, so they are stored and erased together.
+    The lines add up to `amount_minor` and are owed to the terminal's provider. What `counters` say is counted
+    if the decision is posted, and taken back if that is annulled. `inputs` is JSON and explains the decision
+    beside the details; both may tell where a person was, so they are stored and erased together.
     """
 
     approved: bool
@@ -123,6 +169,7 @@ class Decision:
     amount_minor: int = 0
     lines: tuple[Line, ...] = ()
     flags: tuple[str, ...] = ()
+    counters: tuple[CounterUse, ...] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -158,6 +205,11 @@ class Service(Protocol):
 
     @property
     def actions(self) -> Mapping[str, Action]: ...
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """The rules that a payer can set a limit for, `<service>.<rule>`, each with what it limits."""
+        ...
 
     def details_schema(self, action: str) -> type[Schema]:
         """The schema of the action's details; KeyError where the service has no such action."""

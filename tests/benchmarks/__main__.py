@@ -81,6 +81,7 @@ def _measure(server: PostgresServer, seconds: float, keys: tuple[str, ...]) -> t
 
 
 def _of_tpc_b(measured: TpcB) -> Measurement:
+    slices = [*measured.before, *measured.after]
     return Measurement(
         key="tpc_b",
         what=f"`pgbench -i -s {SCALE}`, then `-M prepared -c {CLIENTS} -j 2`: the median of all slices, "
@@ -90,6 +91,9 @@ def _of_tpc_b(measured: TpcB) -> Measurement:
             "slices before, transactions/s": [round(rate) for rate in measured.before],
             "slices after, transactions/s": [round(rate) for rate in measured.after],
             "mean, transactions/s": round(measured.mean),
+            "slowest slice ÷ fastest (far below 1: no ratio of this run is good for much)": round(
+                min(slices) / max(slices), 2
+            ),
             "PostgreSQL's settings": list(SETTINGS),
         },
     )

@@ -167,7 +167,7 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
 def _busy(run: Run) -> str:
     if run.load_before <= QUIET_LOAD:
         return ""
-    return "; **the machine was busy with something else**, which what needs most CPU suffers from most"
+    return "; **something else was running**, from which what needs most CPU suffers most"
 
 
 def write(

@@ -4,14 +4,13 @@ Which fare medium the card stands for, which rider category each of the scheme's
 and who pays the default fare. `docs/services/transport.md` describes it for the people who write it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
+from cardservice.services.json_files import load_file
 from cardservice.services.seam import TariffError
 
 MAX_BYTES = 1 << 16  # ours
@@ -58,14 +57,7 @@ class MapSchema(Schema):
 
 def read_map(path: Path) -> CardMap:
     """The map at `path`; raises TariffError."""
-    content = _json(path)
-    if not isinstance(content, dict):
-        raise TariffError(path.name, None, "is not a JSON object")
-    try:
-        values = MapSchema().load(content)
-    except ValidationError as problem:
-        reason = _flat(problem.messages)
-        raise TariffError(path.name, None, reason) from problem
+    values = load_file(path, MapSchema(), MAX_BYTES)
     products = values["single_fare_products"]
     mapping = CardMap(
         file=path.name,
@@ -80,38 +72,3 @@ def read_map(path: Path) -> CardMap:
             f"default_category: {mapping.default_category!r} is not one of the rider_categories"
         )
     return mapping
-
-
-def _json(path: Path) -> object:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as problem:
-        raise TariffError(path.name, None, f"cannot be read: {problem.strerror}") from problem
-    if len(raw) > MAX_BYTES:
-        raise TariffError(path.name, None, f"is larger than {MAX_BYTES >> 10} KiB")
-    try:
-        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
-    except UnicodeDecodeError as problem:
-        line = raw.count(b"\n", 0, problem.start) + 1
-        raise TariffError(path.name, line, "is not UTF-8") from problem
-    except json.JSONDecodeError as problem:
-        raise TariffError(path.name, problem.lineno, f"is not JSON: {problem.msg}") from problem
-    except (ValueError, RecursionError) as problem:
-        raise TariffError(path.name, None, f"is not JSON that can be read: {problem}") from problem
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON lets a name stand twice and says not which one counts; here it is refused."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is there twice")
-    return found
-
-
-def _flat(says: object) -> str:
-    if isinstance(says, dict):
-        return "; ".join(f"{name}: {_flat(value)}" for name, value in says.items())
-    return " ".join(str(part) for part in says) if isinstance(says, list) else str(says)

@@ -47,6 +47,7 @@ class Transport:
 
     name = "transport"
     actions: Mapping[str, Action] = MappingProxyType({SINGLE_FARE.name: SINGLE_FARE})
+    limits: Mapping[str, str] = MappingProxyType({})
 
     def details_schema(self, action: str) -> type[Schema]:
         """The schema of the action's details; KeyError where there is no such action."""

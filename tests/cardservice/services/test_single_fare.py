@@ -250,6 +250,8 @@ class Payer:
 
     version = 1
     accounts = ()
+    counters = ()
+    limits = ()
 
 
 def decide(ask: Ask, who: Holder, tariff: object) -> Any:

@@ -1,0 +1,80 @@
+"""Limits: what a cardholder may use, as whoever pays wants it."""
+
+import click
+
+from cardservice.audit.service import record
+from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.common import actor, command, identifier, json_option, money, opened, say
+from cardservice.context import Context
+from cardservice.errors import OrderInvalid
+from cardservice.ledger.limits import NewLimit, set_limit
+from cardservice.ledger.payers import payer_at
+from cardservice.services.money import parse_minor
+
+
+@click.group()
+def limit() -> None:
+    """What a cardholder may use."""
+
+
+@limit.command("set")
+@click.argument("cardholder_id")
+@click.argument("rule")
+@click.argument("amount")
+@click.option(
+    "--shared", is_flag=True, help="For all whom the cardholder's payer pays for, together, not for one."
+)
+@json_option
+@command
+def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json: bool) -> None:
+    """Set a limit from now on, such as 3.50; 0 allows nothing. `limit rules` lists what can be limited."""
+    with opened() as context:
+        currency, moment = context.scheme.currency, context.now()
+        amount_minor = _amount(amount, currency)
+        if rule not in _rules(context):
+            raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
+        with context.database.begin() as connection:
+            holder = require_cardholder(connection, identifier(cardholder_id))
+            payer = payer_at(connection, holder, moment)
+            if payer is None:
+                raise OrderInvalid(f"nobody pays for {holder}; assign a payer first")
+            new = NewLimit(payer, None if shared else holder, rule, amount_minor)
+            set_limit(connection, new, moment, moment)
+            record(connection, actor(), "limit.set", holder, moment, rule=rule, shared=shared)
+    values = {
+        "cardholder": str(holder),
+        "payer": str(payer),
+        "rule": rule,
+        "shared": shared,
+        "amount_minor": amount_minor,
+        "currency": currency,
+    }
+    whose = f"All of payer {payer}" if shared else f"{holder}"
+    say(f"{whose}: {rule} at most {money(amount_minor, currency)} from now on.", values, as_json=as_json)
+
+
+@limit.command("rules")
+@json_option
+@command
+def limit_rules(as_json: bool) -> None:
+    """List what can be limited."""
+    with opened() as context:
+        rules = _rules(context)
+    words = "\n".join(f"{rule}: {what}" for rule, what in rules.items())
+    say(words or "Nothing can be limited.", {"rules": rules}, as_json=as_json)
+
+
+def _rules(context: Context) -> dict[str, str]:
+    return {
+        rule: what for _, service in sorted(context.services.items()) for rule, what in service.limits.items()
+    }
+
+
+def _amount(text: str, currency: str) -> int:
+    try:
+        amount_minor = parse_minor(text, currency)
+    except ValueError as problem:
+        raise OrderInvalid(str(problem)) from problem
+    if amount_minor < 0:
+        raise OrderInvalid(f"{text!r} is below zero")
+    return amount_minor

@@ -1,0 +1,44 @@
+"""Limits that a payer sets for a cardholder, or for all of its cardholders together.
+
+A limit is never changed: a later one under the same rule takes its place from its own date on, so that a
+decision can still be explained by the one that was known when it was made.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert
+
+from cardservice.database import truncated
+from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ledger.models import payer_limit
+from cardservice.ledger.payers import touch_payers
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """A limit to set; without a cardholder, for all of the payer's together. 0 allows nothing."""
+
+    payer_id: PayerId
+    cardholder_id: CardholderId | None
+    rule: str
+    amount_minor: int
+
+
+def set_limit(connection: Connection, new: NewLimit, valid_from: datetime, moment: datetime) -> None:
+    """Store a limit that holds from `valid_from` on, and change the payer's version.
+
+    Nothing that was decided without it is posted after it. Raises PayerUnknown.
+    """
+    touch_payers(connection, [new.payer_id])
+    connection.execute(
+        insert(payer_limit).values(
+            payer_id=new.payer_id,
+            id=new_id(),
+            cardholder_id=new.cardholder_id,
+            rule=new.rule,
+            amount_minor=new.amount_minor,
+            valid_from=truncated(valid_from),
+            recorded_at=truncated(moment),
+        )
+    )
