@@ -5,6 +5,7 @@ then keeps everything running until Ctrl-C. All it writes lies in one folder.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -12,9 +13,11 @@ import shlex
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 
@@ -58,22 +61,43 @@ def main() -> None:
     """Run the demonstration; exit status 0 when it was ended by Ctrl-C, 1 when something failed."""
     arguments = _arguments()
     root = arguments.dir.resolve()
-    shutil.rmtree(root, ignore_errors=True)
+    with _made_anew(root):
+        place = Place(root, arguments.port or _free_port())
+        programs = Programs(root / "log", place.settings)
+        programs.interruptible()
+        try:
+            _run(place, programs, once=arguments.once)
+        except Interrupted:
+            print("\nEnding everything …", flush=True)
+        except ProgramFailed as failure:
+            sys.exit(f"\ndemo: {failure}\ndemo: the logs are in {root / 'log'}")
+        finally:
+            programs.close()
+    print("All ended. What the demonstration wrote is in", os.path.relpath(root), flush=True)
+
+
+@contextmanager
+def _made_anew(root: Path) -> Iterator[None]:
+    """The demonstration's folder, empty and held. Exits for one in use, or that is something else's."""
+    lock = root / "lock"
+    if root.exists() and any(root.iterdir()):
+        if not lock.exists():
+            sys.exit(f"demo: {root} is not a demonstration's folder; name another with --dir")
+        with lock.open("wb") as held:
+            _hold(held, root)
+        shutil.rmtree(root)
     for folder in (root / "log", root / "cards", root / "terminals"):
         folder.mkdir(parents=True, mode=0o700)
-    place = Place(root, arguments.port or _free_port())
-    programs = Programs(root / "log", place.settings)
-    programs.interruptible()
+    with lock.open("wb") as held:
+        _hold(held, root)
+        yield
+
+
+def _hold(lock: BinaryIO, root: Path) -> None:
     try:
-        _run(place, programs, once=arguments.once)
-    except Interrupted:
-        print("\nEnding everything …", flush=True)
-    except ProgramFailed as failure:
-        print(f"\ndemo: {failure}\ndemo: the logs are in {root / 'log'}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        programs.close()
-    print("All ended. What the demonstration wrote is in", os.path.relpath(root), flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"demo: a demonstration is running in {root}; end it first, or name another with --dir")
 
 
 def _arguments() -> argparse.Namespace:

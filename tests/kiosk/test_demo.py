@@ -1,5 +1,6 @@
 """`make demo`, run as a person runs it: it pays a fare, says what to do next, and Ctrl-C ends all of it."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -118,6 +119,28 @@ def test_it_can_be_ended_at_any_time(demonstration: Demonstration) -> None:
     demonstration.read_until("Starting a private pcscd")
     assert demonstration.end(signal.SIGTERM) == 0
     assert demonstration.programs() == []
+
+
+def test_a_folder_that_is_not_a_demonstrations_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = demo_in(tmp_path)
+    assert done.returncode == 1
+    assert "not a demonstration's folder" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = demo_in(tmp_path)
+    assert done.returncode == 1
+    assert "is running" in done.stderr
+
+
+def demo_in(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A demonstration that should refuse to start."""
+    command = [sys.executable, "-m", "kiosk.demo", "--once", "--dir", str(folder)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_what_a_failed_program_said_is_told(tmp_path: Path) -> None:
