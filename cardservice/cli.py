@@ -10,7 +10,8 @@ from cardservice.commands.people import cardholder, payer, provider
 from cardservice.commands.running import init, serve
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="citizen-card")
 def main() -> None:
     """The ledger service of a citizen-card scheme."""
 

@@ -8,7 +8,8 @@ from reader_agent.commands.telling import outbox, sync
 from reader_agent.virtual_card.cli import virtual_card, virtual_readers
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="citizen-card")
 def main() -> None:
     """Read cards, have them pay, and tell the card service."""
 
