@@ -5,7 +5,6 @@ import getpass
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,12 +13,10 @@ import click
 from cardservice.config import load_settings
 from cardservice.context import Context, open_context
 from cardservice.errors import CardServiceError, OrderInvalid
+from cardservice.money import exponent, format_minor, parse_minor
 from pki.errors import PkiError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# Minor units of a currency; two unless listed (ISO 4217).
-_EXPONENTS = {"JPY": 0, "KRW": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 
@@ -70,20 +67,19 @@ def say(words: str, values: Mapping[str, object], *, as_json: bool) -> None:
 
 def minor_units(amount: str, currency: str) -> int:
     """An amount such as 20.00 in minor units; more than zero. Raises OrderInvalid."""
-    digits = _EXPONENTS.get(currency, 2)
     try:
-        minor = Decimal(amount).scaleb(digits)
-    except InvalidOperation:
-        minor = Decimal(0)
-    if not minor.is_finite() or minor <= 0 or minor != minor.to_integral_value() or minor >= 2**63:
-        raise OrderInvalid(f"{amount!r} is no amount in {currency}; write it like {_example(digits)}")
-    return int(minor)
+        minor = parse_minor(amount, currency)
+    except ValueError:
+        minor = 0
+    if minor <= 0:
+        example = format_minor(20 * 10 ** exponent(currency), currency)
+        raise OrderInvalid(f"{amount!r} is no amount in {currency}; write it like {example}")
+    return minor
 
 
 def money(amount_minor: int, currency: str) -> str:
     """An amount for a person, such as 4.00 GBP."""
-    digits = _EXPONENTS.get(currency, 2)
-    return f"{Decimal(amount_minor).scaleb(-digits):.{digits}f} {currency}"
+    return f"{format_minor(amount_minor, currency)} {currency}"
 
 
 def identifier(text: str) -> UUID:
@@ -92,7 +88,3 @@ def identifier(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise OrderInvalid(f"{text!r} is no identifier; it looks like {UUID(int=0)}") from None
-
-
-def _example(digits: int) -> str:
-    return f"20.{'0' * digits}" if digits else "20"

@@ -9,7 +9,7 @@ from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.payers import payer_at
-from cardservice.services.money import parse_minor
+from cardservice.money import parse_minor
 
 
 @click.group()

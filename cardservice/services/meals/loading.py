@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cardservice.money import parse_minor
 from cardservice.services.json_files import load_file
 from cardservice.services.meals.menu import FORMAT, Item, Menu, prepare, prepare_item
 from cardservice.services.meals.schemas import MenuSchema
-from cardservice.services.money import parse_minor
 from cardservice.services.seam import LoadedTariff, TariffError
 
 MAX_BYTES = 1 << 20  # ours

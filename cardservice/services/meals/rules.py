@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from cardservice.money import format_minor
 from cardservice.services.limits import Allowance, allowances
 from cardservice.services.meals.menu import Item, Menu
-from cardservice.services.money import format_minor
 from cardservice.services.seam import (
     APPROVED,
     Ask,

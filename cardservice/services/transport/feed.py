@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from cardservice.services.money import parse_minor
+from cardservice.money import parse_minor
 from cardservice.services.seam import TariffError
 from cardservice.services.transport.archive import Archive, open_archive
 from cardservice.services.transport.places import Places, optional_rows, read_places

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardservice.services.money import exponent, format_minor, parse_minor
+from cardservice.money import exponent, format_minor, parse_minor
 
 CURRENCIES = ("GBP", "PLN", "JPY", "KWD", "CLF")
 
