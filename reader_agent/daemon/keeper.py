@@ -85,6 +85,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begin."""
+        self._waiting = summarise(self._outbox_file).waiting
         self._thread.start()
 
     def stop(self) -> None:
