@@ -10,6 +10,9 @@ import pytest
 import requests
 
 from reader_agent.outbox_entries import EntryKind, EntryState
+from reader_agent.virtual_card.application import Face
+from reader_agent.virtual_card.card import VirtualCard
+from reader_agent.virtual_card.state import CardState
 from tests.reader_agent.card_service import ANSWER_LOST, LOST
 from tests.reader_agent.daemon.client import Daemon, Stream, order
 from tests.reader_agent.daemon.conftest import Hand
@@ -170,6 +173,27 @@ def test_swapped_before_it_signs(
     assert not world.service.received
 
 
+def test_a_swap_that_pcscd_did_not_see(
+    hand: Hand, daemon: Daemon, world: World, tmp_path: Path, readers: Readers
+) -> None:
+    """Another card answers at the same reader without a break: its key is not the one that was read."""
+    another = tmp_path / "another.json"
+    world.issue_card(another)
+    handle = hand.tap()
+    with CardState.load(another) as state:
+        card = VirtualCard(state, Face.CONTACT)
+        card.power_on()
+        readers._inserted[CONTACTLESS_READER].bridge._card = card
+        answer = daemon.pay(handle).json()
+        assert (answer["decision"], answer["reason"]) == ("not_paid", "card_proof_invalid")
+        answer = daemon.pay(handle).json()
+        assert (answer["decision"], answer["reason"]) == ("not_paid", "tap_over")
+        assert code(daemon.pay(handle)) == (410, "tap_over")
+        hand.pull()
+    assert world.service.charged == 0
+    assert not world.service.received
+
+
 def test_pulled_while_the_answer_is_awaited(hand: Hand, daemon: Daemon, world: World, stream: Stream) -> None:
     """It has signed, and the answer comes: paid, and said so."""
     handle = hand.tap()
@@ -289,6 +313,16 @@ def test_ended_politely_while_it_pays(hand: Hand, daemon: Daemon, world: World, 
         assert paying.result().json()["decision"] == "approved"
         assert ending.result() == 0
     assert world.service.charged == 240
+
+
+def test_it_listens_on_loopback_alone(daemon: Daemon) -> None:
+    """By what the kernel says of its port."""
+    port = f"{int(daemon.url.rpartition(':')[2]):04X}"
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    # The second field is the local address, the fourth the state: 0A listens (proc(5)).
+    listening = [fields[1] for fields in sockets if fields[3] == "0A" and fields[1].endswith(f":{port}")]
+    assert listening == [f"0100007F:{port}"]
 
 
 def test_a_second_daemon_is_refused(daemon: Daemon, tmp_path: Path) -> None:
