@@ -74,6 +74,10 @@ class Agent:
             self._trust = load_trust(self.directory.trust_file, self._root)
         return self._trust
 
+    def reload_trust(self) -> None:
+        """Look at the folder again when the trust is wanted next: another program has fetched it since."""
+        self._trust = None
+
     def fetch_trust(self) -> SchemeTrust:
         """The scheme's trust from the service, kept. Raises what ServiceClient does, and SchemeChanged."""
         known: SchemeTrust | None = None

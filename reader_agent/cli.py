@@ -3,6 +3,7 @@
 import click
 
 from reader_agent.commands.cards import personalise, quote, tap
+from reader_agent.commands.running import run
 from reader_agent.commands.setting_up import doctor, enrol, init
 from reader_agent.commands.telling import outbox, sync
 from reader_agent.virtual_card.cli import virtual_card, virtual_readers
@@ -14,5 +15,17 @@ def main() -> None:
     """Read cards, have them pay, and tell the card service."""
 
 
-for command in (init, enrol, personalise, quote, tap, sync, outbox, doctor, virtual_card, virtual_readers):
+for command in (
+    init,
+    enrol,
+    personalise,
+    quote,
+    tap,
+    run,
+    sync,
+    outbox,
+    doctor,
+    virtual_card,
+    virtual_readers,
+):
     main.add_command(command)

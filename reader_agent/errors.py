@@ -272,6 +272,16 @@ class ServiceAnswerInvalid(AgentError):
         self.detail = detail
 
 
+class PriceChanged(AgentError):
+    """The price is not the one that the holder was shown."""
+
+    code = "price_changed"
+
+    def __init__(self, amount_minor: int, currency: str) -> None:
+        super().__init__("the price is not the one that was shown; show the new one and ask again")
+        self.amount_minor, self.currency = amount_minor, currency
+
+
 class SchemeChanged(AgentError):
     """The service at the configured address is another scheme's."""
 

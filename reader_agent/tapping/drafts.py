@@ -59,7 +59,8 @@ def prepare(
 ) -> Prepared:
     """Store a transaction: a request if there is a nonce to ask with, else an offline advice."""
     moment, salt = agent.now(), os.urandom(DETAILS_SALT_BYTES)
-    transaction = new_id(moment)
+    # The caller's id is for what is tried first; what replaces it is another transaction.
+    transaction = new_id(moment) if order.id is None or replaces is not None else order.id
 
     def statement(sequence: int) -> TransactionStatement:
         return TransactionStatement(

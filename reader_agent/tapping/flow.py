@@ -16,6 +16,7 @@ from reader_agent.errors import (
     AgentError,
     CardError,
     OfflineRefused,
+    PriceChanged,
     ServiceAnswerInvalid,
     ServiceProblem,
     ServiceUnreachable,
@@ -53,24 +54,38 @@ def tap(
     session = PivSession(connection)
     try:
         with agent.tapping():
-            return _Tap(agent, session, order, progress, sleep).run()
+            card = identify(session, agent.trust(), agent.now())
+            progress(Step.CARD_VERIFIED)
+            return _Tap(agent, order, progress, sleep).run(card)
     finally:
         session.close()
+
+
+def tap_identified(
+    agent: Agent,
+    card: PresentCard,
+    order: TapOrder,
+    progress: Progress = ignore_progress,
+    *,
+    sleep: Sleep = time.sleep,
+) -> TapResult:
+    """Do what is ordered with a card that was identified before, and whose session stays open.
+
+    That it is still this card is proven by its signature, under the key that it was identified by. Otherwise
+    like `tap`.
+    """
+    with agent.tapping():
+        return _Tap(agent, order, progress, sleep).run(card)
 
 
 class _Tap:
     """One tap; its methods are its phases."""
 
-    def __init__(
-        self, agent: Agent, session: PivSession, order: TapOrder, progress: Progress, sleep: Sleep
-    ) -> None:
-        self.agent, self.session, self.order = agent, session, order
+    def __init__(self, agent: Agent, order: TapOrder, progress: Progress, sleep: Sleep) -> None:
+        self.agent, self.order = agent, order
         self.progress, self.sleep = progress, sleep
 
-    def run(self) -> TapResult:
-        trust = self.agent.trust()
-        card = identify(self.session, trust, self.agent.now())
-        self.progress(Step.CARD_VERIFIED)
+    def run(self, card: PresentCard) -> TapResult:
         try:
             price = self._price(card)
             nonce = self.agent.nonce()
@@ -94,7 +109,13 @@ class _Tap:
         order = self.order
         quote = self.agent.client.quote(order.service, order.action, card.card, order.details)
         self.agent.memory.keep_offline_price(order.service, order.action, order.details, quote.offline)
-        return quote.price
+        return self._as_shown(quote.price)
+
+    def _as_shown(self, price: Price) -> Price:
+        """Raises PriceChanged where the holder was shown another amount."""
+        if self.order.amount_minor not in (None, price.amount_minor):
+            raise PriceChanged(price.amount_minor, price.currency)
+        return price
 
     def _sign(self, card: PresentCard, prepared: Prepared) -> None:
         self.progress(Step.STORED)
@@ -181,7 +202,7 @@ class _Tap:
             raise OfflineRefused(
                 "the service does not answer, and this terminal has no offline price for this"
             )
-        return price
+        return self._as_shown(price)
 
 
 def _result(answer: ServiceAnswer) -> TapResult:

@@ -42,6 +42,10 @@ class TapOrder:
     details: Mapping[str, object]
     # Whether the goods may be given on the terminal's own decision while the service does not answer
     allow_offline: bool = True
+    # What the holder was shown; another price is not charged. None: whatever it costs
+    amount_minor: int | None = None
+    # The id of the transaction, where the caller has stored it beforehand; None: a new one
+    id: UUID | None = None
 
 
 class Outcome(StrEnum):

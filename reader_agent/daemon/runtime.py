@@ -1,0 +1,196 @@
+"""A running daemon: its threads, and what the API asks of them."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from pki.clock import Clock
+from reader_agent.agent import Agent
+from reader_agent.daemon.desk import Desk, Quoted
+from reader_agent.daemon.errors import StillRunning, Stopping, TapOver
+from reader_agent.daemon.events import EventKind, EventLog, Streams
+from reader_agent.daemon.keeper import Keeper, ServiceView
+from reader_agent.daemon.outcomes import failed, failure, recall
+from reader_agent.daemon.payments import Payments
+from reader_agent.daemon.settings import MAX_STREAMS, DaemonSettings
+from reader_agent.daemon.taps import Tap, Taps
+from reader_agent.daemon.watch import ReaderView, Watch
+from reader_agent.outbox_summary import OutboxSummary, summarise
+from reader_agent.sync import SyncReport
+from reader_agent.tapping import Outcome, TapOrder, TapResult
+from reader_agent.tapping.drafts import new_id
+from reader_agent.wire import to_rfc3339
+
+T = TypeVar("T")
+
+# Longer than a tap can take: three sendings of seven seconds, and a card that is slow.
+PAY_LIMIT_S = 90.0
+QUOTE_LIMIT_S = 30.0
+SYNC_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """How a payment ended; `is_repeated` where its key was known."""
+
+    result: TapResult
+    is_repeated: bool
+
+
+class Runtime:
+    """Made in the process that serves; `start` and `stop` once each."""
+
+    def __init__(self, settings: DaemonSettings, clock: Clock) -> None:
+        self.settings, self._clock = settings, clock
+        self._is_serving: Callable[[], bool] = lambda: True
+        directory = settings.directory
+        self._terminal = directory.settings().terminal
+        self.events, self.taps = EventLog(), Taps()
+        self.payments = Payments(settings.payments_file)
+        self._keeper = Keeper(self._open_agent, self.events, directory.outbox_file, clock)
+        self._desks = {reader: Desk(reader, self._open_agent, self.taps) for reader in settings.readers}
+        self._watch = Watch(
+            settings.readers, self.taps, self.events, on_card=self._card_came, on_gone=self._card_went
+        )
+        self.streams = Streams(self.events, self.status, lambda: self.is_serving, MAX_STREAMS)
+
+    def start(self, is_serving: Callable[[], bool]) -> None:
+        """Begin; `is_serving` says when event streams shall end."""
+        self._is_serving = is_serving
+        with self._open_agent():
+            pass  # makes the outbox, which the counts are read from, or says why not
+        for desk in self._desks.values():
+            desk.open()
+        self._keeper.start()
+        self._watch.start()
+
+    def stop(self) -> None:
+        """End what is going on; nothing is charged that was not answered."""
+        self._is_serving = lambda: False
+        self._watch.stop()
+        for desk in self._desks.values():
+            desk.close()
+        self._keeper.stop()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether event streams go on."""
+        return self._is_serving()
+
+    # --- what is ---
+
+    def status(self) -> dict[str, object]:
+        """Readers, service and queue; nothing about a card."""
+        outbox = self.outbox()
+        service = self._keeper.view()
+        return {
+            "terminal": self._terminal,
+            "readers": [_reader_json(view) for view in self._watch.view()],
+            "service": _service_json(service),
+            "outbox": {"waiting": outbox.waiting, "refused": outbox.refused},
+        }
+
+    def outbox(self) -> OutboxSummary:
+        """Counts and ages."""
+        return summarise(self.settings.directory.outbox_file)
+
+    def now(self) -> datetime:
+        """The daemon's clock."""
+        return self._clock()
+
+    # --- what is asked ---
+
+    def quote(self, handle: str | None, order: TapOrder) -> Quoted:
+        """The price for the card of a tap, or for anybody. Raises DaemonError, AgentError, PkiError."""
+        tap = None if handle is None else self.taps.find(handle)
+        desk = next(iter(self._desks.values())) if tap is None else self._desks[tap.reader]
+        return _wait(desk.quote(tap, order), QUOTE_LIMIT_S)
+
+    def pay(self, handle: str, key: UUID, order: TapOrder) -> Paid:
+        """Have the card of a tap pay, once for each key. Raises DaemonError for what was not even begun."""
+        asked = {
+            "tap": handle,
+            "service": order.service,
+            "action": order.action,
+            "details": order.details,
+            "amount_minor": order.amount_minor,
+            "allow_offline": order.allow_offline,
+        }
+        moment = self._clock()
+        payment = self.payments.pay(
+            key,
+            asked,
+            new_id(moment),
+            moment,
+            begin=lambda transaction: self._begin(handle, replace(order, id=transaction)),
+            recall=self._recall,
+        )
+        return Paid(_wait(payment.result, PAY_LIMIT_S), payment.is_repeated)
+
+    def sync(self) -> SyncReport:
+        """Tell the service what waits. Raises AgentError."""
+        return _wait(self._keeper.sync_now(), SYNC_LIMIT_S)
+
+    # --- how ---
+
+    def _open_agent(self) -> Agent:
+        return Agent(self.settings.directory, self._clock)
+
+    def _begin(self, handle: str, order: TapOrder) -> "Future[TapResult]":
+        tap = self.taps.begin_payment(handle)
+        ended: Future[TapResult] = Future()
+
+        def end(done: "Future[TapResult]") -> None:
+            error = done.exception()
+            result = done.result() if error is None else failed(error)
+            self.taps.end_payment(tap, has_paid=result.outcome is Outcome.APPROVED)
+            # Before the answer, so that who has it finds the queue as it is.
+            self._after_payment(result)
+            ended.set_result(result)
+
+        self._desks[tap.reader].pay(tap, order).add_done_callback(end)
+        return ended
+
+    def _after_payment(self, result: TapResult) -> None:
+        has_no_answer = result.offline or result.replaces is not None
+        needs_telling = result.outcome is Outcome.NOT_PAID
+        self._keeper.after_payment(is_offline=has_no_answer, needs_telling=needs_telling)
+
+    def _recall(self, transaction: UUID) -> "Future[TapResult]":
+        desk = next(iter(self._desks.values()))
+        return desk.with_agent(lambda agent: recall(agent, transaction))
+
+    def _card_came(self, tap: Tap) -> None:
+        def tell(done: "Future[None]") -> None:
+            error = done.exception()
+            if isinstance(error, TapOver | Stopping) or not self.taps.is_living(tap):
+                return
+            about: dict[str, object] = {"reader": tap.reader, "tap": tap.handle}
+            if error is None:
+                self.events.publish(EventKind.CARD_READY, about)
+            else:
+                self.events.publish(EventKind.CARD_REFUSED, {**about, "reason": failure(error).reason})
+
+        self._desks[tap.reader].look(tap).add_done_callback(tell)
+
+    def _card_went(self, tap: Tap) -> None:
+        self._desks[tap.reader].let_go(tap)
+
+
+def _wait(future: "Future[T]", limit_s: float) -> T:
+    try:
+        return future.result(limit_s)
+    except FutureTimeout as error:
+        raise StillRunning from error
+
+
+def _reader_json(view: ReaderView) -> dict[str, object]:
+    return {"reader": view.reader, "connected": view.is_connected, "tap": view.tap}
+
+
+def _service_json(view: ServiceView) -> dict[str, object]:
+    return {"online": view.is_online, "reason": view.reason, "since": to_rfc3339(view.since)}

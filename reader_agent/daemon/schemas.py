@@ -1,0 +1,53 @@
+"""What the faces may send, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
+
+from pki.errors import PkiError
+from pki.statements import deterministic
+
+_NAME = validate.Length(min=1, max=64)
+
+
+class OrderSchema(Schema):
+    """What is wanted: a service's action with its details."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    service = fields.String(required=True, validate=_NAME)
+    action = fields.String(required=True, validate=_NAME)
+    details = fields.Dict(keys=fields.String(), required=True)
+
+    @validates("details")
+    def check_details(self, value: Mapping[str, Any], **_: object) -> None:
+        """What a card signs has one encoding: no fractions, and no depth without end."""
+        try:
+            deterministic(value)
+        except PkiError as error:
+            raise ValidationError("Cannot be signed: give texts, whole numbers, lists of them.") from error
+
+
+class PaymentSchema(OrderSchema):
+    """An order to pay."""
+
+    # Made by the face, one for each payment
+    key = fields.UUID(required=True)
+    # What the holder was shown
+    amount_minor = fields.Integer(
+        strict=True, allow_none=True, load_default=None, validate=validate.Range(min=0)
+    )
+    allow_offline = fields.Boolean(truthy={True}, falsy={False}, load_default=True)
+
+
+class NothingSchema(Schema):
+    """An empty object."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE

@@ -1,0 +1,149 @@
+"""The API's routes: each parses, asks the runtime one thing, and renders."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from marshmallow import Schema, ValidationError
+
+from reader_agent.daemon.desk import Quoted
+from reader_agent.daemon.errors import Malformed
+from reader_agent.daemon.runtime import Paid, Runtime
+from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema
+from reader_agent.outbox_summary import OutboxSummary
+from reader_agent.service_client import Price
+from reader_agent.sync import Delivery, SyncReport
+from reader_agent.tapping import TapOrder
+from reader_agent.wire import to_rfc3339
+
+EXTENSION = "reader-agent"
+
+blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+
+_ORDER, _PAYMENT, _NOTHING = OrderSchema(), PaymentSchema(), NothingSchema()
+
+
+@blueprint.get("/status")
+def status() -> dict[str, object]:
+    """Readers with their taps, the service, the queue."""
+    return _runtime().status()
+
+
+@blueprint.get("/events")
+def events() -> Response:
+    """Server-sent events."""
+    stream = _runtime().streams.open(request.headers.get("Last-Event-ID"))
+    return Response(stream, content_type="text/event-stream")
+
+
+@blueprint.post("/quotes")
+def quote_anybody() -> dict[str, object]:
+    """A price for anybody."""
+    return _quoted_json(_runtime().quote(None, _order(_parse(_ORDER))))
+
+
+@blueprint.post("/taps/<handle>/quote")
+def quote(handle: str) -> dict[str, object]:
+    """A price for the card of a tap."""
+    return _quoted_json(_runtime().quote(handle, _order(_parse(_ORDER))))
+
+
+@blueprint.post("/taps/<handle>/pay")
+def pay(handle: str) -> dict[str, object]:
+    """A payment by the card of a tap."""
+    asked = _parse(_PAYMENT)
+    return _paid_json(_runtime().pay(handle, asked["key"], _order(asked)))
+
+
+@blueprint.get("/outbox")
+def outbox() -> dict[str, object]:
+    """Counts and ages."""
+    runtime = _runtime()
+    return _outbox_json(runtime.outbox(), runtime)
+
+
+@blueprint.post("/outbox/sync")
+def sync() -> dict[str, object]:
+    """Tell the service what waits, now."""
+    _parse(_NOTHING)
+    return _report_json(_runtime().sync())
+
+
+def _runtime() -> Runtime:
+    found: Runtime = current_app.extensions[EXTENSION]
+    return found
+
+
+def _parse(schema: Schema) -> dict[str, Any]:
+    value = request.get_json()
+    try:
+        loaded: dict[str, Any] = schema.load(value)
+    except ValidationError as error:
+        raise Malformed(error.messages) from error
+    return loaded
+
+
+def _order(asked: dict[str, Any]) -> TapOrder:
+    return TapOrder(
+        asked["service"],
+        asked["action"],
+        asked["details"],
+        allow_offline=asked.get("allow_offline", True),
+        amount_minor=asked.get("amount_minor"),
+    )
+
+
+def _price_json(price: Price) -> dict[str, object]:
+    return {
+        "amount_minor": price.amount_minor,
+        "currency": price.currency,
+        "tariff_version": price.tariff_version,
+        "valid_until": to_rfc3339(price.valid_until),
+    }
+
+
+def _quoted_json(quoted: Quoted) -> dict[str, object]:
+    return {
+        **_price_json(quoted.price),
+        "lines": [asdict(line) for line in quoted.lines],
+        "offline": quoted.is_offline,
+        "offline_price": None if quoted.offline is None else _price_json(quoted.offline),
+    }
+
+
+def _paid_json(paid: Paid) -> dict[str, object]:
+    result = paid.result
+    return {
+        "decision": result.outcome,
+        "reason": result.reason,
+        "message": result.message,
+        "transaction": None if result.id is None else str(result.id),
+        "offline": result.offline,
+        "amount_minor": result.amount_minor,
+        "currency": result.currency,
+        "receipt": [asdict(line) for line in result.receipt],
+        "balances": [asdict(balance) for balance in result.balances],
+        "flags": list(result.flags),
+        "repeated": paid.is_repeated,
+    }
+
+
+def _outbox_json(summary: OutboxSummary, runtime: Runtime) -> dict[str, object]:
+    oldest = summary.oldest_waiting
+    return {
+        "waiting": summary.waiting,
+        "refused": summary.refused,
+        "oldest_waiting_s": None if oldest is None else max(0, int((runtime.now() - oldest).total_seconds())),
+        "entries": [{"kind": kind, "state": state, "count": count} for kind, state, count in summary.counts],
+    }
+
+
+def _report_json(report: SyncReport) -> dict[str, object]:
+    how = [item.delivery for item in report.delivered]
+    return {
+        "told": sum(delivery is not Delivery.FAILED for delivery in how),
+        "refused": sum(delivery is Delivery.REFUSED for delivery in how),
+        "failed": sum(delivery is Delivery.FAILED for delivery in how),
+        "closed": report.closed,
+        "waiting": report.waiting,
+    }
