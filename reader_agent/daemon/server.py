@@ -85,7 +85,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type 
     def _started(self, worker: Any) -> None:
         if self._runtime is not None:
             self._runtime.start(lambda: bool(worker.alive))
-            self._ready(self._settings)
+            if worker.age == 1:  # not by one that takes the place of another that died
+                self._ready(self._settings)
 
     def _exited(self, _server: Any, _worker: Any) -> None:
         if self._runtime is not None:

@@ -1,5 +1,7 @@
 """Payments over the API: one sale or none, and the answer says which."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -292,6 +294,21 @@ def test_killed_before_the_answer(hand: Hand, daemon: Daemon, world: World) -> N
     answer = daemon.pay(handle, key).json()
     assert (answer["decision"], answer["reason"], answer["repeated"]) == ("not_paid", "interrupted", True)
     wait_until(lambda: world.service.charged == 0, "the annulment", 20)
+
+
+def test_a_worker_that_dies_is_replaced(hand: Hand, daemon: Daemon, world: World) -> None:
+    """With the same token and address; listeners are told everything anew, and a card pays."""
+    assert daemon.process is not None
+    last = hand.stream.events[-1].id
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+    (worker,) = children.read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+    wait_until(lambda: hand.stream.has_ended, "the stream to end")
+    hand.stream = daemon.listen(last)
+    hand.stream.wait("status")
+    wait_until(lambda: daemon.status()["readers"][0]["connected"], "the reader")
+    assert daemon.pay(hand.tap()).json()["decision"] == "approved"
+    assert world.service.charged == 240
 
 
 def test_ended_politely_while_it_pays(hand: Hand, daemon: Daemon, world: World, stream: Stream) -> None:
