@@ -30,7 +30,7 @@ bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md (ARGS
 
 lock: setup ## Choose the newest allowed versions anew and pin them with their hashes
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --extra agent --extra service --extra dev \
+		--no-emit-index-url --no-annotate --no-header --extra agent --extra service --extra pki --extra kiosk --extra dev \
 		--output-file requirements.lock setup.cfg
 
 clean: ## Remove the virtual environment and the demo's data
