@@ -149,8 +149,11 @@ def test_one_tap_is_one_sale(agent: Agent, visitor: Visitor) -> None:
 def test_after_a_refusal_the_tap_may_try_again_under_another_key(agent: Agent, visitor: Visitor) -> None:
     tap = agent.insert(AVA)
     agent.answer = {"decision": "declined", "reason": "insufficient_funds", "message": "No."}
-    assert visitor.sell(tap)["outcome"]["reason"] == "insufficient_funds"
+    key = str(uuid4())
+    assert visitor.sell(tap, key)["outcome"]["reason"] == "insufficient_funds"
     agent.answer = {"decision": "approved", "reason": "approved", "message": "Yes."}
+    # Under its own key it is the same sale, which has ended.
+    assert visitor.sell(tap, key, again=True)["outcome"]["reason"] == "insufficient_funds"
     assert visitor.sell(tap)["outcome"]["decision"] == "approved"
     first, second = keys_of(agent)
     assert first != second
