@@ -154,6 +154,7 @@ def test_after_a_refusal_the_tap_may_try_again_under_another_key(agent: Agent, v
     agent.answer = {"decision": "approved", "reason": "approved", "message": "Yes."}
     # Under its own key it is the same sale, which has ended.
     assert visitor.sell(tap, key, again=True)["outcome"]["reason"] == "insufficient_funds"
+    assert agent.paths.count(f"POST /v1/taps/{tap}/pay") == 1
     assert visitor.sell(tap)["outcome"]["decision"] == "approved"
     first, second = keys_of(agent)
     assert first != second
