@@ -17,6 +17,7 @@ lint: setup ## Style, types and the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/node kiosk/assets/node_modules/typescript/bin/tsc --project kiosk/static
 	@date +"lint: done %T"
 
 test: setup lint ## Set up, check and test everything, as continuous integration does
@@ -33,5 +34,5 @@ lock: setup ## Choose the newest allowed versions anew and pin them with their h
 		--no-emit-index-url --no-annotate --no-header --extra agent --extra service --extra pki --extra kiosk --extra dev \
 		--output-file requirements.lock setup.cfg
 
-clean: ## Remove the virtual environment and the demo's data
-	rm -rf .venv .demo
+clean: ## Remove the virtual environment, what npm brought, and the demo's data
+	rm -rf .venv .demo kiosk/assets/node_modules kiosk/static/vendor
