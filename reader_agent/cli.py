@@ -3,6 +3,7 @@
 import click
 
 from reader_agent.commands.cards import personalise, quote, tap
+from reader_agent.commands.holder import info, pin, sign
 from reader_agent.commands.running import run
 from reader_agent.commands.setting_up import doctor, enrol, init
 from reader_agent.commands.telling import outbox, sync
@@ -26,6 +27,9 @@ for command in (
     sync,
     outbox,
     doctor,
+    info,
+    pin,
+    sign,
     virtual_card,
     virtual_readers,
 ):

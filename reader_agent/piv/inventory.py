@@ -81,9 +81,12 @@ def _chuid(session: PivSession) -> piv.Chuid | None:
 
 def _certificate(session: PivSession, key: KeyReference) -> x509.Certificate | None:
     try:
-        return session.certificate(key)
-    except CardDataMalformed:
+        certificate = session.certificate(key)
+        # Read only now by `cryptography`: what a card of somebody else holds may fail here.
+        _ = certificate.subject, certificate.issuer, certificate.not_valid_after_utc
+    except (CardDataMalformed, ValueError):
         return None
+    return certificate
 
 
 def _discovery(session: PivSession) -> Discovery:
