@@ -253,6 +253,18 @@ def test_a_discovery_object_is_framed_by_itself() -> None:
     assert PivSession(objects({})).pin_reference() is KeyReference.PIN  # an older card says nothing
 
 
+def test_objects_are_written_in_their_own_frames() -> None:
+    """SP 800-73-5 part 2, 3.3.1: in 5C and 53, or as it is if it frames itself. No Le."""
+    card = Answers(lambda _: b"\x90\x00")
+    session = PivSession(card)
+    session.write(ObjectId.CHUID, b"\x30\x00")
+    session.write(ObjectId.DISCOVERY, b"\x4f\x00")
+    assert [command.hex().upper() for command in card.sent] == [
+        "00DB3FFF095C035FC10253023000",
+        "00DB3FFF047E024F00",
+    ]
+
+
 def test_a_compressed_certificate_is_read() -> None:
     certificate = make_certificate(ec.generate_private_key(ec.SECP256R1()).public_key())
     packed = gzip.compress(certificate.public_bytes(Encoding.DER))
