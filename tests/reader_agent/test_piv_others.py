@@ -14,7 +14,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reader_agent.cardspec import piv, tlv
@@ -345,6 +345,7 @@ RESPONSES = st.builds(lambda data, sw: data[:256] + bytes.fromhex(sw), TEMPLATES
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@settings(deadline=None)
 @given(responses=st.lists(RESPONSES, min_size=1, max_size=12))
 def test_whatever_a_card_answers_is_a_result_or_an_error_of_ours(verb: str, responses: list[bytes]) -> None:
     """The answers come round again, so that a card that never ends is among them."""
