@@ -265,6 +265,32 @@ class QuoteRefused(CardServiceError):
         self.reason, self.data = reason, data
 
 
+class CardUnusable(CardServiceError):
+    """The card may not be used now; `reason` is the stable code that a sale would be declined with."""
+
+    code = "card_unusable"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CatalogueMissing(CardServiceError):
+    """The service sells nothing that can be listed."""
+
+    code = "catalogue_missing"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"{service} has no catalogue; ask for the price of what is wanted")
+        self.service = service
+
+
+class PhotoRefused(CardServiceError):
+    """A file is no photo that can be shown of somebody."""
+
+    code = "photo_refused"
+
+
 class Busy(CardServiceError):
     """The payer's state is held by others; nothing was posted. Sent again with the same id, it will be."""
 

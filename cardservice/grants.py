@@ -18,7 +18,10 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provider": (*_ADD, "UPDATE (name)"),
         "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
         "terminal_state": _ADD,
-        "cardholder": (*_ADD, "UPDATE (name, category)"),
+        "cardholder": (*_ADD, "UPDATE (name, category, form)"),
+        # Replaced as a whole, and taken away.
+        "dietary_need": (*_ADD, "DELETE"),
+        "cardholder_photo": (*_ADD, "DELETE"),
         "card": _ADD,
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),

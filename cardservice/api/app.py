@@ -8,6 +8,7 @@ from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.presentations.views import blueprint as presentations
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
 MAX_BODY_BYTES = 64 * 1024
@@ -36,6 +37,6 @@ def create_app(context: Context) -> Flask:
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
-    for blueprint in (authorisation, personalisation, public):
+    for blueprint in (authorisation, presentations, personalisation, public):
         api.register_blueprint(blueprint)
     return app

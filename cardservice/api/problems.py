@@ -12,7 +12,7 @@ from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from cardservice.errors import CardServiceError, Malformed, QuoteRefused
+from cardservice.errors import CardServiceError, CardUnusable, Malformed, QuoteRefused
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,14 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_unknown": Kind(422, "The card is not of this scheme"),
     "proof_invalid": Kind(422, "The card's proof does not verify"),
     "proof_of_another_card": Kind(422, "Another card made this proof"),
-    # Prices.
+    # Prices and what is offered.
     "quote_refused": Kind(422, "There is no price for this"),
+    "catalogue_missing": Kind(404, "The service has no catalogue"),
+    # Whose card it is.
+    "card_revoked": Kind(422, "The card was revoked"),
+    "card_expired": Kind(422, "The card has expired"),
+    "card_suspended": Kind(422, "The card is suspended"),
+    "card_not_active": Kind(422, "The card is not active yet"),
     # Issuing.
     "order_unknown": Kind(404, "There is no such personalisation order"),
     "order_closed": Kind(409, "The personalisation order is closed"),
@@ -104,6 +110,8 @@ def register(app: Flask) -> None:
 def _of_our_own(error: CardServiceError) -> Response:
     if isinstance(error, QuoteRefused):
         return problem(error.reason, str(error), {"data": error.data} if error.data else None)
+    if isinstance(error, CardUnusable):
+        return problem(error.reason, str(error))
     if isinstance(error, Malformed):
         return problem(error.code, str(error), {"fields": error.fields} if error.fields else None)
     if error.code not in PROBLEMS:

@@ -4,7 +4,6 @@ A request that meets an objection is declined with its reason. An advice's goods
 approved, and each objection becomes a flag.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from marshmallow import ValidationError
@@ -13,20 +12,11 @@ from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
-from cardservice.cards.states import CardState
+from cardservice.authorisation.status import Objection, status_of
 from cardservice.ids import TransactionId
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Why a request is declined, and the flag that an advice carries instead."""
-
-    reason: Reason
-    message: str
-    flag: Flag | None = None
 
 
 class RulesAtFault(Exception):
@@ -60,22 +50,12 @@ def _paid_already(case: Case) -> TransactionId | None:
 
 def check_status(case: Case) -> Objection | None:
     """Check 6: the card's state, as of the statement's time for an advice."""
-    moment = _judged_at(case)
-    state = case.facts.card.state_at(moment)
-    revoked_at = case.proof.certificate_revoked_at
-    if state in _GONE or (revoked_at is not None and revoked_at <= moment):
-        return Objection(Reason.CARD_REVOKED, "This card was revoked.", Flag.CARD_WAS_REVOKED)
-    if (
-        state is CardState.EXPIRED
-        or moment >= case.proof.not_after
-        or moment.date() > case.facts.card.expires_on
-    ):
-        return Objection(Reason.CARD_EXPIRED, "This card has expired.", Flag.CARD_WAS_EXPIRED)
-    if state is CardState.SUSPENDED:
-        return Objection(Reason.CARD_SUSPENDED, "This card is suspended.", Flag.CARD_WAS_SUSPENDED)
-    if state is not CardState.ACTIVE:
-        return Objection(Reason.CARD_NOT_ACTIVE, "This card is not active yet.", Flag.CARD_WAS_NOT_ACTIVE)
-    return None
+    return status_of(
+        case.facts.card,
+        _judged_at(case),
+        certificate_ends=case.proof.not_after,
+        certificate_revoked_at=case.proof.certificate_revoked_at,
+    )
 
 
 def check_time(case: Case) -> Objection | None:
@@ -100,11 +80,6 @@ def flags_of(case: Case) -> tuple[Flag, ...]:
     if limit_minor is None or (case.message.signed.statement.amount_minor or 0) > limit_minor:
         flags.append(Flag.OUTSIDE_OFFLINE_LIMITS)
     return tuple(flags)
-
-
-_GONE = frozenset(
-    {CardState.REVOKED, CardState.LOST, CardState.STOLEN, CardState.DAMAGED, CardState.WITHDRAWN}
-)
 
 
 def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:

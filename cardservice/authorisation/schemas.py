@@ -58,6 +58,51 @@ class QuoteSchema(OfflinePriceSchema):
     )
 
 
+class CatalogueItemSchema(Message):
+    """What stands on one key of a terminal."""
+
+    key = fields.String(required=True)
+    label = fields.String(required=True)
+    category = fields.String(required=True, metadata={"description": "one of the service's own"})
+    amount_minor = integer(required=True)
+    contains = fields.List(fields.String(), required=True, metadata={"description": "allergens"})
+    may_contain = fields.List(fields.String(), required=True, metadata={"description": "allergens"})
+
+
+class CatalogueSectionSchema(Message):
+    """What is offered together, such as at lunch."""
+
+    key = fields.String(required=True, metadata={"description": "`service` in the details of a basket"})
+    label = fields.String(required=True)
+    items = fields.List(fields.Nested(CatalogueItemSchema), required=True)
+
+
+class CataloguePeriodSchema(Message):
+    """What is offered for a time, its end not included."""
+
+    begins = Moment(required=True, data_key="from")
+    ends = Moment(required=True, data_key="until")
+    sections = fields.List(fields.Nested(CatalogueSectionSchema), required=True)
+
+
+class CatalogueSchema(Message):
+    """What a terminal can put on its keys, now and for as long as it may go on without the service."""
+
+    service = fields.String(required=True)
+    tariff_version = fields.String(required=True)
+    currency = fields.String(required=True)
+    action = fields.String(required=True, metadata={"description": "what a basket is priced and paid by"})
+    valid_until = Moment(required=True)
+    offline_limit_minor = integer(
+        required=True, allow_none=True, metadata={"description": "null: this terminal may not serve offline"}
+    )
+    periods = fields.List(
+        fields.Nested(CataloguePeriodSchema),
+        required=True,
+        metadata={"description": "in order and without a gap; the first holds now"},
+    )
+
+
 class AnnulSchema(Message):
     """The annulment of a request that got no answer."""
 

@@ -5,12 +5,14 @@ from typing import Any
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import caller, context, terminal_signed
 from cardservice.authorisation.answers import rendered
+from cardservice.authorisation.catalogues import Offer, offer
 from cardservice.authorisation.messages import Message, annul_notice, read_statement
 from cardservice.authorisation.nonce import VALIDITY
 from cardservice.authorisation.quotes import Wanted, quote
 from cardservice.authorisation.schemas import (
     AnswerSchema,
     AuthorisationRequestSchema,
+    CatalogueSchema,
     NonceSchema,
     QuoteRequestSchema,
     QuoteSchema,
@@ -43,6 +45,15 @@ def get_nonce() -> dict[str, Any]:
 def post_quote(wanted: dict[str, Any]) -> dict[str, Any]:
     """The price of an action, before a card signs it."""
     return quote(context(), caller(), Wanted(**wanted))
+
+
+@blueprint.route("/v1/catalogues/<service>")
+@blueprint.response(200, CatalogueSchema)
+@blueprint.problems(401, 403, 404, 422)
+@terminal_signed()
+def get_catalogue(service: str) -> Offer:
+    """What this terminal can put on its keys, now and for as long as it may go on without the service."""
+    return offer(context(), caller(), service)
 
 
 @blueprint.route("/v1/authorisations", methods=["POST"])

@@ -67,6 +67,17 @@ def tariff_in_force(connection: Connection, service: str, moment: datetime) -> T
     return None if row is None else _version(row)
 
 
+def superseded_at(connection: Connection, current: TariffVersion) -> datetime | None:
+    """When a version that is loaded already takes the place of the current one; None: none will."""
+    moment: datetime | None = connection.scalar(
+        select(tariff.c.valid_from)
+        .where(tariff.c.service == current.service, tariff.c.valid_from > current.valid_from)
+        .order_by(tariff.c.valid_from)
+        .limit(1)
+    )
+    return moment
+
+
 def tariff_of_version(connection: Connection, service: str, version: str) -> TariffVersion | None:
     """The version of this name, or None."""
     row = connection.execute(

@@ -10,10 +10,13 @@ class Duty(StrEnum):
     """What a terminal does for the scheme itself, beside the services."""
 
     PERSONALISE = "personalise"
+    # Who the holder of a card is, and what they must not eat.
+    SEE_HOLDER = "see_holder"
 
 
 DUTIES: Mapping[str, frozenset[Duty]] = {
     "issuer": frozenset({Duty.PERSONALISE}),
+    "till": frozenset({Duty.SEE_HOLDER}),
 }
 
 

@@ -8,7 +8,7 @@ import base64
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -171,12 +171,20 @@ class Council:
             )
         return Terminal(terminal_id, key, self.client, self.clock)
 
-    def card(self, category: str = "adult", *, top_up_minor: int = 0) -> Card:
+    def card(
+        self,
+        category: str = "adult",
+        *,
+        top_up_minor: int = 0,
+        form: str | None = None,
+        allergens: Collection[str] = (),
+    ) -> Card:
         """An active card of a new cardholder, with money to spend."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = self.clock()
         with self.context.database.begin() as connection:
-            new, kek = NewCardholder("Morgan Reed", category), self.context.keys.cardholder_kek
+            new = NewCardholder("Morgan Reed", category, form, allergens)
+            kek = self.context.keys.cardholder_kek
             holder, payer = add_cardholder(connection, new, "GBP", kek, actor=ACTOR, moment=now)
             order = personalisation.order_card(connection, holder, "citizen", actor=ACTOR, moment=now)
             authority = self.context.authority(cards.AUTHORITY, connection)
@@ -203,6 +211,12 @@ class Council:
         if top_up_minor:
             self.top_up(card, top_up_minor)
         return family
+
+    def load_menu(self, menu: Path = DEMO_DATA / "menu.json") -> None:
+        """The demonstration's menu, or another file."""
+        loaded = discover()["meals"].load([menu], currency="GBP")
+        with self.context.database.begin() as connection:
+            store_tariff(connection, "meals", loaded, source=menu.name, actor=ACTOR, moment=self.clock())
 
     def load_free_fares(self) -> None:
         """A fare table, in force from now on, by which the trip costs nothing."""

@@ -78,6 +78,11 @@ class Menu:
         )
         return next(found, None)
 
+    def offered_at(self, service: str, day: date) -> tuple[Item, ...]:
+        """All that is offered at a service on a day, in the menu's order."""
+        found = (self.offered(key, service, day) for key in self.items)
+        return tuple(item for item in found if item is not None)
+
     def ends(self, item: Item) -> datetime:
         """The moment from which an item is not offered any more, or not for this price."""
         return self.beginning(item.last_day + _DAY)

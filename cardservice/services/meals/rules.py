@@ -5,7 +5,7 @@ is decided, worded and answered like any other.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from cardservice.money import format_minor
@@ -121,15 +121,22 @@ def _tray(ask: Ask, menu: Menu) -> _Tray | Refusal:
     if ask.currency != menu.currency:
         message = f"The amount is in {ask.currency[:10]}, the menu is in {menu.currency}."
         return Refusal(reason=CURRENCY_MISMATCH, message=message)
-    if ask.occurred_at >= menu.valid_until:
-        return Refusal(reason=TARIFF_EXPIRED, message="The menu is over. Load a newer one.")
-    if ask.occurred_at < menu.valid_from:
-        return Refusal(reason=TARIFF_NOT_YET_VALID, message="The menu is not in force yet.")
+    if (closed := out_of_force(menu, ask.occurred_at)) is not None:
+        return closed
     service = str(ask.details["service"])
     if service not in menu.services:
         message = f"The menu has no service {service[:60]!r}."
         return Refusal(reason=SERVICE_UNKNOWN, message=message, data={"service": service})
     return _portions(ask, service, menu)
+
+
+def out_of_force(menu: Menu, moment: datetime) -> Refusal | None:
+    """Why nothing of the menu is sold at a moment; None within its days."""
+    if moment >= menu.valid_until:
+        return Refusal(reason=TARIFF_EXPIRED, message="The menu is over. Load a newer one.")
+    if moment < menu.valid_from:
+        return Refusal(reason=TARIFF_NOT_YET_VALID, message="The menu is not in force yet.")
+    return None
 
 
 def _portions(ask: Ask, service: str, menu: Menu) -> _Tray | Refusal:

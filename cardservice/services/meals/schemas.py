@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from cardservice.services.meals.allergens import ALLERGENS
+from cardservice.allergens import ALLERGENS
 from cardservice.services.meals.menu import CATEGORIES
 
 MAX_ITEMS = 1_000  # ours: of a menu

@@ -1,12 +1,15 @@
 """The service as the seam wants it: its action, and the way from a menu to a decision."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from marshmallow import Schema
 
+from cardservice.services.catalogued import Catalogue
 from cardservice.services.meals import rules
+from cardservice.services.meals.catalogue import catalogue
 from cardservice.services.meals.loading import load_menu
 from cardservice.services.meals.menu import Menu, prepare
 from cardservice.services.meals.schemas import SaleDetails
@@ -59,6 +62,10 @@ class Meals:
     def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
         """Whether the sale is approved, and what it costs."""
         return rules.decide(ask, holder, view, _menu(tariff))
+
+    def catalogue(self, tariff: object, moment: datetime) -> Catalogue | Refusal:
+        """What is on the menu from a moment on."""
+        return catalogue(_menu(tariff), SALE.name, moment)
 
 
 def _menu(tariff: object) -> Menu:

@@ -30,6 +30,7 @@ _NOTICE = {
 BODIES: dict[str, Any] = {
     "/v1/quotes": {"service": "transport", "action": "single-fare", "card": None, "details": {}},
     "/v1/authorisations": {"annul": _NOTICE},
+    "/v1/presentations": {"card": str(new_id())},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
 }
@@ -52,11 +53,11 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 6
+    assert len(found) == 8
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
-        path = rule.replace("<uuid:order_id>", str(new_id()))
+        path = rule.replace("<uuid:order_id>", str(new_id())).replace("<service>", "transport")
         response = app.test_client().open(path, method=method, json=BODIES.get(rule))
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
 
@@ -81,7 +82,7 @@ def test_openapi_document_is_valid(app: Flask) -> None:
     assert document["openapi"].startswith("3.1")
     assert document["servers"] == [{"url": "https://cards.ashcombe.example"}]
     for method, rule in routes(app):
-        path = re.sub(r"<uuid:(\w+)>", r"{\1}", rule)
+        path = re.sub(r"<(?:uuid:)?(\w+)>", r"{\1}", rule)
         responses = document["paths"][path][method.lower()]["responses"]
         assert "application/problem+json" in responses["401"]["content"], rule
         assert "application/json" in responses["200"]["content"], rule

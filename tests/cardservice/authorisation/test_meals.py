@@ -14,11 +14,8 @@ from cardservice.ledger.payers import assign_payer, create_payer
 from cardservice.ledger.posting import post
 from cardservice.ledger.values import Posting, PostingResult
 from cardservice.ledger.verify import verify
-from cardservice.tariffs.service import store_tariff
 from pki.statements import StatementKind, TransactionStatement, details_hmac
 from tests.support.council import (
-    ACTOR,
-    DEMO_DATA,
     SALT,
     Card,
     Council,
@@ -92,10 +89,7 @@ class School:
 @pytest.fixture
 def school(council: Council) -> School:
     """A till, two children and 20.00 of their parents'."""
-    now = council.clock()
-    loaded = council.context.services["meals"].load([DEMO_DATA / "menu.json"], currency="GBP")
-    with council.context.database.begin() as connection:
-        store_tariff(connection, "meals", loaded, source="menu", actor=ACTOR, moment=now)
+    council.load_menu()
     council.provider("school-kitchen")
     till = council.terminal("till-1", "till", provider="school-kitchen", offline_limit_minor=500)
     ada, ben = council.card("pupil"), council.card("pupil")

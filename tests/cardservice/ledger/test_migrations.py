@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 import cardservice.audit.models
+import cardservice.cardholders.models
 import cardservice.cards.models
 import cardservice.ledger.models
 import cardservice.pki_store.models
@@ -19,22 +20,24 @@ from tests.support.databases import DatabaseUrls
 
 def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_urls: DatabaseUrls) -> None:
     seen = []
-    for revision in ("head", "0001", "head", "base", "head"):
+    for revision in ("head", "0002", "0001", "head", "base", "head"):
         migrate(empty_database_urls.owner, revision)
         database = connect(empty_database_urls.owner)
         with database.reading() as connection:
             seen.append(_schema(connection))
         assert schema_is_current(database) == (revision == "head")
         database.dispose()
-    assert seen[0] == seen[2] == seen[4]
-    assert "ledger_transaction" in seen[0]["tables"]
-    assert "ledger_transaction" not in seen[1]["tables"]
-    assert seen[3] == {"tables": ["alembic_version"], "made": []}
+    assert seen[0] == seen[3] == seen[5]
+    assert "dietary_need" in seen[0]["tables"]
+    assert "dietary_need" not in seen[1]["tables"]
+    assert "ledger_transaction" in seen[1]["tables"]
+    assert "ledger_transaction" not in seen[2]["tables"]
+    assert seen[4] == {"tables": ["alembic_version"], "made": []}
 
 
 def test_a_revision_that_is_in_place_is_left_alone(database_urls: DatabaseUrls, database: Database) -> None:
     migrate(database_urls.owner)
-    migrate(database_urls.owner, "0002")
+    migrate(database_urls.owner, "0003")
     assert schema_is_current(database)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardservice.services.meals.allergens import ALLERGENS
+from cardservice.allergens import ALLERGENS
 from cardservice.services.seam import TariffError
 from tests.cardservice.services.menus import MENU, Change, load, meals, written
 

@@ -1,4 +1,7 @@
-"""The fourteen allergens that must be declared, by codes of ours."""
+"""The fourteen allergens that must be declared, by codes of ours.
+
+One list for what is sold and for those who eat it, so that a till can compare the two.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
