@@ -5,7 +5,7 @@ import re
 # ISO 4217:2015, list one, "minor unit": the currencies that do not have two decimal places.
 _PLACES = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMN TND",
+    3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
 _EXPONENTS = {currency: places for places, currencies in _PLACES.items() for currency in currencies.split()}

@@ -38,14 +38,8 @@ class Agent:
             raise ConfigInvalid(f"the agent's keys cannot be opened: {error}") from error
         self._root = directory.root()
         self._trust: SchemeTrust | None = None
-        self.client = ServiceClient(
-            self.settings.service_url,
-            self.terminal,
-            key,
-            clock,
-            limits=self.settings.limits,
-            ca_file=None if self.settings.ca_file is None else str(self.settings.ca_file),
-        )
+        self._key = key
+        self.client = self.new_client()
         self.outbox = Outbox(directory.outbox_file, outbox_key)
         self.memory = Memory(directory.memory_file)
 
@@ -65,6 +59,18 @@ class Agent:
         self.client.close()
         self.outbox.close()
         self.memory.close()
+
+    def new_client(self) -> ServiceClient:
+        """A client for another thread, which closes it."""
+        ca_file = self.settings.ca_file
+        return ServiceClient(
+            self.settings.service_url,
+            self.terminal,
+            self._key,
+            self.now,
+            limits=self.settings.limits,
+            ca_file=None if ca_file is None else str(ca_file),
+        )
 
     # --- trust and time ---
 

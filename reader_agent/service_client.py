@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Any
+from urllib.parse import quote as quote_path
 from uuid import UUID
 
 import requests
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pki.clock import Clock
 from pki.request_signatures import sign_request
 from reader_agent.answers import ReceiptLine, read_line
+from reader_agent.catalogues import Catalogue, read_catalogue
 from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
+from reader_agent.presentations import Presentation, read_presentation
 from reader_agent.wire import Document, to_base64url
 
 # RFC 9457, 3
@@ -22,6 +25,9 @@ PROBLEM_TYPE = "application/problem+json"
 PROBLEM_URN = "urn:citizen-card:problem:"
 # Revocation lists are the longest answers: some 40 bytes for each revoked card.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+# Ours: a thousand items at each of the three services of a week, with room; and a photograph in base64url.
+MAX_CATALOGUE_BYTES = 4 * 1024 * 1024
+MAX_PRESENTATION_BYTES = 128 * 1024
 _CHUNK_BYTES = 65_536
 
 
@@ -117,6 +123,18 @@ class ServiceClient:
             offline=None if answer.is_null("offline") else _price(answer.document("offline")),
         )
 
+    def presentation(self, card: UUID) -> Presentation:
+        """Who holds this card; each call is a read of a person's record, which the service logs."""
+        wanted = encode({"card": str(card)})
+        answer = self._call("POST", "/v1/presentations", wanted, most=MAX_PRESENTATION_BYTES)
+        return read_presentation(Document(answer, "presentation"), card)
+
+    def catalogue(self, service: str) -> Catalogue:
+        """What this terminal may sell for a service, now and while the service does not answer."""
+        path = f"/v1/catalogues/{quote_path(service, safe='')}"
+        answer = self._call("GET", path, most=MAX_CATALOGUE_BYTES)
+        return read_catalogue(Document(answer, "catalogue"), service)
+
     def authorise(self, body: bytes) -> Mapping[str, Any]:
         """The answer to a stored message, exactly these bytes; not yet verified (see answers.py)."""
         return self._call("POST", "/v1/authorisations", body)
@@ -143,7 +161,9 @@ class ServiceClient:
         path = f"/v1/personalisation-orders/{order}/result"
         return Document(self._call("POST", path, encode({"outcome": outcome})), "result").text("state")
 
-    def _call(self, method: str, path: str, body: bytes = b"") -> Mapping[str, Any]:
+    def _call(
+        self, method: str, path: str, body: bytes = b"", *, most: int | None = None
+    ) -> Mapping[str, Any]:
         request = requests.Request(
             method,
             self._url + path,
@@ -163,12 +183,12 @@ class ServiceClient:
                 self._clock(),
             )
         )
-        status, content_type, content = self._send(prepared)
+        status, content_type, content = self._send(prepared, MAX_ANSWER_BYTES if most is None else most)
         if status == 200:
             return _json_object(content)
         raise _problem(status, content_type, content)
 
-    def _send(self, prepared: requests.PreparedRequest) -> tuple[int, str, bytes]:
+    def _send(self, prepared: requests.PreparedRequest, most: int) -> tuple[int, str, bytes]:
         deadline = monotonic() + self._limits.connect_s + self._limits.answer_s
         try:
             with self._session.send(
@@ -183,7 +203,7 @@ class ServiceClient:
                     # requests limits the wait for each piece; this limits the whole.
                     if monotonic() > deadline:
                         raise ServiceUnreachable("its answer takes too long")
-                    if len(content) > MAX_ANSWER_BYTES:
+                    if len(content) > most:
                         raise ServiceUnreachable("its answer does not end")
                 return response.status_code, response.headers.get("Content-Type", ""), content
         except requests.RequestException as error:
@@ -198,7 +218,7 @@ def encode(value: Mapping[str, object]) -> bytes:
 def _json_object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets without end
         raise ServiceAnswerInvalid("it is not JSON") from error
     if not isinstance(value, dict):
         raise ServiceAnswerInvalid("it is not a JSON object")
@@ -211,7 +231,7 @@ def _problem(status: int, content_type: str, content: bytes) -> ServiceProblem |
         try:
             document = json.loads(content)
             kind, code, detail = document["type"], document["code"], document.get("detail", "")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             kind = code = detail = None
         if isinstance(code, str) and kind == PROBLEM_URN + code:
             return ServiceProblem(code, status, str(detail))

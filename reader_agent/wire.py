@@ -14,6 +14,10 @@ T = TypeVar("T")
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+# Ours, as the service's: below 2**53, whatever reads the JSON
+MAX_AMOUNT_MINOR = 10**15 - 1
 
 
 def to_base64url(value: bytes) -> str:
@@ -64,6 +68,33 @@ class Document:
         value = self._value.get(name)
         return value if isinstance(value, str) else self._refuse(name, "a text")
 
+    def label(self, name: str, most: int) -> str:
+        """A text that can be shown: printable, one line, of 1 to `most` characters."""
+        value = self.text(name)
+        if not (1 <= len(value) <= most and value.isprintable()):
+            self._refuse(name, f"a printable text of 1 to {most} characters")
+        return value
+
+    def key(self, name: str) -> str:
+        """A name that programs use."""
+        value = self.text(name)
+        return value if _KEY.fullmatch(value) else self._refuse(name, "a key")
+
+    def keys(self, name: str, most: int) -> tuple[str, ...]:
+        """A list of names that programs use."""
+        values = self.texts(name, most)
+        return values if all(map(_KEY.fullmatch, values)) else self._refuse(name, "a list of keys")
+
+    def currency(self, name: str) -> str:
+        """A currency's code (ISO 4217)."""
+        value = self.text(name)
+        return value if _CURRENCY.fullmatch(value) else self._refuse(name, "a currency")
+
+    def amount(self, name: str) -> int:
+        """An amount in minor units that is not negative."""
+        value = self.integer(name)
+        return value if 0 <= value <= MAX_AMOUNT_MINOR else self._refuse(name, "an amount")
+
     def integer(self, name: str) -> int:
         """A whole number."""
         value = self._value.get(name)
@@ -96,18 +127,20 @@ class Document:
         """An object."""
         return Document(self._value.get(name), f"{self._what}.{name}")
 
-    def items(self, name: str) -> Sequence[object]:
-        """A list."""
+    def items(self, name: str, most: int | None = None) -> Sequence[object]:
+        """A list, of at most so many items."""
         value = self._value.get(name)
-        return value if isinstance(value, list) else self._refuse(name, "a list")
+        if not isinstance(value, list):
+            self._refuse(name, "a list")
+        return value if most is None or len(value) <= most else self._refuse(name, f"a list of up to {most}")
 
-    def documents(self, name: str) -> "list[Document]":
+    def documents(self, name: str, most: int | None = None) -> "list[Document]":
         """A list of objects."""
-        return [Document(item, f"{self._what}.{name}") for item in self.items(name)]
+        return [Document(item, f"{self._what}.{name}") for item in self.items(name, most)]
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str, most: int | None = None) -> tuple[str, ...]:
         """A list of texts."""
-        items = tuple(item for item in self.items(name) if isinstance(item, str))
+        items = tuple(item for item in self.items(name, most) if isinstance(item, str))
         return items if len(items) == len(self.items(name)) else self._refuse(name, "a list of texts")
 
     def octet_list(self, name: str) -> tuple[bytes, ...]:

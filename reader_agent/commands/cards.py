@@ -77,7 +77,7 @@ def quote(
     wanted = common.parse_details(details)
     with common.open_agent(directory) as agent:
         found = agent.client.quote(service, action, card, wanted)
-        agent.memory.keep_offline_price(service, action, wanted, found.offline)
+        agent.memory.keep_quote(service, action, wanted, found, agent.now())
     price = found.price
     lines = [f"{common.money(price.amount_minor, price.currency)}, tariff {price.tariff_version}"]
     if found.offline is None:

@@ -16,6 +16,7 @@ from pki.errors import PkiError
 from reader_agent.agent import Agent
 from reader_agent.config import DIRECTORY_VARIABLE, AgentDirectory
 from reader_agent.errors import AgentError, ConfigInvalid
+from reader_agent.money import format_minor
 from reader_agent.wire import to_rfc3339
 
 if TYPE_CHECKING:
@@ -88,11 +89,10 @@ def parse_details(pairs: tuple[str, ...]) -> dict[str, object]:
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:
-    """An amount for a person. Minor units are hundredths in every currency that a scheme here has had."""
+    """An amount for a person."""
     if amount_minor is None or currency is None:
         return "no amount"
-    sign = "-" if amount_minor < 0 else ""
-    return f"{sign}{abs(amount_minor) // 100}.{abs(amount_minor) % 100:02} {currency}"
+    return f"{format_minor(amount_minor, currency)} {currency}"
 
 
 def show(as_json: bool, value: Mapping[str, object], lines: list[str]) -> None:

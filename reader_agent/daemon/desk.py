@@ -78,13 +78,12 @@ class Desk:
 
         return self._do(get_ready)
 
-    def look(self, tap: Tap) -> Future[None]:
-        """Read the card of a tap and verify it. Ends with CardError, ReaderError, PkiError or TapOver."""
+    def look(self, tap: Tap) -> Future[UUID]:
+        """Read the card of a tap and verify it; its number.
 
-        def read() -> None:
-            self._present(tap)
-
-        return self._do(read)
+        Ends with CardError, ReaderError, PkiError or TapOver.
+        """
+        return self._do(lambda: self._present(tap).card)
 
     def quote(self, tap: Tap | None, order: TapOrder) -> Future[Quoted]:
         """The price of something for the card of a tap, or for anybody; the price for offline is kept."""
@@ -217,5 +216,5 @@ def _quote(agent: Agent, card: UUID | None, order: TapOrder) -> Quoted:
         if kept is None:
             raise
         return Quoted(kept, (), is_offline=True, offline=kept)
-    agent.memory.keep_offline_price(order.service, order.action, order.details, quote.offline)
+    agent.memory.keep_quote(order.service, order.action, order.details, quote, agent.now())
     return Quoted(quote.price, quote.lines, is_offline=False, offline=quote.offline)

@@ -93,6 +93,44 @@ class KeyConflict(DaemonError):
         super().__init__("this key was used for another payment; make a new one for each")
 
 
+class CardUnusable(DaemonError):
+    """The service says that nothing may be done with this card; `reason` is its code."""
+
+    code = "card_unusable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("this card is refused")
+        self.reason = reason
+
+
+class RoleNotAllowed(DaemonError):
+    """The service shows no holders to a terminal of this role."""
+
+    code = "role_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("this terminal may not see who holds a card; its role is set at the service")
+
+
+class CatalogueMissing(DaemonError):
+    """The service in question is not sold by a catalogue."""
+
+    code = "catalogue_missing"
+
+    def __init__(self) -> None:
+        super().__init__("this service has no catalogue; ask for a quote")
+
+
+class CatalogueRefused(DaemonError):
+    """The card service gives this terminal no catalogue; `reason` is its code."""
+
+    code = "catalogue_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the card service gives this terminal no catalogue of this")
+        self.reason = reason
+
+
 class StillRunning(DaemonError):
     """What was asked takes longer than a request should wait."""
 

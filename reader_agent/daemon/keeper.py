@@ -1,4 +1,4 @@
-"""What goes on behind the taps: is the service there, what waits is told, lists and nonce are kept fresh.
+"""What goes on behind the taps: is the service there, what waits is told, and what a tap needs is kept fresh.
 
 One thread with an agent of its own. A tap never waits for it: what it fetches lies in the agent's folder when
 the tap needs it.
@@ -16,6 +16,8 @@ from pathlib import Path
 from time import monotonic
 
 from reader_agent.agent import Agent
+from reader_agent.catalogues import StoredCatalogue
+from reader_agent.daemon.catalogues import CatalogueKeeper
 from reader_agent.daemon.errors import Stopping
 from reader_agent.daemon.events import EventKind, EventLog
 from reader_agent.errors import AgentError, ServiceProblem, ServiceUnreachable, TrustMissing
@@ -71,9 +73,13 @@ class Keeper:
         open_agent: Callable[[], Agent],
         events: EventLog,
         outbox_file: Path,
+        catalogues: CatalogueKeeper,
         now: Callable[[], datetime],
+        *,
+        each_turn: Callable[[], None],
     ) -> None:
         self._open_agent, self._events, self._outbox_file, self._now = open_agent, events, outbox_file, now
+        self._catalogues, self._each_turn = catalogues, each_turn
         self._lock = threading.Lock()
         self._view = ServiceView(None, None, now())
         self._waiting: int | None = None
@@ -107,6 +113,16 @@ class Keeper:
             self._asked.append(asked)
         self._wake.set()
         return asked
+
+    def fetch_catalogue(self, service: str) -> "Future[StoredCatalogue]":
+        """A service's catalogue as it is now, as soon as may be; ends with AgentError where there is none."""
+        asked = self._catalogues.ask(service)
+        self._wake.set()
+        return asked
+
+    def look_again(self) -> None:
+        """Somebody would need the service now: see whether it is back, without waiting for the next time."""
+        self._wake.set()
 
     def after_payment(self, *, is_offline: bool, needs_telling: bool) -> None:
         """A payment has ended: its queue is shown at once, and what has to be told is told soon."""
@@ -147,14 +163,18 @@ class Keeper:
 
     def _turn(self, agent: Agent) -> float:
         """One round; how long to wait for the next, in seconds."""
+        self._each_turn()
         if (reason := self._probe(agent)) is not None:
             self._set_online(False, reason)
             self._fail_asked(ServiceUnreachable(reason))
             self.publish_queue()
+            agent.memory.forget_expired(agent.now())
             return self._offline_pauses.next_s()
         self._offline_pauses.reset()
-        self._set_online(True, None)
+        is_back = self._set_online(True, None)
         pause_s = PROBE_INTERVAL_S
+        # First, for a face may be waiting for it; the queue is told to nobody who waits.
+        self._catalogues.keep(agent, is_back=is_back)
         if self._is_sync_due(agent):
             self._sync(agent)
         self.publish_queue()
@@ -207,18 +227,21 @@ class Keeper:
         for each in asked:
             each.set_result(report)
 
-    def _set_online(self, is_online: bool, reason: str | None) -> None:
+    def _set_online(self, is_online: bool, reason: str | None) -> bool:
+        """Whether that is news."""
         with self._lock:
             if (self._view.is_online, self._view.reason) == (is_online, reason):
-                return
+                return False
             self._view = ServiceView(is_online, reason, self._now())
             if is_online:
                 self._events.publish(EventKind.SERVICE_ONLINE, {})
             else:
                 self._events.publish(EventKind.SERVICE_OFFLINE, {"reason": reason})
+            return True
 
     def _fail_asked(self, error: BaseException) -> None:
         with self._lock:
             asked, self._asked = self._asked, []
         for each in asked:
             each.set_exception(error)
+        self._catalogues.fail(error)

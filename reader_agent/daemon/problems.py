@@ -10,7 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from pki.errors import PkiError
-from reader_agent.daemon.errors import DaemonError, Malformed, TokenRefused
+from reader_agent.daemon.errors import CardUnusable, CatalogueRefused, DaemonError, Malformed, TokenRefused
 from reader_agent.daemon.outcomes import failure
 from reader_agent.errors import AgentError, CardError, ReaderError, ServiceProblem
 from reader_agent.service_client import PROBLEM_TYPE, PROBLEM_URN
@@ -46,9 +46,12 @@ PROBLEMS: Mapping[str, Kind] = {
     "tap_busy": Kind(409, "This tap is paying already"),
     "tap_spent": Kind(409, "This tap has paid already"),
     "key_conflict": Kind(409, "This key was used for another payment"),
-    # Prices, of which `reason` says more.
+    # Prices, holders and catalogues, of which `reason` says more.
     "quote_refused": Kind(422, "There is no price for this"),
     "card_unusable": Kind(409, "Nothing can be done with this card"),
+    "role_not_allowed": Kind(403, "This terminal may not see who holds a card"),
+    "catalogue_missing": Kind(404, "This service has no catalogue"),
+    "catalogue_refused": Kind(422, "There is no catalogue for this terminal"),
     "reader_unusable": Kind(503, "The reader does not work"),
     "service_unreachable": Kind(503, "The card service does not answer"),
     # The daemon.
@@ -96,7 +99,11 @@ def register(app: Flask) -> None:
 def _of_our_own(error: DaemonError) -> Response:
     if error.code not in PROBLEMS:
         return _unexpected(error)
-    members = {"fields": error.fields} if isinstance(error, Malformed) and error.fields else None
+    members: dict[str, object] = {}
+    if isinstance(error, Malformed) and error.fields:
+        members["fields"] = error.fields
+    if isinstance(error, CardUnusable | CatalogueRefused):
+        members["reason"] = error.reason
     response = problem(error.code, str(error), members)
     if isinstance(error, TokenRefused):
         # RFC 9110, 11.6.1
@@ -105,7 +112,7 @@ def _of_our_own(error: DaemonError) -> Response:
 
 
 def _of_a_tap(error: AgentError | PkiError) -> Response:
-    """An error that is no payment's: of a quote, or of telling the service."""
+    """An error that is no payment's: of a quote, a holder, a catalogue, or of telling the service."""
     found = failure(error)
     match error:
         case ServiceProblem() if is_final(error):

@@ -1,7 +1,8 @@
 """A running daemon: its threads, and what the API asks of them."""
 
+import re
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,15 +11,19 @@ from uuid import UUID
 
 from pki.clock import Clock
 from reader_agent.agent import Agent
+from reader_agent.catalogues import Period, StoredCatalogue
+from reader_agent.daemon.catalogues import CatalogueKeeper
 from reader_agent.daemon.desk import Desk, Quoted
-from reader_agent.daemon.errors import StillRunning, Stopping, TapOver
+from reader_agent.daemon.errors import CatalogueMissing, StillRunning, Stopping, TapOver
 from reader_agent.daemon.events import EventKind, EventLog, Streams
+from reader_agent.daemon.holders import Holder, Holders
 from reader_agent.daemon.keeper import Keeper, ServiceView
 from reader_agent.daemon.outcomes import failed, failure, recall
 from reader_agent.daemon.payments import Payments
 from reader_agent.daemon.settings import MAX_STREAMS, DaemonSettings
 from reader_agent.daemon.taps import Tap, Taps
 from reader_agent.daemon.watch import ReaderView, Watch
+from reader_agent.errors import CardError, ServiceAnswerInvalid, ServiceUnreachable
 from reader_agent.outbox_summary import OutboxSummary, summarise
 from reader_agent.sync import SyncReport
 from reader_agent.tapping import Outcome, TapOrder, TapResult
@@ -31,6 +36,9 @@ T = TypeVar("T")
 PAY_LIMIT_S = 90.0
 QUOTE_LIMIT_S = 30.0
 SYNC_LIMIT_S = 60.0
+HOLDER_LIMIT_S = 30.0
+CATALOGUE_LIMIT_S = 30.0
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,16 @@ class Paid:
 
     result: TapResult
     is_repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OnSale:
+    """What can be sold now, by which catalogue."""
+
+    stored: StoredCatalogue
+    period: Period
+    # Whether the service does not answer now
+    is_offline: bool
 
 
 class Runtime:
@@ -51,7 +69,16 @@ class Runtime:
         self._terminal = directory.settings().terminal
         self.events, self.taps = EventLog(), Taps()
         self.payments = Payments(settings.payments_file)
-        self._keeper = Keeper(self._open_agent, self.events, directory.outbox_file, clock)
+        self._catalogues = CatalogueKeeper(directory.memory_file, clock)
+        self._holders = Holders(clock, self._is_offline)
+        self._keeper = Keeper(
+            self._open_agent,
+            self.events,
+            directory.outbox_file,
+            self._catalogues,
+            clock,
+            each_turn=self._holders.forget_old,
+        )
         self._desks = {reader: Desk(reader, self._open_agent, self.taps) for reader in settings.readers}
         self._watch = Watch(
             settings.readers, self.taps, self.events, on_card=self._card_came, on_gone=self._card_went
@@ -61,8 +88,9 @@ class Runtime:
     def start(self, is_serving: Callable[[], bool]) -> None:
         """Begin; `is_serving` says when event streams shall end."""
         self._is_serving = is_serving
-        with self._open_agent():
-            pass  # makes the outbox, which the counts are read from, or says why not
+        # Opening it makes the outbox, which the counts are read from, or says why not.
+        with self._open_agent() as agent:
+            self._holders.start([agent.new_client() for _ in self._desks])
         for desk in self._desks.values():
             desk.open()
         self._keeper.start()
@@ -74,6 +102,7 @@ class Runtime:
         self._watch.stop()
         for desk in self._desks.values():
             desk.close()
+        self._holders.stop()
         self._keeper.stop()
 
     @property
@@ -131,6 +160,34 @@ class Runtime:
         )
         return Paid(_wait(payment.result, PAY_LIMIT_S), payment.is_repeated)
 
+    def holder(self, handle: str) -> Holder:
+        """Who holds the card of a tap. Raises DaemonError, AgentError, PkiError."""
+        tap = self.taps.find(handle)
+        asked = self._holders.asked(tap)
+        if asked is None:
+            card = _wait(self._desks[tap.reader].look(tap), HOLDER_LIMIT_S)
+            asked = self._holders.ask(tap, card)
+        holder = _wait(asked, HOLDER_LIMIT_S)
+        self.taps.find(handle)  # never the last holder beside the next one's card
+        return holder
+
+    def on_sale(self, service: str) -> OnSale:
+        """What can be sold of a service now. Raises DaemonError, AgentError."""
+        if not _SERVICE.fullmatch(service):
+            raise CatalogueMissing
+        stored = self._catalogues.want(service)
+        moment, is_online = self._clock(), self._keeper.view().is_online
+        is_usable = is_online is False or (is_online is True and stored and not stored.is_worn(moment))
+        if stored is not None and is_usable:
+            return self._now_of(stored, is_offline=not is_online)
+        try:
+            fetched = _wait(self._keeper.fetch_catalogue(service), CATALOGUE_LIMIT_S)
+        except (ServiceUnreachable, StillRunning):
+            if stored is None:
+                raise
+            return self._now_of(stored, is_offline=True)
+        return self._now_of(fetched, is_offline=False)
+
     def sync(self) -> SyncReport:
         """Tell the service what waits. Raises AgentError."""
         return _wait(self._keeper.sync_now(), SYNC_LIMIT_S)
@@ -140,6 +197,17 @@ class Runtime:
     def _open_agent(self) -> Agent:
         return Agent(self.settings.directory, self._clock)
 
+    def _is_offline(self) -> bool:
+        is_offline = self._keeper.view().is_online is False
+        if is_offline:
+            self._keeper.look_again()
+        return is_offline
+
+    def _now_of(self, stored: StoredCatalogue, *, is_offline: bool) -> OnSale:
+        if (period := stored.catalogue.period_at(self._clock())) is None:
+            raise ServiceAnswerInvalid("its catalogue ended a moment ago")
+        return OnSale(stored, period, is_offline)
+
     def _begin(self, handle: str, order: TapOrder) -> "Future[TapResult]":
         tap = self.taps.begin_payment(handle)
         ended: Future[TapResult] = Future()
@@ -147,6 +215,8 @@ class Runtime:
         def end(done: "Future[TapResult]") -> None:
             error = done.exception()
             result = done.result() if error is None else failed(error)
+            if isinstance(error, CardError | TapOver):
+                self._holders.let_go(tap)  # another card may lie there: it is looked at first
             self.taps.end_payment(tap, has_paid=result.outcome is Outcome.APPROVED)
             # Before the answer, so that who has it finds the queue as it is.
             self._after_payment(result)
@@ -165,12 +235,13 @@ class Runtime:
         return desk.with_agent(lambda agent: recall(agent, transaction))
 
     def _card_came(self, tap: Tap) -> None:
-        def tell(done: "Future[None]") -> None:
+        def tell(done: "Future[UUID]") -> None:
             error = done.exception()
             if isinstance(error, TapOver | Stopping) or not self.taps.is_living(tap):
                 return
             about: dict[str, object] = {"reader": tap.reader, "tap": tap.handle}
             if error is None:
+                self._holders.card_read(tap, done.result())
                 self.events.publish(EventKind.CARD_READY, about)
             else:
                 self.events.publish(EventKind.CARD_REFUSED, {**about, "reason": failure(error).reason})
@@ -178,6 +249,7 @@ class Runtime:
         self._desks[tap.reader].look(tap).add_done_callback(tell)
 
     def _card_went(self, tap: Tap) -> None:
+        self._holders.let_go(tap)
         self._desks[tap.reader].let_go(tap)
 
 
@@ -186,6 +258,8 @@ def _wait(future: "Future[T]", limit_s: float) -> T:
         return future.result(limit_s)
     except FutureTimeout as error:
         raise StillRunning from error
+    except CancelledError as error:
+        raise Stopping from error
 
 
 def _reader_json(view: ReaderView) -> dict[str, object]:

@@ -6,15 +6,17 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from marshmallow import Schema, ValidationError
 
+from reader_agent.catalogues import sections_json
 from reader_agent.daemon.desk import Quoted
 from reader_agent.daemon.errors import Malformed
-from reader_agent.daemon.runtime import Paid, Runtime
+from reader_agent.daemon.holders import Holder
+from reader_agent.daemon.runtime import OnSale, Paid, Runtime
 from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema
 from reader_agent.outbox_summary import OutboxSummary
 from reader_agent.service_client import Price
 from reader_agent.sync import Delivery, SyncReport
 from reader_agent.tapping import TapOrder
-from reader_agent.wire import to_rfc3339
+from reader_agent.wire import to_base64url, to_rfc3339
 
 EXTENSION = "reader-agent"
 
@@ -53,6 +55,18 @@ def pay(handle: str) -> dict[str, object]:
     """A payment by the card of a tap."""
     asked = _parse(_PAYMENT)
     return _paid_json(_runtime().pay(handle, asked["key"], _order(asked)))
+
+
+@blueprint.get("/taps/<handle>/holder")
+def holder(handle: str) -> dict[str, object]:
+    """Who holds the card of a tap."""
+    return _holder_json(_runtime().holder(handle))
+
+
+@blueprint.get("/catalogues/<service>")
+def catalogue(service: str) -> dict[str, object]:
+    """What can be sold of a service now."""
+    return _on_sale_json(_runtime().on_sale(service))
 
 
 @blueprint.get("/outbox")
@@ -125,6 +139,34 @@ def _paid_json(paid: Paid) -> dict[str, object]:
         "balances": [asdict(balance) for balance in result.balances],
         "flags": list(result.flags),
         "repeated": paid.is_repeated,
+    }
+
+
+def _holder_json(holder: Holder) -> dict[str, object]:
+    said = holder.presentation
+    return {
+        "name": said.name,
+        "form": said.form,
+        "allergens": list(said.allergens),
+        "photo": None if said.photo is None else to_base64url(said.photo),
+        "as_of": to_rfc3339(holder.as_of),
+        "offline": holder.is_offline,
+    }
+
+
+def _on_sale_json(on_sale: OnSale) -> dict[str, object]:
+    said, period = on_sale.stored.catalogue, on_sale.period
+    return {
+        "service": said.service,
+        "action": said.action,
+        "currency": said.currency,
+        "tariff_version": said.tariff_version,
+        "as_of": to_rfc3339(on_sale.stored.as_of),
+        "offline": on_sale.is_offline,
+        "may_serve_offline": said.offline_limit_minor is not None,
+        "from": to_rfc3339(period.start),
+        "until": to_rfc3339(period.end),
+        "sections": sections_json(period.sections),
     }
 
 

@@ -108,7 +108,7 @@ class _Tap:
         """What the service asks for this card; what it lets us ask offline is kept for later."""
         order = self.order
         quote = self.agent.client.quote(order.service, order.action, card.card, order.details)
-        self.agent.memory.keep_offline_price(order.service, order.action, order.details, quote.offline)
+        self.agent.memory.keep_quote(order.service, order.action, order.details, quote, self.agent.now())
         return self._as_shown(quote.price)
 
     def _as_shown(self, price: Price) -> Price:

@@ -1,7 +1,7 @@
 """A small card service on a real socket, which speaks the terminal API with the functions of `pki`.
 
-It settles as `docs/ledger.md` says, with one rule: everything costs what `price_minor` says. A test tells it
-what goes wrong between it and the terminal.
+It settles as `docs/ledger.md` says, with one rule: everything costs what `price_minor` says, but a basket
+what its catalogue says. A test tells it what goes wrong between it and the terminal.
 """
 
 import hashlib
@@ -64,6 +64,40 @@ class Order:
     certificate: x509.Certificate | None = None
 
 
+@dataclass(slots=True)
+class Menu:
+    """What a service's catalogue says; a test may change it at any time."""
+
+    sections: list[dict[str, Any]]
+    tariff_version: str = "menu-1"
+    offline_limit_minor: int | None = 1000
+    # How long from now on each of its periods lasts; all offer the same
+    periods: tuple[timedelta, ...] = (timedelta(hours=24),)
+
+    def answer(self, service: str, moment: datetime) -> dict[str, Any]:
+        """The catalogue at a moment."""
+        ends = [moment + sum(self.periods[: number + 1], timedelta()) for number in range(len(self.periods))]
+        starts = [moment, *ends[:-1]]
+        return {
+            "service": service,
+            "tariff_version": self.tariff_version,
+            "currency": "GBP",
+            "action": "sale",
+            "valid_until": to_rfc3339(ends[-1]),
+            "offline_limit_minor": self.offline_limit_minor,
+            "periods": [
+                {"from": to_rfc3339(start), "until": to_rfc3339(end), "sections": self.sections}
+                for start, end in zip(starts, ends, strict=True)
+            ],
+        }
+
+    def total_minor(self, details: dict[str, Any]) -> int:
+        """What a basket costs."""
+        (section,) = [each for each in self.sections if each["key"] == details["service"]]
+        prices = {item["key"]: item["amount_minor"] for item in section["items"]}
+        return int(sum(prices[line["item"]] * line["quantity"] for line in details["items"]))
+
+
 class Refused(Exception):
     """A problem document."""
 
@@ -86,6 +120,14 @@ class CardService:
     orders: dict[UUID, Order] = field(default_factory=dict)
     cards: dict[UUID, x509.Certificate] = field(default_factory=dict)
     posted: dict[UUID, Posted] = field(default_factory=dict)
+    # Whom a card presents: the members of its presentation, or why it may not be used
+    holders: dict[UUID, dict[str, Any] | str] = field(default_factory=dict)
+    # Whether a terminal may see them
+    shows_holders: bool = True
+    # Catalogues by service, without the members that the moment decides
+    menus: dict[str, "Menu"] = field(default_factory=dict)
+    # Called when somebody asks whom a card presents
+    on_presentation: Callable[[], None] = lambda: None
     # Every body that came to /v1/authorisations, in order
     received: list[bytes] = field(default_factory=list)
     # The path of every request, in order
@@ -168,7 +210,14 @@ class CardService:
             case "GET", ["v1", "nonce"]:
                 return {"nonce": self._nonce()}
             case "POST", ["v1", "quotes"]:
+                asked = json.loads(body)
+                if (menu := self.menus.get(asked["service"])) is not None:
+                    return self._quote_basket(menu, asked["details"])
                 return self._quote()
+            case "POST", ["v1", "presentations"]:
+                return self._present(UUID(json.loads(body)["card"]))
+            case "GET", ["v1", "catalogues", service]:
+                return self._catalogue(service)
             case "POST", ["v1", "authorisations"]:
                 return self._authorise(terminal, body)
             case _, ["v1", "personalisation-orders", order, *rest]:
@@ -192,6 +241,35 @@ class CardService:
 
     def _nonce(self) -> str:
         return to_base64url(hashlib.sha256(str(self.clock()).encode()).digest()[:24])
+
+    def _present(self, card: UUID) -> dict[str, Any]:
+        self.on_presentation()
+        if not self.shows_holders:
+            raise Refused(403, "role_not_allowed")
+        holder = self.holders.get(card, "card_unknown")
+        if isinstance(holder, str):
+            raise Refused(422, holder)
+        return {"card": str(card), **holder}
+
+    def _catalogue(self, service: str) -> dict[str, Any]:
+        if service not in self.menus:
+            raise Refused(404, "catalogue_missing")
+        return self.menus[service].answer(service, self.clock())
+
+    def _quote_basket(self, menu: Menu, details: dict[str, Any]) -> dict[str, Any]:
+        amount = menu.total_minor(details)
+        price = {
+            "amount_minor": amount,
+            "currency": "GBP",
+            "tariff_version": menu.tariff_version,
+            "valid_until": to_rfc3339(self.clock() + menu.periods[0]),
+        }
+        may = menu.offline_limit_minor is not None and amount <= menu.offline_limit_minor
+        return {
+            **price,
+            "lines": [{"label": "Basket", "amount_minor": amount}],
+            "offline": price if may else None,
+        }
 
     def _quote(self) -> dict[str, Any]:
         def price(amount_minor: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def stored_statement(world: World, kind: EntryKind) -> TransactionStatement:
 def priced(world: World) -> World:
     """The terminal knows what it may charge offline."""
     quote = world.agent.client.quote("transport", "single-fare", None, ORDER.details)
-    world.agent.memory.keep_offline_price("transport", "single-fare", ORDER.details, quote.offline)
+    world.agent.memory.keep_quote("transport", "single-fare", ORDER.details, quote, world.clock())
     return world
 
 

@@ -24,10 +24,50 @@ from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.card import VirtualCard
 from reader_agent.virtual_card.memory import factory_memory
 from reader_agent.virtual_card.state import CardState
+from reader_agent.wire import to_base64url
 from tests.reader_agent.card_service import CardService, Order
 
 TRIP: dict[str, object] = {"from_stop": "market-place", "to_stop": "upper-vale"}
 ORDER = TapOrder("transport", "single-fare", TRIP)
+
+LUNCH: list[dict[str, object]] = [
+    {
+        "key": "lunch",
+        "label": "Lunch",
+        "items": [
+            {
+                "key": "meal-pasta",
+                "label": "Pasta",
+                "category": "main",
+                "amount_minor": 260,
+                "contains": ["gluten", "milk"],
+                "may_contain": ["eggs"],
+            },
+            {
+                "key": "fruit",
+                "label": "Fruit",
+                "category": "snack",
+                "amount_minor": 40,
+                "contains": [],
+                "may_contain": [],
+            },
+        ],
+    }
+]
+BASKET: dict[str, object] = {
+    "service": "lunch",
+    "items": [{"item": "meal-pasta", "quantity": 1}, {"item": "fruit", "quantity": 2}],
+}
+BASKET_MINOR = 340
+SALE = TapOrder("meals", "sale", BASKET)
+# The first bytes of a JPEG, and some more
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256))
+PUPIL: dict[str, object] = {
+    "name": "Ava Reed",
+    "form": "5B",
+    "allergens": ["milk", "nuts"],
+    "photo": to_base64url(PHOTO),
+}
 
 
 class MovableClock:
