@@ -2,7 +2,7 @@
 
 import sys
 
-from kiosk import demo
+from kiosk.demo import launcher
 
 
 def main() -> None:
@@ -11,4 +11,4 @@ def main() -> None:
         print("usage: kiosk demo [--help]", file=sys.stderr)
         sys.exit(2)
     del sys.argv[1]
-    demo.main()
+    launcher.main()
