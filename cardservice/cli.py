@@ -2,11 +2,12 @@
 
 import click
 
+from cardservice.commands.holders import cardholder
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
-from cardservice.commands.people import cardholder, payer, provider
+from cardservice.commands.people import payer, provider
 from cardservice.commands.running import init, serve
 
 

@@ -33,7 +33,7 @@ dietary_need = Table(
     ),
 )
 
-# As `photos` makes it: a JPEG without metadata.
+# As `photos` makes it: a JPEG without metadata, of `photos.MAX_BYTES` at most.
 cardholder_photo = Table(
     "cardholder_photo",
     metadata,

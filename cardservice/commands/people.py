@@ -1,8 +1,8 @@
-"""Providers, cardholders, payers: who takes part."""
+"""Providers and payers: who takes part, beside cardholders."""
 
 import click
 
-from cardservice.cardholders.service import NewCardholder, add_cardholder, require_cardholder
+from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.ids import PayerId, ProviderId
 from cardservice.ledger.payers import assign_payer, create_payer
@@ -24,31 +24,6 @@ def provider_add(provider_id: str, name: str, as_json: bool) -> None:
     with opened() as context, context.database.begin() as connection:
         add_provider(connection, ProviderId(provider_id), name, actor=actor(), moment=context.now())
     say(f"Registered {provider_id}.", {"provider": provider_id}, as_json=as_json)
-
-
-@click.group()
-def cardholder() -> None:
-    """Who has cards."""
-
-
-@cardholder.command("add")
-@click.argument("name")
-@click.option("--category", default="adult", show_default=True, help="What prices go by.")
-@json_option
-@command
-def cardholder_add(name: str, category: str, as_json: bool) -> None:
-    """Register a person, who pays for themself until another payer is assigned."""
-    with opened() as context, context.database.begin() as connection:
-        new = NewCardholder(name, category)
-        holder, payer = add_cardholder(
-            connection,
-            new,
-            context.scheme.currency,
-            context.keys.cardholder_kek,
-            actor=actor(),
-            moment=context.now(),
-        )
-    say(f"Cardholder {holder}", {"cardholder": str(holder), "payer": str(payer)}, as_json=as_json)
 
 
 @click.group()

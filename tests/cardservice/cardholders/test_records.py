@@ -1,0 +1,120 @@
+"""What is noted of a cardholder: the sensitive parts apart, replaced as a whole, by one after the other."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import DBAPIError
+
+from cardservice.allergens import ALLERGENS
+from cardservice.cardholders.models import cardholder_photo, dietary_need
+from cardservice.cardholders.photos import MAX_BYTES
+from cardservice.cardholders.service import (
+    NewCardholder,
+    Profile,
+    profile_of,
+    set_allergens,
+    set_form,
+    set_photo,
+)
+from cardservice.errors import CardholderUnknown, OrderInvalid
+from cardservice.ids import CardholderId
+from tests.support.council import ACTOR, Council, new_id
+
+
+@pytest.fixture
+def ava(council: Council) -> CardholderId:
+    """Somebody with a form and an allergen."""
+    return council.card("pupil", form="5B", allergens=["milk"]).holder
+
+
+def profile(council: Council, holder: CardholderId) -> Profile:
+    """The record as it is now."""
+    with council.context.database.reading() as connection:
+        return profile_of(connection, holder)
+
+
+def note(council: Council, holder: CardholderId, *allergens: str) -> None:
+    """Note allergens in a transaction of their own."""
+    with council.context.database.begin() as connection:
+        set_allergens(connection, holder, allergens, actor=ACTOR, moment=council.clock())
+
+
+def test_every_allergen_can_be_noted(council: Council, ava: CardholderId) -> None:
+    """All fourteen, told in the order of the law; one that is named twice is there once."""
+    note(council, ava, *reversed(list(ALLERGENS)), "milk")
+    assert profile(council, ava).allergens == tuple(ALLERGENS)
+    note(council, ava)
+    assert profile(council, ava).allergens == ()
+
+
+def test_what_is_none_of_the_fourteen_is_refused(council: Council, ava: CardholderId) -> None:
+    """By the service in words, and by the database if it were asked."""
+    with pytest.raises(OrderInvalid, match="'strawberries' is none of the 14 allergens: gluten, "):
+        note(council, ava, "eggs", "strawberries")
+    assert profile(council, ava).allergens == ("milk",)
+    with pytest.raises(DBAPIError), council.context.database.begin() as connection:
+        connection.execute(insert(dietary_need).values(cardholder_id=ava, allergen="strawberries"))
+
+
+@pytest.mark.parametrize("form", ["5", "Reception", "Year 12 / Bio-2", "Löwen"])
+def test_forms(council: Council, ava: CardholderId, form: str) -> None:
+    """Whatever a school calls them."""
+    with council.context.database.begin() as connection:
+        set_form(connection, ava, form, actor=ACTOR, moment=council.clock())
+    assert profile(council, ava).form == form
+
+
+@pytest.mark.parametrize(
+    "form", ["", " ", "5B ", "the fifth form, B", "5\nB", "5\x1b[2J", "5\x00", "5\udc80"]
+)
+def test_forms_that_no_screen_should_show(council: Council, ava: CardholderId, form: str) -> None:
+    """Refused in a sentence that can itself be printed."""
+    with pytest.raises(OrderInvalid) as refused, council.context.database.begin() as connection:
+        set_form(connection, ava, form, actor=ACTOR, moment=council.clock())
+    assert str(refused.value).isprintable()
+    assert profile(council, ava).form == "5B"
+
+
+@pytest.mark.parametrize("size", [0, MAX_BYTES + 1])
+def test_the_database_keeps_photos_small(council: Council, ava: CardholderId, size: int) -> None:
+    """Whatever made them."""
+    with council.context.database.begin() as connection:
+        set_photo(connection, ava, bytes(MAX_BYTES), actor=ACTOR, moment=council.clock())
+    with pytest.raises(DBAPIError), council.context.database.begin() as connection:
+        set_photo(connection, ava, bytes(size), actor=ACTOR, moment=council.clock())
+    assert profile(council, ava).photo == bytes(MAX_BYTES)
+
+
+def test_two_who_note_at_once(council: Council, ava: CardholderId) -> None:
+    """One after the other: what is there in the end is what one of them said, not half of each."""
+    said = [("milk", "eggs"), ("eggs", "nuts"), ("nuts",), ("celery", "milk")] * 3
+    with ThreadPoolExecutor(len(said)) as pool:
+        list(pool.map(lambda allergens: note(council, ava, *allergens), said))
+    found = set(profile(council, ava).allergens)
+    assert found in [set(allergens) for allergens in said]
+
+
+def test_the_sensitive_parts_stand_apart(council: Council, ava: CardholderId) -> None:
+    """Of somebody without any there is no row; a table of names holds none of it."""
+    nobody = council.card().holder
+    with council.context.database.reading() as connection:
+        rows = [*connection.scalars(select(dietary_need.c.cardholder_id))]
+        photos = [*connection.scalars(select(cardholder_photo.c.cardholder_id))]
+    assert (rows, photos) == ([ava], [])
+    assert profile(council, nobody).allergens == ()
+
+
+def test_nobody(council: Council) -> None:
+    """There is no such record."""
+    with pytest.raises(CardholderUnknown):
+        profile(council, CardholderId(new_id()))
+
+
+def test_what_is_known_of_a_person_is_not_printed_by_accident(council: Council, ava: CardholderId) -> None:
+    """In a traceback or a log."""
+    known = profile(council, ava)
+    for value in (known, NewCardholder("Ava Reed", "pupil", "5B", ["milk"])):
+        assert asdict(value)["form"] == "5B"
+        assert [word for word in ("Ava", "Morgan", "5B", "milk") if word in repr(value)] == []
