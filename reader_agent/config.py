@@ -8,7 +8,7 @@ terminal.csr   what the service certifies
 terminal.crt   the terminal's certificate, once enrolled
 trust.json     the scheme's certificates and revocation lists, fetched last
 outbox.sqlite  what the terminal has to tell, or has told
-memory.sqlite  prices for offline taps, and the like; may be deleted
+memory.sqlite  prices and catalogues for offline taps, and the like; may be deleted
 """
 
 import json

@@ -63,6 +63,9 @@ BUSY = b'{"type":"urn:citizen-card:problem:busy","code":"busy","detail":"later"}
         (http("200 OK", JSON, b'{"nonce":7}'), ServiceAnswerInvalid),
         (http("200 OK", JSON, b"[]"), ServiceAnswerInvalid),
         (http("200 OK", JSON, b"<html>"), ServiceAnswerInvalid),
+        (http("200 OK", JSON, b'{"nonce":' + b"[" * 100_000), ServiceAnswerInvalid),
+        (http("503 Busy", PROBLEM, b"[" * 100_000), ServiceUnreachable),
+        (http("503 Busy", PROBLEM, b"[]"), ServiceUnreachable),
         (http("503 Busy", PROBLEM, BUSY), ServiceProblem),
         # A proxy's word, or one that only looks like ours, is nobody's.
         (http("422 No", "text/html", b"<html>"), ServiceUnreachable),
@@ -101,6 +104,16 @@ def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
         client = client_of(port)
         with pytest.raises(ServiceUnreachable, match="does not end"):
             client.nonce()
+        client.close()
+
+
+def test_a_catalogue_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own limit is below the one of revocation lists."""
+    monkeypatch.setattr(service_client, "MAX_CATALOGUE_BYTES", 1000)
+    with answering(http("200 OK", JSON, b" " * 2000)) as port:
+        client = client_of(port)
+        with pytest.raises(ServiceUnreachable, match="does not end"):
+            client.catalogue("meals")
         client.close()
 
 
