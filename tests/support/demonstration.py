@@ -117,6 +117,10 @@ class Demonstration:
         """Ctrl-C; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended."""
         status = self.process.wait(END_TIMEOUT_S)
         self._reader.join(10)
         return status
