@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flask import Flask, request
 from flask_babel import Babel, get_locale, ngettext
 
-SOURCE_LANGUAGE = "en"
+SOURCE_LANGUAGE = "en_GB"
 # Far enough to meet every category of every language that CLDR knows whole numbers of (Welsh has six).
 _SAMPLES = (*range(102), 1_000_000)
 

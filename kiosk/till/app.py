@@ -1,0 +1,143 @@
+"""The till's application: its page, and what the page's script asks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, current_app, render_template, request
+
+from kiosk.agent import AgentClient, Relay, Sale, Sales
+from kiosk.agent.problems import register
+from kiosk.errors import Malformed
+from kiosk.till import words
+from kiosk.till.basket import Basket
+from kiosk.till.pupils import Pupils
+from kiosk.web import Face, Serving, create_app
+from kiosk.web.pages import refuse
+from kiosk.web.server import MAX_STREAMS, Build
+
+EXTENSION = "till"
+
+
+@dataclass(frozen=True, slots=True)
+class TillSettings:
+    """What a till was started with."""
+
+    agent_url: str
+    token_file: Path
+    # As it was named to the agent
+    reader: str
+    service: str
+    # Which of the service's sections is sold here; None: the person at the till chooses
+    section: str | None
+
+
+class Till:
+    """What the views work with."""
+
+    def __init__(self, settings: TillSettings, serving: Serving) -> None:
+        self.settings = settings
+        self.agent = AgentClient(settings.agent_url, settings.token_file)
+        self.pupils = Pupils(self.agent)
+        self.sales = Sales(self.agent)
+        self.relay = Relay(self.agent, serving, self.pupils.notice, MAX_STREAMS)
+        self._action: str | None = None
+
+    def catalogue(self) -> Mapping[str, object]:
+        """What is offered now. Raises AgentAway, AgentProblem."""
+        found = self.agent.catalogue(self.settings.service)
+        self._action = str(found["action"])
+        return found
+
+    def sell(self, tap: str, basket: Basket) -> Sale:
+        """Have the card of this tap pay. Raises AgentAway, AgentProblem, SaleUndecided."""
+        if self._action is None:
+            self.catalogue()
+        order = {
+            "service": self.settings.service,
+            "action": self._action,
+            "details": basket.details,
+            "amount_minor": basket.amount_minor,
+            "allow_offline": True,
+        }
+        return self.sales.pay(tap, order, may_retry=True)
+
+
+def builder(settings: TillSettings) -> Build:
+    """What makes the application, in the process that serves it."""
+
+    def build(face: Face, serving: Serving) -> Flask:
+        app = create_app(face, blueprint)
+        app.extensions[EXTENSION] = Till(settings, serving)
+        return app
+
+    return build
+
+
+blueprint = Blueprint("till", __name__)
+register(blueprint)
+
+
+@blueprint.get("/")
+def page() -> str:
+    """The one screen."""
+    settings = _till().settings
+    return render_template(
+        "till/till.html",
+        page_data={"reader": settings.reader, "section": settings.section, "words": words.of_the_till()},
+    )
+
+
+@blueprint.get("/events")
+def events() -> Response:
+    """Server-sent events: the agent's, and whether it is there."""
+    stream = _till().relay.open(request.headers.get("Last-Event-ID"))
+    return Response(stream, content_type="text/event-stream")
+
+
+@blueprint.get("/catalogue")
+def catalogue() -> Mapping[str, object]:
+    """What is on the keys."""
+    return _till().catalogue()
+
+
+@blueprint.get("/taps/<tap>/holder")
+def holder(tap: str) -> Mapping[str, object]:
+    """Who stands there."""
+    return _till().pupils.find(tap).to_json()
+
+
+@blueprint.get("/taps/<tap>/photo")
+def photo(tap: str) -> Response:
+    """Their photo."""
+    found = _till().pupils.photo(tap)
+    return refuse(404, "not_found") if found is None else Response(found, content_type="image/jpeg")
+
+
+@blueprint.post("/taps/<tap>/sale")
+def sell(tap: str) -> Mapping[str, object]:
+    """Charge a basket to the card of this tap: once, however often it is asked."""
+    return _till().sell(tap, Basket.load(request.get_json())).to_json()
+
+
+@blueprint.get("/sale")
+def latest() -> Mapping[str, object]:
+    """The sale that was begun last: a page that was loaded anew asks."""
+    return _sale(_till().sales.latest)
+
+
+@blueprint.post("/sale/again")
+def settle() -> Mapping[str, object]:
+    """Ask the agent again for the sale that has no answer."""
+    if request.get_json() != {}:
+        raise Malformed
+    return _sale(_till().sales.settle())
+
+
+def _sale(found: Sale | None) -> Mapping[str, object]:
+    return {"tap": None, "state": None, "outcome": None} if found is None else found.to_json()
+
+
+def _till() -> Till:
+    found: Till = current_app.extensions[EXTENSION]
+    return found
