@@ -138,7 +138,8 @@ class Till:
 
     def expect_badge(self, text: str | re.Pattern[str]) -> None:
         """The badge of the connection says this."""
-        expect(self.page.get_by_text(text).first).to_be_visible(timeout=PATIENCE_MS)
+        badge = self.page.get_by_role("status").filter(has_text=text)
+        expect(badge).to_be_visible(timeout=PATIENCE_MS)
 
 
 class Validator:
@@ -152,7 +153,7 @@ class Validator:
     @property
     def outcome(self) -> Locator:
         """Go or stop, or the invitation to tap."""
-        return self.page.get_by_role("status")
+        return self.page.get_by_role("status", name="Outcome")
 
     def expect_outcome(self, *words: str) -> None:
         """All of these words stand there."""
