@@ -28,7 +28,10 @@ _SCALES = (1.0, 0.75, 0.5, 0.25)
 _CENTRE = (0.5, 0.4)
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 # What Pillow raises for files that are broken in one way or another.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, TypeError, struct.error)
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, TypeError),
+    *(struct.error, zlib.error),
+)
 
 
 def prepared(file: bytes) -> bytes:
@@ -50,9 +53,8 @@ def prepared(file: bytes) -> bytes:
 def _decoded(file: bytes) -> Image.Image:
     """The upright picture as RGB, in a new image that carries nothing else of the file."""
     with warnings.catch_warnings():
-        # Pillow warns of odd metadata, which is left behind anyway, and of bombs, which are refused.
+        # Pillow warns of odd metadata, which is left behind, and of sizes that are refused here anyway.
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(file), formats=("JPEG", "PNG")) as opened:
                 _check(opened)
@@ -61,11 +63,11 @@ def _decoded(file: bytes) -> Image.Image:
                 return _plain(ImageOps.exif_transpose(opened))
         except PhotoRefused:
             raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        except Image.DecompressionBombError as error:
             raise _too_many_pixels() from error
         except UnidentifiedImageError as error:
             raise PhotoRefused("the file is no JPEG and no PNG; save the photo as one of them") from error
-        except (*_BROKEN, zlib.error) as error:
+        except _BROKEN as error:
             raise PhotoRefused("the photo's file is broken or incomplete; copy it anew") from error
 
 

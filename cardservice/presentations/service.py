@@ -1,6 +1,7 @@
 """Whose card it is: told to a terminal that may see holders, of a card that may be used, and written down."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -38,19 +39,19 @@ def present(context: Context, terminal: Terminal, card_id: UUID) -> Presentation
         card = find_card(connection, card_id)
         if card is None:
             raise CardNotInScheme("the card is not of this scheme")
-        if (objection := _objection(context, connection, card)) is not None:
+        if (objection := _objection(connection, card, moment)) is not None:
             raise CardUnusable(objection.reason, objection.message)
         profile = profile_of(connection, card.cardholder_id)
         record(connection, f"terminal:{terminal.id}", "cardholder.present", card.cardholder_id, moment)
     return Presentation(card.id, profile.name, profile.form, profile.allergens, profile.photo)
 
 
-def _objection(context: Context, connection: Connection, card: Card) -> Objection | None:
+def _objection(connection: Connection, card: Card, moment: datetime) -> Objection | None:
     issued = DatabaseCertificateStore(connection).find_by_identity(AUTHORITY, str(card.id))
     latest = issued[0] if issued else None
     return status_of(
         card,
-        context.now(),
+        moment,
         certificate_ends=latest.not_after if latest else None,
         certificate_revoked_at=latest.revoked_at if latest else None,
     )
