@@ -182,7 +182,8 @@ class Runtime:
             return self._now_of(stored, is_offline=not is_online)
         try:
             fetched = _wait(self._keeper.fetch_catalogue(service), CATALOGUE_LIMIT_S)
-        except (ServiceUnreachable, StillRunning):
+        except (ServiceUnreachable, ServiceAnswerInvalid, StillRunning):
+            # What is stored still holds: a till does not stand still for a bad answer.
             if stored is None:
                 raise
             return self._now_of(stored, is_offline=True)

@@ -83,7 +83,7 @@ class Menu:
             "tariff_version": self.tariff_version,
             "currency": "GBP",
             "action": "sale",
-            "valid_until": to_rfc3339(ends[-1]),
+            "valid_until": to_rfc3339(ends[-1] if ends else moment),
             "offline_limit_minor": self.offline_limit_minor,
             "periods": [
                 {"from": to_rfc3339(start), "until": to_rfc3339(end), "sections": self.sections}

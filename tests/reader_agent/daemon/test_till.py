@@ -310,6 +310,24 @@ def test_a_changed_menu_reaches_the_keys(daemon: Daemon, hand: Hand, world: Worl
     assert daemon.get("/v1/catalogues/meals").json()["tariff_version"] == "menu-2"
 
 
+def test_a_bad_catalogue_does_not_stop_the_till(daemon: Daemon, hand: Hand, world: World) -> None:
+    """A malformed one, asked for where there is none, is an error; where one is stored, that goes on."""
+    good = world.service.menus["meals"].sections
+    world.service.menus["meals"].sections = [{"key": "lunch", "label": "Lunch", "items": "none"}]
+    refused = daemon.get("/v1/catalogues/meals")
+    assert (code(refused), refused.json()["reason"]) == (
+        (503, "service_unreachable"),
+        "service_answer_invalid",
+    )
+    world.service.menus["meals"].sections = good
+    assert daemon.get("/v1/catalogues/meals").json()["sections"] == LUNCH
+    daemon.stop()
+    world.service.menus["meals"].sections = []
+    world.service.menus["meals"].periods = ()
+    daemon.start()
+    assert daemon.get("/v1/catalogues/meals").json()["sections"] == LUNCH
+
+
 def test_nothing_about_holders_is_told_logged_or_stored(
     hand: Hand, daemon: Daemon, world: World, personal: Callable[[], list[str]]
 ) -> None:
