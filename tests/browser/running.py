@@ -132,6 +132,17 @@ class RunningTown:
         """Those for which money was moved."""
         return [entry for entry in self.new_entries() if entry.moved_minor > 0]
 
+    def swap_at_the_till(self, person: Person) -> None:
+        """Put somebody's card on the till in place of what lies there; returns when the agent has seen it."""
+        before = self._tap_at_the_till()
+        self.hand.put(person, town.TILL.reader)
+        wait_until(lambda: self._tap_at_the_till() not in {None, before}, "the other card's tap")
+
+    def _tap_at_the_till(self) -> str | None:
+        [reader] = self.agent("till", "GET", "/v1/status")["readers"]
+        tap = reader["tap"]
+        return None if tap is None else str(tap)
+
     def kill_service(self) -> None:
         """SIGKILL for the card service and its workers."""
         for process in self.demonstration.programs():
