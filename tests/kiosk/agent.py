@@ -8,6 +8,7 @@ that dies.
 import base64
 import io
 import json
+import logging
 import secrets
 import socket
 import threading
@@ -18,6 +19,9 @@ from typing import Any
 from flask import Flask, Response, request
 from PIL import Image
 from werkzeug.serving import BaseWSGIServer, make_server
+
+# Its requests are looked at in `paths`.
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 READER = "School till"
 WAIT_S = 30.0

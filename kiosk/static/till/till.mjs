@@ -113,7 +113,7 @@ async function lookUp(found) {
     return; // another has come meanwhile
   }
   render();
-  if (found.stage !== "refused" && !basket.isEmpty && outcome === null) {
+  if (found.stage !== "refused" && !basket.isEmpty) {
     await askWhoseBasket(found);
   }
 }

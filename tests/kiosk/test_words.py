@@ -1,0 +1,57 @@
+"""Every reason that a face can be told has words, and the words keep up with the other packages."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Blueprint
+
+from cardservice.services.meals.allergens import ALLERGENS
+from kiosk import allergens, reasons
+from kiosk.web import Face, create_app
+
+DOCS = Path(__file__).parents[2] / "docs"
+# Not said at a till or validator: a face always sends an amount, in the currency of the prices.
+NEVER_TOLD = {"approved", "amount_missing", "currency_mismatch", "route_required", "route_unknown"}
+
+
+def documented(page: str, first: str) -> set[str]:
+    """The codes of the table whose head begins so."""
+    text = (DOCS / page).read_text("utf-8")
+    rows = text[text.index(first) :].split("\n\n")[0]
+    return set(re.findall(r"^\| `([a-z_]+)` \|", rows, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("page", "head"),
+    [
+        ("services/meals.md", "| reason | a request is declined"),
+        ("services/transport.md", "| reason | a request is declined"),
+    ],
+)
+def test_each_documented_reason_of_a_service_has_words(page: str, head: str) -> None:
+    found = documented(page, head) - NEVER_TOLD
+    assert len(found) > 4
+    with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
+        assert found - set(reasons.in_words()) == set()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["card_revoked", "card_suspended", "card_not_active", "card_expired", "card_removed", "tap_spent",
+     "certificate_revoked", "status_stale", "service_unreachable", "offline_refused", "interrupted"],
+)  # fmt: skip
+def test_what_a_card_can_be_refused_for_has_words(reason: str) -> None:
+    with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
+        assert reasons.in_words()[reason].endswith(".")
+
+
+def test_the_allergens_are_those_of_the_menu() -> None:
+    with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
+        assert set(allergens.in_words()) == set(ALLERGENS)
+
+
+def test_no_words_can_tell_who_pays_less() -> None:
+    with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
+        for text in reasons.in_words().values():
+            assert not re.search(r"\b(free|funded|entitled|benefit|subsid)", text, re.IGNORECASE)
