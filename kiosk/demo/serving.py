@@ -19,6 +19,9 @@ from kiosk.web.face import HOST
 class _Quiet(WSGIRequestHandler):
     """Writes no line for each request: the console is for what the demonstration has to say."""
 
+    # Connections are kept for the next request, and event streams come in chunks.
+    protocol_version = "HTTP/1.1"
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing."""
 

@@ -16,7 +16,7 @@ MENU_SERVICES = ("break", "lunch")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a card. `key` names the files that belong to them."""
+    """Somebody with a card. `key` names them to scripts."""
 
     key: str
     name: str

@@ -173,3 +173,9 @@ def _number(people: tuple[Person, ...], person: Person) -> int:
 
 def _reader(name: str) -> int:
     return [terminal.reader for terminal in town.TERMINALS].index(name) + 1
+
+
+def is_on_reader(process: int, reader_port: int) -> bool:
+    """Whether a process is the software card on the reader at this port."""
+    command = (Path("/proc") / str(process) / "cmdline").read_bytes().split(b"\0")
+    return b"insert" in command and str(reader_port).encode() in command

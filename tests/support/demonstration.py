@@ -46,6 +46,10 @@ class Town:
         """The identifier of one of its people, such as `ava`."""
         return str(self.state["people"][key]["cardholder"])
 
+    def card(self, key: str) -> str:
+        """The number of somebody's card."""
+        return str(self.state["people"][key]["card"])
+
     def name(self, key: str) -> str:
         """Their name."""
         return str(self.state["people"][key]["name"])
