@@ -60,6 +60,7 @@ def _of_the_sale() -> Mapping[str, str]:
         "tariff_not_yet_valid": gettext("The prices are not valid yet."),
         "tariff_missing": gettext("There are no prices yet."),
         "catalogue_missing": gettext("There is nothing to sell here."),
+        "catalogue_refused": gettext("There is nothing to sell here."),
         "no_fare": gettext("There is no fare for this trip."),
         "fare_ambiguous": gettext("There is no fare for this trip."),
         "stop_unknown": gettext("There is no fare for this trip."),

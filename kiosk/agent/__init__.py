@@ -1,5 +1,6 @@
 """The reader agent's daemon as a face sees it: asked by HTTP, its events passed on."""
 
+from kiosk.agent.asked import Asked
 from kiosk.agent.client import AgentAway, AgentClient, AgentProblem
 from kiosk.agent.relay import Event, Relay
 from kiosk.agent.sales import Answer, Sale, Sales, State
@@ -9,6 +10,7 @@ __all__ = [
     "AgentClient",
     "AgentProblem",
     "Answer",
+    "Asked",
     "Event",
     "Relay",
     "Sale",

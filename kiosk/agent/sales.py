@@ -1,8 +1,9 @@
 """One tap, one sale: which payments were asked for, under which key, and how each has ended.
 
-The agent makes one payment for a key, however often it is asked. So a key is made and kept here before the
-agent is asked, and where no answer came the same is asked again, also when the page was loaded anew
-meanwhile. At most one sale is undecided: until it is known how it has ended, no other begins.
+The agent makes one payment for a key, however often it is asked. The page makes the key and this keeps it:
+where no answer came the same is asked again, by a page that was loaded anew (the key is here) and by a
+program that was started anew (the page has it still). At most one sale is undecided: until it is known how
+it has ended, no other begins.
 """
 
 import threading
@@ -11,16 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
-from uuid import uuid4
 
+from kiosk.agent.asked import Asked
 from kiosk.agent.client import AgentAway, AgentClient, AgentProblem, handle
 from kiosk.errors import KioskError
 
 KEPT_SALES = 64
-# What the daemon answers while it does not know yet itself; after any other problem no payment was begun.
-_UNDECIDED = frozenset({"still_running", "internal_error"})
+# What the daemon answers while it does not know yet itself, or while the tap pays under another key: one
+# that is lost. After any other problem no payment was begun.
+_UNDECIDED = frozenset({"still_running", "internal_error", "tap_busy"})
 # Said of a key that the daemon has never met: had it, it would have answered with how the payment ended.
-_NEVER_BEGUN = frozenset({"tap_unknown", "tap_over", "tap_busy", "tap_spent", "malformed"})
+_NEVER_BEGUN = frozenset({"tap_unknown", "tap_over", "tap_spent", "malformed"})
 
 
 class State(StrEnum):
@@ -112,7 +114,7 @@ class Sales:
         with self._lock:
             return self._sales.get(tap)
 
-    def pay(self, tap: str, order: Mapping[str, object], *, may_retry: bool) -> Sale:
+    def pay(self, tap: str, payment: Asked, order: Mapping[str, object], *, may_retry: bool) -> Sale:
         """Begin the sale of this tap, or go on with it; returns when it is decided, or no answer came.
 
         One that is paid, or may be, is not begun again. One that was refused is, under a new key, if
@@ -123,11 +125,12 @@ class Sales:
             if latest is not None and latest.state is not State.DONE and latest.tap != tap:
                 raise SaleUndecided
             found = self._sales.get(tap)
-            begins = found is None or (may_retry and found.is_refused)
+            key = str(payment.key)
+            begins = found is None or (may_retry and found.is_refused and found.key != key)
             if begins:
-                self._put(Sale(handle(tap), str(uuid4()), order, State.PAYING))
+                self._put(Sale(handle(tap), key, order, State.PAYING))
             sale, is_claimed = self._claim(tap, begins=begins)
-        return self._ask(sale, is_first=begins) if is_claimed else sale
+        return self._ask(sale, is_first=begins and not payment.again) if is_claimed else sale
 
     def settle(self) -> Sale | None:
         """Ask again for the sale that has no answer; the latest sale, however it stands then."""

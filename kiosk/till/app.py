@@ -7,8 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 
 from kiosk.agent import AgentClient, Relay, Sale, Sales
-from kiosk.agent.problems import register
-from kiosk.errors import Malformed
+from kiosk.agent.views import register
 from kiosk.till import words
 from kiosk.till.basket import Basket
 from kiosk.till.pupils import Pupils
@@ -60,7 +59,7 @@ class Till:
             "amount_minor": basket.amount_minor,
             "allow_offline": True,
         }
-        return self.sales.pay(tap, order, may_retry=True)
+        return self.sales.pay(tap, basket.payment, order, may_retry=True)
 
 
 def builder(settings: TillSettings) -> Build:
@@ -74,8 +73,13 @@ def builder(settings: TillSettings) -> Build:
     return build
 
 
+def _till() -> Till:
+    found: Till = current_app.extensions[EXTENSION]
+    return found
+
+
 blueprint = Blueprint("till", __name__)
-register(blueprint)
+register(blueprint, _till)
 
 
 @blueprint.get("/")
@@ -86,13 +90,6 @@ def page() -> str:
         "till/till.html",
         page_data={"reader": settings.reader, "section": settings.section, "words": words.of_the_till()},
     )
-
-
-@blueprint.get("/events")
-def events() -> Response:
-    """Server-sent events: the agent's, and whether it is there."""
-    stream = _till().relay.open(request.headers.get("Last-Event-ID"))
-    return Response(stream, content_type="text/event-stream")
 
 
 @blueprint.get("/catalogue")
@@ -118,26 +115,3 @@ def photo(tap: str) -> Response:
 def sell(tap: str) -> Mapping[str, object]:
     """Charge a basket to the card of this tap: once, however often it is asked."""
     return _till().sell(tap, Basket.load(request.get_json())).to_json()
-
-
-@blueprint.get("/sale")
-def latest() -> Mapping[str, object]:
-    """The sale that was begun last: a page that was loaded anew asks."""
-    return _sale(_till().sales.latest)
-
-
-@blueprint.post("/sale/again")
-def settle() -> Mapping[str, object]:
-    """Ask the agent again for the sale that has no answer."""
-    if request.get_json() != {}:
-        raise Malformed
-    return _sale(_till().sales.settle())
-
-
-def _sale(found: Sale | None) -> Mapping[str, object]:
-    return {"tap": None, "state": None, "outcome": None} if found is None else found.to_json()
-
-
-def _till() -> Till:
-    found: Till = current_app.extensions[EXTENSION]
-    return found

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, fields, validate
 
-from kiosk.errors import Malformed
+from kiosk.agent import Asked, asked
 
 # docs/services/meals.md, "The action sale"
 MAX_LINES, MAX_QUANTITY = 50, 20
@@ -23,12 +22,7 @@ class _Line(Schema):
     quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY))
 
 
-class _Basket(Schema):
-    class Meta:
-        """Unknown fields are refused."""
-
-        unknown = RAISE
-
+class _Basket(asked.PaymentSchema):
     section = fields.String(required=True, validate=_KEY)
     items = fields.List(fields.Nested(_Line), required=True, validate=validate.Length(min=1, max=MAX_LINES))
     amount_minor = fields.Integer(required=True, strict=True, validate=validate.Range(min=0))
@@ -41,16 +35,13 @@ _SCHEMA = _Basket()
 class Basket:
     """What is sold, and for how much as the screen says: another price is not charged."""
 
+    payment: Asked
     details: Mapping[str, object]
     amount_minor: int
 
     @classmethod
     def load(cls, document: object) -> "Basket":
         """Raises Malformed."""
-        if not isinstance(document, dict):
-            raise Malformed
-        try:
-            loaded: dict[str, Any] = _SCHEMA.load(document)
-        except ValidationError as error:
-            raise Malformed from error
-        return cls({"service": loaded["section"], "items": loaded["items"]}, loaded["amount_minor"])
+        payment, loaded = asked.load(_SCHEMA, document)
+        details = {"service": loaded["section"], "items": loaded["items"]}
+        return cls(payment, details, loaded["amount_minor"])

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, current_app, render_template, request
+from flask import Blueprint, Flask, current_app, render_template, request
 
-from kiosk.agent import AgentClient, Event, Relay, Sale, Sales
-from kiosk.agent.problems import register
-from kiosk.errors import Malformed
+from kiosk.agent import AgentClient, Asked, Event, Relay, Sale, Sales, asked
+from kiosk.agent.views import register
 from kiosk.validator import words
 from kiosk.validator.trip import Trip
 from kiosk.web import Face, Serving, create_app
 from kiosk.web.server import MAX_STREAMS, Build
 
 EXTENSION = "validator"
+
+_PAYMENT = asked.PaymentSchema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,13 @@ class Validator:
         self.sales = Sales(self.agent)
         self.relay = Relay(self.agent, serving, _ignore, MAX_STREAMS)
 
-    def board(self, tap: str) -> Sale:
+    def board(self, tap: str, payment: Asked) -> Sale:
         """Have the card of this tap pay the trip. Raises AgentProblem, SaleUndecided.
 
         Without an amount: what a ride costs may depend on whose card it is.
         """
-        return self.sales.pay(tap, {**self.settings.trip.order, "allow_offline": True}, may_retry=False)
+        order = {**self.settings.trip.order, "allow_offline": True}
+        return self.sales.pay(tap, payment, order, may_retry=False)
 
 
 def builder(settings: ValidatorSettings) -> Build:
@@ -56,8 +58,13 @@ def builder(settings: ValidatorSettings) -> Build:
     return build
 
 
+def _validator() -> Validator:
+    found: Validator = current_app.extensions[EXTENSION]
+    return found
+
+
 blueprint = Blueprint("validator", __name__)
-register(blueprint)
+register(blueprint, _validator)
 
 
 @blueprint.get("/")
@@ -67,13 +74,6 @@ def page() -> str:
     return render_template("validator/validator.html", page_data=page_data)
 
 
-@blueprint.get("/events")
-def events() -> Response:
-    """Server-sent events: the agent's, and whether it is there."""
-    stream = _validator().relay.open(request.headers.get("Last-Event-ID"))
-    return Response(stream, content_type="text/event-stream")
-
-
 @blueprint.get("/trip")
 def trip() -> Mapping[str, object]:
     """What the trip costs anybody, and its names. Asked now and then, so that the agent may serve offline."""
@@ -81,39 +81,12 @@ def trip() -> Mapping[str, object]:
     return {name: found.get(name) for name in ("amount_minor", "currency", "lines", "offline")}
 
 
-@blueprint.post("/taps/<tap>/ride")
+@blueprint.post("/taps/<tap>/sale")
 def board(tap: str) -> Mapping[str, object]:
     """Have the card of this tap pay: once, however often it is asked."""
-    _nothing_in(request.get_json())
-    return _validator().board(tap).to_json()
-
-
-@blueprint.get("/taps/<tap>/ride")
-def ride(tap: str) -> Mapping[str, object]:
-    """How the ride of this tap stands: a page that was loaded anew asks."""
-    return _ride(_validator().sales.find(tap))
-
-
-@blueprint.post("/ride/again")
-def settle() -> Mapping[str, object]:
-    """Ask the agent again for the ride that has no answer."""
-    _nothing_in(request.get_json())
-    return _ride(_validator().sales.settle())
-
-
-def _nothing_in(document: object) -> None:
-    if document != {}:
-        raise Malformed
-
-
-def _ride(found: Sale | None) -> Mapping[str, object]:
-    return {"tap": None, "state": None, "outcome": None} if found is None else found.to_json()
+    payment, _ = asked.load(_PAYMENT, request.get_json())
+    return _validator().board(tap, payment).to_json()
 
 
 def _ignore(_: Event) -> None:
     """Nothing is kept of a card here."""
-
-
-def _validator() -> Validator:
-    found: Validator = current_app.extensions[EXTENSION]
-    return found

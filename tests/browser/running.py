@@ -4,9 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 from sqlalchemy import text
@@ -61,6 +64,39 @@ class Hand:
         }
         answer = self._session.post(self._url + path, json=body, headers=headers, timeout=120)
         assert answer.status_code == 200, answer.text
+
+
+class Listener:
+    """An event stream as it comes over the wire, on a connection of its own that can be cut at once."""
+
+    def __init__(self, url: str, authorization: str = "") -> None:
+        address = urlsplit(url)
+        self._connection = socket.create_connection((address.hostname, address.port), timeout=30)
+        self._connection.settimeout(None)
+        headers = f"Host: {address.netloc}\r\nAccept: text/event-stream\r\n"
+        if authorization:
+            headers += f"Authorization: {authorization}\r\n"
+        self._connection.sendall(f"GET {address.path} HTTP/1.1\r\n{headers}\r\n".encode())
+        self.text = ""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        wait_until(lambda: "event: " in self.text, f"the first event of {url}", REST_TIMEOUT_S)
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        """What the events so far have said."""
+        lines = [line for line in self.text.splitlines() if line.startswith("data: ")]
+        return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._connection.close()
+
+    def _read(self) -> None:
+        while part := self._connection.recv(65536):
+            self.text += part.decode()
 
 
 @dataclass(frozen=True, slots=True)

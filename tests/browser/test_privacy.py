@@ -9,9 +9,7 @@ import requests
 from playwright.sync_api import BrowserContext, Page
 
 from kiosk.demo.town import AVA, MORGAN, NOAH, PEOPLE
-from tests.browser.running import RunningTown
-from tests.kiosk.visitor import Visitor
-from tests.reader_agent.daemon.client import Stream
+from tests.browser.running import Listener, RunningTown
 from tests.support.databases import KINDS
 from tests.tour.pages import BUS, TILL, Till, Validator, Wallet
 
@@ -43,9 +41,8 @@ def visited(context: BrowserContext) -> list[str]:
 
 
 def test_nothing_says_who_was_there(town: RunningTown, context: BrowserContext, visited: list[str]) -> None:
-    pages = [Visitor(town.told.url(name)) for name in ("wallet", "till", "validator")]
-    agents = [agent_stream(town, name) for name in ("till", "validator")]
-    streams = [page.listen() for page in pages]
+    listeners = {name: Listener(town.told.url(name) + "events") for name in ("wallet", "till", "validator")}
+    listeners |= {f"agent of {name}": agent_events(town, name) for name in ("till", "validator")}
     wallet = Wallet(context.new_page(), town.told.url("wallet"))
     till = Till(context.new_page(), town.told.url("till"))
     validator = Validator(context.new_page(), town.told.url("validator"))
@@ -54,13 +51,10 @@ def test_nothing_says_who_was_there(town: RunningTown, context: BrowserContext, 
         assert stored(page) == EMPTY
     cookies = context.cookies()
 
-    texts = {f"events of page {number}": stream.text for number, stream in enumerate(streams)}
-    texts |= {f"events of agent {number}": stream.text for number, stream in enumerate(agents)}
-    for agent in agents:
-        agent.close()
-    for visitor in pages:
-        visitor.close()
-    assert all("card.inserted" in agent.text for agent in agents)
+    texts = {f"events of {name}": listener.text for name, listener in listeners.items()}
+    for listener in listeners.values():
+        listener.close()
+    assert all("card.inserted" in text for name, text in texts.items() if "wallet" not in name)
     texts |= {str(path): path.read_text(errors="replace") for path in logs(town)}
     texts["addresses"] = "\n".join(visited)
     texts["cookies"] = "\n".join(f"{cookie['name']}={cookie['value']}" for cookie in cookies)
@@ -90,11 +84,11 @@ def lunch_and_ride(wallet: Wallet, till: Till, validator: Validator) -> None:
     validator.expect_outcome("Go")
 
 
-def agent_stream(town: RunningTown, name: str) -> Stream:
+def agent_events(town: RunningTown, name: str) -> Listener:
     """What a reader agent says to its face."""
     agent = town.told.state["agents"][name]
     token = Path(agent["token_file"]).read_text(encoding="ascii")
-    return Stream(agent["url"] + "v1/events", {"Authorization": f"Bearer {token}"})
+    return Listener(agent["url"] + "v1/events", f"Bearer {token}")
 
 
 def logs(town: RunningTown) -> list[Path]:

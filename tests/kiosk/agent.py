@@ -76,7 +76,7 @@ class Agent:
         # What a payment is answered with, beside its amount; `problem` instead of a payment
         self.answer: dict[str, Any] = {"decision": "approved", "reason": "approved", "message": "Approved."}
         self.problem: tuple[int, str] | None = None
-        # A payment is made, and its answer lost, so many times
+        # So many answers to payments are lost
         self.lose = 0
         # A payment waits until this is set
         self.may_pay = threading.Event()
@@ -114,7 +114,7 @@ class Agent:
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         self._server.block_on_close = False  # type: ignore[attr-defined]
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
         """End it, and its streams."""
@@ -232,7 +232,7 @@ class Agent:
         key = str(body["key"])
         assert self.may_pay.wait(WAIT_S)
         if key in self._answers:
-            return {**self._answers[key], "repeated": True}
+            return self._sent({**self._answers[key], "repeated": True})
         if tap in self._unusable:
             return self._decided(
                 key, {"decision": "declined", "reason": self._unusable[tap], "message": "No."}, 0
@@ -250,6 +250,10 @@ class Agent:
         paid = self._decided(key, dict(self.answer), amount)
         if paid["decision"] == "approved":
             self._spent.add(tap)
+        return self._sent(paid)
+
+    def _sent(self, paid: dict[str, Any]) -> dict[str, Any]:
+        """The answer, unless it is to be lost."""
         if self.lose > 0:
             self.lose -= 1
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)

@@ -4,6 +4,7 @@ import base64
 import threading
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -14,11 +15,19 @@ from tests.kiosk.face import FaceProcess
 from tests.kiosk.visitor import Visitor
 from tests.support.pcsc import wait_until
 
-GOOD: dict[str, Any] = {"section": "lunch", "items": [{"item": "salad", "quantity": 1}], "amount_minor": 50}
+GOOD: dict[str, Any] = {
+    "section": "lunch",
+    "items": [{"item": "salad", "quantity": 1}],
+    "amount_minor": 50,
+    "key": "6c0c5a43-6f6c-4d0c-9d3e-2b8f0f3f3c11",
+    "again": False,
+}
 BAD: tuple[object, ...] = (
     [],
     {},
     {**GOOD, "key": "mine"},
+    {**GOOD, "again": "no"},
+    {**GOOD, "decision": "approved"},
     {**GOOD, "section": ""},
     {**GOOD, "items": []},
     {**GOOD, "items": [{"item": "salad", "quantity": 0}]},
@@ -126,9 +135,8 @@ def test_a_sale_is_what_the_basket_says(agent: Agent, visitor: Visitor) -> None:
     (payment,) = agent.payments
     assert payment["details"] == {"service": "lunch", "items": [{"item": "meal-pasta", "quantity": 1}]}
     assert (payment["service"], payment["action"], payment["amount_minor"]) == ("meals", "sale", 260)
-    # Neither what is left nor the key is anything to a page.
+    # What is left is nothing to a till.
     assert "1234" not in str(sale)
-    assert payment["key"] not in str(sale)
 
 
 def test_one_tap_is_one_sale(agent: Agent, visitor: Visitor) -> None:
@@ -141,8 +149,12 @@ def test_one_tap_is_one_sale(agent: Agent, visitor: Visitor) -> None:
 def test_after_a_refusal_the_tap_may_try_again_under_another_key(agent: Agent, visitor: Visitor) -> None:
     tap = agent.insert(AVA)
     agent.answer = {"decision": "declined", "reason": "insufficient_funds", "message": "No."}
-    assert visitor.sell(tap)["outcome"]["reason"] == "insufficient_funds"
+    key = str(uuid4())
+    assert visitor.sell(tap, key)["outcome"]["reason"] == "insufficient_funds"
     agent.answer = {"decision": "approved", "reason": "approved", "message": "Yes."}
+    # Under its own key it is the same sale, which has ended.
+    assert visitor.sell(tap, key, again=True)["outcome"]["reason"] == "insufficient_funds"
+    assert agent.paths.count(f"POST /v1/taps/{tap}/pay") == 1
     assert visitor.sell(tap)["outcome"]["decision"] == "approved"
     first, second = keys_of(agent)
     assert first != second
@@ -199,7 +211,7 @@ def test_a_payment_that_never_reached_the_agent_is_no_riddle(agent: Agent, visit
     agent.start()
 
 
-@pytest.mark.parametrize("code", ["still_running", "internal_error"])
+@pytest.mark.parametrize("code", ["still_running", "internal_error", "tap_busy"])
 def test_a_problem_that_decides_nothing_leaves_the_sale_open(
     agent: Agent, visitor: Visitor, code: str
 ) -> None:
@@ -214,7 +226,7 @@ def test_a_problem_that_decides_nothing_leaves_the_sale_open(
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(409, "tap_spent"), (409, "tap_busy"), (410, "tap_over"), (503, "stopping")]
+    ("status", "code"), [(409, "tap_spent"), (410, "tap_over"), (422, "malformed"), (503, "stopping")]
 )
 def test_a_problem_before_a_payment_is_an_end(agent: Agent, visitor: Visitor, status: int, code: str) -> None:
     tap = agent.insert(AVA)
@@ -319,7 +331,28 @@ def test_a_page_that_is_open_survives_a_restart(agent: Agent, till: FaceProcess,
     refused = visitor.post(f"/taps/{tap}/sale", GOOD)
     assert refused.json()["code"] == "csrf_refused"
     visitor.token = visitor.get("/csrf-token").json()["csrf_token"]
-    assert visitor.sell(tap, 260)["outcome"]["decision"] == "approved"
+    assert visitor.sell(tap)["outcome"]["decision"] == "approved"
+
+
+def test_a_server_that_dies_with_a_payment_learns_of_it_by_the_page_s_key(
+    agent: Agent, till: FaceProcess, visitor: Visitor
+) -> None:
+    tap = agent.insert(AVA)
+    key = str(uuid4())
+    agent.lose = 1
+    assert visitor.sell(tap, key)["state"] == "open"
+    port = till.port
+    till.stop()
+    agent.remove()
+    till.start(port)
+    visitor.token = visitor.get("/csrf-token").json()["csrf_token"]
+    # While the agent cannot be asked nothing is known, and nothing is claimed.
+    visitor.get("/catalogue")
+    agent.stop()
+    assert visitor.sell(tap, key, again=True)["state"] == "open"
+    agent.start()
+    assert visitor.sell(tap, key, again=True)["outcome"]["decision"] == "approved"
+    assert len(agent.payments) == 1
 
 
 def test_the_page_itself_says_nothing_of_anybody(agent: Agent, till: FaceProcess) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import requests
 
@@ -33,10 +34,11 @@ class Visitor:
             self.url + path, json=body, headers={"X-CSRFToken": self.token, **headers}, timeout=TIMEOUT_S
         )
 
-    def sell(self, tap: str, amount_minor: int = 260) -> dict[str, Any]:
+    def sell(self, tap: str, key: str | None = None, *, again: bool = False) -> dict[str, Any]:
         """Charge a pasta bake."""
-        basket = {"section": "lunch", "items": [{"item": "meal-pasta", "quantity": 1}]}
-        answer = self.post(f"/taps/{tap}/sale", {**basket, "amount_minor": amount_minor})
+        basket = {"section": "lunch", "items": [{"item": "meal-pasta", "quantity": 1}], "amount_minor": 260}
+        payment = {"key": key or str(uuid4()), "again": again}
+        answer = self.post(f"/taps/{tap}/sale", {**basket, **payment})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 

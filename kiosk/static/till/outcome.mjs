@@ -1,12 +1,9 @@
-/**
- * How the sale ended. Good news are told politely, others at once; each is told one time.
- *
- * @typedef {{decision: string, reason: string, message: string, offline: boolean, amount_minor: number | null,
- *   currency: string | null, receipt: {label: string, amount_minor: number}[]}} Outcome
- */
+/** How the sale ended. Good news are told politely, others at once; each is told one time. */
 
 import { data, fill, money } from "../web/data.mjs";
 import { byId, element, show } from "../web/dom.mjs";
+
+/** @typedef {import("../web/payment.mjs").Outcome} Outcome */
 
 const words = data.page.words.outcome;
 const reasons = data.page.words.reasons;

@@ -4,6 +4,7 @@ import { badgeEvents, tell } from "../web/badge.mjs";
 import { data, fill, money, time } from "../web/data.mjs";
 import { byId, onPress, say } from "../web/dom.mjs";
 import { listen } from "../web/events.mjs";
+import { pay, resume } from "../web/payment.mjs";
 import { present, readerEvents } from "../web/reader.mjs";
 import { clash, allergens as listed } from "./allergens.mjs";
 import { Basket } from "./basket.mjs";
@@ -14,11 +15,10 @@ import { Menu } from "./menu.mjs";
 import { isGiven, renderLast, renderOutcome } from "./outcome.mjs";
 import { lookUpButton, readButton, renderPupil } from "./pupil.mjs";
 import { ask, dismiss } from "./question.mjs";
-import { resume, sell } from "./sale.mjs";
 
 /** @typedef {import("../web/reader.mjs").Card} Card */
 /** @typedef {import("./menu.mjs").Item} Item */
-/** @typedef {import("./outcome.mjs").Outcome} Outcome */
+/** @typedef {import("../web/payment.mjs").Outcome} Outcome */
 
 /** A pupil whose card is gone stands no longer on the screen. */
 const FORGET_MS = 120_000;
@@ -219,7 +219,7 @@ async function charge() {
   begun("paying");
   const lines = basket.lines.map((line) => ({ item: line.key, quantity: line.quantity }));
   const order = { section: section.key, items: lines, amount_minor: total(basket, menu) };
-  ended(await sell(paying.tap, order, () => begun("open")));
+  ended(await pay(paying.tap, order, () => begun("open")));
 }
 
 /** @param {"paying" | "open"} state */

@@ -3,7 +3,7 @@
 import { data, fill, money } from "../web/data.mjs";
 import { byId, element } from "../web/dom.mjs";
 
-/** @typedef {import("./ride.mjs").Outcome} Outcome */
+/** @typedef {import("../web/payment.mjs").Outcome} Outcome */
 
 const words = data.page.words;
 const panel = byId("panel", HTMLElement);

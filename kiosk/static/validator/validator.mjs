@@ -5,9 +5,9 @@ import { badgeEvents, tell } from "../web/badge.mjs";
 import { data, fill, money } from "../web/data.mjs";
 import { byId, say } from "../web/dom.mjs";
 import { listen } from "../web/events.mjs";
+import { isKnown, pay } from "../web/payment.mjs";
 import { present, readerEvents } from "../web/reader.mjs";
 import { showBusy, showIdle, showOutcome, showRefused, why } from "./panel.mjs";
-import { board, hasRide } from "./ride.mjs";
 
 /** @typedef {import("../web/reader.mjs").Card} Card */
 
@@ -70,7 +70,7 @@ function left(card) {
  */
 async function lift(card) {
   lifted = card.tap;
-  if (await hasRide(card.tap)) {
+  if (await isKnown(card.tap)) {
     lifted = null;
     mustLift = false;
     queue.push(card.tap); // it is told how its ride ended, not charged again
@@ -93,7 +93,7 @@ async function work() {
     }
     window.clearTimeout(clearing);
     showBusy("reading");
-    const outcome = await board(tap, () => showBusy("open"));
+    const outcome = await pay(tap, {}, () => showBusy("open"));
     stay(() => showOutcome(outcome));
   }
   isPaying = false;
