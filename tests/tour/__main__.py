@@ -2,15 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from playwright.sync_api import Error
 
-from tests.support.demonstration import Demonstration, Town
 from tests.tour.browser import chromium
+from tests.tour.running import town_of
 from tests.tour.steps import STEPS, Step, Tour
 
 FOLDER = Path(".demo-smoke")
@@ -26,7 +24,7 @@ def main(attach: Path | None) -> None:
     """Walk the tour and say what is done; exit status 1 at the first step that fails."""
     begun = time.monotonic()
     try:
-        with _town(attach) as town, chromium() as browser, browser.new_context() as context:
+        with town_of(attach, FOLDER) as town, chromium() as browser, browser.new_context() as context:
             tour = Tour.begin(context, town)
             passed = all(_walked(step, tour) for step in STEPS)
     except (AssertionError, Error, OSError) as failure:
@@ -35,22 +33,6 @@ def main(attach: Path | None) -> None:
     took = time.monotonic() - begun
     click.echo(f"smoke: {'all is well' if passed else 'FAILED'} ({took:.0f} s)")
     sys.exit(0 if passed else 1)
-
-
-@contextmanager
-def _town(attach: Path | None) -> Iterator[Town]:
-    if attach is not None:
-        yield Town.of(attach)
-        return
-    begun = time.monotonic()
-    click.echo("smoke: starting a demonstration")
-    demonstration = Demonstration((FOLDER / "demo").resolve())
-    try:
-        town = demonstration.ready()
-        click.echo(f"  ✓ Everything runs ({time.monotonic() - begun:.1f} s)")
-        yield town
-    finally:
-        demonstration.end()
 
 
 def _walked(step: Step, tour: Tour) -> bool:

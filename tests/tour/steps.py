@@ -34,13 +34,16 @@ class Tour:
 
     @classmethod
     def begin(cls, context: BrowserContext, town: Town) -> "Tour":
-        """Open the pages, and remember what everybody has."""
+        """Open the pages, and remember what everybody has. AssertionError where it was walked before."""
+        state = town.run("cardservice", "card", "show", town.card(SAM.key))["state"]
+        assert state == "active", "the tour was walked here before: start a fresh demonstration for it"
         tour = cls(
             town,
             Wallet(context.new_page(), town.url("wallet")),
             Till(context.new_page(), town.url("till")),
             Validator(context.new_page(), town.url("validator")),
         )
+        tour.wallet.clear()
         tour.before = {person.key: town.prepaid(person.key) for person in (AVA, MORGAN, SAM)}
         tour.entries_before = town.verified()["transfers"]
         return tour
