@@ -1,5 +1,6 @@
 """One running town for each database, shared by the tests of a session; each test finds it at rest."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -38,9 +39,11 @@ def shared_town(
     try:
         yield RunningTown.begin(demonstration, wire)
     finally:
-        demonstration.end()
+        status = demonstration.end(signal.SIGTERM)
         wire.close()
         databases.drop(urls)
+    assert status == 0
+    assert demonstration.programs() == [], "nothing is left behind"
 
 
 @pytest.fixture

@@ -28,8 +28,9 @@ def personal(town: RunningTown) -> re.Pattern[str]:
     for person in PEOPLE:
         known = town.told.state["people"][person.key]
         for number in (known["card"], known["cardholder"]):
-            words |= {number, number.replace("-", "")}
-    return re.compile("|".join(map(re.escape, sorted(words))), re.IGNORECASE)
+            words |= {number, number.replace("-", ""), number.replace("-", "").upper()}
+    # Whole words: a session's random token may hold any three letters.
+    return re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
 
 
 @pytest.fixture
