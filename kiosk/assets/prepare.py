@@ -21,6 +21,8 @@ _FONT_NAME = re.compile(r"\"?GDS Transport\"?,")
 # The footer's link with the royal arms above it; no page of ours has one.
 _CREST_RULE = re.compile(r"(?:-webkit-)?[a-z-]+-image:url\([^)]*crest[^)]*\);?")
 _SOURCE_MAP = re.compile(r"\s*(?:/\*#|//#) sourceMappingURL=[^*\s]+(?: \*/)?\s*$")
+# Goes with every copy; at the end, since a stylesheet begins with its character set.
+_NOTICE = "/*! GOV.UK Frontend, Crown copyright (Government Digital Service), under the MIT licence */\n"
 # The type checker looks at our own scripts; this one is others'.
 _UNCHECKED = "// @ts-nocheck\n"
 
@@ -37,7 +39,7 @@ def stylesheet(text: str) -> str:
     text, faces = _FONT_FACE.subn("", text)
     text, names = _FONT_NAME.subn("", text)
     text, crests = _CREST_RULE.subn("", text)
-    text = _SOURCE_MAP.sub("\n", _FONT_NOTICE.sub("", text))
+    text = _SOURCE_MAP.sub("\n", _FONT_NOTICE.sub("", text)) + _NOTICE
     if faces != 2 or names == 0 or crests == 0:
         raise AssetsChanged(f"found {faces} typefaces, {names} uses of them and {crests} crests")
     return _clean("the stylesheet", text)
@@ -45,7 +47,7 @@ def stylesheet(text: str) -> str:
 
 def script(text: str) -> str:
     """The script without its reference to a source map. Raises AssetsChanged."""
-    return _clean("the script", _UNCHECKED + _SOURCE_MAP.sub("\n", text))
+    return _clean("the script", _UNCHECKED + _SOURCE_MAP.sub("\n", text) + _NOTICE)
 
 
 def stamp() -> str:
