@@ -19,7 +19,6 @@ from cardservice.services import discover
 from kiosk.demo import town
 from kiosk.demo.farewell import ENVIRONMENT_FILE, READY, STATE_FILE
 from kiosk.demo.place import choose_ports
-from kiosk.processes import ProgramFailed, Programs
 from tests.support.demonstration import LAST_LINE, PROJECT, Demonstration, Town
 
 # What the card service takes
@@ -103,13 +102,6 @@ def demo_in(folder: Path) -> subprocess.CompletedProcess[str]:
     """A demonstration that should refuse to start."""
     command = [sys.executable, "-m", "kiosk.demo", "--once", "--dir", str(folder)]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
-
-
-def test_what_a_failed_program_said_is_told(tmp_path: Path) -> None:
-    programs = Programs(tmp_path, {})
-    with pytest.raises(ProgramFailed, match="No such command") as failure:
-        programs.run("cardservice", "no-such-command")
-    assert failure.value.status == 2
 
 
 def test_ports_in_use_are_left_to_others() -> None:

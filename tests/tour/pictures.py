@@ -13,7 +13,7 @@ from tests.tour.pages import BUS, TILL, Till, Validator, Wallet
 from tests.tour.running import town_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
-WIDTH, HEIGHT = 1200, 800
+WIDTH, HEIGHT = 1280, 800
 
 
 @click.command()
@@ -53,8 +53,10 @@ def _take(town: Town) -> None:
 
 def _picture(page: Page, name: str) -> None:
     path = FOLDER / f"{name}.png"
+    # Neither the last click nor the place of the mouse is to be seen.
     page.mouse.move(0, 0)
-    page.screenshot(path=path, animations="disabled")
+    page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); }")
+    page.screenshot(path=path, animations="disabled", full_page=True)
     click.echo(f"pictures: {path.relative_to(FOLDER.parents[1])}, {path.stat().st_size:,} bytes")
 
 
