@@ -49,6 +49,8 @@ def _of_the_pupil() -> Mapping[str, object]:
         "reading": gettext("Reading the card"),
         "lift": gettext("Take the card off the reader"),
         "photo": gettext("Photo of {name}"),
+        "said": gettext("{name}. Allergens: {allergens}"),
+        "said_none": gettext("{name}. No allergens recorded"),
         "no_photo": gettext("No photo"),
         "form": gettext("Form {form}"),
         "no_allergens": gettext("No allergens recorded"),

@@ -57,6 +57,7 @@ def test_a_sale(agent: Agent, shown: Page) -> None:
     expect(shown.get_by_role("img", name="Photo of Ava Reed")).to_be_visible()
     assert shown.get_by_alt_text("Photo of Ava Reed").evaluate("image => image.decode().then(() => true)")
     expect(region(shown, "Pupil")).to_contain_text("Form 5B")
+    expect(region(shown, "Pupil").get_by_role("status")).to_have_text("Ava Reed. Allergens: milk and nuts")
     expect(shown.get_by_role("list", name="Allergens").get_by_role("listitem")).to_have_text(["milk", "nuts"])
     assert_accessible(shown)
 
@@ -93,6 +94,7 @@ def test_a_sale(agent: Agent, shown: Page) -> None:
 def test_the_next_card_begins_the_next_sale(agent: Agent, shown: Page) -> None:
     agent.insert(BEN)
     pupil(shown, "Ben Reed")
+    expect(region(shown, "Pupil").get_by_role("status")).to_have_text("Ben Reed. No allergens recorded")
     button(shown, SALAD).click()
     button(shown, "Charge £0.50").click()
     expect(outcome(shown)).to_contain_text("Paid £0.50")

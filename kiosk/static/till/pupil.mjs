@@ -2,7 +2,7 @@
 
 import { data, fill, time } from "../web/data.mjs";
 import { byId, element, say, show } from "../web/dom.mjs";
-import { allergen } from "./allergens.mjs";
+import { allergen, allergens } from "./allergens.mjs";
 
 /** @typedef {import("./customer.mjs").Customer} Customer */
 
@@ -31,6 +31,7 @@ export function renderPupil(customer, isSold) {
   known.hidden = !isNamed;
   panel.setAttribute("aria-busy", String(customer?.stage === "reading" || customer?.stage === "looking-up"));
   say(byId("idle-text", HTMLElement), idleText(customer));
+  say(byId("pupil-said", HTMLElement), isNamed ? said(customer) : "");
   renderPerson(isNamed ? customer : null);
   renderAllergens(isNamed ? customer : null);
   show(byId("pupil-text", HTMLElement), isNamed ? text(customer) : null);
@@ -69,6 +70,15 @@ function renderPerson(customer) {
   }
   photo.hidden = address === null;
   show(noPhoto, holder !== null && address === null ? words.no_photo : null);
+}
+
+/** @param {Customer} customer */
+function said(customer) {
+  if (customer.stage !== "known") {
+    return heading(customer);
+  }
+  const text = customer.allergens.length === 0 ? words.said_none : words.said;
+  return fill(text, { name: heading(customer), allergens: allergens(customer.allergens) });
 }
 
 /** @param {Customer} customer */
