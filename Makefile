@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint types imports bench lock clean
+.PHONY: help setup demo smoke pictures portraits test test-long lint types imports bench lock clean
 BIN := .venv/bin
 
 help: ## Show these commands
@@ -10,6 +10,15 @@ setup: ## Install what the project needs (system packages need root), once
 
 demo: setup ## The whole platform with software cards, running until Ctrl-C
 	@exec $(BIN)/python -m kiosk.demo
+
+smoke: setup ## The README's tour through a demonstration's pages, in a browser (ARGS="--attach .demo")
+	@$(BIN)/python -m tests.tour $(ARGS)
+
+pictures: setup ## Take the README's pictures from a demonstration (ARGS="--attach .demo")
+	@$(BIN)/python -m tests.tour.pictures $(ARGS)
+
+portraits: setup ## Draw the portraits of the demonstration's people from their SVG sources
+	@$(BIN)/python -m tests.tour.portraits
 
 lint: setup ## Style, types and the import contracts
 	@date +"lint: started %T"
@@ -35,4 +44,4 @@ lock: setup ## Choose the newest allowed versions anew and pin them with their h
 		--output-file requirements.lock setup.cfg
 
 clean: ## Remove the virtual environment, what npm brought, and the demo's data
-	rm -rf .venv .demo kiosk/assets/node_modules kiosk/static/vendor
+	rm -rf .venv .demo .demo-smoke kiosk/assets/node_modules kiosk/static/vendor

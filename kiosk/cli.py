@@ -19,7 +19,7 @@ def main() -> None:
 @click.pass_context
 def demo(context: click.Context) -> None:
     """The whole platform on one machine, with software cards; `kiosk demo --help` says more."""
-    from kiosk import demo as launcher  # noqa: PLC0415 -- no other command needs it
+    from kiosk.demo import launcher  # noqa: PLC0415 -- no other command needs it
 
     sys.argv[1:] = context.args
     launcher.main()

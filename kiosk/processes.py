@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
+P = TypeVar("P", bound="subprocess.Popen[bytes] | subprocess.Popen[str]")
 
 STOP_TIMEOUT_S = 15.0
-POLL_S = 0.1
+POLL_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,22 +32,35 @@ class Interrupted(Exception):
     """Somebody asked the demonstration to end."""
 
 
-class Programs:
-    """Runs console scripts to their end, and keeps others running until `close`.
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A program that ended without being asked to."""
 
-    Each long-running program leads a session of its own: Ctrl-C reaches the launcher alone, which then
-    ends them in the reverse order of their start, so that nobody loses what it still depends on.
+    name: str
+    status: int
+    log: Path
+
+
+class Programs:
+    """Runs console scripts to their end, and keeps others running until `close`; for several threads.
+
+    Each program leads a session of its own: Ctrl-C reaches the launcher alone, which then ends them in the
+    reverse order of their start, so that nobody loses what it still depends on.
     """
 
     def __init__(self, log_directory: Path, environment: Mapping[str, str]) -> None:
         self.log_directory = log_directory
         self.environment = dict(environment)
-        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping: set[str] = set()
+        self._errands: set[subprocess.Popen[str]] = set()
+        # Held for as long as a process is started and noted: one that is not noted would outlive us.
+        self._lock = threading.Lock()
         self._starting = False
         self._interrupted = False
 
     def interruptible(self) -> None:
-        """Let Ctrl-C, `kill` and a closed terminal raise Interrupted where the launcher stands, once."""
+        """Let Ctrl-C, `kill` and a closed terminal raise Interrupted where the main thread stands, once."""
 
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             # A second Ctrl-C while everything is being ended must not break that off.
@@ -57,75 +73,128 @@ class Programs:
         for number in _SIGNALS:
             signal.signal(number, interrupt)
 
-    def run(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run a program to its end; what it printed. Raises ProgramFailed."""
-        done = subprocess.run(
-            [console_script(command[0]), *command[1:]],
-            env={**os.environ, **self.environment, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise ProgramFailed(" ".join(command[:2]), done.returncode, done.stderr or done.stdout)
-        return done.stdout
-
-    def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start a program that stays; its output goes to NAME.log."""
-        # Interrupted between its start and the note of it, the program would outlive us.
-        self._starting = True
-        with self.log_path(name).open("wb") as log:
-            process = subprocess.Popen(
-                [console_script(command[0]), *command[1:]],
-                env={**os.environ, **self.environment, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._running.append((name, process))
-        self._starting = False
+    def run(self, *command: str) -> str:
+        """Run a program to its end; what it printed. Raises ProgramFailed, Interrupted."""
+        errand = self._begun(lambda: self._popen_errand(command), self._errands.add)
+        try:
+            out, err = errand.communicate()
+        finally:
+            self._errands.discard(errand)
         if self._interrupted:
             raise Interrupted
+        if errand.returncode != 0:
+            raise ProgramFailed(" ".join(command[:2]), errand.returncode, err or out)
+        return out
+
+    def start(self, name: str, *command: str) -> int:
+        """Start a program that stays; where in NAME.log its output begins. Raises Interrupted."""
+        self.stop(name)  # what is left of one that died
+        with self.log_path(name).open("ab") as log:
+            begins_at = log.tell()
+
+            def note(process: subprocess.Popen[bytes]) -> None:
+                self._running[name] = process
+
+            self._begun(lambda: self._popen(command, log), note)
+        return begins_at
 
     def wait_until(self, name: str, look: Callable[[], T | None], timeout_s: float = 60.0) -> T:
         """What `look` finds, asked again until it finds something. Raises ProgramFailed if NAME died."""
         deadline = time.monotonic() + timeout_s
         while (found := look()) is None:
-            self.check()
+            if self._interrupted:
+                raise Interrupted
+            for death in self.deaths():
+                if death.name == name:
+                    raise ProgramFailed(name, death.status, self.said(name))
             if time.monotonic() > deadline:
                 raise ProgramFailed(name, -1, f"not ready after {timeout_s:.0f} s\n{self.said(name)}")
             time.sleep(POLL_S)
         return found
 
-    def check(self) -> None:
-        """Raise ProgramFailed if a program that should be running is not."""
-        for name, process in self._running:
-            if (status := process.poll()) is not None:
-                raise ProgramFailed(name, status, self.said(name))
+    def deaths(self) -> tuple[Death, ...]:
+        """The programs that should be running and are not."""
+        with self._lock:
+            running = [found for found in self._running.items() if found[0] not in self._stopping]
+        return tuple(
+            Death(name, process.returncode, self.log_path(name))
+            for name, process in running
+            if process.poll() is not None
+        )
 
-    def stop(self, name: str) -> None:
-        """End one program: politely, then not."""
-        for index, (running, process) in enumerate(self._running):
-            if running == name:
-                del self._running[index]
-                _end(process)
-                return
+    def stop(self, name: str) -> bool:
+        """End one program: politely, then not. Whether there was one."""
+        with self._lock:
+            process = self._running.get(name)
+            self._stopping.add(name)
+        # Noted until it has ended: interrupted here, `close` goes on with it.
+        if process is not None:
+            _end(process)
+        with self._lock:
+            if process is not None and self._running.get(name) is process:
+                del self._running[name]
+            self._stopping.discard(name)
+        return process is not None
 
     def close(self) -> None:
-        """End every program, the last started first."""
-        while self._running:
-            _end(self._running.pop()[1])
+        """End every program, the last started first; none can be started afterwards."""
+        self._interrupted = True
+        with self._lock:
+            errands, running = list(self._errands), list(self._running.values())
+            self._running.clear()
+        for errand in errands:
+            errand.terminate()
+        for process in reversed(running):
+            _end(process)
 
     def log_path(self, name: str) -> Path:
         """Where the output of NAME goes."""
         return self.log_directory / f"{name.replace(' ', '-')}.log"
 
+    def output(self, name: str, begins_at: int = 0) -> str:
+        """What NAME has printed from that place of its log on."""
+        with self.log_path(name).open("rb") as log:
+            log.seek(begins_at)
+            return log.read().decode(errors="replace")
+
     def said(self, name: str, lines: int = 15) -> str:
         """The last lines that NAME printed."""
-        path = self.log_path(name)
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+        return "\n".join(self.output(name).splitlines()[-lines:]) if self.log_path(name).exists() else ""
+
+    def _popen(self, command: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [console_script(command[0]), *command[1:]],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _popen_errand(self, command: tuple[str, ...]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [console_script(command[0]), *command[1:]],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _begun(self, begin: Callable[[], P], note: Callable[[P], None]) -> P:
+        in_main = threading.current_thread() is threading.main_thread()
+        with self._lock:
+            if self._interrupted:
+                raise Interrupted
+            # A signal handler runs in the main thread, between any two steps of it.
+            self._starting = in_main
+            process = begin()
+            note(process)
+            self._starting = False
+        if self._interrupted:
+            raise Interrupted
+        return process
 
 
 def console_script(name: str) -> str:
@@ -135,11 +204,20 @@ def console_script(name: str) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            # Its children, too: the session was made for it.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    if process.poll() is not None:
+        _kill_session(process)
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        _kill_session(process)
+        process.wait()
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Its children, too: the session was made for it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # none is left

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, posting, report, tap
+from tests.benchmarks import authorisation, painted, posting, report, tap
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -24,6 +24,10 @@ def _authorisation(server: PostgresServer, seconds: float) -> Measurement:
     return authorisation.measure(server, seconds, _say)
 
 
+def _painted(server: PostgresServer, seconds: float) -> Measurement:
+    return painted.measure(server, seconds, _say)
+
+
 def _tap(server: PostgresServer, seconds: float) -> Measurement:
     return tap.measure(server, seconds, _say)
 
@@ -33,6 +37,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "post_batch_32": partial(_posting, "post_batch_32", 32),
     authorisation.KEY: _authorisation,
     tap.KEY: _tap,
+    painted.KEY: _painted,
 }
 
 

@@ -28,6 +28,8 @@ GOALS: Mapping[str, Goal] = {
     "online_authorisation": Goal(0.40, 0.60, p99_ms=50.0),
     "post_batch_32": Goal(3.5, 5.0),
 }
+# The most that is aimed at, in the measurement's own unit
+CEILINGS: Mapping[str, float] = {"tap_to_painted": 150.0}
 RATIO = "of TPC-B"
 QUIET_LOAD = 0.5
 
@@ -73,7 +75,11 @@ def this_run(postgresql: str) -> Run:
 def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
     """The measurement as `docs/benchmarks.json` has it."""
     goal = GOALS.get(measured.key)
+    ceiling = CEILINGS.get(measured.key)
     ratio = None if measured.rate is None else measured.rate / tpc_b
+    met = None if goal is None else _is_met(goal, goal.goal, ratio, measured.p99_ms)
+    if ceiling is not None:
+        met = measured.value is not None and measured.value <= ceiling
     return {
         "key": measured.key,
         "what": measured.what,
@@ -82,9 +88,9 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
         "unit": "transactions/s" if measured.value is None else measured.unit,
         "p50_ms": _rounded(measured.p50_ms),
         "p99_ms": _rounded(measured.p99_ms),
-        "goal": None if goal is None else goal.goal,
+        "goal": ceiling if goal is None else goal.goal,
         "at_least": None if goal is None else goal.at_least,
-        "met": None if goal is None else _is_met(goal, goal.goal, ratio, measured.p99_ms),
+        "met": met,
         "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured.p99_ms),
         "detail": dict(measured.detail),
         **asdict(run),
@@ -109,8 +115,8 @@ def table(entries: Sequence[Mapping[str, object]]) -> str:
 
 def _row(found: Mapping[str, object]) -> tuple[str, ...]:
     verdict = {None: "", True: "goal met", False: "below the least"}[_flag(found["met"])]
-    if found["met"] is False and found["least_met"] is True:
-        verdict = "least met"
+    if found["met"] is False and found["least_met"] is not False:
+        verdict = "least met" if found["least_met"] else "goal missed"
     columns = ("p50_ms", "p99_ms", "at_least", "goal")
     return (
         f"`{found['key']}`",
@@ -149,7 +155,8 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
         "",
         "A ratio is to the median of `pgbench`'s TPC-B before and after in the same run, on the same durable",
         "server: machines differ, ratios less so. *Goal met* and *least met* take the p99 that is wanted,",
-        "under 50 ms at half load, into account. What has no goal is measured to explain the others.",
+        "under 50 ms at half load, into account; a goal in ms is the most. What has no goal is measured to",
+        "explain the others.",
         "",
         "## What is measured",
         "",

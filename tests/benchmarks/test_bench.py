@@ -76,6 +76,16 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     assert (entry["met"], entry["least_met"]) == (met, least_met)
 
 
+@pytest.mark.parametrize(("value", "met"), [(150.0, True), (150.1, False), (None, False)])
+def test_a_goal_in_milliseconds_is_the_most(value: float | None, met: bool) -> None:
+    measured = Measurement(key="tap_to_painted", what="a tap", value=value, unit="ms")
+
+    entry = report.entry(measured, 100.0, RUN)
+
+    assert (entry["goal"], entry["met"], entry["least_met"]) == (150.0, met, None)
+    assert ("goal met" if met else "goal missed") in report.table([entry])
+
+
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     measured = [
         Measurement(key="tpc_b", what="the denominator", rate=5_000.4),

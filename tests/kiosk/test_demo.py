@@ -1,80 +1,28 @@
-"""`make demo`, run as a person runs it: it pays a fare, says what to do next, and Ctrl-C ends all of it."""
+"""`make demo`, run as a person runs it: it says where its pages are and what to do next; Ctrl-C ends all."""
 
 import fcntl
-import os
+import json
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 
 import pytest
+import requests
+from PIL import Image
 
-from kiosk.demo import READY
-from kiosk.processes import ProgramFailed, Programs
+from cardservice.services import discover
+from kiosk.demo import town
+from kiosk.demo.farewell import ENVIRONMENT_FILE, READY, STATE_FILE
+from kiosk.demo.place import choose_ports
+from tests.support.demonstration import LAST_LINE, PROJECT, Demonstration, Town
 
-START_TIMEOUT_S = 180
-PROJECT = Path(__file__).parents[2]
-
-
-class Demonstration:
-    """A running demonstration and what it has printed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.said: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "kiosk.demo", "--dir", str(folder)],
-            cwd=PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._lines: Queue[str | None] = Queue()
-        self._reader = Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
-            for line in stream:
-                self._lines.put(line)
-        self._lines.put(None)
-
-    def read_until(self, wanted: str) -> str:
-        """All that was printed up to the line that contains `wanted`."""
-        while not (self.said and wanted in self.said[-1]):
-            try:
-                line = self._lines.get(timeout=START_TIMEOUT_S)
-            except Empty:
-                pytest.fail("the demonstration says nothing:\n" + "".join(self.said))
-            if line is None:
-                pytest.fail("the demonstration ended:\n" + "".join(self.said))
-            self.said.append(line)
-        return "".join(self.said)
-
-    def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Ctrl-C; its exit status."""
-        self.process.send_signal(number)
-        status = self.process.wait(60)
-        self._reader.join(10)
-        return status
-
-    def programs(self) -> list[int]:
-        """The processes that work in its folder."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if str(self.folder).encode() in command and int(process.name) != os.getpid():
-                found.append(int(process.name))
-        return found
+# What the card service takes
+PHOTO_BYTES, PHOTO_SIZE = 40 * 1024, (480, 640)
 
 
 @pytest.fixture
@@ -92,32 +40,45 @@ def commands_to_go_on_with(said: str) -> list[str]:
     return [after.strip() for line, after in pairwise(lines) if line.startswith("  # ")]
 
 
-def test_the_demonstration_pays_a_fare_and_its_commands_go_on_from_there(
+def test_the_demonstration_says_where_its_pages_are_and_its_commands_go_on_from_there(
     demonstration: Demonstration,
 ) -> None:
-    said = demonstration.read_until("Ctrl-C ends everything")
+    said = demonstration.read_until(LAST_LINE)
     assert READY in said
-    assert "APPROVED  2.40 GBP" in said
-    assert len(demonstration.programs()) >= 4, "service, pcscd and card are running"
+    found = Town.of(demonstration.folder)
+    for page in ("wallet", "till", "validator"):
+        assert found.url(page) in said
+        assert requests.get(found.url(page), timeout=30).status_code == 200
+    for name in (STATE_FILE, ENVIRONMENT_FILE, "passphrase"):
+        assert stat.S_IMODE((demonstration.folder / name).stat().st_mode) == 0o600, "for its owner alone"
 
-    commands = commands_to_go_on_with(said)
-    tap_again = next(command for command in commands if command.startswith("reader-agent tap"))
-    script = "\n".join(["set -e", *commands, f"{tap_again} || true"])
+    script = "\n".join(["set -e", *commands_to_go_on_with(said)])
     done = subprocess.run(
         ["bash", "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "prepaid: 15.20 GBP" in done.stdout, "a second fare of 2.40"
-    assert "prepaid: 20.20 GBP" in done.stdout, "5.00 more"
-    assert "card_revoked" in done.stdout + done.stderr, "its tap after the revocation is refused"
+    assert "prepaid: 20.00 GBP" in done.stdout
+    assert "prepaid: 25.00 GBP" in done.stdout, "5.00 more"
+    assert "meals.day at most 3.50 GBP" in done.stdout
+    assert "2.40 GBP" in done.stdout, "what a fare costs"
+    assert "is revoked" in done.stdout
 
     assert demonstration.end() == 0
     assert demonstration.programs() == []
 
 
+def test_once_it_pays_a_fare_without_pages_and_ends(tmp_path: Path) -> None:
+    running = Demonstration(tmp_path / "demo", ["--once"])
+    said = running.read_until("All ended")
+    assert "APPROVED  2.40 GBP" in said
+    assert running.wait() == 0
+    assert running.programs() == []
+
+
 def test_it_can_be_ended_at_any_time(demonstration: Demonstration) -> None:
-    demonstration.read_until("Starting a private pcscd")
-    assert demonstration.end(signal.SIGTERM) == 0
+    demonstration.read_until("Enrolling terminals")
+    # As a terminal does that is closed
+    assert demonstration.end(signal.SIGHUP) == 0
     assert demonstration.programs() == []
 
 
@@ -143,8 +104,30 @@ def demo_in(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_what_a_failed_program_said_is_told(tmp_path: Path) -> None:
-    programs = Programs(tmp_path, {})
-    with pytest.raises(ProgramFailed, match="No such command") as failure:
-        programs.run("cardservice", "no-such-command")
-    assert failure.value.status == 2
+def test_ports_in_use_are_left_to_others() -> None:
+    with_usual = choose_ports(None, usual=True)
+    others = choose_ports(with_usual.card_service, usual=False)
+    assert others.card_service == with_usual.card_service
+    chosen = [others.till, others.validator, others.wallet, others.till_agent, others.bus_agent]
+    assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.parametrize("today", [date(2026, 2, 28), date(2031, 12, 31)])
+def test_the_menu_is_in_force_whenever_the_demonstration_starts(tmp_path: Path, today: date) -> None:
+    file = tmp_path / "menu.json"
+    file.write_text(json.dumps(town.menu(today)))
+    loaded = discover()["meals"].load([file], currency=town.CURRENCY)
+    assert loaded.valid_from.date() in {today, date.fromordinal(today.toordinal() - 1)}
+    assert set(town.menu(today)["services"]) == {"break", "lunch"}
+
+
+@pytest.mark.parametrize("person", town.PEOPLE, ids=lambda person: person.key)
+def test_portraits_are_as_the_card_service_takes_them(person: town.Person) -> None:
+    picture = town.portrait(person)
+    assert picture.stat().st_size <= PHOTO_BYTES
+    with Image.open(picture) as image:
+        assert image.format == "JPEG"
+        assert image.size[0] <= PHOTO_SIZE[0]
+        assert image.size[1] <= PHOTO_SIZE[1]
+        assert not image.getexif()
+    assert picture.with_suffix(".svg").exists(), "the source lies beside it"

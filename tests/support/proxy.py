@@ -10,12 +10,15 @@ _BUFFER = 65536
 class Wire:
     """A TCP relay on loopback. While `on_answer` is set, answers to authorisations are lost, and it is told.
 
+    While `on_request` is set, it is told the path of each POST before that is passed on; nothing is lost.
+
     Each connection carries one request: the relay asks for that, so that what is cut is one exchange.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.on_answer: Callable[[], None] | None = None
+        self.on_request: Callable[[str], None] | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -41,6 +44,8 @@ class Wire:
             client.settimeout(60)
             try:
                 request = _read_message(client)
+                if self.on_request is not None and request.startswith(b"POST "):
+                    self.on_request(request.split(b" ", 2)[1].decode())
                 with socket.create_connection(("127.0.0.1", self.target_port), timeout=60) as service:
                     service.sendall(_one_request(request))
                     answer = _read_all(service)

@@ -1,0 +1,1 @@
+"""The demonstration: a town called Ashcombe, its people, and the programs that make it run on one machine."""
