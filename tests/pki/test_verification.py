@@ -217,7 +217,7 @@ class TestStatus:
         )
 
     def test_a_partial_list_counts_for_nothing(self, scheme: Scheme) -> None:
-        """RFC 5280, 5.2.5: a list of some reasons only says so critically; such a one is not complete."""
+        """RFC 5280, 5.2.5: a list of some reasons only clears nobody of the others."""
         certificate = issue(scheme, "card-authentication").certificate
         partial = (
             x509.CertificateRevocationListBuilder()
@@ -226,7 +226,16 @@ class TestStatus:
             .next_update(START + DAY)
             .add_extension(x509.CRLNumber(1000), critical=False)
             .add_extension(
-                x509.IssuingDistributionPoint(None, None, True, False, None, False, False), critical=True
+                x509.IssuingDistributionPoint(
+                    full_name=None,
+                    relative_name=None,
+                    only_contains_user_certs=False,
+                    only_contains_ca_certs=False,
+                    only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}),
+                    indirect_crl=False,
+                    only_contains_attribute_certs=False,
+                ),
+                critical=True,
             )
             .sign(scheme.key_store.private_key("cards"), hashes.SHA256())
         )

@@ -1,0 +1,138 @@
+"""Issuing authorities that were validated in full, and remembered for as long as that holds.
+
+That is until the first certificate of the path ends, the first list about it should be renewed, or an entry
+of such a list takes effect. Within that time the answer could not be another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from threading import Lock
+
+from cryptography import x509
+
+from pki.errors import IssuerUnknown
+from pki.trust import TrustStore
+from pki.verification import rfc5280
+from pki.verification.checks import check_authority, check_validity, is_constrained, issuer_of
+from pki.verification.status import EvidenceKind, Finding, RevocationPolicy, StatusEvidence, judge
+
+_MAX_REMEMBERED = 256
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedAuthority:
+    """An authority that holds from `since` to `until`, both included."""
+
+    certificate: x509.Certificate
+    # From it up to the anchor, both included
+    chain: tuple[x509.Certificate, ...]
+    # Of each but the anchor, in the same order
+    findings: tuple[Finding, ...]
+    # Whether somebody above limits names or policies: then what is below is judged with the whole path
+    constrained: bool
+    since: datetime
+    until: datetime
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """The trusted certificate at the end of the chain."""
+        return self.chain[-1]
+
+
+class Authorities:
+    """The authorities of a trust store, validated when they are first needed."""
+
+    def __init__(self, trust: TrustStore, evidence: Sequence[StatusEvidence]) -> None:
+        self._trust = trust
+        self._evidence = evidence
+        self._known: dict[tuple[x509.Certificate, RevocationPolicy], ValidatedAuthority] = {}
+        self._lock = Lock()
+
+    def candidates(self) -> tuple[x509.Certificate, ...]:
+        """Whoever may have issued a certificate."""
+        return (*self._trust.intermediates, *self._trust.roots)
+
+    def validated(
+        self, certificate: x509.Certificate, moment: datetime, policy: RevocationPolicy
+    ) -> ValidatedAuthority:
+        """The authority, if it holds at `moment`. Raises VerificationError."""
+        key = (certificate, policy)
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None and known.since <= moment <= known.until:
+            return known
+        found = self._validate(certificate, moment, policy)
+        with self._lock:
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _validate(
+        self, certificate: x509.Certificate, moment: datetime, policy: RevocationPolicy
+    ) -> ValidatedAuthority:
+        check_authority(certificate, below=0)
+        chain = self._path(certificate, moment)
+        for below, authority in enumerate(chain):
+            check_authority(authority, below)
+        for authority in reversed(chain):
+            check_validity(authority, moment)
+        findings = self._findings(chain, moment, policy) if policy.required else ()
+        return ValidatedAuthority(
+            certificate,
+            chain,
+            findings,
+            any(is_constrained(authority) for authority in chain),
+            *_window(chain, findings, moment),
+        )
+
+    def _path(self, certificate: x509.Certificate, moment: datetime) -> tuple[x509.Certificate, ...]:
+        """From the authority up to an anchor, without a word on status."""
+        if certificate in self._trust.roots:
+            return (certificate,)
+        try:
+            path = self._in_full(certificate, moment, status=False)
+        except IssuerUnknown:
+            # Says more exactly what is missing, where it is missing at the first step
+            issuer_of(certificate, self.candidates())
+            raise
+        return tuple(reversed(path))
+
+    def _findings(
+        self, chain: Sequence[x509.Certificate], moment: datetime, policy: RevocationPolicy
+    ) -> tuple[Finding, ...]:
+        """Of each authority but the anchor: by our own rules, which say what is wrong, and the library's."""
+        findings = []
+        for authority, issuer in pairwise(chain):
+            known = [found for evidence in self._evidence for found in evidence.about(authority, issuer)]
+            findings.append(judge(authority, known, moment, policy))
+        let_pass = any(moment > finding.next_update for finding in findings)
+        if findings and not let_pass and all(finding.kind is EvidenceKind.CRL for finding in findings):
+            self._in_full(chain[0], moment, status=True)
+        return tuple(findings)
+
+    def _in_full(
+        self, certificate: x509.Certificate, moment: datetime, *, status: bool
+    ) -> tuple[x509.Certificate, ...]:
+        # The lists of the authority itself say nothing about it, and may be long.
+        crls = [crl for crl in self._trust.crls if crl.issuer != certificate.subject] if status else []
+        return rfc5280.validate_path(
+            certificate, self._trust.roots, self._trust.intermediates, crls, moment, status=status
+        )
+
+
+def _window(
+    chain: Sequence[x509.Certificate], findings: Sequence[Finding], moment: datetime
+) -> tuple[datetime, datetime]:
+    """From when to when nothing changes."""
+    since = max(authority.not_valid_before_utc for authority in chain)
+    until = min(authority.not_valid_after_utc for authority in chain)
+    for finding in findings:
+        # Stale evidence that was let pass ages on: it is judged anew each time.
+        until = min(until, max(finding.next_update, moment))
+        if finding.revocation is not None:
+            until = min(until, finding.revocation.revoked_at - _INSTANT)
+    return since, until
