@@ -90,26 +90,53 @@ def validate_path(
     With `status`, each certificate below the anchor must be covered by lists that reach to the moment; one of
     after the moment serves, too, since it holds each revocation with its date. Raises VerificationError.
     """
+    given = _Given(target, anchors, intermediates)
     try:
-        found = _run(
-            _validate(target, anchors, intermediates, crls, moment, status=status, policies=policies)
-        )
-        return tuple(x509.load_der_x509_certificate(certificate.dump()) for certificate in found)
+        path = _run(_validate(given, crls, moment, status=status, policies=policies))
+        return tuple(given.original(parsed) for parsed in path)
     except errors.PathBuildingError as error:
-        raise IssuerUnknown(
-            subject(target), "no path leads from it to a certificate that is trusted"
-        ) from error
+        sentence = "no path leads from it to a certificate that is trusted"
+        raise IssuerUnknown(subject(target), sentence) from error
     except errors.ValidationError as error:
-        raise _ours(error, target) from error
+        raise _ours(error, given) from error
     except (ValueError, TypeError, KeyError, OverflowError, NotImplementedError) as error:
         # asn1crypto reads lazily: what is malformed shows wherever it is first looked at
         raise ChainInvalid(subject(target), f"or its path cannot be read ({error})") from error
 
 
+class _Given:
+    """The certificates as they were given, beside asn1crypto's reading, whose dump may differ."""
+
+    def __init__(
+        self,
+        target: x509.Certificate,
+        anchors: Iterable[x509.Certificate],
+        intermediates: Iterable[x509.Certificate],
+    ) -> None:
+        self._originals: list[tuple[asn1_x509.Certificate, x509.Certificate]] = []
+        self.target = self._parsed(target)
+        self.anchors = [self._parsed(anchor) for anchor in anchors]
+        self.intermediates = [self._parsed(intermediate) for intermediate in intermediates]
+
+    def original(self, parsed: asn1_x509.Certificate) -> x509.Certificate:
+        """The certificate that this one was read from. Raises ValueError, which cannot be."""
+        for known, original in self._originals:
+            if known is parsed:
+                return original
+        raise ValueError("the path has a certificate that was not given")
+
+    def name(self, parsed: asn1_x509.Certificate | None = None) -> str:
+        """Whom a certificate is about; without one the target."""
+        return subject(self.original(parsed or self.target))
+
+    def _parsed(self, certificate: x509.Certificate) -> asn1_x509.Certificate:
+        parsed = asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+        self._originals.append((parsed, certificate))
+        return parsed
+
+
 async def _validate(
-    target: x509.Certificate,
-    anchors: Iterable[x509.Certificate],
-    intermediates: Iterable[x509.Certificate],
+    given: _Given,
     crls: Iterable[x509.CertificateRevocationList],
     moment: datetime,
     *,
@@ -117,8 +144,8 @@ async def _validate(
     policies: PolicyInputs,
 ) -> ValidationPath:
     context = ValidationContext(
-        trust_roots=[_certificate(anchor) for anchor in anchors],
-        other_certs=[_certificate(intermediate) for intermediate in intermediates],
+        trust_roots=given.anchors,
+        other_certs=given.intermediates,
         crls=[asn1_crl.CertificateList.load(crl.public_bytes(Encoding.DER)) for crl in crls],
         moment=moment.replace(microsecond=0),
         allow_fetching=False,
@@ -133,7 +160,7 @@ async def _validate(
         initial_explicit_policy=policies.explicit_policy,
         initial_any_policy_inhibit=policies.inhibit_any_policy,
     )
-    validator = CertificateValidator(_certificate(target), validation_context=context, pkix_params=parameters)
+    validator = CertificateValidator(given.target, validation_context=context, pkix_params=parameters)
     return await validator.async_validate_path()
 
 
@@ -148,12 +175,8 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("path validation wanted to wait for something, though it is told to fetch nothing")
 
 
-def _certificate(certificate: x509.Certificate) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
-
-
-def _ours(error: errors.ValidationError, target: x509.Certificate) -> VerificationError:
-    name = _whom(error, target)
+def _ours(error: errors.ValidationError, given: _Given) -> VerificationError:
+    name = _whom(error, given)
     match error:
         case errors.RevokedError():
             revoked_at, reason = error.revocation_dt, error.reason.native
@@ -175,20 +198,18 @@ def _ours(error: errors.ValidationError, target: x509.Certificate) -> Verificati
     return ChainInvalid(name, f"is refused: {error.failure_msg}")
 
 
-def _whom(error: errors.ValidationError, target: x509.Certificate) -> str:
+def _whom(error: errors.ValidationError, given: _Given) -> str:
     """The certificate of the path that an error is about: by its date, else by its number in the text."""
-    if not isinstance(error, errors.PathValidationError):
-        return subject(target)
-    path = [x509.load_der_x509_certificate(certificate.dump()) for certificate in error.current_path]
-    for certificate in path[1:]:
-        if isinstance(error, errors.ExpiredError) and certificate.not_valid_after_utc == error.expired_dt:
-            return subject(certificate)
-        if (
-            isinstance(error, errors.NotYetValidError)
-            and certificate.not_valid_before_utc == error.valid_from
-        ):
-            return subject(certificate)
+    if not isinstance(error, errors.PathValidationError) or error.is_side_validation:
+        return given.name()
+    path = list(error.current_path)
+    for parsed in path[1:]:
+        validity = parsed["tbs_certificate"]["validity"]
+        if isinstance(error, errors.ExpiredError) and validity["not_after"].native == error.expired_dt:
+            return given.name(parsed)
+        if isinstance(error, errors.NotYetValidError) and validity["not_before"].native == error.valid_from:
+            return given.name(parsed)
     found = _INTERMEDIATE.search(error.failure_msg)
     if found is not None and int(found[1]) < len(path):
-        return subject(path[int(found[1])])
-    return subject(target)
+        return given.name(path[int(found[1])])
+    return given.name()
