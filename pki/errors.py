@@ -197,6 +197,43 @@ class StatementSignatureInvalid(PkiError):
     code = "statement_signature_invalid"
 
 
+# --- lists of what is revoked, OCSP ---
+
+
+class DerMalformed(PkiError):
+    """Bytes that are not DER, or not of the kind that was looked for."""
+
+    code = "der_malformed"
+
+
+class StatusListMalformed(PkiError):
+    """Bytes that are not a status list as specified."""
+
+    code = "status_list_malformed"
+
+
+class StatusListRefused(PkiError):
+    """A status list that is not the one wanted, or that its signer has not signed."""
+
+    code = "status_list_refused"
+
+
+class StatusListStale(PkiError):
+    """The list should have been replaced by a newer one by now."""
+
+    code = "status_list_stale"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"the status list held until {expired_at.isoformat()}; fetch a new one")
+        self.expired_at = expired_at
+
+
+class StatusIndexUnknown(PkiError):
+    """The list does not reach to this index, so nothing is known of the card."""
+
+    code = "status_index_unknown"
+
+
 # --- signed requests ---
 
 
