@@ -29,8 +29,8 @@ from pki.cli_support import (
     time_text,
 )
 from pki.errors import CertificateUnknown, PkiError
-from pki.profiles import EXAMPLE_ARC, ISSUING, PROFILES
-from pki.scheme import AUTHORITIES, ROOT, ROOT_CRL_VALIDITY, Scheme, create_scheme
+from pki.profiles import EXAMPLE_ARC, ISSUING, PROFILES, ROOT
+from pki.scheme import AUTHORITIES, ROOT_CRL_VALIDITY, Scheme, create_scheme
 from pki.trust import TrustStore, load_certificate, load_csr
 from pki.verification import Purpose, verify
 

@@ -24,19 +24,19 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pki import files
-from pki.authority import Authority, self_signed_root
+from pki.authority import Authority, random_serial
 from pki.errors import AuthorityHandedOver, SchemeInvalid
+from pki.issuing import self_signed_root
 from pki.keys import FileKeyStore
-from pki.profiles import EXAMPLE_ARC, ISSUING, usages_of_authority
-from pki.store import CertificateStore, IssuedCertificate, SqliteCertificateStore, StoredCrl
+from pki.profiles import EXAMPLE_ARC, ISSUING, ISSUING_AUTHORITY, ROOT, check_arc, usages_of_authority
+from pki.sqlite_store import SqliteCertificateStore
+from pki.store import CertificateStore, IssuedCertificate, StoredCrl
+from pki.trail import TrailEntry
 from pki.trust import TrustStore, load_certificate
 
-ROOT = "root"
 AUTHORITIES = (ROOT, *ISSUING)
 
-# Ours. A root outlives two generations of what it signs.
-ROOT_VALIDITY = timedelta(days=20 * 365)
-ISSUING_VALIDITY = timedelta(days=10 * 365)
+ISSUING_VALIDITY = timedelta(days=ISSUING_AUTHORITY.validity.value)
 # The root's list says only whether an authority is revoked, and its key is fetched from a safe for each.
 ROOT_CRL_VALIDITY = timedelta(days=400)
 
@@ -44,7 +44,6 @@ _DESCRIPTION = "scheme.json"
 _FORMAT = 1
 _RECORDS = "certificates.sqlite"
 _SCHEME_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_ARC = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,10 @@ class HandedOver:
     """What the scheme's own records held of an authority that another program takes over."""
 
     certificates: tuple[IssuedCertificate, ...]
-    # To be recorded, too, so that the numbers go on from there
-    latest_crl: StoredCrl | None
+    # The newest of each of its keys, so that the numbers go on from there
+    crls: tuple[StoredCrl, ...]
+    # To be taken over as it is, so that it goes on unbroken
+    trail: tuple[TrailEntry, ...]
 
 
 class Scheme:
@@ -102,6 +103,10 @@ class Scheme:
             public_url=self.public_url,
         )
 
+    def issuers(self, name: str) -> tuple[str, ...]:
+        """What the keys are called that an authority has had, the present one last."""
+        return (name,)
+
     def records(self, name: str) -> SqliteCertificateStore:
         """The records of an authority that are in the directory."""
         folder = self.directory / ROOT if name == ROOT else self.directory
@@ -134,7 +139,12 @@ class Scheme:
 
     def _recorded(self, name: str) -> HandedOver:
         records = self.records(name)
-        return HandedOver(tuple(records.issued(name)), records.latest_crl(name))
+        crls = (records.latest_crl(name, issuer) for issuer in self.issuers(name))
+        return HandedOver(
+            tuple(records.issued(name)),
+            tuple(crl for crl in crls if crl is not None),
+            tuple(records.trail(name)),
+        )
 
     def _certificate(self, name: str) -> x509.Certificate:
         if name not in self._certificates:
@@ -203,11 +213,12 @@ def _build(
     public.mkdir(mode=0o755)
     name, arc = description["name"], description["oid_arc"]
     root_key = FileKeyStore(directory / ROOT, root_passphrase).generate(ROOT)
-    root_certificate = self_signed_root(_subject(name, "Root"), root_key, arc, moment, validity=ROOT_VALIDITY)
+    root_certificate = self_signed_root(_subject(name, "Root"), root_key, arc, moment, random_serial())
     _publish_certificate(public, ROOT, root_certificate)
     keys = FileKeyStore(directory / "authorities", passphrase)
     scheme = Scheme(directory, passphrase, root_passphrase)
     root = scheme.authority(ROOT)
+    root.record_root(moment)
     for issuing in ISSUING:
         certificate = root.issue_authority(
             _subject(name, issuing.capitalize()),
@@ -232,8 +243,10 @@ def _check_arguments(
     # RFC 5280, A.1: ub-organization-name is 64
     if not 1 <= len(name) <= 50 or not name.isprintable():
         raise SchemeInvalid("a scheme's name has 1 to 50 printable characters")
-    if not _ARC.fullmatch(oid_arc):
-        raise SchemeInvalid(f"{oid_arc!r} is not an object identifier such as {EXAMPLE_ARC}")
+    try:
+        check_arc(oid_arc)
+    except ValueError as error:
+        raise SchemeInvalid(str(error)) from error
     if public_url is not None and not re.fullmatch(r"https?://[!-~]+[^/]", public_url):
         raise SchemeInvalid("the public URL starts with http:// or https:// and has no / at its end")
 
