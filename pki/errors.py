@@ -296,97 +296,41 @@ class StatementSignatureInvalid(PkiError):
     code = "statement_signature_invalid"
 
 
-class EntitlementRefused(PkiError):
-    """Base of what makes an authentic-looking entitlement worth nothing here and now."""
-
-    code = "entitlement_refused"
+# --- lists of what is revoked, OCSP ---
 
 
-class EntitlementIssuerUnknown(EntitlementRefused):
-    """No trusted issuer has a key of this identifier."""
+class DerMalformed(PkiError):
+    """Bytes that are not DER, or not of the kind that was looked for."""
 
-    code = "entitlement_issuer_unknown"
-
-    def __init__(self, key_id: bytes) -> None:
-        super().__init__(f"no issuer that is trusted here has the key {key_id.hex()}; fetch the trust again")
-        self.key_id = key_id
+    code = "der_malformed"
 
 
-class EntitlementOfAnotherCard(EntitlementRefused):
-    """The entitlement is bound to another card than the one that is there."""
+class StatusListMalformed(PkiError):
+    """Bytes that are not a status list as specified."""
 
-    code = "entitlement_of_another_card"
-
-
-class EntitlementNotYetValid(EntitlementRefused):
-    """The moment lies before the time of issue."""
-
-    code = "entitlement_not_yet_valid"
-
-    def __init__(self, issued_at: datetime) -> None:
-        super().__init__(
-            f"the entitlement was issued at {issued_at.isoformat()}, later than now; set the clock"
-        )
-        self.issued_at = issued_at
+    code = "status_list_malformed"
 
 
-class EntitlementExpired(EntitlementRefused):
-    """The entitlement has run out."""
+class StatusListRefused(PkiError):
+    """A status list that is not the one wanted, or that its signer has not signed."""
 
-    code = "entitlement_expired"
-
-    def __init__(self, expires_at: datetime) -> None:
-        super().__init__(f"the entitlement ran out at {expires_at.isoformat()}; have the card renewed")
-        self.expires_at = expires_at
+    code = "status_list_refused"
 
 
-# --- card keys ---
+class StatusListStale(PkiError):
+    """The list should have been replaced by a newer one by now."""
+
+    code = "status_list_stale"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"the status list held until {expired_at.isoformat()}; fetch a new one")
+        self.expired_at = expired_at
 
 
-class CardSessionError(PkiError):
-    """Base of what goes wrong between a key holder and a card's service applications."""
+class StatusIndexUnknown(PkiError):
+    """The list does not reach to this index, so nothing is known of the card."""
 
-    code = "card_session_error"
-
-
-class CardRefused(CardSessionError):
-    """The card answered with an error status, which ends the session."""
-
-    code = "card_refused"
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the card refused with status {status:02x}; authenticate again")
-        self.status = status
-
-
-class CardNotAuthentic(CardSessionError):
-    """The card does not hold the key that was expected of it."""
-
-    code = "card_not_authentic"
-
-
-class CardAnswerInvalid(CardSessionError):
-    """The card's answer is damaged, or was changed on its way; the session has ended."""
-
-    code = "card_answer_invalid"
-
-
-class CardSessionEnded(CardSessionError):
-    """There is no session any more, or it waits for something else."""
-
-    code = "card_session_ended"
-
-
-class CardOrderInvalid(CardSessionError):
-    """An order that no command can be made of."""
-
-    code = "card_order_invalid"
-
-
-class TransactionMacInvalid(CardSessionError):
-    """The Transaction MAC is not this card's over these updates."""
-
-    code = "transaction_mac_invalid"
+    code = "status_index_unknown"
 
 
 # --- signed requests ---

@@ -3,7 +3,8 @@
 import zlib
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.cmac import CMAC
+
+from pki.cmac import SoftwareCmacKey
 
 BLOCK = 16
 KEY_BYTES = 16
@@ -13,9 +14,7 @@ _R128 = 0x87
 
 def cmac(key: bytes, data: bytes) -> bytes:
     """AES-CMAC, 16 bytes. NIST SP 800-38B, 6.2; RFC 4493."""
-    mac = CMAC(algorithms.AES(key))
-    mac.update(data)
-    return mac.finalize()
+    return SoftwareCmacKey(key).cmac(data)
 
 
 def cmac_subkeys(key: bytes) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 
 from pki.card_keys import aes
+from pki.card_keys.errors import CardAnswerInvalid, CardNotAuthentic, CardRefused, CardSessionEnded
 from pki.card_keys.messaging import TRANSACTION_IDENTIFIER_BYTES, Session
 from pki.card_keys.native import (
     ADDITIONAL_FRAME,
@@ -19,7 +20,6 @@ from pki.card_keys.native import (
     NativeAnswer,
     NativeCommand,
 )
-from pki.errors import CardAnswerInvalid, CardNotAuthentic, CardRefused, CardSessionEnded
 
 RANDOM_BYTES = 16
 # MF2DL(H)x0, 9.1.5: capabilities of card and terminal, 6 bytes each

@@ -6,6 +6,7 @@ The service makes every command and reads every answer; the agent between sees p
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
+from pki.card_keys.errors import CardAnswerInvalid, CardOrderInvalid, CardRefused, CardSessionEnded
 from pki.card_keys.masters import ServiceMaster, ServiceRole, TerminalMaster
 from pki.card_keys.messaging import Mode, Session
 from pki.card_keys.native import (
@@ -30,7 +31,6 @@ from pki.card_keys.orders import (
 )
 from pki.card_keys.sam import Sam, ServiceSam
 from pki.card_keys.transaction_mac import READER_ID_BYTES, TransactionInput, TransactionMac
-from pki.errors import CardAnswerInvalid, CardOrderInvalid, CardRefused, CardSessionEnded
 
 # MF2DL(H)x0, 11.10.1: CommitTransaction with this option returns TMC and TMV
 _RETURN_TRANSACTION_MAC = b"\x01"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from pki.card_keys.aes import KEY_BYTES, cmac
-from pki.errors import CardOrderInvalid
-from pki.keys import FileKeyStore
+from pki.card_keys.errors import CardOrderInvalid
+from pki.cmac import CmacKey, SoftwareCmacKey
+from pki.keys import KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,48 +91,49 @@ class Masters(Protocol[Master_contra]):
         ...
 
 
-class _FileMasters:
-    """Masters in a store of encrypted files; each is decrypted once and kept for the object's life."""
+class _StoredMasters:
+    """Masters in a key store, of files or a token. Each is fetched once, and kept for the object's life."""
 
-    def __init__(self, store: FileKeyStore) -> None:
+    def __init__(self, store: KeyStore) -> None:
         self._store = store
-        self._opened: dict[str, bytes] = {}
+        self._opened: dict[str, CmacKey] = {}
 
-    def _secret(self, name: str) -> bytes:
+    def _key(self, name: str) -> CmacKey:
         if name not in self._opened:
-            self._opened[name] = self._store.secret(name)
+            self._opened[name] = self._store.cmac_key(name)
         return self._opened[name]
 
 
-class ServiceFileMasters(_FileMasters):
+class ServiceMasters(_StoredMasters):
     """The service's masters. They can be used, and not be read."""
 
     def generate(self, master: ServiceMaster) -> None:
-        """Make and keep a master. Raises KeyExists."""
-        self._store.generate_secret(master.name, KEY_BYTES)
+        """Make and keep a master. Raises KeyExists, and what the store raises."""
+        self._store.generate_cmac_key(master.name)
 
     def cmac(self, master: ServiceMaster, data: bytes) -> bytes:
-        """AES-CMAC under this master. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
-        return cmac(self._secret(master.name), data)
+        """AES-CMAC under this master. Raises KeyNotFound, and what the store raises."""
+        return self._key(master.name).cmac(data)
 
 
-class TerminalFileMasters(_FileMasters):
+class TerminalMasters(_StoredMasters):
     """The masters of terminals, where they are made and where they are used."""
 
     def generate(self, master: TerminalMaster) -> None:
-        """Make and keep a master. Raises KeyExists."""
-        self._store.generate_secret(master.name, KEY_BYTES)
+        """Make and keep a master. Raises KeyExists, and what the store raises."""
+        self._store.generate_cmac_key(master.name)
 
     def cmac(self, master: TerminalMaster, data: bytes) -> bytes:
-        """AES-CMAC under this master. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
-        return cmac(self._secret(master.name), data)
+        """AES-CMAC under this master. Raises KeyNotFound, and what the store raises."""
+        return self._key(master.name).cmac(data)
 
     def release(self, master: TerminalMaster) -> "ReleasedMaster":
         """The master itself, for a terminal of the provider that owns its application.
 
-        Wrap it to the terminal's TPM or token before it goes anywhere. Raises as `cmac` does.
+        Wrap it to the terminal's TPM or token before it goes anywhere. Raises KeyNotFound, what the store
+        raises, and KeyNotExtractable for one on a token: make the terminals' masters in files.
         """
-        return ReleasedMaster(master, self._secret(master.name))
+        return ReleasedMaster(master, self._store.secret(master.name))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -147,13 +148,13 @@ class ReleasedMasters:
     """The masters that a terminal was given, in its memory."""
 
     def __init__(self, released: tuple[ReleasedMaster, ...]) -> None:
-        self._values = {one.master: one.value for one in released}
+        self._keys = {one.master: SoftwareCmacKey(one.value) for one in released}
 
     def cmac(self, master: TerminalMaster, data: bytes) -> bytes:
         """AES-CMAC under this master. Raises CardOrderInvalid where the terminal was not given it."""
-        if master not in self._values:
+        if master not in self._keys:
             raise CardOrderInvalid(f"this terminal has no key {master.name}; it is another provider's")
-        return cmac(self._values[master], data)
+        return self._keys[master].cmac(data)
 
 
 def _check_version(version: int) -> None:

@@ -9,8 +9,8 @@ import hmac
 from enum import Enum
 
 from pki.card_keys import aes
+from pki.card_keys.errors import CardAnswerInvalid, CardRefused, CardSessionEnded
 from pki.card_keys.native import OPERATION_OK, NativeAnswer, NativeCommand
-from pki.errors import CardAnswerInvalid, CardRefused, CardSessionEnded
 
 TRANSACTION_IDENTIFIER_BYTES = 4
 MAC_BYTES = 8

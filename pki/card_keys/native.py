@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pki.errors import CardAnswerInvalid, CardOrderInvalid
+from pki.card_keys.errors import CardAnswerInvalid, CardOrderInvalid
 
 # NXP MF2DL(H)x0, 9.2: the class of wrapped native commands
 _CLA = 0x90

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pki.card_keys import aes
+from pki.card_keys.errors import CardOrderInvalid
 from pki.card_keys.masters import Application, ServiceMaster, ServiceRole, TerminalMaster
 from pki.card_keys.messaging import Mode
 from pki.card_keys.native import CHANGE_KEY, CREDIT, WRITE_DATA
 from pki.card_keys.transaction_mac import TransactionInput
-from pki.errors import CardOrderInvalid, StatementMalformed
+from pki.errors import StatementMalformed
 from pki.statements.entitlement import open_entitlement
 
 # Ours, `docs/card-spec.md`: the files of an application

@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 
 from pki.card_keys.authentication import RANDOM_BYTES, Authentication, CardKey
 from pki.card_keys.diversification import SYSTEM_IDENTIFIER_BYTES, diversification_message
+from pki.card_keys.errors import CardOrderInvalid
 from pki.card_keys.masters import Masters, ServiceMaster, ServiceRole, TerminalMaster
 from pki.card_keys.messaging import Session
 from pki.card_keys.transaction_mac import TransactionMacKey
-from pki.errors import CardOrderInvalid
 
 MasterT = TypeVar("MasterT", bound=TerminalMaster | ServiceMaster)
 

@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass
 
 from pki.card_keys import aes
-from pki.errors import CardAnswerInvalid, CardOrderInvalid, TransactionMacInvalid
+from pki.card_keys.errors import CardAnswerInvalid, CardOrderInvalid, TransactionMacInvalid
 
 COUNTER_BYTES = 4
 READER_ID_BYTES = 16

@@ -14,14 +14,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import require_aware
-from pki.errors import (
-    EntitlementExpired,
-    EntitlementIssuerUnknown,
-    EntitlementNotYetValid,
-    EntitlementOfAnotherCard,
-    StatementMalformed,
-    StatementSignatureInvalid,
-)
+from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cbor import decode_deterministic, deterministic
 from pki.statements.cose import (
@@ -31,6 +24,12 @@ from pki.statements.cose import (
     from_der,
     sig_structure,
     verify_ecdsa,
+)
+from pki.statements.errors import (
+    EntitlementExpired,
+    EntitlementIssuerUnknown,
+    EntitlementNotYetValid,
+    EntitlementOfAnotherCard,
 )
 from pki.statements.predicates import predicate
 from pki.statements.thumbprint import KID_BYTES, key_id, key_thumbprint

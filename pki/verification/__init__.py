@@ -14,6 +14,7 @@ from pki.verification.status import (
     RevocationPolicy,
     StatusEvidence,
 )
+from pki.verification.status_list_evidence import StatusListEvidence
 from pki.verification.verifier import VerifiedCertificate, Verifier, verify
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Revocation",
     "RevocationPolicy",
     "StatusEvidence",
+    "StatusListEvidence",
     "TrustStore",
     "VerifiedCertificate",
     "Verifier",

@@ -5,7 +5,8 @@ from enum import Enum
 from cryptography import x509
 
 from pki.errors import PurposeRefused
-from pki.profiles import PROFILES, Profile, arc_of
+from pki.profiles import PROFILES, ROOT, Profile, arc_of
+from pki.profiles.model import key_usage
 from pki.verification.names import extension, subject
 
 
@@ -13,8 +14,16 @@ class Purpose(Enum):
     """What a certificate is relied on for; one profile each."""
 
     CARD_AUTHENTICATION = "card-authentication"
+    HOLDER_AUTHENTICATION = "holder-authentication"
+    SIGNATURE = "signature"
     TERMINAL = "terminal"
     SERVICE = "service"
+    STAFF = "staff"
+    CONTENT_SIGNER = "content-signer"
+    STATEMENT_SIGNER = "statement-signer"
+    TLS_SERVER = "tls-server"
+    OCSP_RESPONDER = "ocsp-responder"
+    TRUST_LIST_SIGNER = "trust-list-signer"
 
     @property
     def profile(self) -> Profile:
@@ -39,15 +48,17 @@ def check_purpose(
     arc = scheme_arc(anchor)
     if arc is None or scheme_arc(issuing) != arc or scheme_arc(leaf) != arc:
         raise PurposeRefused(subject(leaf), f"{purpose.value} in this scheme")
-    needed = purpose.profile.decisive_usage(arc)
-    for certificate in (leaf, issuing):
+    profile = purpose.profile
+    needed = profile.decisive_usage(arc)
+    # A root names no uses of its own: only what it alone may issue counts under it
+    by_root = issuing == anchor and extension(issuing, x509.ExtendedKeyUsage) is None
+    for certificate in (leaf,) if by_root and ROOT in profile.authorities else (leaf, issuing):
         usages = extension(certificate, x509.ExtendedKeyUsage)
         if usages is None or needed not in usages:
             raise PurposeRefused(subject(certificate), purpose.value)
-    usage = extension(leaf, x509.KeyUsage)
-    if usage is None or not usage.digital_signature:
-        raise PurposeRefused(subject(leaf), f"{purpose.value}: it may not sign")
+    if extension(leaf, x509.KeyUsage) != key_usage(profile.key_usage.value):
+        raise PurposeRefused(subject(leaf), f"{purpose.value}: its key is for other uses")
     try:
-        return purpose.profile.naming.identity(leaf), arc
+        return profile.naming.identity(leaf), arc
     except (ValueError, x509.ExtensionNotFound) as error:
         raise PurposeRefused(subject(leaf), f"{purpose.value}: its names are not in order") from error

@@ -48,7 +48,8 @@ class VerifiedCertificate:
     moment: datetime
     # Issuing authority first, anchor last
     chain: tuple[x509.Certificate, ...]
-    # Of the certificate, then of each authority but the anchor; empty where status was not required
+    # Of the certificate, then of each authority but the anchor; empty where status was not required, or is
+    # never told of (RFC 6960, 4.2.2.2.1)
     evidence: tuple[Finding, ...]
 
     @property
@@ -94,7 +95,7 @@ class Verifier:
             self._check_constraints(leaf, authority, moment)
         identity, scheme = check_purpose(leaf, issuing, authority.anchor, purpose)
         evidence: tuple[Finding, ...] = ()
-        if policy.required:
+        if policy.required and not purpose.profile.no_status:
             known = [found for each in self._evidence for found in each.about(leaf, issuing)]
             evidence = (judge(leaf, known, moment, policy), *authority.findings)
         return VerifiedCertificate(leaf, identity, scheme, key, purpose, moment, authority.chain, evidence)

@@ -12,14 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pki.errors import (
-    EntitlementExpired,
-    EntitlementIssuerUnknown,
-    EntitlementNotYetValid,
-    EntitlementOfAnotherCard,
-    StatementMalformed,
-    StatementSignatureInvalid,
-)
+from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import (
     CardBinding,
     Entitlement,
@@ -30,6 +23,12 @@ from pki.statements import (
     open_entitlement,
     sign_entitlement,
     verify_entitlement,
+)
+from pki.statements.errors import (
+    EntitlementExpired,
+    EntitlementIssuerUnknown,
+    EntitlementNotYetValid,
+    EntitlementOfAnotherCard,
 )
 from tests.pki import witnesses
 from tests.pki.conftest import new_key

@@ -6,12 +6,12 @@ import pytest
 
 from pki.card_keys import (
     Application,
-    ServiceFileMasters,
     ServiceMaster,
+    ServiceMasters,
     ServiceRole,
     ServiceSam,
-    TerminalFileMasters,
     TerminalMaster,
+    TerminalMasters,
     TerminalRole,
     TerminalSam,
 )
@@ -26,8 +26,8 @@ SYSTEM = b"ashcombe"
 class Keys:
     """The two classes of masters, and the SAMs over each."""
 
-    service: ServiceFileMasters
-    terminals: TerminalFileMasters
+    service: ServiceMasters
+    terminals: TerminalMasters
     service_sam: ServiceSam
     terminal_sam: TerminalSam
 
@@ -47,7 +47,7 @@ class Keys:
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     store = FileKeyStore(tmp_path_factory.mktemp("card-keys"), b"of the tests")
-    service, terminals = ServiceFileMasters(store), TerminalFileMasters(store)
+    service, terminals = ServiceMasters(store), TerminalMasters(store)
     for role in ServiceRole:
         service.generate(ServiceMaster(TRANSPORT, role))
         service.generate(ServiceMaster(TRANSPORT, role, 1))

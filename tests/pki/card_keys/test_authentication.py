@@ -6,7 +6,7 @@ import pytest
 
 from pki.card_keys import Authentication, CardKey, NativeAnswer, Session
 from pki.card_keys.authentication import session_context, session_keys
-from pki.errors import CardAnswerInvalid, CardNotAuthentic, CardRefused, CardSessionEnded
+from pki.card_keys.errors import CardAnswerInvalid, CardNotAuthentic, CardRefused, CardSessionEnded
 from tests.pki.card_keys import vectors
 
 KEY = CardKey(0, bytes(16))

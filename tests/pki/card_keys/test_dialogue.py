@@ -19,7 +19,7 @@ from pki.card_keys import (
     WriteEntitlement,
     transaction_mac_master,
 )
-from pki.errors import (
+from pki.card_keys.errors import (
     CardAnswerInvalid,
     CardNotAuthentic,
     CardOrderInvalid,

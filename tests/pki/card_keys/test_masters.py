@@ -20,7 +20,8 @@ from pki.card_keys import (
     diversify_aes128,
 )
 from pki.card_keys.aes import encrypt_cbc
-from pki.errors import CardOrderInvalid, KeyExists, KeyNotFound
+from pki.card_keys.errors import CardOrderInvalid
+from pki.errors import KeyExists, KeyNotFound
 from tests.pki.card_keys.card import CARD_RANDOM, UID
 from tests.pki.card_keys.conftest import SYSTEM, TRANSPORT, Keys
 
@@ -113,7 +114,7 @@ CONFUSED = """
 from pki.card_keys import *
 from pki.keys import FileKeyStore
 def confuse(
-    terminal: TerminalSam, service: ServiceSam, files: TerminalFileMasters, mine: ServiceFileMasters
+    terminal: TerminalSam, service: ServiceSam, files: TerminalMasters, mine: ServiceMasters
 ) -> None:
     application = Application(0xF5C011)
     terminal.authenticate(ServiceMaster(application, ServiceRole.CREDIT), b"")

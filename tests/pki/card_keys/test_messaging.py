@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pki.card_keys import Mode, NativeAnswer, NativeCommand, Session, aes
-from pki.errors import CardAnswerInvalid, CardOrderInvalid, CardRefused, CardSessionEnded
+from pki.card_keys.errors import CardAnswerInvalid, CardOrderInvalid, CardRefused, CardSessionEnded
 from tests.pki.card_keys import vectors
 
 # `none`: the chip answers with its status alone

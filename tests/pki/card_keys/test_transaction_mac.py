@@ -6,8 +6,8 @@ import pytest
 
 from pki.card_keys import TransactionInput, TransactionMac, TransactionMacKey
 from pki.card_keys.aes import cmac, truncated
+from pki.card_keys.errors import CardAnswerInvalid, CardOrderInvalid, TransactionMacInvalid
 from pki.card_keys.transaction_mac import NO_READER
-from pki.errors import CardAnswerInvalid, CardOrderInvalid, TransactionMacInvalid
 from tests.pki.card_keys import vectors
 
 KEY = TransactionMacKey(bytes.fromhex("04DE5F1EACC040"), bytes.fromhex("F7D23E0C44AFADE542BFDF2DC5C6AE02"))

@@ -40,8 +40,12 @@ def test_a_certificate_holds_for_its_purpose(scheme: Scheme, purpose: Purpose) -
     assert verified.identity == IDENTITIES[purpose.value]
     assert verified.public_key == issued.key.public_key()
     certificates = scheme.certificates
-    assert verified.chain == (certificates[purpose.profile.authority], certificates["root"])
-    assert [crl.issuer for crl in verified.crls] == [c.subject for c in verified.chain]
+    issuing = certificates[purpose.profile.authorities[0]]
+    # What the root itself issues has nobody between
+    assert verified.chain == tuple(dict.fromkeys((issuing, certificates["root"])))
+    assert (verified.profile.name, verified.scheme) == (purpose.value, scheme.arc)
+    told_of = [] if purpose.profile.no_status else [issuing.subject]
+    assert [crl.issuer for crl in verified.crls] == [*told_of, *(c.subject for c in verified.chain[1:])]
 
 
 @pytest.mark.parametrize("profile", [purpose.value for purpose in Purpose])
