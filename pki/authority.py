@@ -62,7 +62,7 @@ class Authority:
         arc: str = EXAMPLE_ARC,
         public_url: str | None = None,
         issuer: str | None = None,
-        predecessors: Sequence["Authority"] = (),
+        predecessors: Callable[[], Sequence["Authority"]] = tuple,
         actor: str = "pki",
         serials: Callable[[], int] = random_serial,
     ) -> None:
@@ -71,8 +71,8 @@ class Authority:
         self.issuer = issuer or name
         self.certificate = certificate
         self.store = store
-        # The same authority with its former keys, whose lists are still renewed
-        self.predecessors = tuple(predecessors)
+        # The same authority with its former keys, whose lists are still renewed; asked for when they are
+        self._predecessors = predecessors
         self._key = key
         self._actor = actor
         self._issuing = Issuer(certificate, key, arc, Publication(public_url, self.issuer), serials)
@@ -129,6 +129,17 @@ class Authority:
         with self.store.transaction() as store:
             self._note(store, moment, [(trail.CREATE, {"issuer": self.issuer, "sha256": digest})])
 
+    def note_succession(self, moment: datetime) -> None:
+        """Say in the trail that this key is the authority's from now on."""
+        digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.SUCCEED, {"issuer": self.issuer, "sha256": digest})])
+
+    def note_ceremony(self, moment: datetime, record_sha256: str) -> None:
+        """Bind the written record of a ceremony into the trail."""
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.CEREMONY, {"record_sha256": record_sha256})])
+
     def revoke(self, serial: int, moment: datetime, reason: str, recorded_at: datetime | None = None) -> None:
         """Revoke for good as of `moment`; a second revocation changes nothing. In effect with the next CRL.
 
@@ -182,7 +193,7 @@ class Authority:
         with self.store.transaction() as store:
             valid = [
                 former
-                for former in self.predecessors
+                for former in self._predecessors()
                 if whole_seconds(moment) <= former.certificate.not_valid_after_utc
             ]
             return {each.issuer: each.bound(store).make_crl(moment, validity) for each in (self, *valid)}
