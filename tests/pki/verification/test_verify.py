@@ -49,13 +49,12 @@ def test_a_certificate_holds_for_its_purpose(scheme: Scheme, purpose: Purpose) -
 
 
 @pytest.mark.parametrize("profile", [purpose.value for purpose in Purpose])
-@pytest.mark.parametrize("purpose", list(Purpose))
-def test_a_certificate_holds_for_no_other_purpose(scheme: Scheme, profile: str, purpose: Purpose) -> None:
+def test_a_certificate_holds_for_no_other_purpose(scheme: Scheme, profile: str) -> None:
     """RFC 5280, 4.2.1.12: refused for every purpose but its own."""
-    if profile == purpose.value:
-        return
-    with pytest.raises(PurposeRefused):
-        verify(issue(scheme, profile).certificate, purpose, START, scheme.trust_store())
+    certificate, trust = issue(scheme, profile).certificate, scheme.trust_store()
+    for purpose in set(Purpose) - {Purpose(profile)}:
+        with pytest.raises(PurposeRefused):
+            verify(certificate, purpose, START, trust)
 
 
 class TestValidity:
