@@ -31,8 +31,9 @@ class OcspEvidence:
             for single in response.responses:
                 if not _is_about(single, certificate, issuer):
                     continue
-                finding = _finding(single, response)
-                if finding is not None and _is_authentic(response, issuer):
+                signer = _signer_of(response, issuer)
+                finding = None if signer is None else _finding(single, response, signer)
+                if finding is not None:
                     yield finding
 
 
@@ -64,8 +65,14 @@ def _is_about(
     )
 
 
-def _finding(single: ocsp.OCSPSingleResponse, response: ocsp.OCSPResponse) -> Finding | None:
-    """None where the responder knows nothing of it, or does not say until when this holds."""
+def _finding(
+    single: ocsp.OCSPSingleResponse, response: ocsp.OCSPResponse, signer: x509.Certificate
+) -> Finding | None:
+    """None where the responder knows nothing of it, or does not say until when this holds.
+
+    A responder's word counts for no longer than it is appointed: whoever finds its key later can date back
+    what it signs, and is not believed.
+    """
     try:
         this_update, next_update = single.this_update_utc, single.next_update_utc
         status, revocation = single.certificate_status, None
@@ -78,14 +85,18 @@ def _finding(single: ocsp.OCSPSingleResponse, response: ocsp.OCSPResponse) -> Fi
             revocation = Revocation(revoked_at, _UNSPECIFIED if reason is None else reason.name)
     except ValueError:
         return None
-    raw = response.public_bytes(Encoding.DER)
-    return Finding(EvidenceKind.OCSP, this_update, next_update, revocation, (raw,))
+    until = min(next_update, signer.not_valid_after_utc)
+    return Finding(EvidenceKind.OCSP, this_update, until, revocation, (response.public_bytes(Encoding.DER),))
 
 
-def _is_authentic(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
-    """RFC 6960, 4.2.2.2: signed by the issuer, or by whom it appointed for this by a certificate."""
-    signers = [issuer, *(each for each in response.certificates if _is_appointed(each, issuer, response))]
-    return any(_has_signed(signer, response) for signer in signers)
+def _signer_of(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certificate | None:
+    """RFC 6960, 4.2.2.2: the issuer, or whom it appointed for this; None where neither has signed."""
+    try:
+        enclosed = list(response.certificates)
+    except ValueError:
+        enclosed = []
+    signers = (issuer, *(each for each in enclosed if _is_appointed(each, issuer, response)))
+    return next((signer for signer in signers if _has_signed(signer, response)), None)
 
 
 def _is_appointed(responder: x509.Certificate, issuer: x509.Certificate, response: ocsp.OCSPResponse) -> bool:

@@ -1,7 +1,7 @@
 """Evidence of each kind, and how much of it is wanted. A terminal's certificate under one authority."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +48,7 @@ from tests.pki.verification.chains import (
 )
 
 HOUR = timedelta(hours=1)
+LONG_AGO, LONG_AFTER, FAR = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2100, 2101))
 # RFC 5019, 2.1.1 names certificates by it, and so do most clients; it protects nothing here
 SHA_1 = hashes.SHA1()  # noqa: S303
 COMPROMISE, HOLD = x509.ReasonFlags.key_compromise, x509.ReasonFlags.certificate_hold
@@ -311,7 +312,7 @@ class TestOcsp:
         verifier = Verifier(self.MADE.trust((root,)), [OcspEvidence([response])])
         return verifier.verify(self.MADE.leaf, Purpose.TERMINAL, moment)
 
-    def responder(self, issuer: Holder | None = None, not_after: datetime = START + 30 * DAY) -> Holder:
+    def responder(self, issuer: Holder | None = None, not_after: datetime = LONG_AFTER) -> Holder:
         """Whom the issuing authority, or another one, has appointed."""
         key, parent = new_key(), issuer or self.MADE.issuing
         certificate = (
@@ -320,7 +321,8 @@ class TestOcsp:
             .issuer_name(parent.certificate.subject)
             .public_key(key.public_key())
             .serial_number(4711)
-            .not_valid_before(START - DAY)
+            # `cryptography` takes the moment of signing from the machine's clock
+            .not_valid_before(LONG_AGO)
             .not_valid_after(not_after)
             .add_extension(key_usage(("digital_signature",)), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
@@ -370,7 +372,12 @@ class TestOcsp:
     def test_a_responder_that_has_run_out(self) -> None:
         """It was appointed until yesterday, and signs today."""
         with pytest.raises(StatusUnknown):
-            self.check(ocsp_response(self.MADE, signer=self.responder(not_after=START - HOUR)))
+            self.check(ocsp_response(self.MADE, signer=self.responder(not_after=LONG_AGO + DAY)))
+
+    def test_a_responder_is_believed_no_longer_than_it_is_appointed(self) -> None:
+        evidence = OcspEvidence([ocsp_response(self.MADE, signer=self.responder(), next_update=FAR)])
+        (finding,) = evidence.about(self.MADE.leaf, self.MADE.issuing.certificate)
+        assert finding.next_update == LONG_AFTER
 
 
 class TestStatusList:
