@@ -192,6 +192,12 @@ class AuditFailed(PkiError):
 # --- verifying ---
 
 
+class EncodingInvalid(PkiError):
+    """Bytes that are no certificate or revocation list, or hold something that cannot be read."""
+
+    code = "encoding_invalid"
+
+
 class VerificationError(PkiError):
     """Base of what makes a certificate unacceptable; `subject` says which one of the chain."""
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki.errors import SchemeInvalid
+from pki.errors import EncodingInvalid, SchemeInvalid
+from pki.reading import UNREADABLE, read_certificate, read_crl, require_readable
 
 ROOT_FILE = "root.crt"
 
@@ -72,9 +74,9 @@ def load_certificate(path: Path) -> x509.Certificate:
     data = _read(path)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_certificate(data)
-        return x509.load_der_x509_certificate(data)
-    except ValueError as error:
+            return require_readable(x509.load_pem_x509_certificate(data))
+        return read_certificate(data)
+    except (EncodingInvalid, *UNREADABLE) as error:
         raise SchemeInvalid(f"{path} is not a certificate in PEM or DER") from error
 
 
@@ -83,9 +85,9 @@ def load_crl(path: Path) -> x509.CertificateRevocationList:
     data = _read(path)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_crl(data)
-        return x509.load_der_x509_crl(data)
-    except ValueError as error:
+            data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+        return read_crl(data)
+    except (EncodingInvalid, *UNREADABLE) as error:
         raise SchemeInvalid(f"{path} is not a revocation list in PEM or DER") from error
 
 

@@ -5,14 +5,15 @@ of such a list takes effect. Within that time the answer could not be another.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Lock
 
 from cryptography import x509
 
-from pki.errors import IssuerUnknown
+from pki.errors import EncodingInvalid, IssuerUnknown
+from pki.reading import require_readable
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.checks import check_authority, check_validity, is_constrained, issuer_of
@@ -46,7 +47,9 @@ class Authorities:
     """The authorities of a trust store, validated when they are first needed."""
 
     def __init__(self, trust: TrustStore, evidence: Sequence[StatusEvidence]) -> None:
-        self._trust = trust
+        self._trust = replace(
+            trust, intermediates=tuple(each for each in trust.intermediates if _is_readable(each))
+        )
         self._evidence = evidence
         self._known: dict[tuple[x509.Certificate, RevocationPolicy], ValidatedAuthority] = {}
         self._lock = Lock()
@@ -122,6 +125,15 @@ class Authorities:
         return rfc5280.validate_path(
             certificate, self._trust.roots, self._trust.intermediates, crls, moment, status=status
         )
+
+
+def _is_readable(certificate: x509.Certificate) -> bool:
+    """What cannot be read has issued nothing."""
+    try:
+        require_readable(certificate)
+    except EncodingInvalid:
+        return False
+    return True
 
 
 def _window(

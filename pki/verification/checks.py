@@ -20,6 +20,7 @@ from pki.errors import (
     ChainInvalid,
     IssuerUnknown,
 )
+from pki.reading import UNREADABLE
 from pki.verification.names import extension, subject, text
 
 # What is looked at of a leaf. RFC 5280, 4.2: any other critical extension refuses the certificate.
@@ -56,7 +57,7 @@ def issuer_of(certificate: x509.Certificate, candidates: Iterable[x509.Certifica
     for candidate in named:
         try:
             certificate.verify_directly_issued_by(candidate)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, *UNREADABLE):
             continue
         return candidate
     raise CertificateSignatureInvalid(subject(certificate), "its issuer's key has not signed it")
@@ -103,10 +104,7 @@ def is_constrained(certificate: x509.Certificate) -> bool:
 def _check_common(
     certificate: x509.Certificate, understood: frozenset[x509.ObjectIdentifier]
 ) -> ec.EllipticCurvePublicKey:
-    try:
-        extensions, key = certificate.extensions, certificate.public_key()
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise ChainInvalid(subject(certificate), f"cannot be read ({error})") from error
+    extensions, key = certificate.extensions, certificate.public_key()
     for found in extensions:
         if found.critical and found.oid not in understood:
             oid = found.oid.dotted_string

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
+from pki.reading import UNREADABLE
 from pki.verification.names import extension
 from pki.verification.status import EvidenceKind, Finding, Revocation
 
@@ -112,7 +113,7 @@ def _usable(crl: x509.CertificateRevocationList) -> _List | None:
             scope,
             next_update,
         )
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         return None
 
 
@@ -156,7 +157,7 @@ def _finding(certificate: x509.Certificate, complete: _List, delta: _List | None
     used = [complete] if delta is None else [delta, complete]
     try:
         revocation = _revocation(certificate, used)
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         return None
     return Finding(
         EvidenceKind.CRL,

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pki.reading import UNREADABLE
 from pki.verification.names import extension
 from pki.verification.status import EvidenceKind, Finding, Revocation
 
@@ -28,13 +29,22 @@ class OcspEvidence:
     def about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Finding]:
         """A finding of each response that speaks of the certificate and that its issuer vouches for."""
         for response in self._responses:
-            for single in response.responses:
-                if not _is_about(single, certificate, issuer):
-                    continue
-                signer = _signer_of(response, issuer)
-                finding = None if signer is None else _finding(single, response, signer)
-                if finding is not None:
-                    yield finding
+            try:
+                yield from list(_findings(response, certificate, issuer))
+            except UNREADABLE:  # inside; what cannot be read says nothing
+                continue
+
+
+def _findings(
+    response: ocsp.OCSPResponse, certificate: x509.Certificate, issuer: x509.Certificate
+) -> Iterator[Finding]:
+    for single in response.responses:
+        if not _is_about(single, certificate, issuer):
+            continue
+        signer = _signer_of(response, issuer)
+        finding = None if signer is None else _finding(single, response, signer)
+        if finding is not None:
+            yield finding
 
 
 def _read(raw: bytes) -> ocsp.OCSPResponse | None:
@@ -45,7 +55,7 @@ def _read(raw: bytes) -> ocsp.OCSPResponse | None:
         if any(found.critical for found in response.extensions):
             return None
         return response if list(response.responses) else None
-    except (ValueError, TypeError, x509.DuplicateExtension):
+    except UNREADABLE:
         return None
 
 
@@ -53,10 +63,7 @@ def _is_about(
     single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate
 ) -> bool:
     """RFC 6960, 3.2, 1: the identifier is that of the certificate."""
-    try:
-        algorithm = single.hash_algorithm
-    except ValueError:
-        return False
+    algorithm = single.hash_algorithm
     return (
         single.serial_number == certificate.serial_number
         and isinstance(algorithm, hashes.SHA1 | hashes.SHA256)
@@ -73,29 +80,22 @@ def _finding(
     A responder's word counts for no longer than it is appointed: whoever finds its key later can date back
     what it signs, and is not believed.
     """
-    try:
-        this_update, next_update = single.this_update_utc, single.next_update_utc
-        status, revocation = single.certificate_status, None
-        if next_update is None or status is ocsp.OCSPCertStatus.UNKNOWN:
-            return None
-        if status is ocsp.OCSPCertStatus.REVOKED:
-            reason, revoked_at = single.revocation_reason, single.revocation_time_utc
-            if revoked_at is None:
-                return None
-            revocation = Revocation(revoked_at, _UNSPECIFIED if reason is None else reason.name)
-    except ValueError:
+    this_update, next_update = single.this_update_utc, single.next_update_utc
+    status, revocation = single.certificate_status, None
+    if next_update is None or status is ocsp.OCSPCertStatus.UNKNOWN:
         return None
+    if status is ocsp.OCSPCertStatus.REVOKED:
+        reason, revoked_at = single.revocation_reason, single.revocation_time_utc
+        if revoked_at is None:
+            return None
+        revocation = Revocation(revoked_at, _UNSPECIFIED if reason is None else reason.name)
     until = min(next_update, signer.not_valid_after_utc)
     return Finding(EvidenceKind.OCSP, this_update, until, revocation, (response.public_bytes(Encoding.DER),))
 
 
 def _signer_of(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certificate | None:
     """RFC 6960, 4.2.2.2: the issuer, or whom it appointed for this; None where neither has signed."""
-    try:
-        enclosed = list(response.certificates)
-    except ValueError:
-        enclosed = []
-    signers = (issuer, *(each for each in enclosed if _is_appointed(each, issuer, response)))
+    signers = (issuer, *(each for each in response.certificates if _is_appointed(each, issuer, response)))
     return next((signer for signer in signers if _has_signed(signer, response)), None)
 
 
@@ -109,7 +109,7 @@ def _is_appointed(responder: x509.Certificate, issuer: x509.Certificate, respons
             return False
         responder.verify_directly_issued_by(issuer)
         return _is_valid(responder, response.produced_at_utc)
-    except (InvalidSignature, ValueError, TypeError, x509.DuplicateExtension):
+    except (InvalidSignature, *UNREADABLE):
         return False
 
 
@@ -124,7 +124,7 @@ def _has_signed(signer: x509.Certificate, response: ocsp.OCSPResponse) -> bool:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(algorithm, hashes.SHA256):
             return False
         key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import require_aware
 from pki.profiles import Profile
+from pki.reading import require_readable
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.authorities import Authorities, ValidatedAuthority
@@ -82,11 +83,12 @@ class Verifier:
     ) -> VerifiedCertificate:
         """The certificate with its identity and evidence, if it holds for `purpose` at `moment`.
 
-        Raises IssuerUnknown, CertificateSignatureInvalid, NameRefused, PolicyRefused or another ChainInvalid,
-        CertificateNotYetValid, CertificateExpired, PurposeRefused, StatusUnknown, StatusStale,
-        CertificateSuspended, CertificateRevoked; ValueError for a naive moment.
+        Raises EncodingInvalid; IssuerUnknown, CertificateSignatureInvalid, NameRefused, PolicyRefused or
+        another ChainInvalid; CertificateNotYetValid, CertificateExpired, PurposeRefused; StatusUnknown,
+        StatusStale, CertificateSuspended, CertificateRevoked; ValueError for a naive moment.
         """
         moment = require_aware(moment)
+        require_readable(leaf)
         issuing = issuer_of(leaf, self._authorities.candidates())
         authority = self._authorities.validated(issuing, moment, policy)
         key = check_leaf(leaf)
