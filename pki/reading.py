@@ -34,7 +34,7 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList:
         crl = x509.load_der_x509_crl(der)
         for _ in (crl.issuer, crl.extensions, crl.last_update_utc, crl.next_update_utc):
             pass
-        _require_whole_octets(crl.public_bytes(Encoding.DER), crl.signature)
+        require_whole_octets(crl)
     except UNREADABLE as error:
         raise EncodingInvalid(f"these bytes are no revocation list ({error})") from error
     return crl
@@ -49,13 +49,13 @@ def require_readable(certificate: x509.Certificate) -> x509.Certificate:
             *(certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters),
         ):
             pass
-        _require_whole_octets(certificate.public_bytes(Encoding.DER), certificate.signature)
+        require_whole_octets(certificate)
     except UNREADABLE as error:
         raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
     return certificate
 
 
-def _require_whole_octets(der: bytes, signature: bytes) -> None:
-    """X.690, 8.6.2: no unused bits in the signature. What nobody signs is the same in all readings."""
-    if not der.endswith(b"\x00" + signature):
+def require_whole_octets(signed: x509.Certificate | x509.CertificateRevocationList) -> None:
+    """Return if no bits of the signature are unused (X.690, 8.6.2), which nobody signs. Raises ValueError."""
+    if not signed.public_bytes(Encoding.DER).endswith(b"\x00" + signed.signature):
         raise ValueError("its signature is not a whole number of octets")

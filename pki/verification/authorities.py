@@ -6,9 +6,8 @@ of such a list takes effect. Within that time the answer could not be another.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
-from threading import Lock
 
 from cryptography import x509
 
@@ -17,15 +16,16 @@ from pki.reading import require_readable
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.checks import check_authority, check_validity, is_constrained, issuer_of
+from pki.verification.memory import Remembered, Window, window_of
+from pki.verification.purposes import IssuingScope, issuing_scope
 from pki.verification.status import EvidenceKind, Finding, RevocationPolicy, StatusEvidence, judge
 
 _MAX_REMEMBERED = 256
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedAuthority:
-    """An authority that holds from `since` to `until`, both included."""
+    """An authority, and when it holds."""
 
     certificate: x509.Certificate
     # From it up to the anchor, both included
@@ -34,8 +34,9 @@ class ValidatedAuthority:
     findings: tuple[Finding, ...]
     # Whether somebody above limits names or policies: then what is below is judged with the whole path
     constrained: bool
-    since: datetime
-    until: datetime
+    # What it may issue for
+    scope: IssuingScope
+    window: Window
 
     @property
     def anchor(self) -> x509.Certificate:
@@ -51,8 +52,9 @@ class Authorities:
             trust, intermediates=tuple(each for each in trust.intermediates if _is_readable(each))
         )
         self._evidence = evidence
-        self._known: dict[tuple[x509.Certificate, RevocationPolicy], ValidatedAuthority] = {}
-        self._lock = Lock()
+        self._known: Remembered[tuple[x509.Certificate, RevocationPolicy], ValidatedAuthority] = Remembered(
+            _MAX_REMEMBERED
+        )
 
     def candidates(self) -> tuple[x509.Certificate, ...]:
         """Whoever may have issued a certificate."""
@@ -63,15 +65,10 @@ class Authorities:
     ) -> ValidatedAuthority:
         """The authority, if it holds at `moment`. Raises VerificationError."""
         key = (certificate, policy)
-        with self._lock:
-            known = self._known.get(key)
-        if known is not None and known.since <= moment <= known.until:
-            return known
-        found = self._validate(certificate, moment, policy)
-        with self._lock:
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            self._known[key] = found
+        found = self._known.find(key, moment)
+        if found is None:
+            found = self._validate(certificate, moment, policy)
+            self._known.keep(key, found, found.window)
         return found
 
     def _validate(
@@ -89,7 +86,8 @@ class Authorities:
             chain,
             findings,
             any(is_constrained(authority) for authority in chain),
-            *_window(chain, findings, moment),
+            issuing_scope(certificate, chain[-1]),
+            window_of(chain, findings, moment),
         )
 
     def _path(self, certificate: x509.Certificate, moment: datetime) -> tuple[x509.Certificate, ...]:
@@ -134,17 +132,3 @@ def _is_readable(certificate: x509.Certificate) -> bool:
     except EncodingInvalid:
         return False
     return True
-
-
-def _window(
-    chain: Sequence[x509.Certificate], findings: Sequence[Finding], moment: datetime
-) -> tuple[datetime, datetime]:
-    """From when to when nothing changes."""
-    since = max(authority.not_valid_before_utc for authority in chain)
-    until = min(authority.not_valid_after_utc for authority in chain)
-    for finding in findings:
-        # Stale evidence that was let pass ages on: it is judged anew each time.
-        until = min(until, max(finding.next_update, moment))
-        if finding.revocation is not None:
-            until = min(until, finding.revocation.revoked_at - _INSTANT)
-    return since, until

@@ -38,6 +38,7 @@ class _List:
     """A list that can be used, with what decides where."""
 
     crl: x509.CertificateRevocationList
+    der: bytes
     number: int
     # Of a delta list: the number of the complete list that it goes with
     base_number: int | None
@@ -63,7 +64,7 @@ class CrlEvidence:
             usable = _usable(crl)
             if usable is not None:
                 self._by_issuer.setdefault(crl.issuer, []).append(usable)
-        self._authentic: dict[bytes, tuple[_List, ...]] = {}
+        self._authentic: dict[x509.Certificate, tuple[_List, ...]] = {}
         self._lock = Lock()
 
     def about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Finding]:
@@ -81,14 +82,15 @@ class CrlEvidence:
         named = self._by_issuer.get(issuer.subject)
         if named is None:
             return ()
-        key = issuer.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            return ()
-        name = issuer.public_bytes(Encoding.DER)
         with self._lock:
-            if name not in self._authentic:
-                self._authentic[name] = tuple(each for each in named if each.crl.is_signature_valid(key))
-            return self._authentic[name]
+            if issuer not in self._authentic:
+                key = issuer.public_key()
+                self._authentic[issuer] = tuple(
+                    each
+                    for each in named
+                    if isinstance(key, ec.EllipticCurvePublicKey) and each.crl.is_signature_valid(key)
+                )
+            return self._authentic[issuer]
 
 
 def _usable(crl: x509.CertificateRevocationList) -> _List | None:
@@ -108,6 +110,7 @@ def _usable(crl: x509.CertificateRevocationList) -> _List | None:
         delta = extension(crl, x509.DeltaCRLIndicator)
         return _List(
             crl,
+            crl.public_bytes(Encoding.DER),
             -1 if number is None else number.crl_number,
             None if delta is None else delta.crl_number,
             scope,
@@ -165,7 +168,7 @@ def _finding(certificate: x509.Certificate, complete: _List, delta: _List | None
         # Either of them tells the whole state while it is current
         max(each.next_update for each in used),
         revocation,
-        tuple(each.crl.public_bytes(Encoding.DER) for each in reversed(used)),
+        tuple(each.der for each in reversed(used)),
     )
 
 

@@ -1,5 +1,6 @@
 """What a certificate is relied on for, and whom it names then."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 from cryptography import x509
@@ -38,24 +39,51 @@ def scheme_arc(certificate: x509.Certificate) -> str | None:
     return next((arc for arc in arcs if arc is not None), None)
 
 
-def check_purpose(
-    leaf: x509.Certificate, issuing: x509.Certificate, anchor: x509.Certificate, purpose: Purpose
-) -> tuple[str, str]:
-    """The identity, and the scheme by its arc.
+@dataclass(frozen=True, slots=True)
+class IssuingScope:
+    """What an authority may issue for, by its own certificate and its anchor's."""
 
-    The arc is the anchor's word, so that no setting of ours can be wrong about it. Raises PurposeRefused.
+    name: str
+    # None where the two are not of one scheme
+    arc: str | None
+    # None where it says nothing about it: a root, which issues what no other may
+    usages: frozenset[x509.ObjectIdentifier] | None
+    is_anchor: bool
+
+    def allows(self, profile: Profile, usage: x509.ObjectIdentifier) -> bool:
+        """Whether certificates of this profile count below it."""
+        if self.usages is None:
+            return self.is_anchor and ROOT in profile.authorities
+        return usage in self.usages
+
+
+def issuing_scope(issuing: x509.Certificate, anchor: x509.Certificate) -> IssuingScope:
+    """The scope of an authority below, or being, this anchor.
+
+    The arc is the anchor's word, so that no setting of ours can be wrong about it.
     """
     arc = scheme_arc(anchor)
-    if arc is None or scheme_arc(issuing) != arc or scheme_arc(leaf) != arc:
+    usages = extension(issuing, x509.ExtendedKeyUsage)
+    return IssuingScope(
+        subject(issuing),
+        arc if scheme_arc(issuing) == arc else None,
+        None if usages is None else frozenset(usages),
+        issuing == anchor,
+    )
+
+
+def check_purpose(leaf: x509.Certificate, scope: IssuingScope, purpose: Purpose) -> tuple[str, str]:
+    """The identity, and the scheme by its arc. Raises PurposeRefused."""
+    arc = scope.arc
+    if arc is None or scheme_arc(leaf) != arc:
         raise PurposeRefused(subject(leaf), f"{purpose.value} in this scheme")
     profile = purpose.profile
     needed = profile.decisive_usage(arc)
-    # A root names no uses of its own: only what it alone may issue counts under it
-    by_root = issuing == anchor and extension(issuing, x509.ExtendedKeyUsage) is None
-    for certificate in (leaf,) if by_root and ROOT in profile.authorities else (leaf, issuing):
-        usages = extension(certificate, x509.ExtendedKeyUsage)
-        if usages is None or needed not in usages:
-            raise PurposeRefused(subject(certificate), purpose.value)
+    usages = extension(leaf, x509.ExtendedKeyUsage)
+    if usages is None or needed not in usages:
+        raise PurposeRefused(subject(leaf), purpose.value)
+    if not scope.allows(profile, needed):
+        raise PurposeRefused(scope.name, purpose.value)
     if extension(leaf, x509.KeyUsage) != key_usage(profile.key_usage.value):
         raise PurposeRefused(subject(leaf), f"{purpose.value}: its key is for other uses")
     try:

@@ -5,21 +5,24 @@ one at every tap, is judged by the few rules that can apply to it, fast.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import require_aware
+from pki.errors import EncodingInvalid
 from pki.profiles import Profile
-from pki.reading import require_readable
+from pki.reading import UNREADABLE, require_whole_octets
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.authorities import Authorities, ValidatedAuthority
 from pki.verification.checks import check_leaf, check_validity, issuer_of
 from pki.verification.crl_evidence import CrlEvidence
+from pki.verification.memory import Remembered, Window, window_of
 from pki.verification.purposes import Purpose, check_purpose
 from pki.verification.status import (
     HARD_FAIL,
@@ -30,6 +33,8 @@ from pki.verification.status import (
     StatusEvidence,
     judge,
 )
+
+_Question: TypeAlias = tuple[x509.Certificate, Purpose, RevocationPolicy]
 
 # A trust store is a value, made anew with each fetched list: what is remembered of it goes with it.
 _STORES_IN_MEMORY = 4
@@ -72,11 +77,17 @@ class VerifiedCertificate:
 class Verifier:
     """Verifies certificates under explicit trust anchors. Safe to share between threads."""
 
-    def __init__(self, trust: TrustStore, evidence: Sequence[StatusEvidence] = ()) -> None:
-        """`evidence` is what there is besides the store's revocation lists."""
-        self._trust = trust
+    def __init__(
+        self, trust: TrustStore, evidence: Sequence[StatusEvidence] = (), *, remembered: int = 0
+    ) -> None:
+        """`evidence` is what there is besides the store's revocation lists.
+
+        So many certificates that were accepted last are remembered for as long as nothing can change; none
+        unless asked for, since a terminal keeps no list of the cards that it saw.
+        """
         self._evidence = (CrlEvidence(trust.crls), *evidence)
         self._authorities = Authorities(trust, self._evidence)
+        self._accepted: Remembered[_Question, VerifiedCertificate] = Remembered(remembered)
 
     def verify(
         self, leaf: x509.Certificate, purpose: Purpose, moment: datetime, policy: RevocationPolicy = HARD_FAIL
@@ -88,19 +99,37 @@ class Verifier:
         StatusStale, CertificateSuspended, CertificateRevoked; ValueError for a naive moment.
         """
         moment = require_aware(moment)
-        require_readable(leaf)
+        question = (leaf, purpose, policy)
+        known = self._accepted.find(question, moment)
+        if known is not None:
+            return known if known.moment == moment else replace(known, moment=moment)
+        try:
+            require_whole_octets(leaf)
+            verified, window = self._verify(leaf, purpose, moment, policy)
+        except UNREADABLE as error:
+            raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
+        self._accepted.keep(question, verified, window)
+        return verified
+
+    def _verify(
+        self, leaf: x509.Certificate, purpose: Purpose, moment: datetime, policy: RevocationPolicy
+    ) -> tuple[VerifiedCertificate, Window]:
         issuing = issuer_of(leaf, self._authorities.candidates())
         authority = self._authorities.validated(issuing, moment, policy)
         key = check_leaf(leaf)
         check_validity(leaf, moment)
         if authority.constrained:
             self._check_constraints(leaf, authority, moment)
-        identity, scheme = check_purpose(leaf, issuing, authority.anchor, purpose)
-        evidence: tuple[Finding, ...] = ()
+        identity, scheme = check_purpose(leaf, authority.scope, purpose)
+        own: tuple[Finding, ...] = ()
         if policy.required and not purpose.profile.no_status:
             known = [found for each in self._evidence for found in each.about(leaf, issuing)]
-            evidence = (judge(leaf, known, moment, policy), *authority.findings)
-        return VerifiedCertificate(leaf, identity, scheme, key, purpose, moment, authority.chain, evidence)
+            own = (judge(leaf, known, moment, policy),)
+        evidence = (*own, *authority.findings)
+        verified = VerifiedCertificate(
+            leaf, identity, scheme, key, purpose, moment, authority.chain, evidence
+        )
+        return verified, authority.window.within(window_of((leaf,), own, moment))
 
     def _check_constraints(
         self, leaf: x509.Certificate, authority: ValidatedAuthority, moment: datetime

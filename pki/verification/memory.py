@@ -1,0 +1,76 @@
+"""What was found valid, remembered for as long as the answer could not be another."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Generic, TypeVar
+
+from cryptography import x509
+
+from pki.verification.status import Finding
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From when to when, both included, an answer holds."""
+
+    since: datetime
+    until: datetime
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether the answer holds at this moment."""
+        return self.since <= moment <= self.until
+
+    def within(self, other: "Window") -> "Window":
+        """When both hold."""
+        return Window(max(self.since, other.since), min(self.until, other.until))
+
+
+def window_of(
+    certificates: Iterable[x509.Certificate], findings: Iterable[Finding], moment: datetime
+) -> Window:
+    """While these certificates are valid, and this evidence is current and says what it says at `moment`."""
+    dates = [(each.not_valid_before_utc, each.not_valid_after_utc) for each in certificates]
+    since, until = max(start for start, _ in dates), min(end for _, end in dates)
+    for finding in findings:
+        # Stale evidence that was let pass ages on: it is judged anew each time.
+        until = min(until, max(finding.next_update, moment))
+        if finding.revocation is not None:
+            until = min(until, finding.revocation.revoked_at - _INSTANT)
+    return Window(since, until)
+
+
+class Remembered(Generic[KeyT, ValueT]):
+    """The last so many answers, each with its window. Safe to share between threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[KeyT, tuple[ValueT, Window]] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: KeyT, moment: datetime) -> ValueT | None:
+        """The answer, if there is one that holds at `moment`."""
+        if not self._size:
+            return None
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None or not found[1].covers(moment):
+                return None
+            self._kept.move_to_end(key)
+        return found[0]
+
+    def keep(self, key: KeyT, value: ValueT, window: Window) -> None:
+        """Remember an answer; the one that was used longest ago goes."""
+        if not self._size:
+            return
+        with self._lock:
+            self._kept[key] = (value, window)
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
