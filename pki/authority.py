@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import trail
 from pki.clock import require_aware
-from pki.errors import CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
+from pki.crl import build_crl
+from pki.errors import BaseListMissing, CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
 from pki.extensions import Publication, shard_of
-from pki.issuing import BACKDATING, Issuer, check_self_signature
+from pki.issuing import Issuer, check_self_signature
 from pki.profiles import EXAMPLE_ARC, ISSUING_AUTHORITY, Profile
 from pki.requests import checked_key
-from pki.revocation import REASONS, make_crl, whole_seconds
+from pki.revocation import BACKDATING, REASONS, crl_head, whole_seconds
 from pki.store import CERTIFICATE_HOLD, CertificateStore, IssuedCertificate, StoredCrl
 from pki.trail import next_entry
 
@@ -75,7 +76,8 @@ class Authority:
         self.predecessors = tuple(predecessors)
         self._key = key
         self._actor = actor
-        self._issuing = Issuer(certificate, key, arc, Publication(public_url, self.issuer), serials)
+        self._publication = Publication(public_url, self.issuer)
+        self._issuing = Issuer(certificate, key, arc, self._publication, serials)
 
     def issue(
         self,
@@ -158,21 +160,40 @@ class Authority:
         self, moment: datetime, validity: timedelta = CRL_VALIDITY
     ) -> x509.CertificateRevocationList:
         """A new revocation list (RFC 5280, 5) of what this key has issued, recorded before it is returned."""
-        this_update = max(whole_seconds(moment) - BACKDATING, self.certificate.not_valid_before_utc)
-        next_update = min(whole_seconds(moment) + validity, self.certificate.not_valid_after_utc)
+        return x509.load_der_x509_crl(self.make_list(moment, validity).der)
+
+    def make_list(
+        self,
+        moment: datetime,
+        validity: timedelta = CRL_VALIDITY,
+        *,
+        shard: int | None = None,
+        delta: bool = False,
+    ) -> StoredCrl:
+        """A new revocation list of what this key has issued, recorded before it is returned.
+
+        Of everything, or of a shard; complete, or what has changed since the newest complete list of the same
+        scope (RFC 5280, 5.2.4). Raises BaseListMissing where there is none.
+        """
         with self.store.transaction() as store:
             number = store.next_crl_number(self.name)
-            revoked = (issued for issued in store.revoked(self.name) if issued.issuer == self.issuer)
-            crl = make_crl(self.certificate, self._key, number, revoked, this_update, next_update)
-            stored = StoredCrl(
+            base = store.latest_crl(self.name, self.issuer, shard=shard) if delta else None
+            if delta and base is None:
+                raise BaseListMissing(self.issuer, shard)
+            since = None if base is None else base.this_update
+            entries = store.listed(self.name, self.issuer, shard=shard, changed_since=since)
+            head = crl_head(self.certificate, self._publication, moment, validity, shard, number, base)
+            crl = StoredCrl(
                 authority=self.name,
                 number=number,
                 issuer=self.issuer,
-                this_update=this_update,
-                next_update=next_update,
-                der=crl.public_bytes(Encoding.DER),
+                this_update=head.this_update,
+                next_update=head.next_update,
+                der=build_crl(head, entries, self._key),
+                shard=shard,
+                base_number=head.base_number,
             )
-            self.record_crl(store, stored, moment)
+            self.record_crl(store, crl, moment)
         return crl
 
     def make_crls(

@@ -269,6 +269,18 @@ class StatementSignatureInvalid(PkiError):
 # --- lists of what is revoked, OCSP ---
 
 
+class BaseListMissing(PkiError):
+    """There is no complete list that a delta list could go with."""
+
+    code = "base_list_missing"
+
+    def __init__(self, issuer: str, shard: int | None) -> None:
+        of = issuer if shard is None else f"{issuer}, shard {shard},"
+        super().__init__(f"there is no complete revocation list of {of} yet; make one first")
+        self.issuer = issuer
+        self.shard = shard
+
+
 class DerMalformed(PkiError):
     """Bytes that are not DER, or not of the kind that was looked for."""
 
