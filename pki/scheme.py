@@ -109,8 +109,12 @@ class Scheme:
 
     def records(self, name: str) -> SqliteCertificateStore:
         """The records of an authority that are in the directory."""
+        return SqliteCertificateStore(self.records_path(name))
+
+    def records_path(self, name: str) -> Path:
+        """The file of the records of an authority."""
         folder = self.directory / ROOT if name == ROOT else self.directory
-        return SqliteCertificateStore(folder / _RECORDS)
+        return folder / _RECORDS
 
     def trust_store(self) -> TrustStore:
         """What is public, as something to verify with."""
