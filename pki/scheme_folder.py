@@ -196,6 +196,10 @@ class Scheme:
             tuple(records.trail(name)),
         )
 
+    def certificate_of(self, issuer: str) -> x509.Certificate:
+        """The certificate of one of the keys that there have been. Raises SchemeInvalid."""
+        return self._certificate(issuer)
+
     def _certificate(self, issuer: str) -> x509.Certificate:
         if issuer not in self._certificates:
             self._certificates[issuer] = load_certificate(self.public_dir / f"{issuer}.crt")
