@@ -63,7 +63,7 @@ class Authority:
         arc: str = EXAMPLE_ARC,
         public_url: str | None = None,
         issuer: str | None = None,
-        predecessors: Sequence["Authority"] = (),
+        predecessors: Callable[[], Sequence["Authority"]] = tuple,
         actor: str = "pki",
         serials: Callable[[], int] = random_serial,
     ) -> None:
@@ -72,8 +72,8 @@ class Authority:
         self.issuer = issuer or name
         self.certificate = certificate
         self.store = store
-        # The same authority with its former keys, whose lists are still renewed
-        self.predecessors = tuple(predecessors)
+        # The same authority with its former keys, whose lists are still renewed; asked for when they are
+        self._predecessors = predecessors
         self._key = key
         self._actor = actor
         self._publication = Publication(public_url, self.issuer)
@@ -130,6 +130,17 @@ class Authority:
         digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
         with self.store.transaction() as store:
             self._note(store, moment, [(trail.CREATE, {"issuer": self.issuer, "sha256": digest})])
+
+    def note_succession(self, moment: datetime) -> None:
+        """Say in the trail that this key is the authority's from now on."""
+        digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.SUCCEED, {"issuer": self.issuer, "sha256": digest})])
+
+    def note_ceremony(self, moment: datetime, record_sha256: str) -> None:
+        """Bind the written record of a ceremony into the trail."""
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.CEREMONY, {"record_sha256": record_sha256})])
 
     def revoke(self, serial: int, moment: datetime, reason: str, recorded_at: datetime | None = None) -> None:
         """Revoke for good as of `moment`; a second revocation changes nothing. In effect with the next CRL.
@@ -203,7 +214,7 @@ class Authority:
         with self.store.transaction() as store:
             valid = [
                 former
-                for former in self.predecessors
+                for former in self._predecessors()
                 if whole_seconds(moment) <= former.certificate.not_valid_after_utc
             ]
             return {each.issuer: each.bound(store).make_crl(moment, validity) for each in (self, *valid)}
@@ -219,6 +230,13 @@ class Authority:
             "sha256": hashlib.sha256(crl.der).hexdigest(),
         }
         self._note(store, moment, [(trail.CRL, detail)])
+
+    def of_issuer(self, issuer: str) -> "Authority":
+        """This authority with the key of this name, its present or a former one; and the same records."""
+        for each in (self, *(() if issuer == self.issuer else self._predecessors())):
+            if each.issuer == issuer:
+                return each.bound(self.store)
+        raise LookupError(f"the authority {self.name!r} has no key {issuer!r}")
 
     def bound(self, store: CertificateStore) -> "Authority":
         """This authority with other records, such as those that a transaction sees."""

@@ -85,6 +85,12 @@ class TokenUnavailable(PkiError):
         self.reason = reason
 
 
+class CustodyRefused(PkiError):
+    """The passphrases given do not open what several people keep together."""
+
+    code = "custody_refused"
+
+
 class PinRefused(PkiError):
     """The token does not take the PIN."""
 
@@ -171,6 +177,16 @@ class TrailBroken(PkiError):
         super().__init__(f"the trail of {authority!r} breaks at entry {sequence}: it {sentence}")
         self.authority = authority
         self.sequence = sequence
+
+
+class AuditFailed(PkiError):
+    """An authority's records are not what its trail says."""
+
+    code = "audit_failed"
+
+    def __init__(self, authority: str, sentence: str) -> None:
+        super().__init__(f"the records of {authority!r} and their trail disagree: {sentence}")
+        self.authority = authority
 
 
 # --- verifying ---

@@ -67,9 +67,9 @@ def publish(scheme: Scheme, clock: Callable[[], datetime]) -> PublishedScheme:
 
     issuers = {issuer: name for name in ISSUING for issuer in scheme.issuers(name)}
     for name in ISSUING:
-        scheme.authority(name)  # a wrong passphrase is said now
+        scheme.authority(name)  # a wrong passphrase is said now, and not to who asks first
     desk = StatusDesk(issuers, Records(read=read, change=change), scheme.key_store, scheme.public_url, clock)
-    return PublishedScheme(scheme.certificates, desk, scheme.public_dir)
+    return PublishedScheme(scheme.issuer_certificates, desk, scheme.public_dir)
 
 
 def _read(path: Path, issuer: str) -> StoredCrl:

@@ -241,6 +241,14 @@ class SqliteCertificateStore:
             ).fetchone()
         return None if row is None else _crl(row)
 
+    def crls(self, authority: str) -> Iterator[StoredCrl]:
+        """Every list of an authority, of whatever kind, the oldest first."""
+        with self._reading() as connection:
+            for row in connection.execute(
+                "SELECT * FROM crl WHERE authority = ? ORDER BY number", (authority,)
+            ):
+                yield _crl(row)
+
     def trail_head(self, authority: str) -> TrailHead | None:
         """The newest entry of the trail; within a transaction, nobody else adds one before its end."""
         with self._reading() as connection:

@@ -106,7 +106,7 @@ class StatusDesk:
                 return None
         try:
             with self._records.change(authority) as opened:
-                return _of_issuer(opened, issuer).make_list(moment, shard=shard, delta=delta)
+                return opened.of_issuer(issuer).make_list(moment, shard=shard, delta=delta)
         except BaseListMissing:
             return None
 
@@ -181,17 +181,9 @@ class StatusDesk:
 
     def _ocsp_signer(self, issuer: str, moment: datetime) -> OcspSigner:
         with self._records.change(self._issuers[issuer]) as opened:
-            authority = _of_issuer(opened, issuer)
+            authority = opened.of_issuer(issuer)
             signer = ocsp_signer(authority, self._keys, moment)
         return OcspSigner(issuer, authority.certificate, signer.certificate, signer.key)
-
-
-def _of_issuer(authority: Authority, issuer: str) -> Authority:
-    """The authority with the key of this name, its present one or a former."""
-    for each in (authority, *authority.predecessors):
-        if each.issuer == issuer:
-            return each.bound(authority.store)
-    raise LookupError(f"the authority {authority.name!r} has no key {issuer!r}")
 
 
 def _holds_all(changed: datetime | None, made_at: datetime, moment: datetime) -> bool:

@@ -174,6 +174,10 @@ class CertificateStore(Protocol):
         """
         ...
 
+    def crls(self, authority: str) -> Iterator[StoredCrl]:
+        """Every list of an authority, of whatever kind, the oldest first."""
+        ...
+
     def trail_head(self, authority: str) -> TrailHead | None:
         """The newest entry of the trail; within a transaction, nobody else adds one before its end."""
         ...

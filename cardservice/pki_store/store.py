@@ -241,6 +241,13 @@ class DatabaseCertificateStore:
         row = self._connection.execute(wanted.order_by(crl.c.number.desc()).limit(1)).one_or_none()
         return None if row is None else _stored_crl(row)
 
+    def crls(self, authority: str) -> Iterator[StoredCrl]:
+        """Every list of an authority, of whatever kind, the oldest first."""
+        found = self._connection.execute(
+            select(crl).where(crl.c.authority == authority).order_by(crl.c.number)
+        )
+        yield from map(_stored_crl, found)
+
     def trail_head(self, authority: str) -> TrailHead | None:
         """The newest entry of the trail; nobody else adds one before the caller's commit."""
         self._lock(authority)

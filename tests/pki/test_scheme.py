@@ -11,7 +11,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki import scheme as scheme_module
 from pki.errors import AuthorityHandedOver, KeyNotFound, PassphraseMissing, SchemeInvalid, WrongPassphrase
 from pki.scheme import AUTHORITIES, Scheme, create_scheme, open_scheme
 from pki.sqlite_store import SqliteCertificateStore
@@ -72,14 +71,14 @@ class TestMaking:
 
     def test_it_is_never_half_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is full while the last list is published."""
-        real = scheme_module._publish_crl
+        real = Scheme.publish_crl
 
-        def full(public: Path, name: str, crl: x509.CertificateRevocationList) -> None:
-            if name == "root":
+        def full(scheme: Scheme, name: str, crl: x509.CertificateRevocationList) -> None:
+            if name == "terminals":
                 raise OSError(28, "No space left on device")
-            real(public, name, crl)
+            real(scheme, name, crl)
 
-        monkeypatch.setattr(scheme_module, "_publish_crl", full)
+        monkeypatch.setattr(Scheme, "publish_crl", full)
         with pytest.raises(OSError, match="No space"):
             create_scheme(tmp_path / "scheme", "ashcombe", "Ashcombe", PASSPHRASE, None, START)
         assert list(tmp_path.iterdir()) == []
