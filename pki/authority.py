@@ -212,12 +212,17 @@ class Authority:
     ) -> dict[str, x509.CertificateRevocationList]:
         """A new list of each key whose certificate is still valid, by the issuer's name."""
         with self.store.transaction() as store:
-            valid = [
-                former
-                for former in self._predecessors()
-                if whole_seconds(moment) <= former.certificate.not_valid_after_utc
-            ]
-            return {each.issuer: each.bound(store).make_crl(moment, validity) for each in (self, *valid)}
+            valid = self.bound(store).valid_issuers(moment)
+            return {each.issuer: each.make_crl(moment, validity) for each in valid}
+
+    def valid_issuers(self, moment: datetime) -> list["Authority"]:
+        """This authority with each of its keys whose certificate is still valid, the present one first."""
+        former = [
+            each.bound(self.store)
+            for each in self._predecessors()
+            if whole_seconds(moment) <= each.certificate.not_valid_after_utc
+        ]
+        return [self, *former]
 
     def record_crl(self, store: CertificateStore, crl: StoredCrl, moment: datetime) -> None:
         """Keep a list with its entry in the trail, within the store's transaction."""

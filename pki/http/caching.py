@@ -28,8 +28,10 @@ def keepable(
     """
     response = Response(body, content_type=media_type)
     response.set_etag((tag or sha256(body).digest()).hex(), weak=tag is not None)
-    response.last_modified = modified
-    response.expires = expires
+    if modified is not None:
+        response.last_modified = modified
+    if expires is not None:
+        response.expires = expires
     cache = response.cache_control
     cache.public, cache.no_transform, cache.must_revalidate = True, True, True
     cache.max_age = max_age_s

@@ -13,6 +13,11 @@ LIST_SIZE = 1 << 20
 _DRAWS = 256
 
 
+def place(status_index: int) -> tuple[int, int]:
+    """The number of the list that a card's place is in, and the index there."""
+    return divmod(status_index, LIST_SIZE)
+
+
 def free_index(
     highest: int | None, is_taken: Callable[[int], bool], draw: Callable[[int], int] = secrets.randbelow
 ) -> int:
