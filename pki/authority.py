@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import trail
 from pki.clock import require_aware
-from pki.errors import CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
+from pki.crl import build_crl
+from pki.errors import BaseListMissing, CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
 from pki.extensions import Publication, shard_of
-from pki.issuing import BACKDATING, Issuer, check_self_signature
+from pki.issuing import Issuer, check_self_signature
 from pki.profiles import EXAMPLE_ARC, ISSUING_AUTHORITY, Profile
 from pki.requests import checked_key
-from pki.revocation import REASONS, make_crl, whole_seconds
+from pki.revocation import BACKDATING, REASONS, crl_head, whole_seconds
 from pki.store import CERTIFICATE_HOLD, CertificateStore, IssuedCertificate, StoredCrl
 from pki.trail import next_entry
 
@@ -75,7 +76,8 @@ class Authority:
         self._predecessors = predecessors
         self._key = key
         self._actor = actor
-        self._issuing = Issuer(certificate, key, arc, Publication(public_url, self.issuer), serials)
+        self._publication = Publication(public_url, self.issuer)
+        self._issuing = Issuer(certificate, key, arc, self._publication, serials)
 
     def issue(
         self,
@@ -169,21 +171,40 @@ class Authority:
         self, moment: datetime, validity: timedelta = CRL_VALIDITY
     ) -> x509.CertificateRevocationList:
         """A new revocation list (RFC 5280, 5) of what this key has issued, recorded before it is returned."""
-        this_update = max(whole_seconds(moment) - BACKDATING, self.certificate.not_valid_before_utc)
-        next_update = min(whole_seconds(moment) + validity, self.certificate.not_valid_after_utc)
+        return x509.load_der_x509_crl(self.make_list(moment, validity).der)
+
+    def make_list(
+        self,
+        moment: datetime,
+        validity: timedelta = CRL_VALIDITY,
+        *,
+        shard: int | None = None,
+        delta: bool = False,
+    ) -> StoredCrl:
+        """A new revocation list of what this key has issued, recorded before it is returned.
+
+        Of everything, or of a shard; complete, or what has changed since the newest complete list of the same
+        scope (RFC 5280, 5.2.4). Raises BaseListMissing where there is none.
+        """
         with self.store.transaction() as store:
             number = store.next_crl_number(self.name)
-            revoked = (issued for issued in store.revoked(self.name) if issued.issuer == self.issuer)
-            crl = make_crl(self.certificate, self._key, number, revoked, this_update, next_update)
-            stored = StoredCrl(
+            base = store.latest_crl(self.name, self.issuer, shard=shard) if delta else None
+            if delta and base is None:
+                raise BaseListMissing(self.issuer, shard)
+            since = None if base is None else base.this_update
+            entries = store.listed(self.name, self.issuer, shard=shard, changed_since=since)
+            head = crl_head(self.certificate, self._publication, moment, validity, shard, number, base)
+            crl = StoredCrl(
                 authority=self.name,
                 number=number,
                 issuer=self.issuer,
-                this_update=this_update,
-                next_update=next_update,
-                der=crl.public_bytes(Encoding.DER),
+                this_update=head.this_update,
+                next_update=head.next_update,
+                der=build_crl(head, entries, self._key),
+                shard=shard,
+                base_number=head.base_number,
             )
-            self.record_crl(store, stored, moment)
+            self.record_crl(store, crl, moment)
         return crl
 
     def make_crls(
@@ -191,12 +212,17 @@ class Authority:
     ) -> dict[str, x509.CertificateRevocationList]:
         """A new list of each key whose certificate is still valid, by the issuer's name."""
         with self.store.transaction() as store:
-            valid = [
-                former
-                for former in self._predecessors()
-                if whole_seconds(moment) <= former.certificate.not_valid_after_utc
-            ]
-            return {each.issuer: each.bound(store).make_crl(moment, validity) for each in (self, *valid)}
+            valid = self.bound(store).valid_issuers(moment)
+            return {each.issuer: each.make_crl(moment, validity) for each in valid}
+
+    def valid_issuers(self, moment: datetime) -> list["Authority"]:
+        """This authority with each of its keys whose certificate is still valid, the present one first."""
+        former = [
+            each.bound(self.store)
+            for each in self._predecessors()
+            if whole_seconds(moment) <= each.certificate.not_valid_after_utc
+        ]
+        return [self, *former]
 
     def record_crl(self, store: CertificateStore, crl: StoredCrl, moment: datetime) -> None:
         """Keep a list with its entry in the trail, within the store's transaction."""
@@ -209,6 +235,13 @@ class Authority:
             "sha256": hashlib.sha256(crl.der).hexdigest(),
         }
         self._note(store, moment, [(trail.CRL, detail)])
+
+    def of_issuer(self, issuer: str) -> "Authority":
+        """This authority with the key of this name, its present or a former one; and the same records."""
+        for each in (self, *(() if issuer == self.issuer else self._predecessors())):
+            if each.issuer == issuer:
+                return each.bound(self.store)
+        raise LookupError(f"the authority {self.name!r} has no key {issuer!r}")
 
     def bound(self, store: CertificateStore) -> "Authority":
         """This authority with other records, such as those that a transaction sees."""

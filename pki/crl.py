@@ -23,6 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from pki import der
 from pki.errors import ReasonUnknown
 
+# RFC 5280, 5.3.1: what a delta list says of a certificate that is good again
+REMOVE_FROM_CRL = x509.ReasonFlags.remove_from_crl.name
+
 # The extension of an entry that says why; `unspecified` is left out. RFC 5280, 5.3.1.
 _REASONS = {
     reason.name: b""

@@ -30,6 +30,11 @@ class Publication:
         part = "" if shard is None else f"/{shard}"
         return self._url(f"{self.issuer}{part}.crl")
 
+    def delta_url(self, shard: int | None) -> str | None:
+        """The newest changes to that list."""
+        part = "/delta" if shard is None else f"/{shard}-delta"
+        return self._url(f"{self.issuer}{part}.crl")
+
     def certificate_url(self) -> str | None:
         """The issuer's own certificate."""
         return self._url(f"{self.issuer}.crt")
@@ -37,6 +42,10 @@ class Publication:
     def ocsp_url(self) -> str | None:
         """Where status is asked for, of whatever the scheme has issued."""
         return self._url("ocsp")
+
+    def status_list_url(self, number: int) -> str | None:
+        """The status list that has the places from `number` times its size."""
+        return self._url(f"status/{number}")
 
     def _url(self, path: str) -> str | None:
         return None if self.public_url is None else f"{self.public_url}/{path}"

@@ -154,6 +154,16 @@ def passphrase_from(file: Path | None, env: str, prompt: Callable[[], str] | Non
     return found
 
 
+def optional_passphrase(file: Path | None, env: str) -> bytes | None:
+    """The passphrase from a file or the environment; None where neither is given.
+
+    Raises PassphraseMissing for a file that cannot be read, and for an empty one.
+    """
+    if file is None and env not in os.environ:
+        return None
+    return passphrase_from(file, env)
+
+
 def _read(name: str, path: Path) -> bytes:
     try:
         return path.read_bytes()

@@ -1,15 +1,17 @@
-"""Reasons for a revocation, and the revocation list made of them. RFC 5280, 5."""
+"""Reasons for a revocation, and the head of the lists that tell them. RFC 5280, 5."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import require_aware
-from pki.extensions import authority_key_identifier
-from pki.store import IssuedCertificate
+from pki.crl import CrlHead
+from pki.errors import RequestRefused
+from pki.extensions import Publication, authority_key_identifier
+from pki.store import StoredCrl
+
+# Ours: a peer whose clock is a little behind must not refuse what was made a moment ago.
+BACKDATING = timedelta(minutes=5)
 
 # RFC 5280, 5.3.1, those that end a certificate for good and mean something for ours
 REASONS = {
@@ -24,45 +26,38 @@ REASONS = {
         x509.ReasonFlags.privilege_withdrawn,
     )
 }
-# As they stand in lists
-LISTED_REASONS = REASONS | {x509.ReasonFlags.certificate_hold.name: x509.ReasonFlags.certificate_hold}
 
 
-def make_crl(
-    issuer: x509.Certificate,
-    key: ec.EllipticCurvePrivateKey,
+def crl_head(
+    certificate: x509.Certificate,
+    publication: Publication,
+    moment: datetime,
+    validity: timedelta,
+    shard: int | None,
     number: int,
-    revoked: Iterable[IssuedCertificate],
-    this_update: datetime,
-    next_update: datetime,
-) -> x509.CertificateRevocationList:
-    """A complete list of one issuer, signed."""
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.subject)
-        .last_update(this_update)
-        .next_update(next_update)
-        # RFC 5280, 5.2.3 and 5.2.1
-        .add_extension(x509.CRLNumber(number), critical=False)
-        .add_extension(authority_key_identifier(issuer), critical=False)
+    base: StoredCrl | None,
+) -> CrlHead:
+    """What a list of this issuer says but its entries: complete, or the changes since `base`.
+
+    It never reaches beyond the issuer's certificate. Raises RequestRefused for a shard where the scheme has
+    no public URL: without its distribution point a shard would be taken for a list of everything.
+    """
+    distribution_point = None if shard is None else publication.crl_url(shard)
+    if shard is not None and distribution_point is None:
+        raise RequestRefused("a scheme without a public URL has no shards, since no certificate names one")
+    start = whole_seconds(moment)
+    return CrlHead(
+        issuer=certificate.subject,
+        authority_key=authority_key_identifier(certificate),
+        number=number,
+        this_update=max(start - BACKDATING, certificate.not_valid_before_utc),
+        next_update=min(start + validity, certificate.not_valid_after_utc),
+        base_number=None if base is None else base.number,
+        distribution_point=distribution_point,
+        freshest_at=publication.delta_url(shard) if base is None else None,
     )
-    for issued in revoked:
-        builder = builder.add_revoked_certificate(_entry(issued))
-    return builder.sign(key, hashes.SHA256())
 
 
 def whole_seconds(moment: datetime) -> datetime:
     """X.509 knows whole seconds. RFC 5280, 4.1.2.5."""
     return require_aware(moment).astimezone(UTC).replace(microsecond=0)
-
-
-def _entry(issued: IssuedCertificate) -> x509.RevokedCertificate:
-    """RFC 5280, 5.1.2.6 and 5.3.1; `unspecified` is left out, as there."""
-    revoked_at, reason = issued.revoked_at, LISTED_REASONS[issued.reason or "unspecified"]
-    if revoked_at is None:
-        raise ValueError("a certificate that is not revoked cannot be listed")
-    builder = x509.RevokedCertificateBuilder().serial_number(issued.serial)
-    builder = builder.revocation_date(whole_seconds(revoked_at))
-    if reason is not x509.ReasonFlags.unspecified:
-        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
-    return builder.build()

@@ -127,8 +127,12 @@ class Scheme:
 
     def records(self, name: str) -> SqliteCertificateStore:
         """The records of an authority that are in the directory."""
+        return SqliteCertificateStore(self.records_path(name))
+
+    def records_path(self, name: str) -> Path:
+        """The file of the records of an authority."""
         folder = self.directory / ROOT if name == ROOT else self.directory
-        return SqliteCertificateStore(folder / _RECORDS)
+        return folder / _RECORDS
 
     def trust_store(self) -> TrustStore:
         """What is public, as something to verify with."""
@@ -195,6 +199,10 @@ class Scheme:
             tuple(crl for crl in crls if crl is not None),
             tuple(records.trail(name)),
         )
+
+    def certificate_of(self, issuer: str) -> x509.Certificate:
+        """The certificate of one of the keys that there have been. Raises SchemeInvalid."""
+        return self._certificate(issuer)
 
     def _certificate(self, issuer: str) -> x509.Certificate:
         if issuer not in self._certificates:

@@ -1,6 +1,7 @@
 """The certificate store on `sqlite3`: one file."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pki.clock import require_aware
+from pki.crl import REMOVE_FROM_CRL, RevokedEntry
 from pki.errors import SerialTaken
 from pki.sqlite_schema import bring_up_to_date
-from pki.store import CERTIFICATE_HOLD, IssuedCertificate, StoredCrl
+from pki.status_list.allocation import free_index
+from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
 from pki.trail import TrailEntry, TrailHead
 
 # A program that writes waits this long for the one before it.
@@ -76,19 +79,25 @@ class SqliteCertificateStore:
         return self._select("authority = ?", authority)
 
     def status_index(self, authority: str, identity: str) -> int:
-        """The identity's place in the status list, given the first time that it is asked for."""
+        """The identity's place in the status list, drawn the first time that it is asked for."""
         with self._writing() as connection:
-            connection.execute(
-                "INSERT INTO status_index (authority, position, identity) SELECT ?1, "
-                "(SELECT coalesce(max(position), -1) + 1 FROM status_index WHERE authority = ?1), ?2 "
-                "WHERE NOT EXISTS (SELECT 1 FROM status_index WHERE authority = ?1 AND identity = ?2)",
-                (authority, identity),
-            )
-            row = connection.execute(
-                "SELECT position FROM status_index WHERE authority = ? AND identity = ?",
-                (authority, identity),
-            ).fetchone()
-        return int(row[0])
+
+            def one(query: str, *parameters: object) -> int | None:
+                row = connection.execute(query, (authority, *parameters)).fetchone()
+                return None if row is None or row[0] is None else int(row[0])
+
+            place = "SELECT position FROM status_index WHERE authority = ?"
+            position = one(f"{place} AND identity = ?", identity)
+            if position is None:
+                highest = one("SELECT max(position) FROM status_index WHERE authority = ?")
+                position = free_index(
+                    highest, lambda index: one(f"{place} AND position = ?", index) is not None
+                )
+                connection.execute(
+                    "INSERT INTO status_index (authority, position, identity) VALUES (?, ?, ?)",
+                    (authority, position, identity),
+                )
+        return position
 
     def revoke(
         self, authority: str, serial: int, moment: datetime, reason: str, recorded_at: datetime
@@ -120,6 +129,84 @@ class SqliteCertificateStore:
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         yield from self._select("authority = ? AND revoked_at IS NOT NULL", authority)
 
+    def listed(
+        self,
+        authority: str,
+        issuer: str,
+        *,
+        shard: int | None = None,
+        changed_since: datetime | None = None,
+    ) -> Iterator[RevokedEntry]:
+        """What a revocation list says of one issuer's certificates, all or those of a shard."""
+        where = "revoked_at IS NOT NULL" if changed_since is None else "status_changed_at >= :since"
+        if shard is not None:
+            where += " AND shard = :shard"
+        with self._reading() as connection:
+            rows = connection.execute(
+                # S608: `where` is made of the literals above
+                "SELECT serial, coalesce(revoked_at, status_changed_at), coalesce(reason, :good) "  # noqa: S608
+                f"FROM certificate WHERE authority = :authority AND issuer = :issuer AND {where}",
+                {
+                    "authority": authority,
+                    "issuer": issuer,
+                    "shard": shard,
+                    "good": REMOVE_FROM_CRL,
+                    "since": None if changed_since is None else _ms(changed_since),
+                },
+            )
+            for serial, moment, reason in rows:
+                yield RevokedEntry(int(serial, 16), _moment(moment), reason)
+
+    def last_change(
+        self, authority: str, issuer: str | None = None, shard: int | None = None
+    ) -> datetime | None:
+        """When a status was last changed, of an issuer and shard or of whichever; None: never."""
+        with self._reading() as connection:
+            (changed_at,) = connection.execute(
+                "SELECT max(status_changed_at) FROM certificate WHERE authority = ?1 "
+                "AND status_changed_at IS NOT NULL AND issuer = coalesce(?2, issuer) "
+                "AND shard IS coalesce(?3, shard)",
+                (authority, issuer, shard),
+            ).fetchone()
+        return None if changed_at is None else _moment(changed_at)
+
+    def shards(self, authority: str, issuer: str) -> list[int]:
+        """The shards that certificates of this issuer name, in order."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT shard FROM certificate "
+                "WHERE authority = ? AND issuer = ? AND shard IS NOT NULL ORDER BY shard",
+                (authority, issuer),
+            )
+            return [int(row[0]) for row in rows]
+
+    def status(self, authority: str, serial: int) -> RecordedStatus | None:
+        """The status of a certificate; None for one that was never issued."""
+        with self._reading() as connection:
+            return read_status(connection, authority, serial)
+
+    def highest_status_index(self, authority: str) -> int | None:
+        """The highest place that was given; None where none was."""
+        with self._reading() as connection:
+            (highest,) = connection.execute(
+                "SELECT max(position) FROM status_index WHERE authority = ?", (authority,)
+            ).fetchone()
+        return None if highest is None else int(highest)
+
+    def ended_cards(self, authority: str, first: int, after: int) -> Iterator[tuple[int, str]]:
+        """Places in the status list from `first` to before `after` whose card is revoked or held."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT status_index, reason FROM certificate AS ended WHERE authority = ? "
+                "AND revoked_at IS NOT NULL AND status_index >= ? AND status_index < ? AND NOT EXISTS ("
+                "SELECT 1 FROM certificate AS newer WHERE newer.authority = ended.authority "
+                "AND newer.identity = ended.identity AND newer.profile = ended.profile "
+                "AND newer.issued_at > ended.issued_at)",
+                (authority, first, after),
+            )
+            for row in rows:
+                yield row["status_index"], row["reason"]
+
     def next_crl_number(self, authority: str) -> int:
         """Higher than that of every list before; given once, also to two programs at a time."""
         with self._writing() as connection:
@@ -142,13 +229,15 @@ class SqliteCertificateStore:
                 ),
             )
 
-    def latest_crl(self, authority: str, issuer: str | None = None) -> StoredCrl | None:
-        """The complete list of everything with the highest number, of one issuer or of whichever; or None."""
+    def latest_crl(
+        self, authority: str, issuer: str | None = None, *, shard: int | None = None, delta: bool = False
+    ) -> StoredCrl | None:
+        """The list with the highest number, of one issuer or of whichever; or None."""
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT * FROM crl WHERE authority = ?1 AND issuer = coalesce(?2, issuer) "
-                "AND shard IS NULL AND base_number IS NULL ORDER BY number DESC LIMIT 1",
-                (authority, issuer),
+                "AND shard IS ?3 AND (base_number IS NOT NULL) = ?4 ORDER BY number DESC LIMIT 1",
+                (authority, issuer, shard, delta),
             ).fetchone()
         return None if row is None else _crl(row)
 
@@ -214,6 +303,21 @@ class SqliteCertificateStore:
         return connection
 
 
+class SqliteReader(SqliteCertificateStore):
+    """The records for who reads all the time: by a connection for each thread that stays open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._threads = threading.local()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        connection = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = self._connect()
+        yield connection
+
+
 class _Transaction(SqliteCertificateStore):
     """The records as one transaction sees them."""
 
@@ -232,6 +336,18 @@ class _Transaction(SqliteCertificateStore):
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         yield self.connection
+
+
+def read_status(connection: sqlite3.Connection, authority: str, serial: int) -> RecordedStatus | None:
+    """The status of a certificate, by a connection to the records that stays open."""
+    row = connection.execute(
+        "SELECT issuer, revoked_at, reason FROM certificate WHERE authority = ? AND serial = ?",
+        (authority, f"{serial:x}"),
+    ).fetchone()
+    if row is None:
+        return None
+    issuer, revoked_at, reason = row
+    return RecordedStatus(issuer, None if revoked_at is None else _moment(revoked_at), reason)
 
 
 def _row(issued: IssuedCertificate) -> list[Any]:

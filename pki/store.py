@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pki.crl import RevokedEntry
 from pki.trail import TrailEntry, TrailHead
 
 # RFC 5280, 5.3.1: the one reason that can be taken back
@@ -59,6 +60,15 @@ class StoredCrl:
     base_number: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedStatus:
+    """What is recorded of the status of a certificate; good where `revoked_at` is None."""
+
+    issuer: str
+    revoked_at: datetime | None
+    reason: str | None
+
+
 class CertificateStore(Protocol):
     """Keeps an authority's records. When a method returns, they are as durable as its owner's commit."""
 
@@ -83,7 +93,10 @@ class CertificateStore(Protocol):
         ...
 
     def status_index(self, authority: str, identity: str) -> int:
-        """The identity's place in the status list, given the first time that it is asked for: 0, 1, 2, …"""
+        """The identity's place in the status list, drawn the first time that it is asked for.
+
+        See `pki.status_list.allocation`.
+        """
         ...
 
     def revoke(
@@ -103,6 +116,47 @@ class CertificateStore(Protocol):
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         ...
 
+    def listed(
+        self,
+        authority: str,
+        issuer: str,
+        *,
+        shard: int | None = None,
+        changed_since: datetime | None = None,
+    ) -> Iterator[RevokedEntry]:
+        """What a revocation list says of one issuer's certificates, all or those of a shard.
+
+        With `changed_since`, as a delta list has it: only those whose status has changed from then on, and
+        `remove_from_crl` for those that are good again. They come one by one: there may be a million.
+        """
+        ...
+
+    def last_change(
+        self, authority: str, issuer: str | None = None, shard: int | None = None
+    ) -> datetime | None:
+        """When a status was last changed, of an issuer and shard or of whichever; None: never."""
+        ...
+
+    def shards(self, authority: str, issuer: str) -> Sequence[int]:
+        """The shards that certificates of this issuer name, in order."""
+        ...
+
+    def status(self, authority: str, serial: int) -> RecordedStatus | None:
+        """The status of a certificate; None for one that was never issued."""
+        ...
+
+    def highest_status_index(self, authority: str) -> int | None:
+        """The highest place that was given; None where none was."""
+        ...
+
+    def ended_cards(self, authority: str, first: int, after: int) -> Iterator[tuple[int, str]]:
+        """Places in the status list from `first` to before `after` whose card is revoked or held; the reason.
+
+        A card is what the newest of its certificates of each profile says: one that was superseded does not
+        end it.
+        """
+        ...
+
     def next_crl_number(self, authority: str) -> int:
         """Higher than that of every list before. RFC 5280, 5.2.3."""
         ...
@@ -111,8 +165,13 @@ class CertificateStore(Protocol):
         """Keep a revocation list that is about to be published."""
         ...
 
-    def latest_crl(self, authority: str, issuer: str | None = None) -> StoredCrl | None:
-        """The complete list of everything with the highest number, of one issuer or of whichever; or None."""
+    def latest_crl(
+        self, authority: str, issuer: str | None = None, *, shard: int | None = None, delta: bool = False
+    ) -> StoredCrl | None:
+        """The list with the highest number, of one issuer or of whichever; or None.
+
+        That of everything, or of a shard; the complete one, or the delta.
+        """
         ...
 
     def crls(self, authority: str) -> Iterator[StoredCrl]:

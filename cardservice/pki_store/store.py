@@ -14,9 +14,13 @@ from sqlalchemy.sql import ColumnElement
 
 from cardservice.database import UtcDateTime
 from cardservice.pki_store.models import certificate, crl, status_index, trail, trail_head
-from pki.store import CERTIFICATE_HOLD, IssuedCertificate, StoredCrl
+from pki.crl import REMOVE_FROM_CRL, RevokedEntry
+from pki.status_list.allocation import free_index
+from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
 from pki.trail import TrailEntry, TrailHead
 
+# What is read for a list comes in such portions.
+_ROWS_AT_ONCE = 5_000
 _TRAIL_FIELDS = tuple(column.name for column in trail.columns)
 
 
@@ -50,16 +54,19 @@ class DatabaseCertificateStore:
         return self._select(certificate.c.authority == authority)
 
     def status_index(self, authority: str, identity: str) -> int:
-        """The identity's place in the status list, given the first time that it is asked for."""
+        """The identity's place in the status list, drawn the first time that it is asked for."""
         self._lock(authority)
-        mine = status_index.c.authority == authority
-        position = self._connection.scalar(
-            select(status_index.c.position).where(mine, status_index.c.identity == identity)
-        )
+        of_authority = select(status_index.c.position).where(status_index.c.authority == authority)
+        position = self._connection.scalar(of_authority.where(status_index.c.identity == identity))
         if position is not None:
             return int(position)
-        highest = self._connection.scalar(select(func.max(status_index.c.position)).where(mine))
-        position = 0 if highest is None else int(highest) + 1
+        highest = self._connection.scalar(of_authority.with_only_columns(func.max(status_index.c.position)))
+        position = free_index(
+            highest,
+            lambda index: (
+                self._connection.scalar(of_authority.where(status_index.c.position == index)) is not None
+            ),
+        )
         self._connection.execute(
             insert(status_index).values(authority=authority, position=position, identity=identity)
         )
@@ -110,6 +117,93 @@ class DatabaseCertificateStore:
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         yield from self._select(certificate.c.authority == authority, certificate.c.revoked_at.is_not(None))
 
+    def listed(
+        self,
+        authority: str,
+        issuer: str,
+        *,
+        shard: int | None = None,
+        changed_since: datetime | None = None,
+    ) -> Iterator[RevokedEntry]:
+        """What a revocation list says of one issuer's certificates, all or those of a shard."""
+        columns = certificate.c
+        wanted = select(
+            columns.serial,
+            func.coalesce(columns.revoked_at, columns.status_changed_at, type_=UtcDateTime()),
+            func.coalesce(columns.revocation_reason, REMOVE_FROM_CRL),
+        ).where(columns.authority == authority, columns.issuer == issuer)
+        if shard is not None:
+            wanted = wanted.where(columns.shard == shard)
+        if changed_since is None:
+            wanted = wanted.where(columns.revoked_at.is_not(None))
+        else:
+            wanted = wanted.where(columns.status_changed_at >= changed_since)
+        for serial, moment, reason in self._connection.execute(
+            wanted, execution_options={"yield_per": _ROWS_AT_ONCE}
+        ):
+            yield RevokedEntry(int(serial, 16), moment, reason)
+
+    def last_change(
+        self, authority: str, issuer: str | None = None, shard: int | None = None
+    ) -> datetime | None:
+        """When a status was last changed, of an issuer and shard or of whichever; None: never."""
+        changed_at = certificate.c.status_changed_at
+        wanted = select(func.max(changed_at, type_=UtcDateTime())).where(
+            certificate.c.authority == authority, changed_at.is_not(None)
+        )
+        if issuer is not None:
+            wanted = wanted.where(certificate.c.issuer == issuer)
+        if shard is not None:
+            wanted = wanted.where(certificate.c.shard == shard)
+        changed: datetime | None = self._connection.scalar(wanted)
+        return changed
+
+    def shards(self, authority: str, issuer: str) -> list[int]:
+        """The shards that certificates of this issuer name, in order."""
+        columns = certificate.c
+        found = self._connection.scalars(
+            select(columns.shard)
+            .distinct()
+            .where(columns.authority == authority, columns.issuer == issuer, columns.shard.is_not(None))
+            .order_by(columns.shard)
+        )
+        return [int(shard or 0) for shard in found]
+
+    def status(self, authority: str, serial: int) -> RecordedStatus | None:
+        """The status of a certificate; None for one that was never issued."""
+        columns = certificate.c
+        row = self._connection.execute(
+            select(columns.issuer, columns.revoked_at, columns.revocation_reason).where(
+                columns.authority == authority, columns.serial == _hex(serial)
+            )
+        ).one_or_none()
+        return None if row is None else RecordedStatus(row.issuer, row.revoked_at, row.revocation_reason)
+
+    def highest_status_index(self, authority: str) -> int | None:
+        """The highest place that was given; None where none was."""
+        highest = self._connection.scalar(
+            select(func.max(status_index.c.position)).where(status_index.c.authority == authority)
+        )
+        return None if highest is None else int(highest)
+
+    def ended_cards(self, authority: str, first: int, after: int) -> Iterator[tuple[int, str]]:
+        """Places in the status list from `first` to before `after` whose card is revoked or held."""
+        ended, newer = certificate.alias("ended"), certificate.alias("newer")
+        replaced = (
+            select(literal(1))
+            .select_from(newer)
+            .where(newer.c.authority == ended.c.authority, newer.c.identity == ended.c.identity)
+            .where(newer.c.profile == ended.c.profile, newer.c.issued_at > ended.c.issued_at)
+            .correlate(ended)
+        )
+        for row in self._connection.execute(
+            select(ended.c.status_index, ended.c.revocation_reason)
+            .where(ended.c.authority == authority, ended.c.revoked_at.is_not(None), ~replaced.exists())
+            .where(ended.c.status_index >= first, ended.c.status_index < after),
+            execution_options={"yield_per": _ROWS_AT_ONCE},
+        ):
+            yield row.status_index, row.revocation_reason
+
     def next_crl_number(self, authority: str) -> int:
         """One more than the highest number so far; other lists of this authority wait for the commit.
 
@@ -135,14 +229,16 @@ class DatabaseCertificateStore:
             )
         )
 
-    def latest_crl(self, authority: str, issuer: str | None = None) -> StoredCrl | None:
-        """The complete list of everything with the highest number, of one issuer or of whichever; or None."""
-        wanted = select(crl).where(crl.c.authority == authority, crl.c.shard.is_(None))
+    def latest_crl(
+        self, authority: str, issuer: str | None = None, *, shard: int | None = None, delta: bool = False
+    ) -> StoredCrl | None:
+        """The list with the highest number, of one issuer or of whichever; or None."""
+        kind = crl.c.base_number.is_not(None) if delta else crl.c.base_number.is_(None)
+        wanted = select(crl).where(crl.c.authority == authority, kind)
+        wanted = wanted.where(crl.c.shard.is_(None) if shard is None else crl.c.shard == shard)
         if issuer is not None:
             wanted = wanted.where(crl.c.issuer == issuer)
-        row = self._connection.execute(
-            wanted.where(crl.c.base_number.is_(None)).order_by(crl.c.number.desc()).limit(1)
-        ).one_or_none()
+        row = self._connection.execute(wanted.order_by(crl.c.number.desc()).limit(1)).one_or_none()
         return None if row is None else _stored_crl(row)
 
     def crls(self, authority: str) -> Iterator[StoredCrl]:

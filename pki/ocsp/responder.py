@@ -49,8 +49,8 @@ class CertificateStatus:
 class StatusSource(Protocol):
     """Knows what was issued and revoked, as of now."""
 
-    def status(self, authority: str, serial: int) -> CertificateStatus | None:
-        """The status of a certificate of this authority; None for one that it never issued."""
+    def status(self, issuer: str, serial: int) -> CertificateStatus | None:
+        """The status of a certificate of this issuer; None for one that it never issued."""
         ...
 
 
@@ -58,7 +58,8 @@ class StatusSource(Protocol):
 class OcspSigner:
     """Who answers for an authority: a responder that it has certified (RFC 6960, 4.2.2.2), or itself."""
 
-    authority: str
+    # What the issuer is called in the records: `cards`, with its next key `cards-2`
+    name: str
     issuer: x509.Certificate
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -93,7 +94,7 @@ class OcspResponder:
         self._by_issuer: dict[tuple[bytes, bytes], _Signing] = {}
         self._by_name: dict[str, _Signing] = {}
         for signer in signers:
-            signing = self._by_name[signer.authority] = _Signing(signer)
+            signing = self._by_name[signer.name] = _Signing(signer)
             for algorithm in HASHES:
                 self._by_issuer[issuer_hashes(signer.issuer, algorithm)] = signing
         self._kept = _Kept(kept)
@@ -116,12 +117,12 @@ class OcspResponder:
         statuses = [(each, self._status(signing, each)) for each in asked.certificates]
         return signing.answer(statuses, _validity(moment, self._validity), asked.nonce)
 
-    def presign(self, authority: str, serials: Iterable[int], moment: datetime) -> int:
+    def presign(self, issuer: str, serials: Iterable[int], moment: datetime) -> int:
         """Sign the answers for these certificates before anybody asks, for requests with SHA-1 and SHA-256.
 
         Returns how many there are. Keep `kept` at twice the number of certificates.
         """
-        signing, count = self._by_name[authority], 0
+        signing, count = self._by_name[issuer], 0
         for serial in serials:
             for algorithm in (SHA1, SHA256):
                 self._answer_kept(signing, cert_id(signing.issuer, serial, algorithm), moment)
@@ -142,7 +143,7 @@ class OcspResponder:
     def _status(self, signing: "_Signing", asked: CertId) -> CertificateStatus | None:
         if self._signing_of(asked) is not signing or asked.serial < 0:
             return None
-        return self._source.status(signing.authority, asked.serial)
+        return self._source.status(signing.name, asked.serial)
 
     def _signing_of(self, asked: CertId) -> "_Signing | None":
         return self._by_issuer.get((asked.issuer_name_hash, asked.issuer_key_hash))
@@ -152,7 +153,7 @@ class _Signing:
     """A signer, with what is the same in each of its answers."""
 
     def __init__(self, signer: OcspSigner) -> None:
-        self.authority = signer.authority
+        self.name = signer.name
         self.issuer = signer.issuer
         self._key = signer.key
         self._not_before = signer.certificate.not_valid_before_utc

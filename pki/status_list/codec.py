@@ -1,6 +1,7 @@
 """Two bits for each card, packed and compressed. Token Status List, 4.1."""
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -46,6 +47,19 @@ class StatusList:
             return CardStatus(value)
         except ValueError as error:
             raise StatusIndexUnknown(f"the status list gives index {index} no meaning known here") from error
+
+    def counts(self) -> dict[CardStatus, int]:
+        """How many indexes have each status."""
+        found = Counter(self.octets)
+        return {
+            status: sum(
+                times
+                for octet, times in found.items()
+                for shift in range(0, 8, BITS)
+                if octet >> shift & _MASK == status
+            )
+            for status in CardStatus
+        }
 
     def compressed(self) -> bytes:
         """As ZLIB (RFC 1950) has it."""

@@ -36,9 +36,9 @@ class Records:
     statuses: dict[int, CertificateStatus] = field(default_factory=lambda: dict(ISSUED))
     asked: int = 0
 
-    def status(self, authority: str, serial: int) -> CertificateStatus | None:
+    def status(self, issuer: str, serial: int) -> CertificateStatus | None:
         self.asked += 1
-        return self.statuses.get(serial) if authority == "cards" else None
+        return self.statuses.get(serial) if issuer == "cards" else None
 
 
 @dataclass
