@@ -1,6 +1,5 @@
 """What was found valid, remembered for as long as the answer could not be another."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,7 +50,7 @@ class Remembered(Generic[KeyT, ValueT]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[KeyT, tuple[ValueT, Window]] = OrderedDict()
+        self._kept: dict[KeyT, tuple[ValueT, Window]] = {}
         self._lock = Lock()
 
     def find(self, key: KeyT, moment: datetime) -> ValueT | None:
@@ -60,17 +59,14 @@ class Remembered(Generic[KeyT, ValueT]):
             return None
         with self._lock:
             found = self._kept.get(key)
-            if found is None or not found[1].covers(moment):
-                return None
-            self._kept.move_to_end(key)
-        return found[0]
+        return found[0] if found is not None and found[1].covers(moment) else None
 
     def keep(self, key: KeyT, value: ValueT, window: Window) -> None:
-        """Remember an answer; the one that was used longest ago goes."""
+        """Remember an answer in place of the oldest."""
         if not self._size:
             return
         with self._lock:
+            self._kept.pop(key, None)
             self._kept[key] = (value, window)
-            self._kept.move_to_end(key)
             if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+                del self._kept[next(iter(self._kept))]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import posting, report
+from tests.benchmarks import posting, report, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -74,6 +74,20 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+@pytest.mark.parametrize("key", verifying.MEASURED)
+def test_verification_is_compared_with_what_it_took_turns_with(key: str) -> None:
+    said: list[str] = []
+
+    measured = verifying.measure(key, 0.3, said.append)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    entry = report.entry(measured, 1e9, RUN)
+    assert entry["ratio"] == pytest.approx(measured.rate / measured.baseline, rel=0.01)
+    assert entry["unit"] == "a second"
+    assert len(said) == 2
 
 
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:

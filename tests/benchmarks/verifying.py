@@ -15,17 +15,20 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pki.authority import Order
 from pki.card_keys import Application, ServiceMaster, ServiceMasters, ServiceRole, ServiceSam
 from pki.keys import FileKeyStore
 from pki.profiles import CARD_AUTHENTICATION
 from pki.reading import read_certificate
-from pki.scheme import Scheme, create_scheme
+from pki.scheme import create_scheme
+from pki.trust import TrustStore
 from pki.verification import Purpose, Verifier
 from tests.benchmarks.report import Measurement
 
@@ -44,7 +47,7 @@ Action = Callable[[], object]
 class World:
     """Cards of a scheme, with what verifies them and one signature."""
 
-    verifier: Verifier
+    trust: TrustStore
     moment: datetime
     cards: tuple[bytes, ...]
     key: ec.EllipticCurvePublicKey
@@ -72,18 +75,19 @@ def measure(key: str, seconds: float, say: Callable[[str], None]) -> Measurement
 
 def _first(world: World) -> Action:
     """A certificate from bytes, its chain under an authority that was validated before, its status."""
-    cards = cycle(world.cards)
-    return lambda: world.verifier.verify(
-        read_certificate(next(cards)), Purpose.CARD_AUTHENTICATION, world.moment
-    )
+    cards, verifier = cycle(world.cards), Verifier(world.trust)
+    return lambda: verifier.verify(read_certificate(next(cards)), Purpose.CARD_AUTHENTICATION, world.moment)
 
 
 def _cached(world: World) -> Action:
     """A card that was seen before: looked up, and its signature verified."""
-    cards = cycle([read_certificate(card) for card in world.cards])
+    known = [read_certificate(card) for card in world.cards]
+    cards, verifier = cycle(known), Verifier(world.trust, remembered=len(known))
+    for card in known:
+        verifier.verify(card, Purpose.CARD_AUTHENTICATION, world.moment)
 
     def verify() -> None:
-        world.verifier.verify(next(cards), Purpose.CARD_AUTHENTICATION, world.moment)
+        verifier.verify(next(cards), Purpose.CARD_AUTHENTICATION, world.moment)
         world.key.verify(world.signature, _MESSAGE, _ECDSA)
 
     return verify
@@ -98,8 +102,7 @@ def _an10922(world: World) -> Action:
 
 MEASURED: Mapping[str, tuple[str, Callable[[World], Action]]] = {
     "pki_verify_first": (
-        "a card's certificate for the first time: read, verified under an authority that was validated "
-        "before, with its status by the revocation list",
+        "a card's certificate for the first time, with its status; its authority was validated before",
         _first,
     ),
     "pki_verify_cached": (
@@ -144,7 +147,7 @@ def _on_one_core() -> Iterator[None]:
 def _world(folder: Path) -> World:
     scheme = create_scheme(folder / "scheme", "bench", "Bench", b"benchmark", None, _START)
     authority = scheme.authority("cards")
-    cards = [_card(scheme, number) for number in range(_CARDS + _REVOKED)]
+    cards = authority.issue_many([_order() for _ in range(_CARDS + _REVOKED)], _START)
     for card in cards[_CARDS:]:
         authority.revoke(card.serial_number, _START, "key_compromise")
     trust = scheme.trust_store().with_crls([authority.make_crl(_START + timedelta(seconds=1))])
@@ -152,10 +155,16 @@ def _world(folder: Path) -> World:
     masters = ServiceMasters(FileKeyStore(folder / "card-keys", b"benchmark"))
     masters.generate(ServiceMaster(Application(0xF5C011), ServiceRole.CREDIT))
     return World(
-        verifier=Verifier(trust, remembered=_CARDS),
+        trust=trust,
         moment=_START + timedelta(hours=1),
         cards=tuple(card.public_bytes(Encoding.DER) for card in cards[:_CARDS]),
         key=key.public_key(),
         signature=key.sign(_MESSAGE, _ECDSA),
         sam=ServiceSam(masters, b"bench-scheme"),
     )
+
+
+def _order() -> Order:
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return Order(csr=csr, profile=CARD_AUTHENTICATION, identity=str(uuid4()))

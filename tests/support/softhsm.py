@@ -1,42 +1,63 @@
-"""Tokens of a real SoftHSM2, in a folder of the tests' own."""
+"""A PKCS#11 token of the test's own: SoftHSM with its own folder and configuration."""
 
-import os
+import shutil
 import subprocess
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pkcs11
 import pytest
 
-from pki.token import Token
-
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN = b"1234-of-the-tests"
-_CONFIGURATION = "SOFTHSM2_CONF"
+OFFICER_PIN = "00000000"
 
 
-@pytest.fixture(scope="session")
-def new_token(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Token]:
-    """Makes a new, empty token each time it is called.
+@dataclass(frozen=True)
+class SoftHsm:
+    """Where the tokens are; the environment says it to the library."""
 
-    The library reads its configuration once in a process, so all of them lie in one folder.
-    """
-    folder = tmp_path_factory.mktemp("softhsm")
-    if _CONFIGURATION not in os.environ:
-        (folder / "tokens").mkdir()
-        configuration = folder / "softhsm2.conf"
-        configuration.write_text(f"directories.tokendir = {folder}/tokens\nlog.level = ERROR\n")
-        os.environ[_CONFIGURATION] = str(configuration)
-    numbers = count()
+    folder: Path
+    configuration: Path
 
-    def make() -> Token:
-        label = f"{folder.name}-{next(numbers)}"
-        pins = ["--so-pin", "officer-of-the-tests", "--pin", PIN.decode()]
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a program needs in its environment."""
+        return {"SOFTHSM2_CONF": str(self.configuration)}
+
+    def make_token(self, label: str, pin: str) -> None:
+        """A new, empty token."""
         subprocess.run(
-            ["softhsm2-util", "--init-token", "--free", "--label", label, *pins],
+            [
+                *("softhsm2-util", "--init-token", "--free", "--label", label),
+                *("--so-pin", OFFICER_PIN, "--pin", pin),
+            ],
+            env={"PATH": "/usr/bin:/bin", **self.variables},
             check=True,
             capture_output=True,
         )
-        return Token(MODULE, label, PIN)
 
-    return make
+    def pull_out(self) -> None:
+        """What happens when somebody takes the token away."""
+        self.folder.rename(self.folder.with_name("pulled out"))
+        self.folder.mkdir()
+
+    def put_back(self) -> None:
+        """The same tokens again."""
+        shutil.rmtree(self.folder)
+        self.folder.with_name("pulled out").rename(self.folder)
+
+
+@pytest.fixture
+def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftHsm]:
+    """Tokens that are gone with the test."""
+    folder, configuration = tmp_path / "tokens", tmp_path / "softhsm2.conf"
+    folder.mkdir()
+    configuration.write_text(
+        f"directories.tokendir = {folder}\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
+    monkeypatch.setenv("SOFTHSM2_CONF", str(configuration))
+    # A library that another test has loaded still reads that one's folder.
+    pkcs11.lib(str(MODULE)).reinitialize()
+    yield SoftHsm(folder, configuration)
+    pkcs11.lib(str(MODULE)).finalize()

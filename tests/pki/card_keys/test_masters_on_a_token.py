@@ -1,6 +1,6 @@
 """Masters on a real SoftHSM2: the same keys of cards, and nobody reads the masters."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,17 +23,21 @@ from pki.token_keys import TokenKeyStore
 from tests.pki.card_keys.card import CARD_RANDOM, UID, Card
 from tests.pki.card_keys.conftest import SYSTEM, TRANSPORT, Keys
 from tests.pki.card_keys.test_dialogue import dialogue, run
+from tests.support.softhsm import MODULE, SoftHsm
 
 CREDIT = ServiceMaster(TRANSPORT, ServiceRole.CREDIT)
 READ = TerminalMaster(TRANSPORT, TerminalRole.READ)
 
 
-@pytest.fixture(scope="module")
-def store(new_token: Callable[[], Token]) -> TokenKeyStore:
-    return TokenKeyStore(new_token())
+@pytest.fixture
+def store(softhsm: SoftHsm) -> Iterator[TokenKeyStore]:
+    softhsm.make_token("masters", "1234")
+    token = Token(MODULE, "masters", b"1234")
+    yield TokenKeyStore(token)
+    token.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def keys(store: TokenKeyStore) -> Keys:
     """As in the other tests, on the token."""
     service, terminals = ServiceMasters(store), TerminalMasters(store)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki.errors import CertificateRevoked, CertificateSuspended, StatusStale, StatusUnknown
+from pki.errors import CertificateRevoked, CertificateSuspended, PurposeRefused, StatusStale, StatusUnknown
 from pki.extensions import status_index_extension
 from pki.profiles import EXAMPLE_ARC
 from pki.profiles.model import key_usage
@@ -267,6 +267,53 @@ class TestPolicy:
         verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START)
         with pytest.raises(CertificateRevoked, match="authority 1"):
             verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + HOUR)
+
+
+class TestRemembered:
+    """An accepted certificate is remembered where that is asked for, and while nothing can change."""
+
+    MADE = chain(*usual())
+
+    def verifier(self, listing: Listing, remembered: int) -> Verifier:
+        root = crl(self.MADE.holders[0], Listing(next_update=START + 365 * DAY))
+        return Verifier(self.MADE.trust((root, crl(self.MADE.issuing, listing))), remembered=remembered)
+
+    @pytest.mark.parametrize("remembered", [0, 1])
+    def test_if_asked_for(self, remembered: int) -> None:
+        verifier = self.verifier(Listing(), remembered)
+        first, again = (verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START) for _ in range(2))
+        assert (first is again) is bool(remembered)
+        later = verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + HOUR)
+        assert later == replace(first, moment=START + HOUR)
+
+    def test_not_beyond_the_list(self) -> None:
+        verifier = self.verifier(Listing(), 1)
+        verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + DAY)
+        with pytest.raises(StatusStale):
+            verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + DAY + HOUR)
+
+    def test_not_beyond_a_revocation_that_is_to_come(self) -> None:
+        verifier = self.verifier(revoking(self.MADE, at=START + HOUR), 1)
+        verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START)
+        with pytest.raises(CertificateRevoked):
+            verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + HOUR)
+
+    def test_not_for_another_purpose(self) -> None:
+        verifier = self.verifier(Listing(), 1)
+        verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START)
+        with pytest.raises(PurposeRefused):
+            verifier.verify(self.MADE.leaf, Purpose.STAFF, START)
+
+    def test_so_many_and_no_more(self) -> None:
+        verifier = self.verifier(Listing(), 2)
+        leaves = [make(usual()[-1], self.MADE.issuing).certificate for _ in range(3)]
+        first = [verifier.verify(leaf, Purpose.TERMINAL, START) for leaf in leaves]
+        again = [verifier.verify(leaf, Purpose.TERMINAL, START) for leaf in reversed(leaves)]
+        assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [
+            False,
+            True,
+            True,
+        ]
 
 
 def ocsp_response(
