@@ -23,9 +23,12 @@ UNREADABLE = (
 def read_certificate(der: bytes) -> x509.Certificate:
     """The certificate in these bytes. Raises EncodingInvalid."""
     try:
-        return require_readable(x509.load_der_x509_certificate(der))
+        certificate = x509.load_der_x509_certificate(der)
+        _read_to_the_end(certificate)
+        _require_whole_octets(der, certificate.signature)
     except UNREADABLE as error:
         raise EncodingInvalid(f"these bytes are no certificate ({error})") from error
+    return certificate
 
 
 def read_crl(der: bytes) -> x509.CertificateRevocationList:
@@ -43,12 +46,7 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList:
 def require_readable(certificate: x509.Certificate) -> x509.Certificate:
     """The same certificate, every part of which can be read. Raises EncodingInvalid."""
     try:
-        for _ in (
-            *(certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key()),
-            *(certificate.not_valid_before_utc, certificate.not_valid_after_utc),
-            *(certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters),
-        ):
-            pass
+        _read_to_the_end(certificate)
         require_whole_octets(certificate)
     except UNREADABLE as error:
         raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
@@ -57,5 +55,18 @@ def require_readable(certificate: x509.Certificate) -> x509.Certificate:
 
 def require_whole_octets(signed: x509.Certificate | x509.CertificateRevocationList) -> None:
     """Return if no bits of the signature are unused (X.690, 8.6.2), which nobody signs. Raises ValueError."""
-    if not signed.public_bytes(Encoding.DER).endswith(b"\x00" + signed.signature):
+    _require_whole_octets(signed.public_bytes(Encoding.DER), signed.signature)
+
+
+def _require_whole_octets(der: bytes, signature: bytes) -> None:
+    if not der.endswith(b"\x00" + signature):
         raise ValueError("its signature is not a whole number of octets")
+
+
+def _read_to_the_end(certificate: x509.Certificate) -> None:
+    for _ in (
+        *(certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key()),
+        *(certificate.not_valid_before_utc, certificate.not_valid_after_utc),
+        *(certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters),
+    ):
+        pass

@@ -15,7 +15,7 @@ from pki.errors import EncodingInvalid, IssuerUnknown
 from pki.reading import require_readable
 from pki.trust import TrustStore
 from pki.verification import rfc5280
-from pki.verification.checks import check_authority, check_validity, is_constrained, issuer_of
+from pki.verification.checks import Candidate, check_authority, check_validity, is_constrained, issuer_of
 from pki.verification.memory import Remembered, Window, window_of
 from pki.verification.purposes import IssuingScope, issuing_scope
 from pki.verification.status import EvidenceKind, Finding, RevocationPolicy, StatusEvidence, judge
@@ -52,13 +52,11 @@ class Authorities:
             trust, intermediates=tuple(each for each in trust.intermediates if _is_readable(each))
         )
         self._evidence = evidence
+        # Whoever may have issued a certificate
+        self.candidates = tuple(Candidate.of(each) for each in (*self._trust.intermediates, *trust.roots))
         self._known: Remembered[tuple[x509.Certificate, RevocationPolicy], ValidatedAuthority] = Remembered(
             _MAX_REMEMBERED
         )
-
-    def candidates(self) -> tuple[x509.Certificate, ...]:
-        """Whoever may have issued a certificate."""
-        return (*self._trust.intermediates, *self._trust.roots)
 
     def validated(
         self, certificate: x509.Certificate, moment: datetime, policy: RevocationPolicy
@@ -98,7 +96,7 @@ class Authorities:
             path = self._in_full(certificate, moment, status=False)
         except IssuerUnknown:
             # Says more exactly what is missing, where it is missing at the first step
-            issuer_of(certificate, self.candidates())
+            issuer_of(certificate, self.candidates)
             raise
         return tuple(reversed(path))
 

@@ -5,12 +5,14 @@ certificates and lists.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from pki.errors import (
@@ -20,8 +22,15 @@ from pki.errors import (
     ChainInvalid,
     IssuerUnknown,
 )
-from pki.reading import UNREADABLE
+from pki.reading import UNREADABLE, require_whole_octets
 from pki.verification.names import extension, subject, text
+
+_ECDSA = ec.ECDSA(hashes.SHA256())
+# RFC 5758, 3.2: the AlgorithmIdentifier in DER, and where it ends at the latest inside of what is signed:
+# after its head, version and serial number (RFC 5280, 4.1.2.2: at most 20 octets, and a head)
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_INSIDE = 4 + 5 + 22 + len(_ECDSA_WITH_SHA256)
+_BIT_STRING = 0x03  # X.690, 8.6
 
 # What is looked at of a leaf. RFC 5280, 4.2: any other critical extension refuses the certificate.
 _UNDERSTOOD = frozenset(
@@ -44,23 +53,57 @@ CONSTRAINTS = frozenset(
 )
 
 
-def issuer_of(certificate: x509.Certificate, candidates: Iterable[x509.Certificate]) -> x509.Certificate:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An authority that may have issued something, with its key read once; None where it is not on P-256."""
+
+    certificate: x509.Certificate
+    subject: x509.Name
+    key: ec.EllipticCurvePublicKey | None
+
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> "Candidate":
+        """Of a certificate that can be read."""
+        key = certificate.public_key()
+        is_ours = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        return cls(certificate, certificate.subject, key if is_ours else None)  # type: ignore[arg-type]
+
+
+def issuer_of(certificate: x509.Certificate, candidates: Iterable[Candidate]) -> x509.Certificate:
     """Which of these has signed it. RFC 5280, 6.1.3 (a)(1) and (a)(4).
 
     Raises IssuerUnknown and CertificateSignatureInvalid.
     """
-    named = [candidate for candidate in candidates if candidate.subject == certificate.issuer]
+    issuer = certificate.issuer
+    named = [candidate for candidate in candidates if candidate.subject == issuer]
     if not named:
-        raise IssuerUnknown(
-            subject(certificate), f"its issuer {text(certificate.issuer)} is not trusted here"
-        )
+        raise IssuerUnknown(subject(certificate), f"its issuer {text(issuer)} is not trusted here")
     for candidate in named:
         try:
-            certificate.verify_directly_issued_by(candidate)
+            _check_signature(certificate, candidate)
         except (InvalidSignature, *UNREADABLE):
             continue
-        return candidate
+        return candidate.certificate
     raise CertificateSignatureInvalid(subject(certificate), "its issuer's key has not signed it")
+
+
+def _check_signature(certificate: x509.Certificate, candidate: Candidate) -> None:
+    """Return if the candidate's key has signed the certificate, and every byte of it is accounted for."""
+    if candidate.key is not None and _has_our_form(certificate):
+        # As below, in a third less time
+        candidate.key.verify(certificate.signature, certificate.tbs_certificate_bytes, _ECDSA)
+    else:
+        require_whole_octets(certificate)
+        certificate.verify_directly_issued_by(candidate.certificate)
+
+
+def _has_our_form(certificate: x509.Certificate) -> bool:
+    """RFC 5280, 4.1.1: what is signed, ecdsa-with-SHA256 as inside, and a signature of whole octets."""
+    signed, signature = certificate.tbs_certificate_bytes, certificate.signature
+    outside = _ECDSA_WITH_SHA256 + bytes([_BIT_STRING, len(signature) + 1, 0]) + signature
+    return _ECDSA_WITH_SHA256 in signed[:_INSIDE] and certificate.public_bytes(Encoding.DER).endswith(
+        signed + outside
+    )
 
 
 def check_authority(certificate: x509.Certificate, below: int) -> None:

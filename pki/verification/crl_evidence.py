@@ -7,6 +7,7 @@ those of some reasons only are passed over: they never clear a certificate here.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from threading import Lock
 
 from cryptography import x509
@@ -33,7 +34,11 @@ _UNDERSTOOD_IN_ENTRY = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExten
 _REMOVED = x509.ReasonFlags.remove_from_crl.name
 
 
-@dataclass(frozen=True, slots=True)
+# Up to so many entries are kept by number, some 300 bytes each; longer lists are read through each time.
+_MAX_INDEXED = 50_000
+
+
+@dataclass(frozen=True)
 class _List:
     """A list that can be used, with what decides where."""
 
@@ -48,6 +53,16 @@ class _List:
     @property
     def this_update(self) -> datetime:
         return self.crl.last_update_utc
+
+    def entry(self, serial: int) -> x509.RevokedCertificate | None:
+        """What it says of this serial number. Raises ValueError where an entry cannot be read."""
+        if self._by_serial is None:
+            return self.crl.get_revoked_certificate_by_serial_number(serial)
+        return self._by_serial.get(serial)
+
+    @cached_property
+    def _by_serial(self) -> dict[int, x509.RevokedCertificate] | None:
+        return {each.serial_number: each for each in self.crl} if len(self.crl) <= _MAX_INDEXED else None
 
     @property
     def edition(self) -> tuple[int, datetime]:
@@ -175,7 +190,7 @@ def _finding(certificate: x509.Certificate, complete: _List, delta: _List | None
 def _revocation(certificate: x509.Certificate, used: Iterable[_List]) -> Revocation | None:
     """Of the first list that names it. Raises ValueError where it cannot be understood."""
     for each in used:
-        entry = each.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        entry = each.entry(certificate.serial_number)
         if entry is None:
             continue
         if any(found.critical and found.oid not in _UNDERSTOOD_IN_ENTRY for found in entry.extensions):

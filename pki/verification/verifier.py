@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pki.clock import require_aware
 from pki.errors import EncodingInvalid
 from pki.profiles import Profile
-from pki.reading import UNREADABLE, require_whole_octets
+from pki.reading import UNREADABLE
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.authorities import Authorities, ValidatedAuthority
@@ -104,7 +104,6 @@ class Verifier:
         if known is not None:
             return known if known.moment == moment else replace(known, moment=moment)
         try:
-            require_whole_octets(leaf)
             verified, window = self._verify(leaf, purpose, moment, policy)
         except UNREADABLE as error:
             raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
@@ -114,7 +113,7 @@ class Verifier:
     def _verify(
         self, leaf: x509.Certificate, purpose: Purpose, moment: datetime, policy: RevocationPolicy
     ) -> tuple[VerifiedCertificate, Window]:
-        issuing = issuer_of(leaf, self._authorities.candidates())
+        issuing = issuer_of(leaf, self._authorities.candidates)
         authority = self._authorities.validated(issuing, moment, policy)
         key = check_leaf(leaf)
         check_validity(leaf, moment)
