@@ -214,30 +214,6 @@ class ChainInvalid(VerificationError):
     code = "chain_invalid"
 
 
-class IssuerUnknown(ChainInvalid):
-    """No authority that is trusted here has issued the certificate."""
-
-    code = "issuer_unknown"
-
-
-class CertificateSignatureInvalid(ChainInvalid):
-    """The issuer's key has not signed the certificate."""
-
-    code = "certificate_signature_invalid"
-
-
-class NameRefused(ChainInvalid):
-    """An authority above may not issue for the certificate's names. RFC 5280, 4.2.1.10."""
-
-    code = "certificate_name_refused"
-
-
-class PolicyRefused(ChainInvalid):
-    """The policies that are wanted do not hold for the whole path. RFC 5280, 4.2.1.11."""
-
-    code = "certificate_policy_refused"
-
-
 class CertificateExpired(VerificationError):
     """The moment lies after the certificate's validity."""
 
@@ -267,12 +243,6 @@ class CertificateRevoked(VerificationError):
         super().__init__(subject, f"was revoked on {revoked_at.isoformat()} ({reason})")
         self.revoked_at = revoked_at
         self.reason = reason
-
-
-class CertificateSuspended(CertificateRevoked):
-    """The certificate is on hold, and may be released. RFC 5280, 5.3.1."""
-
-    code = "certificate_suspended"
 
 
 class StatusStale(VerificationError):
@@ -385,47 +355,3 @@ class StatusIndexUnknown(PkiError):
     """The list does not reach to this index, so nothing is known of the card."""
 
     code = "status_index_unknown"
-
-
-# --- signed requests ---
-
-
-class RequestSignatureError(PkiError):
-    """Base of what makes a signed HTTP request unacceptable."""
-
-    code = "request_signature_refused"
-
-
-class RequestSignatureMissing(RequestSignatureError):
-    """The request has no signature."""
-
-    code = "request_signature_missing"
-
-
-class RequestSignatureInvalid(RequestSignatureError):
-    """The signature does not follow the profile, or does not verify."""
-
-    code = "request_signature_invalid"
-
-
-class RequestSignatureKeyUnknown(RequestSignatureError):
-    """Nobody is known by the key identifier."""
-
-    code = "request_signature_key_unknown"
-
-    def __init__(self, keyid: str) -> None:
-        super().__init__(f"no key is known for {keyid!r}")
-        self.keyid = keyid
-
-
-class RequestSignatureStale(RequestSignatureError):
-    """The signature was made too long ago, or in the future."""
-
-    code = "request_signature_stale"
-
-    def __init__(self, created: datetime, moment: datetime) -> None:
-        super().__init__(
-            f"it was signed at {created.isoformat()}, and here it is {moment.isoformat()}; set the clock"
-        )
-        self.created = created
-        self.moment = moment

@@ -11,11 +11,12 @@ from itertools import pairwise
 
 from cryptography import x509
 
-from pki.errors import EncodingInvalid, IssuerUnknown
+from pki.errors import EncodingInvalid
 from pki.reading import require_readable
 from pki.trust import TrustStore
 from pki.verification import rfc5280
 from pki.verification.checks import Candidate, check_authority, check_validity, is_constrained, issuer_of
+from pki.verification.errors import IssuerUnknown
 from pki.verification.memory import Remembered, Window, window_of
 from pki.verification.purposes import IssuingScope, issuing_scope
 from pki.verification.status import EvidenceKind, Finding, RevocationPolicy, StatusEvidence, judge

@@ -15,14 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from pki.errors import (
-    CertificateExpired,
-    CertificateNotYetValid,
-    CertificateSignatureInvalid,
-    ChainInvalid,
-    IssuerUnknown,
-)
+from pki.errors import CertificateExpired, CertificateNotYetValid, ChainInvalid
 from pki.reading import UNREADABLE, require_whole_octets
+from pki.verification.errors import CertificateSignatureInvalid, IssuerUnknown
 from pki.verification.names import extension, subject, text
 
 _ECDSA = ec.ECDSA(hashes.SHA256())

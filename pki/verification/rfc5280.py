@@ -28,15 +28,17 @@ from pki.errors import (
     CertificateExpired,
     CertificateNotYetValid,
     CertificateRevoked,
-    CertificateSignatureInvalid,
-    CertificateSuspended,
     ChainInvalid,
-    IssuerUnknown,
-    NameRefused,
-    PolicyRefused,
     StatusStale,
     StatusUnknown,
     VerificationError,
+)
+from pki.verification.errors import (
+    CertificateSignatureInvalid,
+    CertificateSuspended,
+    IssuerUnknown,
+    NameRefused,
+    PolicyRefused,
 )
 from pki.verification.names import subject
 

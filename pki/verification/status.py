@@ -12,7 +12,8 @@ from typing import Protocol
 
 from cryptography import x509
 
-from pki.errors import CertificateRevoked, CertificateSuspended, StatusStale, StatusUnknown
+from pki.errors import CertificateRevoked, StatusStale, StatusUnknown
+from pki.verification.errors import CertificateSuspended
 from pki.verification.names import subject, text
 
 # RFC 5280, 5.3.1: the one revocation that may be taken back

@@ -6,17 +6,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from pki.errors import (
-    CertificateExpired,
-    CertificateNotYetValid,
-    CertificateSignatureInvalid,
-    ChainInvalid,
-    IssuerUnknown,
-    NameRefused,
-    PolicyRefused,
-    VerificationError,
-)
+from pki.errors import CertificateExpired, CertificateNotYetValid, ChainInvalid, VerificationError
 from pki.verification import NOT_REQUIRED, PolicyInputs, Purpose, Verifier, rfc5280, validate_path
+from pki.verification.errors import CertificateSignatureInvalid, IssuerUnknown, NameRefused, PolicyRefused
 from tests.pki.conftest import START
 from tests.pki.verification.chains import DAY, POLICY, Chain, Making, chain, make, name, usual, usual_but
 

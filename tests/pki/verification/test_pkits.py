@@ -11,15 +11,12 @@ from pki.errors import (
     CertificateExpired,
     CertificateNotYetValid,
     CertificateRevoked,
-    CertificateSignatureInvalid,
-    IssuerUnknown,
-    NameRefused,
-    PolicyRefused,
     StatusStale,
     StatusUnknown,
     VerificationError,
 )
 from pki.verification import validate_path
+from pki.verification.errors import CertificateSignatureInvalid, IssuerUnknown, NameRefused, PolicyRefused
 from tests.pki.verification import pkits
 from tests.pki.verification.pkits import PkitsTest
 

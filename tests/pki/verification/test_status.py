@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki.errors import CertificateRevoked, CertificateSuspended, PurposeRefused, StatusStale, StatusUnknown
+from pki.errors import CertificateRevoked, PurposeRefused, StatusStale, StatusUnknown
 from pki.extensions import status_index_extension
 from pki.profiles import EXAMPLE_ARC
 from pki.profiles.model import key_usage
@@ -29,6 +29,7 @@ from pki.verification import (
     VerifiedCertificate,
     Verifier,
 )
+from pki.verification.errors import CertificateSuspended
 from pki.verification.status import judge
 from tests.pki.conftest import START, new_key
 from tests.pki.verification.chains import (
