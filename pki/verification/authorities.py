@@ -19,7 +19,7 @@ from pki.verification.checks import Candidate, check_authority, check_validity, 
 from pki.verification.errors import IssuerUnknown
 from pki.verification.memory import Remembered, Window, window_of
 from pki.verification.purposes import IssuingScope, issuing_scope
-from pki.verification.status import EvidenceKind, Finding, RevocationPolicy, StatusEvidence, judge
+from pki.verification.status import EvidenceKind, Finding, Passed, RevocationPolicy, StatusEvidence, judge
 
 _MAX_REMEMBERED = 256
 
@@ -32,7 +32,7 @@ class ValidatedAuthority:
     # From it up to the anchor, both included
     chain: tuple[x509.Certificate, ...]
     # Of each but the anchor, in the same order
-    findings: tuple[Finding, ...]
+    status: tuple[Passed, ...]
     # Whether somebody above limits names or policies: then what is below is judged with the whole path
     constrained: bool
     # What it may issue for
@@ -79,14 +79,14 @@ class Authorities:
             check_authority(authority, below)
         for authority in reversed(chain):
             check_validity(authority, moment)
-        findings = self._findings(chain, moment, policy) if policy.required else ()
+        status = self._status(chain, moment, policy) if policy.required else ()
         return ValidatedAuthority(
             certificate,
             chain,
-            findings,
+            status,
             any(is_constrained(authority) for authority in chain),
             issuing_scope(certificate, chain[-1]),
-            window_of(chain, findings, moment),
+            window_of(chain, status, moment),
         )
 
     def _path(self, certificate: x509.Certificate, moment: datetime) -> tuple[x509.Certificate, ...]:
@@ -101,18 +101,18 @@ class Authorities:
             raise
         return tuple(reversed(path))
 
-    def _findings(
+    def _status(
         self, chain: Sequence[x509.Certificate], moment: datetime, policy: RevocationPolicy
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[Passed, ...]:
         """Of each authority but the anchor: by our own rules, which say what is wrong, and the library's."""
-        findings = []
+        status = []
         for authority, issuer in pairwise(chain):
             known = [found for evidence in self._evidence for found in evidence.about(authority, issuer)]
-            findings.append(judge(authority, known, moment, policy))
-        let_pass = any(moment > finding.next_update for finding in findings)
-        if findings and not let_pass and all(finding.kind is EvidenceKind.CRL for finding in findings):
+            status.append(judge(authority, known, moment, policy))
+        # The library knows lists alone, and bears no stale ones.
+        if status and all(_is_current_list(passed.finding, moment) for passed in status):
             self._in_full(chain[0], moment, status=True)
-        return tuple(findings)
+        return tuple(status)
 
     def _in_full(
         self, certificate: x509.Certificate, moment: datetime, *, status: bool
@@ -122,6 +122,10 @@ class Authorities:
         return rfc5280.validate_path(
             certificate, self._trust.roots, self._trust.intermediates, crls, moment, status=status
         )
+
+
+def _is_current_list(finding: Finding, moment: datetime) -> bool:
+    return finding.kind is EvidenceKind.CRL and moment <= finding.next_update
 
 
 def _is_readable(certificate: x509.Certificate) -> bool:

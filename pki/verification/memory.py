@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from cryptography import x509
 
-from pki.verification.status import Finding
+from pki.verification.status import Passed
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -31,17 +31,16 @@ class Window:
         return Window(max(self.since, other.since), min(self.until, other.until))
 
 
-def window_of(
-    certificates: Iterable[x509.Certificate], findings: Iterable[Finding], moment: datetime
-) -> Window:
-    """While these certificates are valid, and this evidence is current and says what it says at `moment`."""
+def window_of(certificates: Iterable[x509.Certificate], status: Iterable[Passed], moment: datetime) -> Window:
+    """While these certificates are valid, and what is known of their status says the same as at `moment`."""
     dates = [(each.not_valid_before_utc, each.not_valid_after_utc) for each in certificates]
     since, until = max(start for start, _ in dates), min(end for _, end in dates)
-    for finding in findings:
+    for passed in status:
         # Stale evidence that was let pass ages on: it is judged anew each time.
-        until = min(until, max(finding.next_update, moment))
-        if finding.revocation is not None:
-            until = min(until, finding.revocation.revoked_at - _INSTANT)
+        end = passed.finding.next_update
+        until = min(until, max(end, moment))
+        if passed.next_revocation is not None:
+            until = min(until, passed.next_revocation - _INSTANT)
     return Window(since, until)
 
 

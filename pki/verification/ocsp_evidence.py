@@ -16,7 +16,7 @@ from pki.reading import UNREADABLE
 from pki.verification.names import extension
 from pki.verification.status import EvidenceKind, Finding, Revocation
 
-# RFC 6960, 4.4: what a responder may have to add that changes the meaning is not known here
+# RFC 5280, 5.3.1: what an absent reason means
 _UNSPECIFIED = x509.ReasonFlags.unspecified.name
 
 

@@ -16,6 +16,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
+from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers, derive_quals_from_cert
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
     NO_REVOCATION,
@@ -53,7 +54,6 @@ _BY_TEXT: tuple[tuple[str, type[VerificationError], str], ...] = (
     ("do not match the constraints on the public key", CertificateSignatureInvalid, "its signature is odd"),
     ("in the permitted namespace", NameRefused, "an authority above it permits none of its names"),
     ("excluded from the namespace", NameRefused, "an authority above it excludes its names"),
-    ("no valid set of policies", PolicyRefused, "no policy that is wanted holds for the whole path"),
     ("no valid set", PolicyRefused, "no policy that is wanted holds for the whole path"),
     ("policy", PolicyRefused, "its policies are not in order"),
     ("issuer name could not be matched", IssuerUnknown, "its issuer is another one"),
@@ -137,6 +137,31 @@ class _Given:
         return parsed
 
 
+def _trust_anchor(parsed: asn1_x509.Certificate, policies: PolicyInputs) -> CertTrustAnchor:
+    """An anchor with what its own certificate limits. RFC 5937, 3.
+
+    RFC 5280 leaves an anchor's extensions aside; but an authority of another scheme that is trusted here
+    itself is trusted for no more than it was given.
+    """
+    names, constraints = parsed.name_constraints_value, parsed.policy_constraints_value
+    any_policy = parsed.inhibit_any_policy_value
+    if names is None and constraints is None and any_policy is None:
+        return CertTrustAnchor(parsed)
+    derived = derive_quals_from_cert(parsed).standard_parameters or PKIXValidationParams()
+    limits = {} if constraints is None else constraints.native
+    parameters = PKIXValidationParams(
+        # The caller's, again: the library would take "any" here for the caller's wish
+        user_initial_policy_set=policies.initial_policies,
+        initial_permitted_subtrees=derived.initial_permitted_subtrees,
+        initial_excluded_subtrees=derived.initial_excluded_subtrees,
+        # Stricter than a number of certificates to come, and simpler
+        initial_explicit_policy=limits.get("require_explicit_policy") is not None,
+        initial_policy_mapping_inhibit=limits.get("inhibit_policy_mapping") is not None,
+        initial_any_policy_inhibit=any_policy is not None,
+    )
+    return CertTrustAnchor(parsed, TrustQualifiers(standard_parameters=parameters))
+
+
 async def _validate(
     given: _Given,
     crls: Iterable[x509.CertificateRevocationList],
@@ -146,7 +171,7 @@ async def _validate(
     policies: PolicyInputs,
 ) -> ValidationPath:
     context = ValidationContext(
-        trust_roots=given.anchors,
+        trust_roots=[_trust_anchor(anchor, policies) for anchor in given.anchors],
         other_certs=given.intermediates,
         crls=[asn1_crl.CertificateList.load(crl.public_bytes(Encoding.DER)) for crl in crls],
         moment=moment.replace(microsecond=0),

@@ -76,9 +76,17 @@ HARD_FAIL = RevocationPolicy()
 NOT_REQUIRED = RevocationPolicy(required=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What let a certificate pass, and when the next revocation takes effect that is known of already."""
+
+    finding: Finding
+    next_revocation: datetime | None
+
+
 def judge(
     certificate: x509.Certificate, findings: Iterable[Finding], moment: datetime, policy: RevocationPolicy
-) -> Finding:
+) -> Passed:
     """The finding that lets the certificate pass at `moment`.
 
     A revocation counts from its date on, whatever the age of the evidence; a hold only where nothing newer
@@ -89,17 +97,22 @@ def judge(
     if not known:
         issuer = text(certificate.issuer)
         raise StatusUnknown(subject(certificate), f"there is no authentic revocation list of {issuer}")
+    to_come = []
     for finding in known:
         revocation = finding.revocation
-        if revocation is None or revocation.revoked_at > moment:
+        if revocation is None:
+            continue
+        if revocation.revoked_at > moment:
+            to_come.append(revocation.revoked_at)
             continue
         if revocation.reason != HOLD:
             raise CertificateRevoked(subject(certificate), revocation.revoked_at, revocation.reason)
         if finding is known[0]:
             raise CertificateSuspended(subject(certificate), revocation.revoked_at, revocation.reason)
     latest = max(known, key=lambda finding: finding.next_update)
+    next_revocation = min(to_come, default=None)
     if moment <= latest.next_update:
-        return latest
+        return Passed(latest, next_revocation)
     if policy.max_age is not None and moment - known[0].this_update <= policy.max_age:
-        return known[0]
+        return Passed(known[0], next_revocation)
     raise StatusStale(subject(certificate), latest.next_update)

@@ -29,6 +29,7 @@ from pki.verification.status import (
     NOT_REQUIRED,
     EvidenceKind,
     Finding,
+    Passed,
     RevocationPolicy,
     StatusEvidence,
     judge,
@@ -120,11 +121,11 @@ class Verifier:
         if authority.constrained:
             self._check_constraints(leaf, authority, moment)
         identity, scheme = check_purpose(leaf, authority.scope, purpose)
-        own: tuple[Finding, ...] = ()
+        own: tuple[Passed, ...] = ()
         if policy.required and not purpose.profile.no_status:
             known = [found for each in self._evidence for found in each.about(leaf, issuing)]
             own = (judge(leaf, known, moment, policy),)
-        evidence = (*own, *authority.findings)
+        evidence = tuple(passed.finding for passed in (*own, *authority.status))
         verified = VerifiedCertificate(
             leaf, identity, scheme, key, purpose, moment, authority.chain, evidence
         )

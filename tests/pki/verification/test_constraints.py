@@ -113,6 +113,18 @@ class TestNames:
         with pytest.raises(NameRefused, match="bus-12"):
             check(usual_but(1, depth=1, extra=self.only("bus-12", excluded=True)))
 
+    def test_of_an_anchor(self) -> None:
+        """RFC 5937: another scheme's authority, trusted itself, is trusted for no more than it was given."""
+        for common_name, good in (("bus-12", True), ("bus-13", False)):
+            made = usual_but(1, extra=self.only(common_name))
+            trust = replace(made.trust(), roots=(made.issuing.certificate,), intermediates=())
+            verifier = Verifier(trust)
+            if good:
+                verifier.verify(made.leaf, Purpose.TERMINAL, START, NOT_REQUIRED)
+            else:
+                with pytest.raises(NameRefused, match="bus-12"):
+                    verifier.verify(made.leaf, Purpose.TERMINAL, START, NOT_REQUIRED)
+
 
 class TestPolicies:
     """RFC 5280, 4.2.1.11 and 4.2.1.14."""
@@ -130,8 +142,17 @@ class TestPolicies:
         with pytest.raises(PolicyRefused):
             check(chain(*makings))
 
-    def test_policies_that_a_caller_wants(self) -> None:
-        made = chain(*usual())
+    def test_of_an_anchor(self) -> None:
+        makings = list(usual())
+        makings[0] = replace(makings[0], extra=self.EXPLICIT)
+        assert check(chain(*makings)) == "bus-12"
+        makings[1] = replace(makings[1], policies=(OTHER_POLICY,))
+        with pytest.raises(PolicyRefused):
+            check(chain(*makings))
+
+    @pytest.mark.parametrize("limits", [(), EXPLICIT], ids=["any anchor", "an anchor with limits"])
+    def test_policies_that_a_caller_wants(self, limits: tuple[tuple[x509.ExtensionType, bool], ...]) -> None:
+        made = usual_but(0, extra=limits)
         trust = made.trust()
         for policy, good in ((POLICY, True), (OTHER_POLICY, False)):
             wanted = PolicyInputs(frozenset({policy.dotted_string}), explicit_policy=True)

@@ -299,6 +299,16 @@ class TestRemembered:
         with pytest.raises(CertificateRevoked):
             verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START + HOUR)
 
+    def test_not_beyond_one_that_only_another_list_knows_of(self) -> None:
+        """The list of its shard clears it for a day; the whole one has it revoked in an hour."""
+        root = crl(SHARDED.holders[0], Listing(next_update=START + 365 * DAY))
+        shard = crl(SHARDED.issuing, Listing(scope=scope(URL), next_update=START + 30 * DAY))
+        whole = crl(SHARDED.issuing, revoking(SHARDED, at=START + HOUR))
+        verifier = Verifier(SHARDED.trust((root, shard, whole)), remembered=1)
+        verifier.verify(SHARDED.leaf, Purpose.TERMINAL, START)
+        with pytest.raises(CertificateRevoked):
+            verifier.verify(SHARDED.leaf, Purpose.TERMINAL, START + 2 * HOUR)
+
     def test_not_for_another_purpose(self) -> None:
         verifier = self.verifier(Listing(), 1)
         verifier.verify(self.MADE.leaf, Purpose.TERMINAL, START)
