@@ -282,6 +282,12 @@ class StatementSignatureInvalid(PkiError):
     code = "statement_signature_invalid"
 
 
+class TrustListRefused(PkiError):
+    """The list of recognised schemes cannot be made, or cannot be relied on."""
+
+    code = "trust_list_refused"
+
+
 # --- signed requests ---
 
 
