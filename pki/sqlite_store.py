@@ -1,6 +1,7 @@
 """The certificate store on `sqlite3`: one file."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -39,15 +40,19 @@ class SqliteCertificateStore:
     @contextmanager
     def transaction(self) -> Iterator["_Transaction"]:
         """The same records, to be changed together: all of it is kept or nothing."""
-        with closing(self._connect()) as connection:
-            # At once, so that whoever reads before it writes has not read what another then changes.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield _Transaction(connection)
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with closing(self._connect()) as connection, _committed(connection) as changed:
+            yield changed
+
+    @contextmanager
+    def kept_open(self) -> Iterator["SqliteCertificateStore"]:
+        """The same records over one connection, for who changes them often: a commit is one flush to disk.
+
+        For one process (not across a fork); its threads wait for each other.
+        """
+        with closing(self._connect(check_same_thread=False)) as connection:
+            # The file stays in this mode; what lies beside it meanwhile is gone when nobody has it open.
+            connection.execute("PRAGMA journal_mode = WAL")
+            yield _KeptOpen(connection)
 
     def record(self, issued: Iterable[IssuedCertificate]) -> None:
         """Keep certificates that are about to be handed out. Raises SerialTaken."""
@@ -207,9 +212,14 @@ class SqliteCertificateStore:
         with self.transaction() as changed:
             yield changed.connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, check_same_thread: bool = True) -> sqlite3.Connection:
         # SQLite flushes each commit to disk by itself: synchronous is FULL unless it is changed.
-        connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=check_same_thread,
+        )
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -232,6 +242,37 @@ class _Transaction(SqliteCertificateStore):
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         yield self.connection
+
+
+class _KeptOpen(SqliteCertificateStore):
+    """The records over one connection that stays open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[_Transaction]:
+        """The same records, to be changed together: all of it is kept or nothing."""
+        with self._lock, _committed(self._connection) as changed:
+            yield changed
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            yield self._connection
+
+
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[_Transaction]:
+    # At once, so that whoever reads before it writes has not read what another then changes.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield _Transaction(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _row(issued: IssuedCertificate) -> list[Any]:
