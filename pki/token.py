@@ -156,10 +156,8 @@ class Token:
 
     def _open(self) -> pkcs11.Session:
         try:
-            token = self._library().get_token(token_label=self.label)
-            return self._logged_in(token)
+            return self._logged_in(self._found_token())
         except failures.NoSuchToken as error:
-            self._library_is_stale = True
             raise TokenUnavailable(self.label, f"{self.module} knows none of this label") from error
         except failures.MultipleTokensReturned as error:
             raise TokenUnavailable(self.label, f"{self.module} knows several of that label") from error
@@ -167,6 +165,14 @@ class Token:
             raise PinRefused(self.label, "it is not the right one; the token counts wrong ones") from error
         except failures.PinLocked as error:
             raise PinRefused(self.label, "it is locked; its officer unlocks it") from error
+
+    def _found_token(self) -> Any:
+        library = self._library()
+        try:
+            return library.get_token(token_label=self.label)
+        except failures.NoSuchToken:  # the library may have looked before it was there
+            library.reinitialize()
+            return library.get_token(token_label=self.label)
 
     def _logged_in(self, token: pkcs11.Token) -> pkcs11.Session:
         key = (self.module, self.label)
