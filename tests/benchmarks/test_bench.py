@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import posting, report
+from tests.benchmarks import posting, report, status
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -74,6 +74,29 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+@pytest.mark.parametrize("key", status.MEASURED)
+def test_status_is_compared_with_what_it_took_turns_with(key: str) -> None:
+    said: list[str] = []
+
+    measured = status.measure(key, 0.3, said.append)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    entry = report.entry(measured, 1e9, RUN)
+    assert entry["ratio"] == pytest.approx(measured.rate / measured.baseline, rel=0.01)
+    assert entry["unit"] == "a second"
+    assert len(said) == 1
+
+
+def test_a_long_list_holds_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "LISTS", {"pki_crl_100k": 1_000})
+
+    measured = status.measure_list("pki_crl_100k", print)
+
+    assert measured.value is not None
+    assert measured.detail["bytes"] == pytest.approx(43_000, rel=0.1)
 
 
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
