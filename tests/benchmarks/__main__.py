@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, posting, report, status, tap
+from tests.benchmarks import authorisation, issuing, posting, report, status, tap
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -36,6 +36,10 @@ def _list(key: str, _: PostgresServer, __: float) -> Measurement:
     return status.measure_list(key, _say)
 
 
+def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return issuing.measure(key, seconds, _say)
+
+
 MEASUREMENTS: Mapping[str, Measure] = {
     "post_single": partial(_posting, "post_single", 1),
     "post_batch_32": partial(_posting, "post_batch_32", 32),
@@ -43,6 +47,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     tap.KEY: _tap,
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},
+    **{key: partial(_issuing, key) for key in issuing.MEASURED},
 }
 
 
