@@ -111,6 +111,16 @@ def test_a_long_list_holds_what_was_recorded(monkeypatch: pytest.MonkeyPatch) ->
     assert measured.detail["bytes"] == pytest.approx(43_000, rel=0.1)
 
 
+@pytest.mark.long
+def test_a_million_entries_stay_within_their_memory() -> None:
+    """400 MiB for the whole process; how long it takes, no test asserts."""
+    measured = status.measure_list("pki_crl_1m", print)
+
+    peak_mib = measured.detail["peak memory of the whole process, MiB"]
+    assert isinstance(peak_mib, int)
+    assert peak_mib < 400
+
+
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     measured = [
         Measurement(key="tpc_b", what="the denominator", rate=5_000.4),
