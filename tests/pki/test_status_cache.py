@@ -23,6 +23,7 @@ from pki.errors import (
     StatusListUnavailable,
 )
 from pki.status_list import CardStatus, StatusListBuilder, StatusListToken, sign_token
+from pki.status_list.allocation import LIST_SIZE
 from pki.status_list.fetching import Fetched, StatusListCache, fetch_by
 from pki.status_list.token import MAX_TOKEN_BYTES, MEDIA_TYPE
 from tests.pki.conftest import START, new_key
@@ -185,6 +186,15 @@ def test_beyond_its_end_nothing_is_known(cache: StatusListCache) -> None:
     cache.refresh(START)
     with pytest.raises(StatusIndexUnknown):
         cache.status(1_024, START)
+
+
+def test_of_a_place_in_another_list_nothing_is_known(cache: StatusListCache, source: Source) -> None:
+    """Its index here is another card's."""
+    source.give(token(LOST), '"1"')
+    cache.refresh(START)
+    assert cache.status(LOST, START) is CardStatus.INVALID
+    with pytest.raises(StatusIndexUnknown, match="list 1"):
+        cache.status(LIST_SIZE + LOST, START)
 
 
 @dataclass
