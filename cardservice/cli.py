@@ -2,6 +2,7 @@
 
 import click
 
+from cardservice.commands.authorities import pki
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
@@ -31,5 +32,6 @@ for _command in (
     proof,
     ledger,
     security,
+    pki,
 ):
     main.add_command(_command)

@@ -71,9 +71,8 @@ def make_issuing(scheme: Scheme, moment: datetime) -> None:
     for name in ISSUING:
         if not (scheme.public_dir / f"{name}.crt").exists():
             _certify(scheme, root, name, name, moment)
-        authority = scheme.authority(name)
-        if authority.store.latest_crl(name) is None:
-            scheme.publish_crl(name, authority.make_crl(moment))
+        if not (scheme.public_dir / f"{name}.crl").exists():
+            scheme.publish_crl(name, scheme.authority(name).make_crl(moment))
     scheme.publish_crl(ROOT, root.make_crl(moment, ROOT_CRL_VALIDITY))
 
 
@@ -92,7 +91,7 @@ def roll_over(scheme: Scheme, name: str, moment: datetime) -> Scheme:
     if not certificate_file.exists():
         _certify(scheme, scheme.authority(ROOT), name, issuer, moment, number)
     succeeded = scheme.with_successor(name, number)
-    if name not in scheme.handed_over and scheme.records(name).latest_crl(name, issuer) is None:
+    if name not in scheme.handed_over and not (scheme.public_dir / f"{issuer}.crl").exists():
         authority = succeeded.authority(name)
         authority.note_succession(moment)
         for each, crl in authority.make_crls(moment).items():

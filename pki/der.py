@@ -4,8 +4,9 @@
 takes quadratic time, and its OCSP knows one certificate a message.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.x509 import ObjectIdentifier
 
@@ -19,6 +20,7 @@ GENERALIZED_TIME, SEQUENCE = 0x18, 0x30
 # RFC 5758, 3.2: the parameters are absent
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 
+_SHORT_LENGTHS = tuple(bytes((size,)) for size in range(0x80))
 # RFC 5280, 4.1.2.5: dates from 2050 on are a GeneralizedTime
 _LAST_UTC_TIME_YEAR = 2049
 
@@ -31,7 +33,7 @@ def context(number: int, *, constructed: bool = True) -> int:
 def length(size: int) -> bytes:
     """The length octets, in their shortest form. X.690, 8.1.3 and 10.1."""
     if size < 0x80:
-        return bytes((size,))
+        return _SHORT_LENGTHS[size]
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes((0x80 | len(octets),)) + octets
 
@@ -39,7 +41,7 @@ def length(size: int) -> bytes:
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One element; the content is the parts put together."""
     content = parts[0] if len(parts) == 1 else b"".join(parts)
-    return bytes((tag,)) + length(len(content)) + content
+    return b"%c%b%b" % (tag, length(len(content)), content)
 
 
 def integer(value: int, tag: int = INTEGER) -> bytes:
@@ -61,8 +63,9 @@ def time(moment: datetime) -> bytes:
 
 def generalized_time(moment: datetime, tag: int = GENERALIZED_TIME) -> bytes:
     """A GeneralizedTime, to the second. RFC 5280, 4.1.2.5.2."""
-    moment = require_aware(moment)
-    return tlv(tag, f"{moment.year:04}{moment:%m%d%H%M%SZ}".encode())
+    m = require_aware(moment)
+    fields = (m.year, m.month, m.day, m.hour, m.minute, m.second)
+    return tlv(tag, b"%04d%02d%02d%02d%02d%02dZ" % fields)
 
 
 def extension(oid: ObjectIdentifier, value: bytes, *, critical: bool = False) -> bytes:
@@ -72,6 +75,7 @@ def extension(oid: ObjectIdentifier, value: bytes, *, critical: bool = False) ->
     )
 
 
+@lru_cache(maxsize=64)
 def object_identifier(oid: ObjectIdentifier) -> bytes:
     """X.690, 8.19."""
     first, second, *rest = (int(arc) for arc in oid.dotted_string.split("."))
@@ -85,8 +89,7 @@ def _base128(arc: int) -> bytes:
     return bytes(reversed(octets))
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element that was read. `whole` is it with its identifier and length."""
 
     tag: int

@@ -2,13 +2,21 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
 
+from pki import error_base, status_errors
 
-class PkiError(Exception):
-    """Base of every error that this package raises on purpose; its text is a sentence for a person."""
+PkiError = error_base.PkiError
 
-    code: ClassVar[str] = "pki_error"
+# --- revocation lists, OCSP, status lists: see `pki.status_errors` ---
+
+BaseListMissing = status_errors.BaseListMissing
+DerMalformed = status_errors.DerMalformed
+ExtraMissing = status_errors.ExtraMissing
+StatusIndexUnknown = status_errors.StatusIndexUnknown
+StatusListMalformed = status_errors.StatusListMalformed
+StatusListRefused = status_errors.StatusListRefused
+StatusListStale = status_errors.StatusListStale
+StatusListUnavailable = status_errors.StatusListUnavailable
 
 
 # --- keys ---
@@ -288,70 +296,51 @@ class StatementSignatureInvalid(PkiError):
     code = "statement_signature_invalid"
 
 
-# --- lists of what is revoked, OCSP ---
+class TrustListRefused(PkiError):
+    """The list of recognised schemes cannot be made, or cannot be relied on."""
+
+    code = "trust_list_refused"
 
 
-class ExtraMissing(PkiError):
-    """A library is not installed that only this needs."""
-
-    code = "extra_missing"
-
-    def __init__(self, what: str, library: str) -> None:
-        super().__init__(f"{what} needs {library}; install citizen-card[pki]")
-        self.library = library
+# --- signed requests ---
 
 
-class BaseListMissing(PkiError):
-    """There is no complete list that a delta list could go with."""
+class RequestSignatureError(PkiError):
+    """Base of what makes a signed HTTP request unacceptable."""
 
-    code = "base_list_missing"
-
-    def __init__(self, issuer: str, shard: int | None) -> None:
-        of = issuer if shard is None else f"{issuer}, shard {shard},"
-        super().__init__(f"there is no complete revocation list of {of} yet; make one first")
-        self.issuer = issuer
-        self.shard = shard
+    code = "request_signature_refused"
 
 
-class DerMalformed(PkiError):
-    """Bytes that are not DER, or not of the kind that was looked for."""
+class RequestSignatureMissing(RequestSignatureError):
+    """The request has no signature."""
 
-    code = "der_malformed"
-
-
-class StatusListMalformed(PkiError):
-    """Bytes that are not a status list as specified."""
-
-    code = "status_list_malformed"
+    code = "request_signature_missing"
 
 
-class StatusListRefused(PkiError):
-    """A status list that is not the one wanted, or that its signer has not signed."""
+class RequestSignatureInvalid(RequestSignatureError):
+    """The signature does not follow the profile, or does not verify."""
 
-    code = "status_list_refused"
-
-
-class StatusListStale(PkiError):
-    """The list should have been replaced by a newer one by now."""
-
-    code = "status_list_stale"
-
-    def __init__(self, expired_at: datetime) -> None:
-        super().__init__(f"the status list held until {expired_at.isoformat()}; fetch a new one")
-        self.expired_at = expired_at
+    code = "request_signature_invalid"
 
 
-class StatusListUnavailable(PkiError):
-    """There is no status list to be had."""
+class RequestSignatureKeyUnknown(RequestSignatureError):
+    """Nobody is known by the key identifier."""
 
-    code = "status_list_unavailable"
+    code = "request_signature_key_unknown"
 
-    def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"the status list {uri} cannot be had: {reason}")
-        self.uri = uri
+    def __init__(self, keyid: str) -> None:
+        super().__init__(f"no key is known for {keyid!r}")
+        self.keyid = keyid
 
 
-class StatusIndexUnknown(PkiError):
-    """The list does not reach to this index, so nothing is known of the card."""
+class RequestSignatureStale(RequestSignatureError):
+    """The signature was made too long ago, or in the future."""
 
-    code = "status_index_unknown"
+    code = "request_signature_stale"
+
+    def __init__(self, created: datetime, moment: datetime) -> None:
+        super().__init__(
+            f"it was signed at {created.isoformat()}, and here it is {moment.isoformat()}; set the clock"
+        )
+        self.created = created
+        self.moment = moment

@@ -44,7 +44,7 @@ class Issuer:
         self._serials = serials
         # Of one issuer these never change, and there are as many as profiles and shards.
         self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
-        self._of_shard = lru_cache(maxsize=1024)(lambda shard: crl_extensions(publication, shard))
+        self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
 
     def names(self, profile: Profile, identity: str, name: str | None) -> Subject:
         """Subject and alternative name. Raises RequestRefused for what the profile cannot name."""
@@ -98,11 +98,13 @@ class Issuer:
         return self._signed(subject, key, moment, validity, extensions)
 
     def _make_of_profile(self, profile: Profile) -> Extensions:
-        return [
-            *profile_extensions(profile, self._arc),
-            *issuer_extensions(self._publication, no_status=profile.no_status),
-            (authority_key_identifier(self._certificate), False),
-        ]
+        return _encoded(
+            [
+                *profile_extensions(profile, self._arc),
+                *issuer_extensions(self._publication, no_status=profile.no_status),
+                (authority_key_identifier(self._certificate), False),
+            ]
+        )
 
     def _signed(
         self,
@@ -129,6 +131,14 @@ class Issuer:
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _encoded(extensions: Extensions) -> Extensions:
+    """The same extensions in DER: what never changes is encoded once, and no more for each certificate."""
+    return [
+        (x509.UnrecognizedExtension(value.oid, value.public_bytes()), critical)
+        for value, critical in extensions
+    ]
 
 
 def self_signed_root(

@@ -20,7 +20,7 @@ from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.algorithms import ECDSA_P256_SHA256
 
 from pki.clock import require_aware
-from pki.request_errors import (
+from pki.errors import (
     RequestSignatureInvalid,
     RequestSignatureKeyUnknown,
     RequestSignatureMissing,

@@ -4,13 +4,21 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from pki.clock import require_aware
 from pki.crl import REMOVE_FROM_CRL, RevokedEntry
 from pki.errors import SerialTaken
+from pki.sqlite_rows import (
+    CERTIFICATE_COLUMNS,
+    certificate_row,
+    from_ms,
+    issued_certificate,
+    read_status,
+    stored_crl,
+    to_ms,
+    trail_row,
+)
 from pki.sqlite_schema import bring_up_to_date
 from pki.status_list.allocation import free_index
 from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
@@ -18,13 +26,6 @@ from pki.trail import TrailEntry, TrailHead
 
 # A program that writes waits this long for the one before it.
 _BUSY_TIMEOUT_S = 30.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_CERTIFICATE = (
-    *("authority", "issuer", "serial", "profile", "identity", "der", "not_before", "not_after", "issued_at"),
-    *("status_index", "shard", "revoked_at", "reason", "status_changed_at"),
-)
-_MOMENTS = ("not_before", "not_after", "issued_at", "revoked_at", "status_changed_at")
 
 
 class SqliteCertificateStore:
@@ -42,25 +43,29 @@ class SqliteCertificateStore:
     @contextmanager
     def transaction(self) -> Iterator["_Transaction"]:
         """The same records, to be changed together: all of it is kept or nothing."""
-        with closing(self._connect()) as connection:
-            # At once, so that whoever reads before it writes has not read what another then changes.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield _Transaction(connection)
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with closing(self._connect()) as connection, _committed(connection) as changed:
+            yield changed
+
+    @contextmanager
+    def kept_open(self) -> Iterator["SqliteCertificateStore"]:
+        """The same records over one connection, for who changes them often: a commit is one flush to disk.
+
+        For one process (not across a fork); its threads wait for each other.
+        """
+        with closing(self._connect(check_same_thread=False)) as connection:
+            # The file stays in this mode; what lies beside it meanwhile is gone when nobody has it open.
+            connection.execute("PRAGMA journal_mode = WAL")
+            yield _KeptOpen(connection)
 
     def record(self, issued: Iterable[IssuedCertificate]) -> None:
         """Keep certificates that are about to be handed out. Raises SerialTaken."""
-        columns, places = ", ".join(_CERTIFICATE), ", ".join("?" * len(_CERTIFICATE))
+        columns, places = ", ".join(CERTIFICATE_COLUMNS), ", ".join("?" * len(CERTIFICATE_COLUMNS))
         with self._writing() as connection:
             try:
                 connection.executemany(
                     # S608: the names above
                     f"INSERT INTO certificate ({columns}) VALUES ({places})",  # noqa: S608
-                    map(_row, issued),
+                    map(certificate_row, issued),
                 )
             except sqlite3.IntegrityError as error:
                 raise SerialTaken(str(error)) from error
@@ -109,7 +114,7 @@ class SqliteCertificateStore:
                 "status_changed_at = ? WHERE authority = ? AND serial = ? "
                 "AND (revoked_at IS NULL OR (reason = ? AND reason <> ?))",
                 (
-                    *(_ms(moment), reason, _ms(recorded_at), authority, f"{serial:x}"),
+                    *(to_ms(moment), reason, to_ms(recorded_at), authority, f"{serial:x}"),
                     *(CERTIFICATE_HOLD, reason),
                 ),
             )
@@ -121,7 +126,7 @@ class SqliteCertificateStore:
             done = connection.execute(
                 "UPDATE certificate SET revoked_at = NULL, reason = NULL, status_changed_at = ? "
                 "WHERE authority = ? AND serial = ? AND reason = ?",
-                (_ms(recorded_at), authority, f"{serial:x}", CERTIFICATE_HOLD),
+                (to_ms(recorded_at), authority, f"{serial:x}", CERTIFICATE_HOLD),
             )
             return done.rowcount > 0
 
@@ -151,11 +156,11 @@ class SqliteCertificateStore:
                     "issuer": issuer,
                     "shard": shard,
                     "good": REMOVE_FROM_CRL,
-                    "since": None if changed_since is None else _ms(changed_since),
+                    "since": None if changed_since is None else to_ms(changed_since),
                 },
             )
             for serial, moment, reason in rows:
-                yield RevokedEntry(int(serial, 16), _moment(moment), reason)
+                yield RevokedEntry(int(serial, 16), from_ms(moment), reason)
 
     def last_change(
         self, authority: str, issuer: str | None = None, shard: int | None = None
@@ -168,7 +173,7 @@ class SqliteCertificateStore:
                 "AND shard IS coalesce(?3, shard)",
                 (authority, issuer, shard),
             ).fetchone()
-        return None if changed_at is None else _moment(changed_at)
+        return None if changed_at is None else from_ms(changed_at)
 
     def shards(self, authority: str, issuer: str) -> list[int]:
         """The shards that certificates of this issuer name, in order."""
@@ -224,7 +229,7 @@ class SqliteCertificateStore:
                 "INSERT INTO crl (authority, number, issuer, this_update, next_update, der, shard, "
                 "base_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(crl.authority, crl.number, crl.issuer, _ms(crl.this_update), _ms(crl.next_update)),
+                    *(crl.authority, crl.number, crl.issuer, to_ms(crl.this_update), to_ms(crl.next_update)),
                     *(crl.der, crl.shard, crl.base_number),
                 ),
             )
@@ -239,7 +244,7 @@ class SqliteCertificateStore:
                 "AND shard IS ?3 AND (base_number IS NOT NULL) = ?4 ORDER BY number DESC LIMIT 1",
                 (authority, issuer, shard, delta),
             ).fetchone()
-        return None if row is None else _crl(row)
+        return None if row is None else stored_crl(row)
 
     def crls(self, authority: str) -> Iterator[StoredCrl]:
         """Every list of an authority, of whatever kind, the oldest first."""
@@ -247,7 +252,7 @@ class SqliteCertificateStore:
             for row in connection.execute(
                 "SELECT * FROM crl WHERE authority = ? ORDER BY number", (authority,)
             ):
-                yield _crl(row)
+                yield stored_crl(row)
 
     def trail_head(self, authority: str) -> TrailHead | None:
         """The newest entry of the trail; within a transaction, nobody else adds one before its end."""
@@ -263,7 +268,7 @@ class SqliteCertificateStore:
         if not added:
             return
         with self._writing() as connection:
-            connection.executemany("INSERT INTO trail VALUES (?, ?, ?, ?, ?, ?, ?)", map(_trail_row, added))
+            connection.executemany("INSERT INTO trail VALUES (?, ?, ?, ?, ?, ?, ?)", map(trail_row, added))
             last = added[-1]
             connection.execute(
                 "INSERT INTO trail_head VALUES (?, ?, ?) ON CONFLICT (authority) DO UPDATE "
@@ -284,7 +289,7 @@ class SqliteCertificateStore:
         # S608: `where` is one of the literals above
         query = f"SELECT * FROM certificate WHERE {where} ORDER BY issued_at DESC, rowid DESC"  # noqa: S608
         with self._reading() as connection:
-            return [_issued(row) for row in connection.execute(query, parameters)]
+            return [issued_certificate(row) for row in connection.execute(query, parameters)]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -296,9 +301,14 @@ class SqliteCertificateStore:
         with self.transaction() as changed:
             yield changed.connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, check_same_thread: bool = True) -> sqlite3.Connection:
         # SQLite flushes each commit to disk by itself: synchronous is FULL unless it is changed.
-        connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=check_same_thread,
+        )
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -338,51 +348,32 @@ class _Transaction(SqliteCertificateStore):
         yield self.connection
 
 
-def read_status(connection: sqlite3.Connection, authority: str, serial: int) -> RecordedStatus | None:
-    """The status of a certificate, by a connection to the records that stays open."""
-    row = connection.execute(
-        "SELECT issuer, revoked_at, reason FROM certificate WHERE authority = ? AND serial = ?",
-        (authority, f"{serial:x}"),
-    ).fetchone()
-    if row is None:
-        return None
-    issuer, revoked_at, reason = row
-    return RecordedStatus(issuer, None if revoked_at is None else _moment(revoked_at), reason)
+class _KeptOpen(SqliteCertificateStore):
+    """The records over one connection that stays open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[_Transaction]:
+        """The same records, to be changed together: all of it is kept or nothing."""
+        with self._lock, _committed(self._connection) as changed:
+            yield changed
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            yield self._connection
 
 
-def _row(issued: IssuedCertificate) -> list[Any]:
-    values = {name: getattr(issued, name) for name in _CERTIFICATE}
-    values["serial"] = f"{issued.serial:x}"
-    for name in _MOMENTS:
-        values[name] = None if values[name] is None else _ms(values[name])
-    return list(values.values())
-
-
-def _trail_row(entry: TrailEntry) -> tuple[Any, ...]:
-    return (
-        *(entry.authority, entry.sequence, entry.at_ms, entry.actor, entry.operation),
-        *(entry.detail, entry.sha256),
-    )
-
-
-def _issued(row: sqlite3.Row) -> IssuedCertificate:
-    values: dict[str, Any] = dict(row)
-    values["serial"] = int(values["serial"], 16)
-    for name in _MOMENTS:
-        values[name] = None if values[name] is None else _moment(values[name])
-    return IssuedCertificate(**values)
-
-
-def _crl(row: sqlite3.Row) -> StoredCrl:
-    values: dict[str, Any] = dict(row)
-    for name in ("this_update", "next_update"):
-        values[name] = _moment(values[name])
-    return StoredCrl(**values)
-
-
-def _ms(moment: datetime) -> int:
-    return (require_aware(moment) - _EPOCH) // _MILLISECOND
-
-
-def _moment(milliseconds: int) -> datetime:
-    return _EPOCH + milliseconds * _MILLISECOND
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[_Transaction]:
+    # At once, so that whoever reads before it writes has not read what another then changes.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield _Transaction(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

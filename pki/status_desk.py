@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki.authority import CRL_VALIDITY, Authority
 from pki.clock import require_aware
 from pki.errors import BaseListMissing
+from pki.extensions import MAX_STATUS_INDEX, shard_of
 from pki.keys import KeyStore
 from pki.ocsp import CertificateStatus, OcspAnswer, OcspResponder, OcspSigner
 from pki.profiles import CARD_AUTHENTICATION, STATEMENT_SIGNER
@@ -95,7 +96,7 @@ class StatusDesk:
         revocation by whoever revokes.
         """
         authority = self._issuers.get(issuer)
-        if authority is None:
+        if authority is None or not 0 <= (shard or 0) <= shard_of(MAX_STATUS_INDEX):
             return None
         moment = require_aware(self._clock())
         with self._records.read(authority) as store:

@@ -20,7 +20,7 @@ from cardservice.errors import (
 )
 from cardservice.terminals.roles import Duty, has_duty
 from cardservice.terminals.service import Terminal, find_terminal
-from pki import request_errors as pki
+from pki import errors as pki
 from pki.request_signatures import verify_request
 
 F = TypeVar("F", bound=Callable[..., Any])

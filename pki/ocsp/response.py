@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import OCSPExtensionOID
@@ -38,6 +39,10 @@ _REASONS = {
 } | {x509.ReasonFlags.unspecified.name: b""}
 
 
+# Each is written several times, and many answers are given in the same second.
+_time = lru_cache(maxsize=256)(der.generalized_time)
+
+
 class ResponseStatus(IntEnum):
     """RFC 6960, 4.2.1: OCSPResponseStatus."""
 
@@ -63,7 +68,7 @@ def refusal(status: ResponseStatus) -> bytes:
 
 def revoked(moment: datetime, reason: str) -> bytes:
     """The status of a revoked certificate. RFC 6960, 4.2.1: RevokedInfo."""
-    return der.tlv(_REVOKED, der.generalized_time(moment), _REASONS[reason])
+    return der.tlv(_REVOKED, _time(moment), _REASONS[reason])
 
 
 def single_response(cert_id: bytes, status: bytes, validity: Validity) -> bytes:
@@ -72,8 +77,8 @@ def single_response(cert_id: bytes, status: bytes, validity: Validity) -> bytes:
         der.SEQUENCE,
         cert_id,
         status,
-        der.generalized_time(validity.this_update),
-        der.tlv(der.context(0), der.generalized_time(validity.next_update)),
+        _time(validity.this_update),
+        der.tlv(der.context(0), _time(validity.next_update)),
     )
 
 
@@ -88,7 +93,7 @@ def response_data(
     return der.tlv(
         der.SEQUENCE,
         der.tlv(der.context(2), der.tlv(der.OCTET_STRING, responder_key_hash)),
-        der.generalized_time(produced_at),
+        _time(produced_at),
         der.tlv(der.SEQUENCE, *singles),
         extensions,
     )

@@ -69,15 +69,15 @@ class StatusListCache:
         self._asked_at: datetime | None = None
         self._held: StatusListToken | None = None
 
-    def status(self, index: int, moment: datetime) -> CardStatus:
-        """The status of an index of this list, without asking anybody.
+    def status(self, status_index: int, moment: datetime) -> CardStatus:
+        """The status of the card whose certificates name this place, without asking anybody.
 
         Raises StatusListStale where the copy is too old to be relied on, StatusListUnavailable where there is
         none, StatusIndexUnknown.
         """
         token = self._token(moment)
         token.require_current(moment)
-        return token.statuses.status(index)
+        return token.status_of(status_index)
 
     def refresh(self, moment: datetime) -> StatusListToken:
         """Ask for a newer list if the copy is older than it should be, and return what is held then.

@@ -9,6 +9,7 @@ from pki.clock import require_aware
 from pki.errors import (
     StatementMalformed,
     StatementSignatureInvalid,
+    StatusIndexUnknown,
     StatusListMalformed,
     StatusListRefused,
     StatusListStale,
@@ -23,7 +24,8 @@ from pki.statements.cose import (
     from_der,
     verify_ecdsa,
 )
-from pki.status_list.codec import BITS, MAX_INDEXES, StatusList
+from pki.status_list.allocation import place
+from pki.status_list.codec import BITS, MAX_INDEXES, CardStatus, StatusList
 
 MEDIA_TYPE = "application/statuslist+cwt"
 
@@ -51,6 +53,18 @@ class StatusListToken:
     # After so long a newer one should be fetched
     ttl: timedelta
     statuses: StatusList
+
+    def status_of(self, status_index: int) -> CardStatus:
+        """The status of the card whose certificates name this place. Raises StatusIndexUnknown.
+
+        Also where the place is one of another list: there its index would be another card's.
+        """
+        number, index = place(status_index)
+        if not self.uri.endswith(f"/status/{number}"):
+            raise StatusIndexUnknown(
+                f"the place {status_index} is in the status list {number}, not {self.uri}"
+            )
+        return self.statuses.status(index)
 
     def require_current(self, moment: datetime) -> None:
         """Return if the list may be relied on at this moment. Raises StatusListStale, StatusListRefused."""

@@ -15,7 +15,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, Mapp
 from http_message_signatures.algorithms import ECDSA_P256_SHA256
 
 from pki import request_signatures as profile
-from pki.request_errors import (
+from pki.errors import (
     RequestSignatureError,
     RequestSignatureInvalid,
     RequestSignatureKeyUnknown,
