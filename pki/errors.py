@@ -200,12 +200,6 @@ class AuditFailed(PkiError):
 # --- verifying ---
 
 
-class EncodingInvalid(PkiError):
-    """Bytes that are no certificate or revocation list, or hold something that cannot be read."""
-
-    code = "encoding_invalid"
-
-
 class VerificationError(PkiError):
     """Base of what makes a certificate unacceptable; `subject` says which one of the chain."""
 
@@ -214,6 +208,12 @@ class VerificationError(PkiError):
     def __init__(self, subject: str, sentence: str) -> None:
         super().__init__(f"{subject}: {sentence}")
         self.subject = subject
+
+
+class EncodingInvalid(VerificationError):
+    """Bytes that are no certificate or revocation list, or hold something that cannot be read."""
+
+    code = "encoding_invalid"
 
 
 class ChainInvalid(VerificationError):

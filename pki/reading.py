@@ -27,7 +27,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
         _read_to_the_end(certificate)
         _require_whole_octets(der, certificate.signature)
     except UNREADABLE as error:
-        raise EncodingInvalid(f"these bytes are no certificate ({error})") from error
+        raise EncodingInvalid("the certificate", f"cannot be read ({error})") from error
     return certificate
 
 
@@ -39,7 +39,7 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList:
             pass
         require_whole_octets(crl)
     except UNREADABLE as error:
-        raise EncodingInvalid(f"these bytes are no revocation list ({error})") from error
+        raise EncodingInvalid("the revocation list", f"cannot be read ({error})") from error
     return crl
 
 
@@ -49,7 +49,7 @@ def require_readable(certificate: x509.Certificate) -> x509.Certificate:
         _read_to_the_end(certificate)
         require_whole_octets(certificate)
     except UNREADABLE as error:
-        raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
+        raise EncodingInvalid("the certificate", f"cannot be read ({error})") from error
     return certificate
 
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.clock import require_aware
-from pki.errors import StatementMalformed, StatementSignatureInvalid, TrustListRefused
+from pki.errors import EncodingInvalid, StatementMalformed, StatementSignatureInvalid, TrustListRefused
 from pki.profiles import PROFILES, TRUST_LIST_SIGNER, arc_of
+from pki.reading import read_certificate
 from pki.statements import fields
 from pki.statements.cbor import decode_deterministic, deterministic
 from pki.statements.cose import ECDSA_SHA256, SIGNATURE_BYTES, TAG_COSE_SIGN1, from_der, verify_ecdsa
@@ -258,6 +259,6 @@ def _authority(certificate: x509.Certificate) -> x509.Certificate:
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+        return read_certificate(der)
+    except EncodingInvalid as error:
         raise StatementMalformed("the trust list holds something else where a certificate belongs") from error

@@ -107,7 +107,7 @@ class Verifier:
         try:
             verified, window = self._verify(leaf, purpose, moment, policy)
         except UNREADABLE as error:
-            raise EncodingInvalid(f"the certificate cannot be read ({error})") from error
+            raise EncodingInvalid("the certificate", f"cannot be read ({error})") from error
         self._accepted.keep(question, verified, window)
         return verified
 
