@@ -168,6 +168,30 @@ def test_terminals(council: Run, tmp_path: Path) -> None:
     assert "already" in refused(council("terminal", "revoke", "bus-12"))
 
 
+def test_what_the_services_authority_issues(council: Run, tmp_path: Path) -> None:
+    """Staff and servers: issued, audited, revoked; a card or the service itself is not."""
+    request = csr(ec.generate_private_key(ec.SECP256R1()), "whoever").public_bytes(Encoding.PEM)
+    (tmp_path / "m.csr").write_bytes(request)
+    issue = ("pki", "issue", "--csr", str(tmp_path / "m.csr"), "--out", str(tmp_path / "m.crt"), "--identity")
+    made = ok(council(*issue, "m.jones", "--profile", "staff", "--json"))
+    certificate = x509.load_pem_x509_certificate((tmp_path / "m.crt").read_bytes())
+    assert made["serial"] == f"{certificate.serial_number:x}"
+    audited = ok(council("pki", "audit", "--json"))["authorities"]
+    service = next(found for found in audited if found["authority"] == "service")
+    assert (service["certificates"], service["revoked"]) == (2, 0)
+    assert ok(council("pki", "revoke", "--identity", "m.jones", "--json"))["revoked"] == [made["serial"]]
+    assert "no certificate of 'm.jones'" in refused(council("pki", "revoke", "--identity", "m.jones"))
+    # What answers are signed with cannot be revoked by a slip.
+    refused(council("pki", "revoke", "--identity", "cardservice"))
+    ok(council("pki", "audit", "--authority", "service", "--reached", service["head"]))
+    forged = service["head"][:-1] + ("1" if service["head"].endswith("0") else "0")
+    assert "is not the one" in refused(council("pki", "audit", "--authority", "service", "--reached", forged))
+    for profile in ("card-authentication", "terminal", "service", "ocsp-responder"):
+        assert council(*issue, "x", "--profile", profile).exit_code == 2
+    assert council("pki", "audit", "--reached", service["head"]).exit_code == 2
+    assert council("pki", "audit", "--authority", "service", "--reached", "x").exit_code == 2
+
+
 def test_tariffs(council: Run, tmp_path: Path) -> None:
     """A feed and its map; the same again is no new version; what is wrong is named by file and line."""
     files = (str(DEMO_DATA / "feed"), "--map", str(DEMO_DATA / "map.json"))
