@@ -31,7 +31,7 @@ def initialise(
     _check(currency, timezone)
     passphrase = passphrase_of(settings)
     try:
-        pki = open_scheme(settings.pki_dir, passphrase)
+        pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(
             f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"
@@ -104,6 +104,5 @@ def take_over(database: Database, pki: Scheme) -> None:
             store.record(records.certificates)
             store.keep_status_indexes(records.certificates)
             store.append_trail(records.trail)
-            for crl in records.crls:
-                # The numbers of the lists go on from there.
+            for crl in records.crls:  # the numbers of the lists go on from there
                 store.record_crl(crl)
