@@ -259,5 +259,5 @@ def _authority(certificate: x509.Certificate) -> x509.Certificate:
 def _certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise StatementMalformed("the trust list holds something else where a certificate belongs") from error

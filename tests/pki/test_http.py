@@ -141,6 +141,23 @@ class TestAddresses:
             other = rolled.ocsp(rolled.asking_for(issued, {"cards": "cards-2", "cards-2": "cards"}[issuer]))
             assert other.certificate_status is ocsp.OCSPCertStatus.UNKNOWN
 
+    def test_of_a_key_whose_time_is_over(self, face: Face) -> None:
+        """It signs nothing any more; its last list stands, and its successor answers as ever."""
+        face.crl("cards/delta.crl")
+        last = face.scheme.authority("cards").make_list(START + 9 * 365 * DAY)
+        scheme = roll_over(face.scheme, "cards", START + 9 * 365 * DAY)
+        face.clock.now = face.scheme.certificate_of("cards").not_valid_after_utc + DAY
+        for name in ("service", "terminals"):
+            scheme = roll_over(scheme, name, START + 9 * 365 * DAY)
+        later = Face(scheme, face.clock, create_app(publish(scheme, face.clock), "/pki").test_client())
+        issued = later.issue()
+        response = later.ocsp(later.asking_for(issued, "cards-2"))
+        assert response.certificate_status is ocsp.OCSPCertStatus.GOOD
+        old = later.ocsp(later.asking_for(issued, "cards"))
+        assert old.response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED
+        assert _number(later.crl("cards.crl")) >= last.number
+        assert later.crl("cards-2.crl").next_update_utc == face.clock.now + 7 * DAY
+
     @pytest.mark.parametrize(
         "path",
         [
