@@ -119,6 +119,18 @@ class TestAddresses:
         """The root is offline: its list is the one that lies in the public folder."""
         crl = face.crl(shard_of(face.scheme.certificates["cards"]))
         assert crl.issuer == face.scheme.certificates["root"].subject
+        with pytest.raises(x509.ExtensionNotFound):
+            crl.extensions.get_extension_for_class(x509.FreshestCRL)
+
+    def test_of_delta_lists(self, face: Face) -> None:
+        """RFC 5280, 5.2.6: a complete list says where its changes are; a delta list says nothing of that."""
+        for path in ("cards.crl", shard_of(face.issue().certificate)):
+            (point,) = face.crl(path).extensions.get_extension_for_class(x509.FreshestCRL).value
+            assert point.full_name is not None
+            delta = face.crl(str(point.full_name[0].value).removeprefix(f"{PUBLIC_URL}/"))
+            assert _base(delta) == _number(face.crl(path))
+            with pytest.raises(x509.ExtensionNotFound):
+                delta.extensions.get_extension_for_class(x509.FreshestCRL)
 
     def test_of_a_former_key(self, face: Face) -> None:
         """RFC 5280, 6.3.3: whoever has a certificate of the former key finds its status as before."""
