@@ -218,12 +218,12 @@ class Authority:
 
     def valid_issuers(self, moment: datetime) -> list["Authority"]:
         """This authority with each of its keys whose certificate is still valid, the present one first."""
-        former = [
-            each.bound(self.store)
-            for each in self._predecessors()
-            if whole_seconds(moment) <= each.certificate.not_valid_after_utc
-        ]
-        return [self, *former]
+        former = (each.bound(self.store) for each in self._predecessors())
+        return [self, *(each for each in former if each.is_valid(moment))]
+
+    def is_valid(self, moment: datetime) -> bool:
+        """Whether this key's certificate has not ended yet; after that the key signs nothing any more."""
+        return whole_seconds(moment) <= self.certificate.not_valid_after_utc
 
     def record_crl(self, store: CertificateStore, crl: StoredCrl, moment: datetime) -> None:
         """Keep a list with its entry in the trail, within the store's transaction."""

@@ -46,6 +46,8 @@ def crl_head(
     if shard is not None and distribution_point is None:
         raise RequestRefused("a scheme without a public URL has no shards, since no certificate names one")
     start = whole_seconds(moment)
+    # A root is offline: nobody makes delta lists of it from day to day.
+    has_deltas = base is None and certificate.issuer != certificate.subject
     return CrlHead(
         issuer=certificate.subject,
         authority_key=authority_key_identifier(certificate),
@@ -54,7 +56,7 @@ def crl_head(
         next_update=min(start + validity, certificate.not_valid_after_utc),
         base_number=None if base is None else base.number,
         distribution_point=distribution_point,
-        freshest_at=publication.delta_url(shard) if base is None else None,
+        freshest_at=publication.delta_url(shard) if has_deltas else None,
     )
 
 

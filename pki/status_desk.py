@@ -21,7 +21,7 @@ from pki.ocsp import CertificateStatus, OcspAnswer, OcspResponder, OcspSigner
 from pki.profiles import CARD_AUTHENTICATION, STATEMENT_SIGNER
 from pki.revocation import BACKDATING
 from pki.signers import ocsp_signer, status_list_signer
-from pki.status_list import CardStatus, StatusListBuilder, StatusListToken, sign_token
+from pki.status_list import CardStatus, StatusList, StatusListBuilder, StatusListToken, sign_token
 from pki.status_list.allocation import LIST_SIZE
 from pki.store import CERTIFICATE_HOLD, CertificateStore, StoredCrl
 
@@ -85,7 +85,7 @@ class StatusDesk:
         self._keys = keys
         self._public_url = public_url
         self._clock = clock
-        self._lock = Lock()
+        self._lock, self._list_lock = Lock(), Lock()
         self._responder: tuple[datetime, OcspResponder] | None = None
         self._lists: dict[int, _KeptList] = {}
 
@@ -107,7 +107,10 @@ class StatusDesk:
                 return None
         try:
             with self._records.change(authority) as opened:
-                return opened.of_issuer(issuer).make_list(moment, shard=shard, delta=delta)
+                signing = opened.of_issuer(issuer)
+                if not signing.is_valid(moment):  # a former key's last list stands
+                    return latest
+                return signing.make_list(moment, shard=shard, delta=delta)
         except BaseListMissing:
             return None
 
@@ -127,10 +130,12 @@ class StatusDesk:
 
     def status_list(self, number: int) -> SignedStatusList | None:
         """The status list of this number, as of now; None where there is none, or no URL to name it."""
+        if self._public_url is None:
+            return None
         moment = require_aware(self._clock())
-        with self._records.read(CARDS) as store:
-            highest = store.highest_status_index(CARDS) or 0
-            if self._public_url is None or not 0 <= number <= highest // LIST_SIZE:
+        # One at a time: who comes while it is made gets the same.
+        with self._list_lock, self._records.read(CARDS) as store:
+            if not 0 <= number <= (store.highest_status_index(CARDS) or 0) // LIST_SIZE:
                 return None
             # What is signed at the same time from the same records says the same, whoever signs it.
             period, changed = _floor(moment, _STATUS_LIST_PERIOD), store.last_change(CARDS)
@@ -138,20 +143,15 @@ class StatusDesk:
             kept = self._lists.get(number)
             if kept is not None and kept.is_current(issued_at, changed, moment):
                 return kept.signed
-            statuses = StatusListBuilder(LIST_SIZE)
-            start = number * LIST_SIZE
-            for index, reason in store.ended_cards(CARDS, start, start + LIST_SIZE):
-                held = reason == CERTIFICATE_HOLD
-                statuses.set(index - start, CardStatus.SUSPENDED if held else CardStatus.INVALID)
-        token = StatusListToken(
-            uri=f"{self._public_url}/status/{number}",
-            issued_at=issued_at,
-            expires_at=issued_at + _STATUS_LIST_VALIDITY,
-            ttl=_STATUS_LIST_TTL,
-            statuses=statuses.build(),
-        )
-        signed = self._signed(token, moment)
-        self._lists[number] = _KeptList(moment, signed)
+            token = StatusListToken(
+                uri=f"{self._public_url}/status/{number}",
+                issued_at=issued_at,
+                expires_at=issued_at + _STATUS_LIST_VALIDITY,
+                ttl=_STATUS_LIST_TTL,
+                statuses=_statuses(store, number),
+            )
+            signed = self._signed(token, moment)
+            self._lists[number] = _KeptList(moment, signed)
         return signed
 
     def _signed(self, token: StatusListToken, moment: datetime) -> SignedStatusList:
@@ -176,15 +176,26 @@ class StatusDesk:
     def _current_responder(self, moment: datetime) -> OcspResponder:
         with self._lock:
             if self._responder is None or moment >= self._responder[0]:
-                signers = [self._ocsp_signer(issuer, moment) for issuer in self._issuers]
+                found = (self._ocsp_signer(issuer, moment) for issuer in self._issuers)
+                signers = [signer for signer in found if signer is not None]
                 self._responder = (moment + _SIGNERS_LOOKED_AT, OcspResponder(signers, self))
             return self._responder[1]
 
-    def _ocsp_signer(self, issuer: str, moment: datetime) -> OcspSigner:
+    def _ocsp_signer(self, issuer: str, moment: datetime) -> OcspSigner | None:
         with self._records.change(self._issuers[issuer]) as opened:
             authority = opened.of_issuer(issuer)
+            if not authority.is_valid(moment):
+                return None
             signer = ocsp_signer(authority, self._keys, moment)
         return OcspSigner(issuer, authority.certificate, signer.certificate, signer.key)
+
+
+def _statuses(store: CertificateStore, number: int) -> StatusList:
+    builder, start = StatusListBuilder(LIST_SIZE), number * LIST_SIZE
+    for index, reason in store.ended_cards(CARDS, start, start + LIST_SIZE):
+        held = reason == CERTIFICATE_HOLD
+        builder.set(index - start, CardStatus.SUSPENDED if held else CardStatus.INVALID)
+    return builder.build()
 
 
 def _holds_all(changed: datetime | None, made_at: datetime, moment: datetime) -> bool:

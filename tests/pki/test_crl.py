@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import der
@@ -75,6 +75,7 @@ def by_the_library(of: CrlHead, revoked: list[RevokedEntry]) -> x509.Certificate
 
 
 @given(heads, st.lists(entries, max_size=12))
+@settings(deadline=None)
 def test_the_bytes_are_the_librarys(of: CrlHead, revoked: list[RevokedEntry]) -> None:
     """All of them but the signature, which is another one each time."""
     ours, theirs = build_crl(of, revoked, KEY), by_the_library(of, revoked)

@@ -119,6 +119,18 @@ class TestAddresses:
         """The root is offline: its list is the one that lies in the public folder."""
         crl = face.crl(shard_of(face.scheme.certificates["cards"]))
         assert crl.issuer == face.scheme.certificates["root"].subject
+        with pytest.raises(x509.ExtensionNotFound):
+            crl.extensions.get_extension_for_class(x509.FreshestCRL)
+
+    def test_of_delta_lists(self, face: Face) -> None:
+        """RFC 5280, 5.2.6: a complete list says where its changes are; a delta list says nothing of that."""
+        for path in ("cards.crl", shard_of(face.issue().certificate)):
+            (point,) = face.crl(path).extensions.get_extension_for_class(x509.FreshestCRL).value
+            assert point.full_name is not None
+            delta = face.crl(str(point.full_name[0].value).removeprefix(f"{PUBLIC_URL}/"))
+            assert _base(delta) == _number(face.crl(path))
+            with pytest.raises(x509.ExtensionNotFound):
+                delta.extensions.get_extension_for_class(x509.FreshestCRL)
 
     def test_of_a_former_key(self, face: Face) -> None:
         """RFC 5280, 6.3.3: whoever has a certificate of the former key finds its status as before."""
@@ -140,6 +152,23 @@ class TestAddresses:
             assert response.certificate_status is status
             other = rolled.ocsp(rolled.asking_for(issued, {"cards": "cards-2", "cards-2": "cards"}[issuer]))
             assert other.certificate_status is ocsp.OCSPCertStatus.UNKNOWN
+
+    def test_of_a_key_whose_time_is_over(self, face: Face) -> None:
+        """It signs nothing any more; its last list stands, and its successor answers as ever."""
+        face.crl("cards/delta.crl")
+        last = face.scheme.authority("cards").make_list(START + 9 * 365 * DAY)
+        scheme = roll_over(face.scheme, "cards", START + 9 * 365 * DAY)
+        face.clock.now = face.scheme.certificate_of("cards").not_valid_after_utc + DAY
+        for name in ("service", "terminals"):
+            scheme = roll_over(scheme, name, START + 9 * 365 * DAY)
+        later = Face(scheme, face.clock, create_app(publish(scheme, face.clock), "/pki").test_client())
+        issued = later.issue()
+        response = later.ocsp(later.asking_for(issued, "cards-2"))
+        assert response.certificate_status is ocsp.OCSPCertStatus.GOOD
+        old = later.ocsp(later.asking_for(issued, "cards"))
+        assert old.response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED
+        assert _number(later.crl("cards.crl")) >= last.number
+        assert later.crl("cards-2.crl").next_update_utc == face.clock.now + 7 * DAY
 
     @pytest.mark.parametrize(
         "path",

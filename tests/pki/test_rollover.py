@@ -98,7 +98,7 @@ def test_numbers_places_and_trail_go_on(scheme: Scheme) -> None:
     store = succeeded.records("cards")
     kept = list(store.crls("cards"))
     assert len({crl.number for crl in kept}) == len(kept) > len(numbers)
-    assert {issued.status_index for issued in store.issued("cards")} == {0}
+    assert len({issued.status_index for issued in store.issued("cards")}) == 1
     issuers = {issuer: succeeded.certificate_of(issuer) for issuer in succeeded.issuers("cards")}
     assert list(issuers) == ["cards", "cards-2", "cards-3"]
     assert audit(store, "cards", issuers).certificates == 2

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cwt import COSE, COSEKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki.errors import StatusIndexUnknown, StatusListMalformed, StatusListRefused, StatusListStale
@@ -128,6 +128,7 @@ class TestVectors:
 
 class TestRoundTrip:
     @given(statuses)
+    @settings(deadline=None)
     def test_what_is_put_in_comes_out(self, found: dict[int, CardStatus]) -> None:
         ours = StatusList.from_compressed(listed(found).compressed())
         assert [ours.status(index) for index in range(4_096)] == [
@@ -135,6 +136,7 @@ class TestRoundTrip:
         ]
 
     @given(statuses)
+    @settings(deadline=None)
     def test_the_specification_reads_the_same(self, found: dict[int, CardStatus]) -> None:
         claims, values = by_the_specification(signed(listed(found)))
         assert values == [found.get(index, 0) for index in range(4_096)]
