@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smoke pictures portraits test test-long lint types imports bench lock clean
+.PHONY: help setup demo smoke pictures portraits lint test test-long bench lock clean
 BIN := .venv/bin
 
 help: ## Show these commands

@@ -42,7 +42,7 @@ class Context:
     database: Database
     scheme: SchemeRecord
     pki: Scheme
-    # Of the root and the issuing authorities, by name.
+    # Of the root and every key that the issuing authorities have had, by the issuer's name.
     certificates: Mapping[str, x509.Certificate]
     keys: ServiceKeys
     services: Mapping[str, Service]
@@ -58,6 +58,13 @@ class Context:
         """An issuing authority whose records are part of the caller's database transaction."""
         return self.pki.authority(name, store=DatabaseCertificateStore(connection))
 
+    def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate:
+        """The authority's certificate that has signed this one. Raises LookupError."""
+        for issuer in self.certificates.values():
+            if issuer.subject == certificate.issuer:
+                return issuer
+        raise LookupError(f"{certificate.issuer.rfc4514_string()} is no authority of this scheme")
+
     def close(self) -> None:
         """Close the database's connections."""
         self.database.dispose()
@@ -71,7 +78,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
         # SQLite would make an empty file in its place.
         raise NotInitialised(f"there is no database {path}; run cardservice init")
     try:
-        pki = open_scheme(settings.pki_dir, passphrase)
+        pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(f"the scheme in {settings.pki_dir} cannot be opened: {error}") from error
     database = connect(settings.database_url, pool_size=settings.threads + 2)
@@ -82,7 +89,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
             database=database,
             scheme=_scheme(database, pki),
             pki=pki,
-            certificates=pki.certificates,
+            certificates=pki.issuer_certificates,
             keys=load_service_keys(settings.pki_dir, passphrase),
             services=services,
             tariffs=PreparedTariffs(database, services),

@@ -15,7 +15,7 @@ from cardservice.ids import CardId
 from pki.authority import Authority
 from pki.card_keys import diversify_aes128
 from pki.errors import PkiError
-from pki.keys import FileKeyStore
+from pki.keys import FileKeyStore, KeyStore
 from pki.profiles import SERVICE
 
 FOLDER = "cardservice"
@@ -31,6 +31,8 @@ _MANAGEMENT_SLOT = b"\x9b"
 class ServiceKeys:
     """The keys in memory; they never leave the process."""
 
+    # Where they lie, for those that are made when they are first needed
+    store: KeyStore
     answer_key: ec.EllipticCurvePrivateKey
     answer_certificate: x509.Certificate
     nonces: Nonces
@@ -72,6 +74,7 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
     try:
         store = FileKeyStore(folder, passphrase)
         return ServiceKeys(
+            store=store,
             answer_key=store.private_key(ANSWERS),
             answer_certificate=x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes()),
             nonces=Nonces(store.secret(NONCES)),

@@ -31,7 +31,7 @@ def initialise(
     _check(currency, timezone)
     passphrase = passphrase_of(settings)
     try:
-        pki = open_scheme(settings.pki_dir, passphrase)
+        pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(
             f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"
@@ -99,10 +99,10 @@ def take_over(database: Database, pki: Scheme) -> None:
     for name, records in pki.hand_over(OURS, to=NAME).items():
         with database.begin() as connection:
             store = DatabaseCertificateStore(connection)
-            for issued in records.certificates:
-                if store.find(name, issued.serial) is None:
-                    store.record(issued)
-            latest = records.latest_crl
-            if latest is not None and store.latest_crl(name) is None:
-                # The numbers of the lists go on from there.
-                store.record_crl(name, latest.number, latest.this_update, latest.next_update, latest.der)
+            if store.trail_head(name) is not None:
+                continue  # it was taken over before
+            store.record(records.certificates)
+            store.keep_status_indexes(records.certificates)
+            store.append_trail(records.trail)
+            for crl in records.crls:  # the numbers of the lists go on from there
+                store.record_crl(crl)

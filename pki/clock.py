@@ -19,6 +19,8 @@ def system_clock(offset_s: float = 0.0) -> Clock:
 
 def require_aware(moment: datetime) -> datetime:
     """The same moment in UTC. Raises ValueError for a naive datetime, which could mean any zone."""
+    if moment.tzinfo is UTC:  # nearly always, and asked for each entry of long lists
+        return moment
     if moment.utcoffset() is None:
         raise ValueError("a moment needs a time zone")
     return moment.astimezone(UTC)

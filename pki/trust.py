@@ -4,13 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 
-from pki.errors import SchemeInvalid
+from pki.errors import EncodingInvalid, SchemeInvalid
+from pki.reading import UNREADABLE, read_certificate, read_crl, require_readable
 
 ROOT_FILE = "root.crt"
+
+_Series: TypeAlias = tuple[x509.Name, x509.ExtensionType | None, x509.ExtensionType | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +41,16 @@ class TrustStore:
         )
 
     def with_crls(self, crls: Iterable[x509.CertificateRevocationList]) -> "TrustStore":
-        """The same store with these lists added; of each authority the newest is kept.
+        """The same store with these lists added; of each authority the newest of each scope is kept.
 
         A list that none of the authorities here has signed is left out: it cannot push out a good one.
         """
-        newest: dict[x509.Name, x509.CertificateRevocationList] = {}
+        newest: dict[_Series, x509.CertificateRevocationList] = {}
         for crl in (*self.crls, *crls):
-            known = newest.get(crl.issuer)
+            series = _series_of(crl)
+            known = newest.get(series)
             if self._is_authentic(crl) and (known is None or edition(crl) > edition(known)):
-                newest[crl.issuer] = crl
+                newest[series] = crl
         return replace(self, crls=tuple(newest.values()))
 
     def _is_authentic(self, crl: x509.CertificateRevocationList) -> bool:
@@ -56,6 +63,17 @@ class TrustStore:
             ):
                 return True
         return False
+
+
+def _series_of(crl: x509.CertificateRevocationList) -> _Series:
+    """What lists that replace one another share: issuer and key, scope, and whether they are deltas."""
+    present = {found.oid: found.value for found in crl.extensions}
+    return (
+        crl.issuer,
+        present.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER),
+        present.get(ExtensionOID.ISSUING_DISTRIBUTION_POINT),
+        ExtensionOID.DELTA_CRL_INDICATOR in present,
+    )
 
 
 def edition(crl: x509.CertificateRevocationList) -> tuple[int, datetime]:
@@ -72,9 +90,9 @@ def load_certificate(path: Path) -> x509.Certificate:
     data = _read(path)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_certificate(data)
-        return x509.load_der_x509_certificate(data)
-    except ValueError as error:
+            return require_readable(x509.load_pem_x509_certificate(data))
+        return read_certificate(data)
+    except (EncodingInvalid, *UNREADABLE) as error:
         raise SchemeInvalid(f"{path} is not a certificate in PEM or DER") from error
 
 
@@ -83,9 +101,9 @@ def load_crl(path: Path) -> x509.CertificateRevocationList:
     data = _read(path)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_crl(data)
-        return x509.load_der_x509_crl(data)
-    except ValueError as error:
+            data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+        return read_crl(data)
+    except (EncodingInvalid, *UNREADABLE) as error:
         raise SchemeInvalid(f"{path} is not a revocation list in PEM or DER") from error
 
 

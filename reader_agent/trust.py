@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import files
 from pki.errors import PkiError
+from pki.reading import UNREADABLE, read_certificate, read_crl
 from pki.trust import TrustStore
 from pki.verification import Purpose, verify
 from reader_agent.errors import SchemeChanged, ServiceAnswerInvalid, TrustMissing
@@ -60,9 +61,9 @@ def read_trust(
     if known is not None and known.scheme != scheme:
         raise SchemeChanged(known.scheme, scheme)
     try:
-        certificates = [x509.load_der_x509_certificate(der) for der in answer.octet_list("certificates")]
-        crls = [x509.load_der_x509_crl(der) for der in answer.octet_list("crls")]
-    except ValueError as error:
+        certificates = [read_certificate(der) for der in answer.octet_list("certificates")]
+        crls = [read_crl(der) for der in answer.octet_list("crls")]
+    except PkiError as error:
         raise ServiceAnswerInvalid("its certificates or revocation lists cannot be read") from error
     intermediates = tuple(item for item in certificates if _is_issued_by(item, root) and item != root)
     leaves = tuple(
@@ -100,6 +101,6 @@ def load_trust(path: Path, root: x509.Certificate) -> SchemeTrust:
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

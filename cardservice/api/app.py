@@ -9,6 +9,8 @@ from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
 from cardservice.presentations.views import blueprint as presentations
+from cardservice.pki_store.desk import open_desk
+from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
 MAX_BODY_BYTES = 64 * 1024
@@ -39,4 +41,6 @@ def create_app(context: Context) -> Flask:
     api.register_field(fields.Moment, "string", "date-time")
     for blueprint in (authorisation, presentations, personalisation, public):
         api.register_blueprint(blueprint)
+    published = open_desk(context)
+    app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app

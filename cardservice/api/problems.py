@@ -33,8 +33,10 @@ PROBLEMS: Mapping[str, Kind] = {
     "malformed": Kind(400, "The request does not have the documented shape"),
     "not_found": Kind(404, "There is nothing at this address"),
     "method_not_allowed": Kind(405, "This address does not take this method"),
+    "not_acceptable": Kind(406, "There is this in no form that the request accepts"),
+    "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
-    "unsupported_media_type": Kind(415, "The request body must be application/json"),
+    "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no terminal signature"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
@@ -76,8 +78,11 @@ _HTTP_CODES = {
     400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
+    406: "not_acceptable",
     413: "too_large",
+    414: "too_large",
     415: "unsupported_media_type",
+    501: "not_implemented",
 }
 
 

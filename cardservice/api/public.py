@@ -1,21 +1,20 @@
-"""What anybody may read: certificates, revocation lists, and whether the service is well."""
+"""What anybody may read: all that is trusted, in one answer, and whether the service is well.
+
+Certificates and revocation lists one by one, OCSP and status lists are `pki.http`'s, mounted beside this.
+"""
 
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Response
 from marshmallow import fields
 from sqlalchemy import select, text
 
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import context
 from cardservice.api.fields import Bytes, Message
-from cardservice.api.problems import problem
 from cardservice.pki_store import publication
 
 blueprint = Blueprint("public", "cardservice.public", description="Without a signature.")
-
-CRL_MAX_AGE_S = 60
 
 
 class TrustSchema(Message):
@@ -46,28 +45,6 @@ def trust() -> dict[str, Any]:
         "certificates": [item.public_bytes(Encoding.DER) for item in certificates],
         "crls": list(published.crls.values()),
     }
-
-
-@blueprint.route("/pki/<authority>.crl")
-@blueprint.problems(404)
-def crl(authority: str) -> Response:
-    """The latest revocation list of an authority (DER; RFC 2585, 4)."""
-    der = publication.published(context()).crls.get(authority)
-    if der is None:
-        return problem("not_found", "no authority of this name")
-    response = Response(der, mimetype="application/pkix-crl")
-    response.headers["Cache-Control"] = f"max-age={CRL_MAX_AGE_S}"
-    return response
-
-
-@blueprint.route("/pki/<authority>.crt")
-@blueprint.problems(404)
-def certificate(authority: str) -> Response:
-    """The certificate of an authority (DER; RFC 2585, 4)."""
-    found = publication.published(context()).certificates.get(authority)
-    if found is None:
-        return problem("not_found", "no authority of this name")
-    return Response(found.public_bytes(Encoding.DER), mimetype="application/pkix-cert")
 
 
 @blueprint.route("/healthz/live")

@@ -131,6 +131,8 @@ def certify(
         for issued in authority.store.find_by_identity(AUTHORITY, str(order.card_id)):
             if issued.revoked_at is None and _is_for(issued.der, request):
                 return issued.der
+        # The order first, then the authority's records, as in `report`: two desks never wait for each other.
+        _set_state(connection, order, OrderState.CERTIFIED, moment)
         revoke_certificates(authority, order.card_id, moment, "superseded")
         days = (order.expires_on - moment.date()).days
         certificate = authority.issue(
@@ -138,7 +140,6 @@ def certify(
         )
     except (ValueError, PkiError) as error:
         raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
-    _set_state(connection, order, OrderState.CERTIFIED, moment)
     record(connection, actor, "card.certify", order.card_id, moment)
     return certificate.public_bytes(Encoding.DER)
 

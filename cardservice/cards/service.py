@@ -120,7 +120,7 @@ def revoke_card(
     known = require_card(connection, card_id)
     change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
     revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
-    authority.make_crl(moment)
+    authority.make_crls(moment)
 
 
 def revoke_certificates(authority: Authority, card_id: CardId, moment: datetime, crl_reason: str) -> None:

@@ -3,6 +3,15 @@
 from pki.statements.annulment import AnnulNotice
 from pki.statements.answers import Answer, answer_certificate_sha256, open_answer, sign_answer
 from pki.statements.cbor import decode_deterministic, deterministic
+from pki.statements.entitlement import (
+    CardBinding,
+    Entitlement,
+    KeyBinding,
+    SignedEntitlement,
+    open_entitlement,
+    sign_entitlement,
+    verify_entitlement,
+)
 from pki.statements.signing import (
     SignedStatement,
     open_statement,
@@ -10,6 +19,7 @@ from pki.statements.signing import (
     signature_input,
     verify_statement,
 )
+from pki.statements.thumbprint import key_id, key_thumbprint
 from pki.statements.transaction import (
     DETAILS_SALT_BYTES,
     StatementKind,
@@ -22,6 +32,10 @@ __all__ = [
     "DETAILS_SALT_BYTES",
     "AnnulNotice",
     "Answer",
+    "CardBinding",
+    "Entitlement",
+    "KeyBinding",
+    "SignedEntitlement",
     "SignedStatement",
     "StatementKind",
     "TransactionStatement",
@@ -29,11 +43,16 @@ __all__ = [
     "decode_deterministic",
     "details_hmac",
     "deterministic",
+    "key_id",
+    "key_thumbprint",
     "open_answer",
+    "open_entitlement",
     "open_statement",
     "parse_payload",
     "seal",
     "sign_answer",
+    "sign_entitlement",
     "signature_input",
+    "verify_entitlement",
     "verify_statement",
 ]

@@ -22,11 +22,11 @@ _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
 _SMALLEST_ARGUMENT = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 
 
-def deterministic(value: object) -> bytes:
+def deterministic(value: object, max_bytes: int = MAX_BYTES) -> bytes:
     """The one encoding of a value. Raises StatementMalformed for what has none here."""
     data = _encode(value, MAX_DEPTH)
-    if len(data) > MAX_BYTES:
-        raise StatementMalformed(f"more than {MAX_BYTES} bytes of CBOR")
+    if len(data) > max_bytes:
+        raise StatementMalformed(f"more than {max_bytes} bytes of CBOR")
     return data
 
 

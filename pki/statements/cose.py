@@ -37,9 +37,9 @@ class Sign1:
     certificate_sha256: bytes | None
 
 
-def sig_structure(external_aad: bytes, payload: bytes) -> bytes:
+def sig_structure(external_aad: bytes, payload: bytes, protected: bytes = PROTECTED) -> bytes:
     """What is signed. RFC 9052, 4.4."""
-    return deterministic(["Signature1", PROTECTED, external_aad, payload])
+    return deterministic(["Signature1", protected, external_aad, payload])
 
 
 def encode_sign1(sign1: Sign1) -> bytes:

@@ -11,6 +11,8 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pki.errors import EncodingInvalid
+from pki.reading import read_certificate
 from reader_agent.cardspec import piv, tlv
 from reader_agent.cardspec.apdu import MAX_SHORT_NE, CommandApdu, ResponseApdu
 from reader_agent.cardspec.piv import Algorithm, Instruction, KeyReference, ObjectId
@@ -121,8 +123,8 @@ class PivSession:
         """
         try:
             der = piv.decode_certificate(self.read(piv.CERTIFICATE_OF[key]))
-            return x509.load_der_x509_certificate(der)
-        except ValueError as error:
+            return read_certificate(der)
+        except (ValueError, EncodingInvalid) as error:
             raise CardDataMalformed(f"the card's certificate cannot be read: {error}") from error
 
     def card_certificate(self) -> x509.Certificate:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, painted, posting, report, tap
+from tests.benchmarks import authorisation, issuing, painted, posting, report, status, tap, verifying
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -32,12 +32,32 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
     return tap.measure(server, seconds, _say)
 
 
+def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return verifying.measure(key, seconds, _say)
+
+
+def _status(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return status.measure(key, seconds, _say)
+
+
+def _list(key: str, _: PostgresServer, __: float) -> Measurement:
+    return status.measure_list(key, _say)
+
+
+def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return issuing.measure(key, seconds, _say)
+
+
 MEASUREMENTS: Mapping[str, Measure] = {
     "post_single": partial(_posting, "post_single", 1),
     "post_batch_32": partial(_posting, "post_batch_32", 32),
     authorisation.KEY: _authorisation,
     tap.KEY: _tap,
     painted.KEY: _painted,
+    **{key: partial(_verifying, key) for key in verifying.MEASURED},
+    **{key: partial(_status, key) for key in status.MEASURED},
+    **{key: partial(_list, key) for key in status.LISTS},
+    **{key: partial(_issuing, key) for key in issuing.MEASURED},
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import posting, report
+from tests.benchmarks import issuing, posting, report, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -55,6 +55,18 @@ def test_a_transaction_that_was_not_counted_stops_the_measurement(
         posting.measure(ledger, "post_single", 1, 0.1, print, processes=1, slices=1)
 
 
+@pytest.mark.parametrize(("key", "batch"), issuing.MEASURED.items())
+def test_what_was_issued_is_on_record(key: str, batch: int) -> None:
+    measured = issuing.measure(key, 0.3, print)
+
+    issued = measured.detail["issued, and found by the audit"]
+    assert isinstance(issued, int)
+    assert issued % batch == 0
+    assert issued >= 2 * batch  # to warm up, and a turn at least
+    assert measured.rate is not None
+    assert measured.baseline is not None
+
+
 @pytest.mark.parametrize(
     ("rate", "p99_ms", "met", "least_met"),
     [
@@ -84,6 +96,51 @@ def test_a_goal_in_milliseconds_is_the_most(value: float | None, met: bool) -> N
 
     assert (entry["goal"], entry["met"], entry["least_met"]) == (150.0, met, None)
     assert ("goal met" if met else "goal missed") in report.table([entry])
+@pytest.mark.parametrize("key", status.MEASURED)
+def test_status_is_compared_with_what_it_took_turns_with(key: str) -> None:
+    said: list[str] = []
+
+    measured = status.measure(key, 0.3, said.append)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    entry = report.entry(measured, 1e9, RUN)
+    assert entry["ratio"] == pytest.approx(measured.rate / measured.baseline, rel=0.01)
+    assert entry["unit"] == "a second"
+    assert len(said) == 1
+
+
+def test_a_long_list_holds_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "LISTS", {"pki_crl_100k": 1_000})
+
+    measured = status.measure_list("pki_crl_100k", print)
+
+    assert measured.value is not None
+    assert measured.detail["bytes"] == pytest.approx(43_000, rel=0.1)
+
+
+@pytest.mark.long
+def test_a_million_entries_stay_within_their_memory() -> None:
+    """400 MiB for the whole process; how long it takes, no test asserts."""
+    measured = status.measure_list("pki_crl_1m", print)
+
+    peak_mib = measured.detail["peak memory of the whole process, MiB"]
+    assert isinstance(peak_mib, int)
+    assert peak_mib < 400
+
+
+@pytest.mark.parametrize("key", verifying.MEASURED)
+def test_verification_is_compared_with_what_it_took_turns_with(key: str) -> None:
+    said: list[str] = []
+
+    measured = verifying.measure(key, 0.3, said.append)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    entry = report.entry(measured, 1e9, RUN)
+    assert entry["ratio"] == pytest.approx(measured.rate / measured.baseline, rel=0.01)
+    assert entry["unit"] == "a second"
+    assert len(said) == 2
 
 
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:

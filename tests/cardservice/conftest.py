@@ -35,7 +35,9 @@ class MadeScheme:
 def made_scheme(tmp_path_factory: pytest.TempPathFactory) -> MadeScheme:
     """The scheme `ashcombe` with the service's own keys."""
     directory = tmp_path_factory.mktemp("pki") / "scheme"
-    create_scheme(directory, "ashcombe", "Ashcombe Card", PASSPHRASE, PASSPHRASE, START)
+    create_scheme(
+        *(directory, "ashcombe", "Ashcombe Card", PASSPHRASE, PASSPHRASE, START), public_url=f"{ORIGIN}/pki"
+    )
     pki = open_scheme(directory, PASSPHRASE)
     create_service_keys(pki.authority("service"), directory, PASSPHRASE, START)
     return MadeScheme(directory, pki, load_service_keys(directory, PASSPHRASE))

@@ -33,7 +33,10 @@ from pki.statements import (
     signature_input,
     verify_statement,
 )
+from pki.statements.cose import from_der, to_der, verify_ecdsa
+from tests.pki.card_keys import vectors as outside
 from tests.pki.vectors import ANNUL, ANSWER, REQUEST, STATEMENTS
+from tests.pki.witnesses import pycose_verifies
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "transaction-statement.json").read_text()
@@ -53,6 +56,19 @@ def published_key() -> ec.EllipticCurvePublicKey:
 
 def signed_by(key: ec.EllipticCurvePrivateKey, payload: bytes, scheme: str = "ashcombe") -> bytes:
     return seal(payload, key.sign(signature_input(scheme, payload), ECDSA), bytes(32))
+
+
+@outside.of("ecdsa-p256")
+def test_a_signature_that_was_printed(vector: dict[str, Any]) -> None:
+    """RFC 6979, A.2.5, through our r‖s and DER."""
+    x, y = (int(vector["expected"][name], 16) for name in ("x", "y"))
+    key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    signature = outside.expected(vector, "r") + outside.expected(vector, "s")
+    message = vector["inputs"]["message_ascii"].encode()
+    verify_ecdsa(key, signature, message)
+    assert from_der(to_der(signature)) == signature
+    with pytest.raises(StatementSignatureInvalid):
+        verify_ecdsa(key, signature, message + b"s")
 
 
 class TestVectors:
@@ -108,6 +124,13 @@ class TestVectors:
             external_aad=cbor2.dumps([vector["statement"]["scheme"], "transaction", 1]),
         )
         assert payload.hex() == vector["payload"]
+
+    @each_statement
+    def test_pycose_verifies_it_too(self, vector: dict[str, Any]) -> None:
+        raw = bytes.fromhex(vector["cose_sign1"])
+        external_aad = cbor2.dumps([vector["statement"]["scheme"], "transaction", 1])
+        assert pycose_verifies(raw, published_key(), external_aad)
+        assert not pycose_verifies(raw, published_key(), cbor2.dumps(["ashcombe", "answer", 1]))
 
     @each_statement
     def test_openssl_verifies_structure_and_signature(self, vector: dict[str, Any], tmp_path: Path) -> None:

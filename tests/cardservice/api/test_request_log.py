@@ -38,7 +38,7 @@ def test_a_line_for_each_request(council: Council, lines: io.StringIO) -> None:
     kept = ("method", "route", "status", "terminal", "code")
     assert [tuple(entry[name] for name in kept) for entry in entries] == [
         ("GET", "/v1/nonce", 200, "bus-12", None),
-        ("GET", "/pki/<authority>.crl", 404, None, "not_found"),
+        ("GET", "/pki/<issuer>.crl", 404, None, "not_found"),
     ]
     assert all(entry["duration_ms"] >= 0 and entry["at"].endswith("+00:00") for entry in entries)
 

@@ -68,8 +68,14 @@ def test_what_is_public(app: Flask) -> None:
     assert public == {
         "/openapi.json",
         "/pki/trust",
-        "/pki/<authority>.crl",
-        "/pki/<authority>.crt",
+        "/pki/<issuer>.crt",
+        "/pki/<issuer>.crl",
+        "/pki/<issuer>/delta.crl",
+        "/pki/<issuer>/<int:shard>.crl",
+        "/pki/<issuer>/<int:shard>-delta.crl",
+        "/pki/ocsp",
+        "/pki/ocsp/<path:encoded>",
+        "/pki/status/<int:number>",
         "/healthz/live",
         "/healthz/ready",
     }

@@ -1,0 +1,33 @@
+"""Which place of the status list a card gets.
+
+At random: places that were given one after the other would tell whoever reads two cards which is the older
+one, and how many there are.
+"""
+
+import secrets
+from collections.abc import Callable
+
+# Ours: the places of one list, of which there are as many as cards need. Always all of them are published.
+LIST_SIZE = 1 << 20
+# Ours. A list counts as full when so many places in a row are taken: when some 97 of 100 are.
+_DRAWS = 256
+
+
+def place(status_index: int) -> tuple[int, int]:
+    """The number of the list that a card's place is in, and the index there."""
+    return divmod(status_index, LIST_SIZE)
+
+
+def free_index(
+    highest: int | None, is_taken: Callable[[int], bool], draw: Callable[[int], int] = secrets.randbelow
+) -> int:
+    """A place that is free, in the list that is being filled: that of the `highest` place given so far.
+
+    Whoever calls keeps others from giving the same place until it is recorded.
+    """
+    start = 0 if highest is None else highest - highest % LIST_SIZE
+    for _ in range(_DRAWS):
+        index = start + draw(LIST_SIZE)
+        if not is_taken(index):
+            return index
+    return start + LIST_SIZE + draw(LIST_SIZE)
