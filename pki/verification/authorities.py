@@ -77,6 +77,9 @@ class Authorities:
         chain = self._path(certificate, moment)
         for below, authority in enumerate(chain):
             check_authority(authority, below)
+        for authority, issuer in pairwise(chain):
+            # Over the very bytes: the library verifies what it writes itself of what it has read
+            issuer_of(authority, (Candidate.of(issuer),))
         for authority in reversed(chain):
             check_validity(authority, moment)
         status = self._status(chain, moment, policy) if policy.required else ()

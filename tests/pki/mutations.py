@@ -1,7 +1,10 @@
 """Bytes with something changed: for tests that nothing changed is accepted, and nothing makes a crash."""
 
-from hypothesis import assume
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
+
+# Many mutations cannot be read at all, and a busy machine is slow: neither says that a test is wrong.
+MUTATED = settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
 
 @st.composite

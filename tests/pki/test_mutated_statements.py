@@ -19,7 +19,7 @@ from pki.statements import (
 )
 from tests.pki.card_keys.conftest import TRANSPORT
 from tests.pki.conftest import new_key
-from tests.pki.mutations import mutations
+from tests.pki.mutations import MUTATED, mutations
 from tests.pki.test_entitlements import CARD, ENTITLEMENT, ISSUER, ISSUERS, NOW
 from tests.pki.test_statements import signed_by
 from tests.pki.vectors import ANSWER, REQUEST
@@ -49,7 +49,7 @@ def test_unchanged_they_are_accepted() -> None:
     accept_answer(SIGNED_ANSWER)
 
 
-@settings(deadline=None, max_examples=900)
+@settings(MUTATED, max_examples=900)
 @given(changed=mutations(STATEMENT))
 def test_a_statement(changed: bytes) -> None:
     """The hint that finds a key may change, since nobody signs it; what is signed may not."""
@@ -63,14 +63,14 @@ def test_a_statement(changed: bytes) -> None:
     assert opened.certificate_sha256 != original.certificate_sha256
 
 
-@settings(deadline=None, max_examples=900)
+@settings(MUTATED, max_examples=900)
 @given(changed=mutations(SIGNED_ENTITLEMENT))
 def test_an_entitlement(changed: bytes) -> None:
     with pytest.raises(PkiError):
         accept_entitlement(changed)
 
 
-@settings(deadline=None, max_examples=900)
+@settings(MUTATED, max_examples=900)
 @given(changed=mutations(ENTITLEMENT.payload()))
 def test_claims_of_an_entitlement(changed: bytes) -> None:
     """Signed by the issuer as they are: what is read from them is what they say, and the same bytes again."""
@@ -82,7 +82,7 @@ def test_claims_of_an_entitlement(changed: bytes) -> None:
     assert opened.entitlement.payload() == changed
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(changed=mutations(SIGNED_ANSWER))
 def test_an_answer(changed: bytes) -> None:
     try:
@@ -92,7 +92,7 @@ def test_an_answer(changed: bytes) -> None:
     assert found == ANSWER
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(data=st.binary(max_size=300))
 def test_anything(data: bytes) -> None:
     for accept in (accept_statement, accept_entitlement, accept_answer):
@@ -102,7 +102,7 @@ def test_anything(data: bytes) -> None:
         WriteEntitlement(TRANSPORT, 0, data)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(moment=st.datetimes(timezones=st.just(UTC)))
 def test_at_any_moment(moment: datetime) -> None:
     """Accepted within its time, refused with an error of ours outside, and never anything else."""

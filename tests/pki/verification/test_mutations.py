@@ -12,7 +12,7 @@ from pki.errors import PkiError, StatusUnknown
 from pki.reading import read_certificate, read_crl
 from pki.verification import NOT_REQUIRED, CrlEvidence, OcspEvidence, Purpose, Verifier
 from tests.pki.conftest import START
-from tests.pki.mutations import mutations
+from tests.pki.mutations import MUTATED, mutations
 from tests.pki.verification.chains import Listing, chain, crl, usual
 from tests.pki.verification.test_status import SHARDED, ocsp_response
 
@@ -44,14 +44,14 @@ def test_unchanged_they_are_accepted() -> None:
     assert list(CrlEvidence([x509.load_der_x509_crl(LIST)]).about(MADE.leaf, MADE.issuing.certificate))
 
 
-@settings(deadline=None, max_examples=1_000)
+@settings(MUTATED, max_examples=1_000)
 @given(changed=mutations(LEAF), strictly=st.booleans())
 def test_a_certificate(changed: bytes, strictly: bool) -> None:
     with pytest.raises(PkiError):
         VERIFIER.verify((read_certificate if strictly else loosely)(changed), Purpose.TERMINAL, START)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(MUTATED, max_examples=500)
 @given(changed=mutations(AUTHORITY))
 def test_an_authority_of_the_chain(changed: bytes) -> None:
     trust = replace(TRUST, intermediates=(loosely(changed),))
@@ -59,7 +59,7 @@ def test_an_authority_of_the_chain(changed: bytes) -> None:
         Verifier(trust).verify(MADE.leaf, Purpose.TERMINAL, START, NOT_REQUIRED)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(changed=mutations(LIST))
 def test_a_list(changed: bytes) -> None:
     """It clears nobody: either it cannot be read, or it is not its authority's."""
@@ -71,7 +71,7 @@ def test_a_list(changed: bytes) -> None:
         Verifier(MADE.trust((CRLS[0], found))).verify(MADE.leaf, Purpose.TERMINAL, START)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(changed=mutations(RESPONSE))
 def test_a_response(changed: bytes) -> None:
     findings = list(OcspEvidence([changed]).about(MADE.leaf, MADE.issuing.certificate))
@@ -79,7 +79,7 @@ def test_a_response(changed: bytes) -> None:
     assert all(finding.revocation is None for finding in findings)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(MUTATED, max_examples=300)
 @given(data=st.binary(max_size=64) | st.binary(max_size=8).map(lambda head: head + LEAF[8:]))
 def test_anything(data: bytes) -> None:
     with pytest.raises(PkiError):
