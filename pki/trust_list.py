@@ -250,7 +250,7 @@ def _has(content: object, keys: int) -> bool:
 def _authority(certificate: x509.Certificate) -> x509.Certificate:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate") from error
     if not constraints.ca:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate")
