@@ -8,8 +8,8 @@ from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
-from cardservice.presentations.views import blueprint as presentations
 from cardservice.pki_store.desk import open_desk
+from cardservice.presentations.views import blueprint as presentations
 from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.

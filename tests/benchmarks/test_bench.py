@@ -96,6 +96,8 @@ def test_a_goal_in_milliseconds_is_the_most(value: float | None, met: bool) -> N
 
     assert (entry["goal"], entry["met"], entry["least_met"]) == (150.0, met, None)
     assert ("goal met" if met else "goal missed") in report.table([entry])
+
+
 @pytest.mark.parametrize("key", status.MEASURED)
 def test_status_is_compared_with_what_it_took_turns_with(key: str) -> None:
     said: list[str] = []
