@@ -7,10 +7,13 @@ as one of several exceptions.
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from pki.errors import EncodingInvalid
 
+# The warning, where a program makes errors of them, is for what later versions of `cryptography` refuse.
 UNREADABLE = (
+    CryptographyDeprecationWarning,
     ValueError,
     TypeError,
     x509.InvalidVersion,

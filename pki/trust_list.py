@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki.clock import require_aware
 from pki.errors import EncodingInvalid, StatementMalformed, StatementSignatureInvalid, TrustListRefused
 from pki.profiles import PROFILES, TRUST_LIST_SIGNER, arc_of
-from pki.reading import read_certificate
+from pki.reading import UNREADABLE, read_certificate
 from pki.statements import fields
 from pki.statements.cbor import decode_deterministic, deterministic
 from pki.statements.cose import ECDSA_SHA256, SIGNATURE_BYTES, TAG_COSE_SIGN1, from_der, verify_ecdsa
@@ -139,7 +139,7 @@ def _root_of(signer: x509.Certificate, trust: TrustStore) -> x509.Certificate:
     for root in trust.roots:
         try:
             signer.verify_directly_issued_by(root)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, *UNREADABLE):
             continue
         return root
     raise TrustListRefused("its signer's certificate is not issued by the scheme's root")
@@ -155,7 +155,7 @@ def _check_signer(
     try:
         usages = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         policies = root.extensions.get_extension_for_class(x509.CertificatePolicies).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, *UNREADABLE) as error:
         raise TrustListRefused("its signer's certificate is not for trust lists") from error
     arcs = [arc for arc in (arc_of(policy.policy_identifier) for policy in policies) if arc is not None]
     if not any(TRUST_LIST_SIGNER.decisive_usage(arc) in usages for arc in arcs):
@@ -250,7 +250,7 @@ def _has(content: object, keys: int) -> bool:
 def _authority(certificate: x509.Certificate) -> x509.Certificate:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+    except (x509.ExtensionNotFound, *UNREADABLE) as error:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate") from error
     if not constraints.ca:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate")

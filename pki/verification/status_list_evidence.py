@@ -33,7 +33,7 @@ class StatusListEvidence:
             return
         try:
             index = status_index_of(certificate, scheme_arc(certificate) or "")
-            status = None if index is None else self._token.statuses.status(index)
+            status = None if index is None else self._token.status_of(index)
         except (ExtensionMalformed, StatusIndexUnknown, ValueError):
             return
         if status is None:

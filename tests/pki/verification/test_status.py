@@ -16,6 +16,7 @@ from pki.extensions import status_index_extension
 from pki.profiles import EXAMPLE_ARC
 from pki.profiles.model import key_usage
 from pki.status_list import CardStatus, StatusListBuilder, StatusListToken
+from pki.status_list.allocation import LIST_SIZE
 from pki.verification import (
     HARD_FAIL,
     CrlEvidence,
@@ -442,13 +443,14 @@ class TestStatusList:
     """Token Status List, as evidence: the certificate names its place."""
 
     INDEX = 4711
+    LIST = "https://cards.example/pki/status/0"
     MADE = usual_but(2, extra=((status_index_extension(EXAMPLE_ARC, INDEX), False),))
 
     def check(self, status: CardStatus, made: Chain = MADE, moment: datetime = START) -> VerifiedCertificate:
         builder = StatusListBuilder(10_000)
         builder.set(self.INDEX, status)
         token = StatusListToken(
-            uri=URL, issued_at=START - HOUR, expires_at=START + DAY, ttl=HOUR, statuses=builder.build()
+            uri=self.LIST, issued_at=START - HOUR, expires_at=START + DAY, ttl=HOUR, statuses=builder.build()
         )
         evidence = StatusListEvidence(token, b"the list", made.issuing.certificate)
         root = crl(made.holders[0], Listing(next_update=START + 30 * DAY))
@@ -477,9 +479,10 @@ class TestStatusList:
         [
             (),
             ((status_index_extension(EXAMPLE_ARC, 10_000), False),),
+            ((status_index_extension(EXAMPLE_ARC, LIST_SIZE + INDEX), False),),
             ((x509.UnrecognizedExtension(status_index_extension(EXAMPLE_ARC, 1).oid, b"\x05\x00"), False),),
         ],
-        ids=["no place", "beyond the list", "malformed"],
+        ids=["no place", "beyond the list", "of another list", "malformed"],
     )
     def test_what_has_no_place(self, extension: tuple[tuple[x509.ExtensionType, bool], ...]) -> None:
         with pytest.raises(StatusUnknown):
