@@ -1,7 +1,7 @@
-"""The little of DER (ITU-T X.690) that lists and OCSP messages are put together from and read with.
+"""The little of DER (ITU-T X.690) that lists, OCSP messages and many certificates at once are made of.
 
 `cryptography` writes and reads everything else. It is not used for these: its builder of revocation lists
-takes quadratic time, and its OCSP knows one certificate a message.
+takes quadratic time, its OCSP knows one certificate a message, and it encodes every extension anew.
 """
 
 from datetime import datetime

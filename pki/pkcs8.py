@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pki import der
+
 # RFC 7914, 2. 16 MiB: the most that `openssl` 3 reads without being told to.
 _COST, _BLOCK_SIZE, _PARALLEL = 16_384, 8, 1
 _MEMORY_LIMIT_BYTES = 64 * 2**20
@@ -24,8 +26,6 @@ _KEY_BYTES = 32
 _PBES2 = bytes.fromhex("06092a864886f70d01050d")  # 1.2.840.113549.1.5.13, RFC 8018, A.4
 _SCRYPT = bytes.fromhex("06092b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11, RFC 7914, 7
 _AES_256_CBC = bytes.fromhex("060960864801650304012a")  # 2.16.840.1.101.3.4.1.42, RFC 8018, B.2.5
-
-_INTEGER, _OCTET_STRING, _SEQUENCE = 0x02, 0x04, 0x30
 
 
 def derive_key(passphrase: bytes, salt: bytes) -> bytes:
@@ -48,34 +48,26 @@ def encrypted_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
     padder = PKCS7(128).padder()
     encryptor = Cipher(algorithms.AES256(derive_key(passphrase, salt)), modes.CBC(iv)).encryptor()
     encrypted = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
-    derivation = _der(_OCTET_STRING, salt) + b"".join(
-        _der(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-        for number in (_COST, _BLOCK_SIZE, _PARALLEL)
+    derivation = (
+        der.tlv(der.OCTET_STRING, salt),
+        *(der.integer(number) for number in (_COST, _BLOCK_SIZE, _PARALLEL)),
     )
     algorithm = _sequence(
         _PBES2,
         _sequence(
-            _sequence(_SCRYPT, _sequence(derivation)),
-            _sequence(_AES_256_CBC, _der(_OCTET_STRING, iv)),
+            _sequence(_SCRYPT, _sequence(*derivation)),
+            _sequence(_AES_256_CBC, der.tlv(der.OCTET_STRING, iv)),
         ),
     )
-    return _pem(_sequence(algorithm, _der(_OCTET_STRING, encrypted)))
+    return _pem(_sequence(algorithm, der.tlv(der.OCTET_STRING, encrypted)))
 
 
 def _sequence(*items: bytes) -> bytes:
-    return _der(_SEQUENCE, b"".join(items))
+    return der.tlv(der.SEQUENCE, *items)
 
 
-def _der(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:  # X.690, 8.1.3.4
-        return bytes([tag, length]) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
-def _pem(der: bytes) -> bytes:
+def _pem(data: bytes) -> bytes:
     """RFC 7468, 11."""
-    lines = wrap(b64encode(der).decode(), 64)
+    lines = wrap(b64encode(data).decode(), 64)
     label = "ENCRYPTED PRIVATE KEY"
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()

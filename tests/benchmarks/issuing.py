@@ -4,14 +4,10 @@ From a signing request in DER to a certificate that is recorded, with its entry 
 by itself, or 64 in one commit. Requests are made beforehand: that is the cards' work.
 """
 
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
@@ -26,11 +22,11 @@ from pki.profiles import CARD_AUTHENTICATION
 from pki.scheme import create_scheme
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import BenchmarkFailed
+from tests.benchmarks.turns import in_turns, on_one_core
 
 RAW = "raw P-256 signing on one core"
 MEASURED: Mapping[str, int] = {"pki_issue": 1, "pki_issue_batch64": 64}
 
-_TURNS = 15
 _REQUESTS = 256
 _START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 _ECDSA = ec.ECDSA(hashes.SHA256())
@@ -41,7 +37,7 @@ _MESSAGE = bytes(700)
 def measure(key: str, seconds: float, say: Callable[[str], None]) -> Measurement:
     """How many certificates a second, with the rate of raw signing that it took turns with."""
     batch = MEASURED[key]
-    with TemporaryDirectory(prefix="citizen-card-bench-", dir=Path.cwd()) as folder, _on_one_core():
+    with TemporaryDirectory(prefix="citizen-card-bench-", dir=Path.cwd()) as folder, on_one_core():
         scheme = create_scheme(
             *(Path(folder) / "scheme", "bench", "Bench", b"benchmark", None, _START),
             public_url="https://cards.example/pki",
@@ -50,10 +46,11 @@ def measure(key: str, seconds: float, say: Callable[[str], None]) -> Measurement
         with scheme.records("cards").kept_open() as store:
             cards = scheme.authority("cards", store=store)
             requests = cycle([_request() for _ in range(_REQUESTS)])
-            raw, ours = _in_turns(
+            raw, ours = in_turns(
                 lambda: signing.sign(_MESSAGE, _ECDSA),
                 lambda: _issue(cards, islice(requests, batch)),
-                seconds / _TURNS,
+                seconds,
+                at_once=1,
             )
             issued = _found(cards)
     say(f"{key}: {ours * batch:,.0f} certificates a second beside {raw:,.0f} raw signatures")
@@ -88,29 +85,3 @@ def _request() -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "card")])
     made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return made.public_bytes(Encoding.DER)
-
-
-def _in_turns(one: Callable[[], object], other: Callable[[], object], seconds: float) -> tuple[float, float]:
-    """The median rates of both, a second each: whatever else the machine does falls on both."""
-    one(), other()
-    rates = [(_rate(one, seconds / 2), _rate(other, seconds / 2)) for _ in range(_TURNS)]
-    return median(first for first, _ in rates), median(second for _, second in rates)
-
-
-def _rate(action: Callable[[], object], seconds: float) -> float:
-    done, begun = 0, time.perf_counter()
-    while (passed := time.perf_counter() - begun) < seconds:
-        action()
-        done += 1
-    return done / passed
-
-
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """Neither moved about nor helped by another core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

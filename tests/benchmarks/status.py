@@ -8,12 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from cryptography import x509
@@ -31,11 +29,11 @@ from pki.status_list import CardStatus, StatusList, StatusListBuilder
 from pki.store import IssuedCertificate
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed
+from tests.benchmarks.turns import Action, in_turns, on_one_core
 
 RAW = "raw P-256 signing on one core"
 LISTS: Mapping[str, int] = {"pki_crl_100k": 100_000, "pki_crl_1m": 1_000_000}
 
-_TURNS = 15
 _CARDS, _REVOKED = 500, 10
 _INDEXES, _ENDED = 1_000_000, 20_000
 _START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -43,8 +41,6 @@ _PASSPHRASE = b"benchmark"
 _ECDSA = ec.ECDSA(hashes.SHA256())
 # About as long as what is signed of a response
 _MESSAGE = bytes(300)
-
-Action = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +70,9 @@ def measure(key: str, seconds: float, say: Callable[[str], None]) -> Measurement
     """How often a second, with the rate of raw signing that it took turns with."""
     what, make = MEASURED[key]
     signing = ec.generate_private_key(ec.SECP256R1())
-    with TemporaryDirectory(prefix="citizen-card-bench-", dir=ROOT) as folder, _on_one_core():
+    with TemporaryDirectory(prefix="citizen-card-bench-", dir=ROOT) as folder, on_one_core():
         action = make(_world(Path(folder)))
-        raw, ours = _in_turns(lambda: signing.sign(_MESSAGE, _ECDSA), action, seconds / _TURNS)
+        raw, ours = in_turns(lambda: signing.sign(_MESSAGE, _ECDSA), action, seconds)
     say(f"{key}: {ours:,.0f} a second beside {raw:,.0f} raw signatures")
     return Measurement(
         key=key,
@@ -216,33 +212,6 @@ def _world(folder: Path) -> World:
         authority.revoke(card.serial_number, _START, "key_compromise")
     published = publish(scheme, lambda: _START + timedelta(hours=1))
     return World(published, authority.certificate, tuple(card.serial_number for card in cards))
-
-
-def _in_turns(one: Action, other: Action, seconds: float) -> tuple[float, float]:
-    """The median rates of both, a second each: whatever else the machine does falls on both."""
-    one(), other()
-    rates = [(_rate(one, seconds / 2), _rate(other, seconds / 2)) for _ in range(_TURNS)]
-    return median(first for first, _ in rates), median(second for _, second in rates)
-
-
-def _rate(action: Action, seconds: float) -> float:
-    done, begun = 0, time.perf_counter()
-    while (passed := time.perf_counter() - begun) < seconds:
-        for _ in range(20):
-            action()
-        done += 20
-    return done / passed
-
-
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """Neither moved about nor helped by another core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _peak_mib() -> float:

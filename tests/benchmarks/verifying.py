@@ -4,16 +4,12 @@ What is measured and what it is compared with take turns in short slices, so tha
 does falls on both.
 """
 
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
@@ -31,16 +27,14 @@ from pki.scheme import create_scheme
 from pki.trust import TrustStore
 from pki.verification import Purpose, Verifier
 from tests.benchmarks.report import Measurement
+from tests.benchmarks.turns import Action, in_turns, on_one_core
 
 RAW = "raw P-256 verification on one core"
-_TURNS = 15
 _CARDS, _REVOKED = 500, 200
 _START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 _ECDSA = ec.ECDSA(hashes.SHA256())
 # About as long as the Sig_structure of a transaction statement
 _MESSAGE = bytes(250)
-
-Action = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +53,9 @@ def measure(key: str, seconds: float, say: Callable[[str], None]) -> Measurement
     """How often a second, with the rate of raw verification that it took turns with."""
     what, make = MEASURED[key]
     say(f"{key}: issuing {_CARDS} cards")
-    with TemporaryDirectory(prefix="citizen-card-bench-") as folder, _on_one_core():
+    with TemporaryDirectory(prefix="citizen-card-bench-") as folder, on_one_core():
         world = _world(Path(folder))
-        raw, ours = _in_turns(_raw(world), make(world), seconds / _TURNS)
+        raw, ours = in_turns(_raw(world), make(world), seconds)
     say(f"{key}: {ours:,.0f} a second beside {raw:,.0f} raw verifications")
     return Measurement(
         key=key,
@@ -115,33 +109,6 @@ MEASURED: Mapping[str, tuple[str, Callable[[World], Action]]] = {
 
 def _raw(world: World) -> Action:
     return partial(world.key.verify, world.signature, _MESSAGE, _ECDSA)
-
-
-def _in_turns(one: Action, other: Action, seconds: float) -> tuple[float, float]:
-    """The median rates of both, a second each."""
-    one(), other()
-    rates = [(_rate(one, seconds), _rate(other, seconds)) for _ in range(_TURNS)]
-    return median(first for first, _ in rates), median(second for _, second in rates)
-
-
-def _rate(action: Action, seconds: float) -> float:
-    done, begun = 0, time.perf_counter()
-    while (passed := time.perf_counter() - begun) < seconds / 2:
-        for _ in range(20):
-            action()
-        done += 20
-    return done / passed
-
-
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """Neither moved about nor helped by another core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _world(folder: Path) -> World:
