@@ -3,10 +3,12 @@
 import click
 
 from reader_agent.commands.cards import personalise, quote, tap
+from reader_agent.commands.holder import info, pin, sign
 from reader_agent.commands.running import run
 from reader_agent.commands.setting_up import doctor, enrol, init
 from reader_agent.commands.telling import outbox, sync
-from reader_agent.virtual_card.cli import virtual_card, virtual_readers
+from reader_agent.virtual_card.cli import virtual_card
+from reader_agent.virtual_card.readers_cli import virtual_readers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +27,9 @@ for command in (
     sync,
     outbox,
     doctor,
+    info,
+    pin,
+    sign,
     virtual_card,
     virtual_readers,
 ):

@@ -64,9 +64,53 @@ class CardRefused(CardError):
 
     code = "card_refused"
 
-    def __init__(self, what: str, sw: int) -> None:
-        super().__init__(f"the card refused to {what} (status {sw:04X})")
+    def __init__(self, what: str, sw: int, text: str | None = None) -> None:
+        super().__init__(text or f"the card refused to {what} (status {sw:04X})")
         self.what, self.sw = what, sw
+
+
+class PinWrong(CardRefused):
+    """A wrong PIN or PUK; the card has spent a try, and says how many are left if it counts them aloud."""
+
+    code = "pin_wrong"
+
+    def __init__(self, name: str, sw: int, attempts_remaining: int | None) -> None:
+        left = {None: "", 1: "; one attempt is left"}.get(
+            attempts_remaining, f"; {attempts_remaining} attempts are left"
+        )
+        super().__init__(f"accept the {name}", sw, f"this is not the card's {name}{left}")
+        self.name, self.attempts_remaining = name, attempts_remaining
+
+
+class PinBlocked(CardRefused):
+    """No try of the PIN or PUK is left."""
+
+    code = "pin_blocked"
+
+    def __init__(self, name: str, sw: int) -> None:
+        remedy = "unblock it with the PUK" if name == "PIN" else "the card must be replaced"
+        super().__init__(f"accept the {name}", sw, f"the card's {name} is blocked; {remedy}")
+        self.name, self.attempts_remaining = name, 0
+
+
+class PinNeeded(CardRefused):
+    """A key or object is used that wants the holder's PIN first."""
+
+    code = "pin_needed"
+
+    def __init__(self, what: str, sw: int) -> None:
+        super().__init__(what, sw, f"the card wants its PIN before it will {what}")
+
+
+class ContactNeeded(CardRefused):
+    """The card takes no PIN on this reader: it has it without contact."""
+
+    code = "contact_needed"
+
+    def __init__(self, what: str, sw: int) -> None:
+        super().__init__(
+            what, sw, f"the card does not {what} without contact; insert it into a contact reader"
+        )
 
 
 class CardNotPiv(CardError):
@@ -192,6 +236,18 @@ class ReaderBusy(ReaderError):
     def __init__(self, reader: str) -> None:
         super().__init__(f"another program holds {reader!r} for itself; end it")
         self.reader = reader
+
+
+class PinMalformed(AgentError):
+    """What was typed can be no PIN or PUK; nothing was sent to the card, and no attempt is spent."""
+
+    code = "pin_malformed"
+
+
+class KeyUnsuitable(AgentError):
+    """The card has no such key, or one of a kind that is not used here."""
+
+    code = "key_unsuitable"
 
 
 class ConfigInvalid(AgentError):

@@ -23,7 +23,7 @@ from pki.errors import PkiError
 from pki.verification import Purpose, verify
 from reader_agent.agent import Agent
 from reader_agent.cardspec import piv
-from reader_agent.cardspec.piv import ObjectId
+from reader_agent.cardspec.piv import KeyReference, ObjectId
 from reader_agent.errors import (
     CardDataMissing,
     CardOfAnotherOrder,
@@ -159,7 +159,7 @@ class _Desk:
 
         The service answers the same key with the same certificate, and another one supersedes it.
         """
-        key = self._present_key() or self.session.generate_card_authentication_key()
+        key = self._present_key() or self.session.generate_key(KeyReference.CARD_AUTHENTICATION)
         self.progress(Stage.KEY_MADE)
         # Empty: the service knows whose card this is, and takes no name from a request.
         builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))

@@ -36,42 +36,72 @@ class Instruction(IntEnum):
 
 
 class ObjectId(IntEnum):
-    """Tags of the data objects that we use, SP 800-73-5 part 1, 4.3."""
+    """Tags of the data objects, SP 800-73-5 part 1, 4.3; those of retired keys have a range below."""
 
     DISCOVERY = 0x7E
+    BIOMETRIC_GROUP_TEMPLATE = 0x7F61
     CARD_AUTHENTICATION_CERTIFICATE = 0x5FC101  # 9E
     CHUID = 0x5FC102
+    FINGERPRINTS = 0x5FC103
     PIV_AUTHENTICATION_CERTIFICATE = 0x5FC105  # 9A
     SECURITY_OBJECT = 0x5FC106
     CCC = 0x5FC107
     FACIAL_IMAGE = 0x5FC108
     PRINTED_INFORMATION = 0x5FC109
     DIGITAL_SIGNATURE_CERTIFICATE = 0x5FC10A  # 9C
+    KEY_MANAGEMENT_CERTIFICATE = 0x5FC10B  # 9D
     KEY_HISTORY = 0x5FC10C
+    IRIS_IMAGES = 0x5FC121
+    SECURE_MESSAGING_CERTIFICATE_SIGNER = 0x5FC122
+    PAIRING_CODE = 0x5FC123
+
+
+RETIRED_CERTIFICATES: Final = range(0x5FC10D, 0x5FC121)  # of the keys 82 to 95, in their order
+
+# These two are their own templates; all others come in a 53 (SP 800-73-5 part 2, 3.1.2).
+SELF_FRAMED_OBJECTS: Final = frozenset({ObjectId.DISCOVERY, ObjectId.BIOMETRIC_GROUP_TEMPLATE})
 
 
 class KeyReference(IntEnum):
-    """SP 800-73-5 part 1, 5.1."""
+    """SP 800-73-5 part 1, 5.1; without the retired keys 82 to 95 and the fingerprints 96 and 97."""
 
+    GLOBAL_PIN = 0x00
     PIN = 0x80
     PUK = 0x81
     PIV_AUTHENTICATION = 0x9A
     MANAGEMENT = 0x9B
     DIGITAL_SIGNATURE = 0x9C
+    KEY_MANAGEMENT = 0x9D
     CARD_AUTHENTICATION = 0x9E
 
 
-class Algorithm(IntEnum):
-    """SP 800-78-5, 6.2; those that our cards carry."""
+# Where the certificate of each key lies, SP 800-73-5 part 1, 4.3 and 5.1.
+CERTIFICATE_OF: Final = {
+    KeyReference.PIV_AUTHENTICATION: ObjectId.PIV_AUTHENTICATION_CERTIFICATE,
+    KeyReference.DIGITAL_SIGNATURE: ObjectId.DIGITAL_SIGNATURE_CERTIFICATE,
+    KeyReference.KEY_MANAGEMENT: ObjectId.KEY_MANAGEMENT_CERTIFICATE,
+    KeyReference.CARD_AUTHENTICATION: ObjectId.CARD_AUTHENTICATION_CERTIFICATE,
+}
 
+
+class Algorithm(IntEnum):
+    """Algorithm identifiers, SP 800-78-5, 6.2. Our cards carry AES and P-256 alone."""
+
+    # Withdrawn by SP 800-78-5, and the management key of many a card in the field (SP 800-78-4, table 6-2)
+    TRIPLE_DES = 0x03
+    RSA_3072 = 0x05
+    RSA_2048 = 0x07
     AES_128 = 0x08
     AES_192 = 0x0A
     AES_256 = 0x0C
     ECC_P256 = 0x11
+    ECC_P384 = 0x14
 
 
 AES_KEY_LENGTH: Final = {Algorithm.AES_128: 16, Algorithm.AES_192: 24, Algorithm.AES_256: 32}
 AES_BLOCK_LENGTH: Final = 16
+TRIPLE_DES_KEY_LENGTH: Final = 24
+TRIPLE_DES_BLOCK_LENGTH: Final = 8
 P256_POINT_LENGTH: Final = 65  # uncompressed: 04 ‖ X ‖ Y, SP 800-73-5 part 2, 3.3.2
 
 PIN_LENGTH: Final = 8  # SP 800-73-5 part 2, 2.4.3: six to eight digits, padded with FF to eight bytes
@@ -88,6 +118,7 @@ TAG_DYNAMIC_AUTHENTICATION: Final = 0x7C
 TAG_WITNESS: Final = 0x80
 TAG_CHALLENGE: Final = 0x81
 TAG_RESPONSE: Final = 0x82
+TAG_EXPONENTIATION: Final = 0x85  # the other side's point, for a key agreement
 TAG_KEY_CONTROL: Final = 0xAC
 TAG_ALGORITHM: Final = 0x80
 TAG_PUBLIC_KEY: Final = 0x7F49
@@ -207,12 +238,15 @@ def encode_data(content: bytes) -> bytes:
     return tlv.encode(TAG_DATA, content)
 
 
-def decode_data(response: bytes) -> bytes:
-    """The content of what GET DATA answered; empty where the object is. Raises PivDataError."""
+def decode_data(response: bytes, tag: int = TAG_DATA) -> bytes:
+    """The content of what GET DATA answered; empty where the object is. Raises PivDataError.
+
+    `tag` is what frames the object: 53, or its own tag where it is one of SELF_FRAMED_OBJECTS.
+    """
     items = _fields(response)
-    if TAG_DATA not in items:
+    if tag not in items:
         raise PivDataError("the answer holds no data object")
-    return items[TAG_DATA]
+    return items[tag]
 
 
 def encode_public_key(point: bytes) -> bytes:
@@ -226,6 +260,17 @@ def decode_public_key(response: bytes) -> bytes:
     if len(point) != P256_POINT_LENGTH or point[0] != 0x04:
         raise PivDataError("the answer holds no uncompressed P-256 point")
     return point
+
+
+def encode_puk(puk: str) -> bytes:
+    """A PUK of eight characters (part 2, 2.4.3), as its bytes. Raises PivDataError.
+
+    The standard allows any bytes; one that a person types has ASCII characters. Yubico's may be shorter, and
+    are padded like a PIN.
+    """
+    if not (puk.isascii() and puk.isprintable() and PIN_MIN_DIGITS <= len(puk) <= PUK_LENGTH):
+        raise PivDataError("a PUK has eight characters, and no fewer than six")
+    return puk.encode().ljust(PUK_LENGTH, b"\xff")
 
 
 def encode_pin(pin: str) -> bytes:

@@ -14,19 +14,9 @@ from reader_agent.personalise import personalise as personalise_card
 from reader_agent.tapping import Outcome, TapOrder, TapResult
 from reader_agent.tapping import tap as tap_card
 
-WAIT_S = 10.0
-
 _service_option = click.option("--service", required=True, help="like transport")
 _action_option = click.option("--action", required=True, help="like single-fare")
 _detail_option = click.option("--detail", "details", multiple=True, help="NAME=VALUE; repeat for more")
-_wait_option = click.option(
-    "--wait",
-    "wait_s",
-    type=click.FloatRange(0, 600),
-    default=WAIT_S,
-    show_default=True,
-    help="for a card, in s",
-)
 
 
 @click.command()
@@ -36,7 +26,7 @@ _wait_option = click.option(
 @_action_option
 @_detail_option
 @click.option("--no-offline", is_flag=True, help="never serve without the service")
-@_wait_option
+@common.wait_option
 @common.as_json_option
 @common.telling_errors
 def tap(
@@ -103,7 +93,7 @@ def quote(
     help="the management key that the card came with, in hex (default: the makers' well-known one)",
 )
 @click.option("--give-up", "is_given_up", is_flag=True, help="the card is spoilt: revoke what was certified")
-@_wait_option
+@common.wait_option
 @common.as_json_option
 @common.telling_errors
 def personalise(

@@ -27,6 +27,8 @@ P = ParamSpec("P")
 # Exit statuses: 0 done, 1 an error, 2 a usage error (click's), 3 the card was read and nothing was paid
 STATUS_ERROR, STATUS_NOT_PAID = 1, 3
 
+WAIT_S = 10.0
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")
 reader_option = click.option("--reader", required=True, help="the reader's name, or its beginning")
 agent_option = click.option(
@@ -36,6 +38,14 @@ agent_option = click.option(
     envvar=DIRECTORY_VARIABLE,
     required=True,
     help=f"the agent's folder (or {DIRECTORY_VARIABLE})",
+)
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 600),
+    default=WAIT_S,
+    show_default=True,
+    help="for a card, in s",
 )
 directory_argument = click.argument("directory", type=click.Path(path_type=Path))
 

@@ -6,14 +6,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.utils import Buffer
 
+from reader_agent.cardspec.piv import KeyReference
 from reader_agent.piv.session import PivSession
 
 
 class CardPrivateKey(ec.EllipticCurvePrivateKey):
-    """Key 9E of the card of a session. It signs while the session lasts, and can do nothing else."""
+    """A key on the card of a session. It signs while the session lasts, and can do nothing else.
 
-    def __init__(self, session: PivSession, public_key: ec.EllipticCurvePublicKey) -> None:
-        self._session, self._public_key = session, public_key
+    Key 9E unless another is named; for 9A and 9C the PIN must have been shown.
+    """
+
+    def __init__(
+        self,
+        session: PivSession,
+        public_key: ec.EllipticCurvePublicKey,
+        reference: KeyReference = KeyReference.CARD_AUTHENTICATION,
+    ) -> None:
+        self._session, self._public_key, self._reference = session, public_key, reference
 
     def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """The DER signature over the SHA-256 of `data`, or over `data` if it is a digest (Prehashed)."""
@@ -21,12 +30,12 @@ class CardPrivateKey(ec.EllipticCurvePrivateKey):
             raise TypeError("a card signs by ECDSA alone")
         algorithm = signature_algorithm.algorithm
         if isinstance(algorithm, utils.Prehashed):
-            return self._session.sign(bytes(data))
+            return self._session.sign(bytes(data), self._reference)
         if not isinstance(algorithm, hashes.SHA256):
             raise TypeError("a P-256 key of a card signs SHA-256 digests (SP 800-78-5, table 3)")
         digest = hashes.Hash(algorithm)
         digest.update(data)
-        return self._session.sign(digest.finalize())
+        return self._session.sign(digest.finalize(), self._reference)
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
         """The key's public half."""
@@ -43,7 +52,7 @@ class CardPrivateKey(ec.EllipticCurvePrivateKey):
         return self._public_key.key_size
 
     def exchange(self, *_: object, **__: object) -> bytes:
-        """Refused: key 9E authenticates, and agrees on nothing."""
+        """Refused: a key that signs agrees on nothing."""
         _refuse()
 
     def private_numbers(self) -> ec.EllipticCurvePrivateNumbers:

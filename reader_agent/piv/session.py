@@ -1,7 +1,10 @@
-"""A session with the PIV application of one card: its objects, its keys, its management key."""
+"""A session with the PIV application of one card: its objects, its keys, its PIN, its management key.
+
+For cards that others have written, too: what they answer is checked, bounded, and never believed.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,9 +14,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from reader_agent.cardspec import piv, tlv
 from reader_agent.cardspec.apdu import MAX_SHORT_NE, CommandApdu, ResponseApdu
 from reader_agent.cardspec.piv import Algorithm, Instruction, KeyReference, ObjectId
+from reader_agent.cardspec.piv_data import Discovery
 from reader_agent.cardspec.status import StatusWord
-from reader_agent.errors import CardDataMalformed, CardDataMissing, CardNotPiv, CardRefused
-from reader_agent.piv import management
+from reader_agent.errors import (
+    CardDataMalformed,
+    CardDataMissing,
+    CardError,
+    CardNotPiv,
+    CardRefused,
+    PinNeeded,
+)
+from reader_agent.piv import management, reference_data
 from reader_agent.piv.exchange import exchange
 from reader_agent.transport.connection import CardConnection
 
@@ -25,7 +36,8 @@ class PivSession:
 
     def __init__(self, connection: CardConnection) -> None:
         self._connection = connection
-        self._authenticated = False
+        self._management_shown = False
+        self._pin_shown: KeyReference | None = None
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -34,23 +46,44 @@ class PivSession:
             self.select()
             yield
 
+    @contextmanager
+    def exclusive_with_pin(self, pin: str) -> Iterator[None]:
+        """The same with the PIN shown, which is forgotten before other programs get at the card again.
+
+        Raises as `verify_pin` does.
+        """
+        with self.exclusive():
+            try:
+                self.verify_pin(pin, self.pin_reference())
+                yield
+            finally:
+                self.forget_pin()
+
     def select(self) -> None:
         """Select the application (SP 800-73-5 part 2, 3.1.1). Raises CardNotPiv."""
         command = CommandApdu(0x00, Instruction.SELECT, 0x04, 0x00, piv.AID_TRUNCATED, MAX_SHORT_NE)
-        response = exchange(self._connection, command)
+        response = self._exchange(command)
         if response.sw != StatusWord.SUCCESS:
             raise CardNotPiv(response.sw)
+
+    def close(self) -> None:
+        """Let go of the card; reset after a PIN or management key was shown: nobody inherits its rights."""
+        self.forget_pin()
+        self._connection.close(reset=self._management_shown or self._pin_shown is not None)
+
+    # --- objects ---
 
     def read(self, object_id: ObjectId) -> bytes:
         """The content of a data object (3.1.2). Raises CardDataMissing where none is, or an empty one."""
         command = CommandApdu(
             0x00, Instruction.GET_DATA, 0x3F, 0xFF, piv.encode_tag_list(object_id), MAX_SHORT_NE
         )
-        response = exchange(self._connection, command)
+        response = self._exchange(command)
         if response.sw == StatusWord.NOT_FOUND:
             raise CardDataMissing(_name(object_id))
+        frame = object_id if object_id in piv.SELF_FRAMED_OBJECTS else piv.TAG_DATA
         try:
-            content = piv.decode_data(_data(response, f"give its {_name(object_id)}"))
+            content = piv.decode_data(_data(response, f"give its {_name(object_id)}"), frame)
         except piv.PivDataError as error:
             raise CardDataMalformed(f"the card's {_name(object_id)} cannot be read: {error}") from error
         if not content:
@@ -58,9 +91,9 @@ class PivSession:
         return content
 
     def write(self, object_id: ObjectId, content: bytes) -> None:
-        """Write a data object (3.3.1); needs the management key."""
+        """Write a data object (3.3.1), or delete it by writing nothing; needs the management key."""
         data = piv.encode_tag_list(object_id) + piv.encode_data(content)
-        self._send(Instruction.PUT_DATA, 0x3F, 0xFF, data, f"take its {_name(object_id)}")
+        self._send(Instruction.PUT_DATA, 0x3F, 0xFF, data, f"take its {_name(object_id)}", le=None)
 
     def chuid(self) -> piv.Chuid:
         """The card's identity: its GUID and expiry date."""
@@ -69,34 +102,52 @@ class PivSession:
         except piv.PivDataError as error:
             raise CardDataMalformed(f"the card's CHUID cannot be read: {error}") from error
 
-    def card_certificate(self) -> x509.Certificate:
-        """The certificate of key 9E. It is what the card says: nothing about it is verified here."""
+    def discovery(self) -> Discovery:
+        """Which PIN the card wants; a card that does not say wants the application's (part 1, 3.3.2)."""
         try:
-            der = piv.decode_certificate(self.read(ObjectId.CARD_AUTHENTICATION_CERTIFICATE))
+            return Discovery.decode(self.read(ObjectId.DISCOVERY))
+        except CardDataMissing:
+            return Discovery()
+        except piv.PivDataError as error:
+            raise CardDataMalformed(f"the card's discovery object cannot be read: {error}") from error
+
+    def certificate(self, key: KeyReference) -> x509.Certificate:
+        """The certificate of a key, unpacked if the card keeps it compressed.
+
+        It is what the card says: nothing about it is verified here.
+        """
+        try:
+            der = piv.decode_certificate(self.read(piv.CERTIFICATE_OF[key]))
             return x509.load_der_x509_certificate(der)
         except ValueError as error:
             raise CardDataMalformed(f"the card's certificate cannot be read: {error}") from error
 
-    def sign(self, digest: bytes) -> bytes:
-        """The DER signature of key 9E over a SHA-256 digest (3.2.4); no PIN. Unverified: see the caller."""
+    def card_certificate(self) -> x509.Certificate:
+        """The certificate of key 9E; see `certificate`."""
+        return self.certificate(KeyReference.CARD_AUTHENTICATION)
+
+    # --- keys ---
+
+    def sign(self, digest: bytes, key: KeyReference = KeyReference.CARD_AUTHENTICATION) -> bytes:
+        """The DER signature of a P-256 key over a SHA-256 digest (3.2.4). Unverified: see the caller.
+
+        9E wants no PIN, 9A one a session, 9C one immediately before each signature. Raises PinNeeded.
+        """
         if len(digest) != P256_DIGEST_BYTES:
             raise ValueError("a P-256 key signs a digest of 32 bytes")
         template = tlv.encode(piv.TAG_RESPONSE, b"") + tlv.encode(piv.TAG_CHALLENGE, digest)
-        answer = self.general_authenticate(
-            Algorithm.ECC_P256, KeyReference.CARD_AUTHENTICATION, template, "sign"
-        )
+        try:
+            answer = self.general_authenticate(Algorithm.ECC_P256, key, template, "sign")
+        except CardRefused as refused:
+            if refused.sw == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
+                raise PinNeeded(refused.what, refused.sw) from refused
+            raise
         return _element(answer, piv.TAG_RESPONSE)
 
-    def generate_card_authentication_key(self) -> ec.EllipticCurvePublicKey:
-        """Make key 9E on the card (3.3.2); needs the management key. The private half never leaves it."""
+    def generate_key(self, key: KeyReference) -> ec.EllipticCurvePublicKey:
+        """Make a P-256 key on the card, which never leaves it (3.3.2); needs the management key."""
         control = tlv.encode(piv.TAG_KEY_CONTROL, tlv.encode(piv.TAG_ALGORITHM, bytes((Algorithm.ECC_P256,))))
-        answer = self._send(
-            Instruction.GENERATE_ASYMMETRIC_KEY_PAIR,
-            0x00,
-            KeyReference.CARD_AUTHENTICATION,
-            control,
-            "make its key",
-        )
+        answer = self._send(Instruction.GENERATE_ASYMMETRIC_KEY_PAIR, 0x00, key, control, "make its key")
         try:
             point = piv.decode_public_key(answer)
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
@@ -106,13 +157,13 @@ class PivSession:
     def authenticate_management(self, key: bytes) -> None:
         """Prove the management key to the card, which proves that it knows it, too. Raises CardRefused."""
         management.authenticate(self.general_authenticate, key)
-        self._authenticated = True
+        self._management_shown = True
 
     def set_management_key(self, key: bytes) -> None:
         """Replace the management key. No standard has this command: it is Yubico's (see cardspec/piv.py)."""
         algorithm = management.algorithm_of(key)
         data = bytes((algorithm, KeyReference.MANAGEMENT, len(key))) + key
-        self._send(Instruction.SET_MANAGEMENT_KEY, 0xFF, 0xFF, data, "take its management key")
+        self._send(Instruction.SET_MANAGEMENT_KEY, 0xFF, 0xFF, data, "take its management key", le=None)
 
     def general_authenticate(
         self, algorithm: Algorithm, key: KeyReference, template: bytes, what: str
@@ -122,13 +173,59 @@ class PivSession:
         answer = self._send(Instruction.GENERAL_AUTHENTICATE, algorithm, key, data, what)
         return _element(answer, piv.TAG_DYNAMIC_AUTHENTICATION) if answer else b""
 
-    def close(self) -> None:
-        """Let go of the card: reset after a management key was used, so that nobody inherits its rights."""
-        self._connection.close(reset=self._authenticated)
+    # --- PIN and PUK ---
 
-    def _send(self, instruction: Instruction, p1: int, p2: int, data: bytes, what: str) -> bytes:
-        command = CommandApdu(0x00, instruction, p1, p2, data, MAX_SHORT_NE)
-        return _data(exchange(self._connection, command), what)
+    def pin_reference(self) -> KeyReference:
+        """The PIN that the holder is to be asked for: the application's, or the card's global one."""
+        return KeyReference.GLOBAL_PIN if self.discovery().prefers_global_pin else KeyReference.PIN
+
+    def pin_attempts(self, reference: KeyReference = KeyReference.PIN) -> int | None:
+        """The attempts that the PIN has, 0 if it is blocked; None if the card does not say."""
+        return reference_data.attempts_left(self._exchange, reference)
+
+    def verify_pin(self, pin: str, reference: KeyReference = KeyReference.PIN) -> None:
+        """Show the PIN. Raises PinMalformed, PinWrong, PinBlocked, ContactNeeded."""
+        self._pin_shown = reference
+        reference_data.verify(self._exchange, pin, reference)
+
+    def forget_pin(self) -> None:
+        """Have the card forget a PIN that was shown, if it can. Never raises: the card may be gone already.
+
+        Cards that cannot are reset by `close`; those that another program holds on to may not be.
+        """
+        if self._pin_shown is not None:
+            with suppress(CardError):
+                reference_data.forget(self._exchange, self._pin_shown)
+
+    def change_pin(self, old: str, new: str, reference: KeyReference = KeyReference.PIN) -> None:
+        """Replace the PIN by who knows it. Raises as `verify_pin` does."""
+        self._pin_shown = reference
+        reference_data.change_pin(self._exchange, old, new, reference)
+
+    def change_puk(self, old: str, new: str) -> None:
+        """Replace the PUK by who knows it. Raises as `verify_pin` does."""
+        reference_data.change_puk(self._exchange, old, new)
+
+    def unblock_pin(self, puk: str, new: str) -> None:
+        """Set a new PIN, with all its attempts, by the PUK. Raises as `verify_pin` does."""
+        self._pin_shown = KeyReference.PIN
+        reference_data.unblock(self._exchange, puk, new)
+
+    # --- commands ---
+
+    def _exchange(self, command: CommandApdu) -> ResponseApdu:
+        return exchange(self._connection, command)
+
+    def _send(
+        self,
+        instruction: Instruction,
+        p1: int,
+        p2: int,
+        data: bytes,
+        what: str,
+        le: int | None = MAX_SHORT_NE,
+    ) -> bytes:
+        return _data(self._exchange(CommandApdu(0x00, instruction, p1, p2, data, le)), what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,18 @@ from reader_agent.cardspec import piv, tlv
 from reader_agent.cardspec.apdu import CommandApdu
 from reader_agent.cardspec.piv import Instruction, KeyReference, ObjectId
 from reader_agent.cardspec.status import StatusWord
-from reader_agent.virtual_card import authentication, reference_data
+from reader_agent.virtual_card import asymmetric, authentication, reference_data
 from reader_agent.virtual_card.memory import RandomBytes
 from reader_agent.virtual_card.security import Refused, SecurityStatus
 from reader_agent.virtual_card.state import CardState
 
-# SP 800-73-5 part 1, table 2: read with the PIN only. Those without a name are fingerprints and iris images.
-PIN_OBJECTS = (ObjectId.FACIAL_IMAGE, ObjectId.PRINTED_INFORMATION, 0x5FC103, 0x5FC121)
+# SP 800-73-5 part 1, table 2: read with the PIN only.
+PIN_OBJECTS = (
+    ObjectId.FINGERPRINTS,
+    ObjectId.FACIAL_IMAGE,
+    ObjectId.PRINTED_INFORMATION,
+    ObjectId.IRIS_IMAGES,
+)
 # The same table: read by everybody, on both faces.
 FREE_OBJECTS = (ObjectId.CHUID, ObjectId.CARD_AUTHENTICATION_CERTIFICATE, ObjectId.DISCOVERY)
 WRITABLE_OBJECTS = range(
@@ -40,7 +45,8 @@ class PivApplication:
 
     def handle(self, command: CommandApdu) -> bytes:
         """The data that the command answers with 9000; Refused for any other status word."""
-        if self._face is Face.CONTACTLESS and not _is_free(command):
+        restricted = self._face is Face.CONTACTLESS and not self._state.memory.contactless_pin
+        if restricted and not _is_free(command):
             raise Refused(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
         match command.ins:
             case Instruction.GET_DATA:
@@ -50,7 +56,7 @@ class PivApplication:
             case Instruction.GENERAL_AUTHENTICATE:
                 return authentication.authenticate(command, self._state, self._security, self._random_bytes)
             case Instruction.GENERATE_ASYMMETRIC_KEY_PAIR:
-                return authentication.generate_key_pair(command, self._state, self._security)
+                return asymmetric.generate_key_pair(command, self._state, self._security)
             case Instruction.SET_MANAGEMENT_KEY:
                 return authentication.set_management_key(command, self._state, self._security)
             case Instruction.VERIFY:

@@ -12,7 +12,7 @@ from reader_agent.cardspec.apdu import ResponseApdu
 from reader_agent.cardspec.status import StatusWord
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.card import VirtualCard
-from reader_agent.virtual_card.errors import ReaderAbsent
+from reader_agent.virtual_card.errors import CardSaysNothing, CardTorn, ReaderAbsent
 
 POWER_OFF: Final = b"\x00"
 POWER_ON: Final = b"\x01"
@@ -49,8 +49,8 @@ class Bridge:
                 answer = self._answer(message)
                 if answer is not None:
                     self._connection.sendall(len(answer).to_bytes(2) + answer)
-        except ConnectionError:
-            return  # the reader went away: nothing is left to answer
+        except (ConnectionError, CardTorn):
+            return  # the reader went away, or the card's power: nothing is left to answer
         finally:
             self._card.power_off()
             self._connection.close()
@@ -73,7 +73,10 @@ class Bridge:
             return None
         if message[:1] == CLA_READER:
             return self._as_reader(message)
-        return self._card.transmit(message)
+        try:
+            return self._card.transmit(message)
+        except CardSaysNothing:
+            return None
 
     def _as_reader(self, message: bytes) -> bytes:
         if message == GET_UID and self._card.face is Face.CONTACTLESS:

@@ -1,55 +1,38 @@
-"""The commands around software cards: `virtual-card` makes and inserts them, `virtual-readers` takes them."""
+"""`virtual-card`: makes software cards, shows them, puts them on virtual readers and takes them out again.
 
-import functools
+A card is named by its file, or, with a wallet, by its name there.
+"""
+
 import json
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
 from reader_agent.cardspec import piv
 from reader_agent.cardspec.piv import ObjectId
 from reader_agent.virtual_card.application import Face
+from reader_agent.virtual_card.behaviour import Behaviour, ToldCard
 from reader_agent.virtual_card.bridge import Bridge
-from reader_agent.virtual_card.card import VirtualCard
-from reader_agent.virtual_card.errors import CardFileUnusable, ReadersUnavailable, VirtualCardError
+from reader_agent.virtual_card.commands import INPUT, PATH, telling_errors, until_signal
+from reader_agent.virtual_card.detach import run_detached
+from reader_agent.virtual_card.errors import CardFileUnusable, CardTorn, ReaderUndecided
 from reader_agent.virtual_card.memory import CardMemory, Secret, factory_memory
-from reader_agent.virtual_card.pcscd import PrivatePcscd
+from reader_agent.virtual_card.readers_cli import find_port
 from reader_agent.virtual_card.state import CardState, read_memory
+from reader_agent.virtual_card.wallet import Wallet
 
-P = ParamSpec("P")
+WALLET_VARIABLE = "READER_AGENT_WALLET"
+READERS_VARIABLE = "READER_AGENT_VIRTUAL_READERS"
 
-_INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
-_PATH = click.Path(path_type=Path)
-
-
-def _telling_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """An error becomes one sentence on standard error and exit status 1."""
-
-    @functools.wraps(command)
-    def telling(*arguments: P.args, **options: P.kwargs) -> None:
-        try:
-            command(*arguments, **options)
-        except VirtualCardError as error:
-            click.echo(f"{click.get_current_context().command_path}: {error}", err=True)
-            sys.exit(1)
-
-    return telling
-
-
-@contextmanager
-def _until_signal() -> Iterator[None]:
-    """What runs until somebody ends it: Ctrl-C and SIGTERM are its good end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        return
+_card_argument = click.argument("card")
+_wallet_option = click.option(
+    "--wallet", type=PATH, envvar=WALLET_VARIABLE, help=f"a folder of cards by name (or {WALLET_VARIABLE})"
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")
+_count = click.IntRange(min=0)
 
 
 @click.group()
@@ -58,34 +41,52 @@ def virtual_card() -> None:
 
 
 @virtual_card.command()
-@click.argument("file", type=_PATH)
+@_card_argument
+@_wallet_option
 @click.option(
-    "--transport-key-file", type=_INPUT, help="16, 24 or 32 bytes in hex (default: a well-known key)"
+    "--transport-key-file", type=INPUT, help="16, 24 or 32 bytes in hex (default: a well-known key)"
 )
-@click.option("--pin-file", type=_INPUT, help="six to eight digits (default: the PIN is blocked)")
-@click.option("--puk-file", type=_INPUT, help="eight characters (default: one that nobody knows)")
-@_telling_errors
-def new(file: Path, transport_key_file: Path | None, pin_file: Path | None, puk_file: Path | None) -> None:
+@click.option("--pin-file", type=INPUT, help="six to eight digits (default: the PIN is blocked)")
+@click.option("--puk-file", type=INPUT, help="eight characters (default: one that nobody knows)")
+@click.option("--contactless-pin", is_flag=True, help="PIN and all keys work without contact, too")
+@telling_errors
+def create(
+    card: str,
+    wallet: Path | None,
+    transport_key_file: Path | None,
+    pin_file: Path | None,
+    puk_file: Path | None,
+    contactless_pin: bool,
+) -> None:
     """Make a card as it comes from its maker: without keys, certificates or identity."""
+    file = _file(card, wallet)
     try:
         memory = factory_memory(
             os.urandom,
             transport_key=_hex_from(transport_key_file) or piv.WELL_KNOWN_TRANSPORT_KEY,
             pin=piv.encode_pin(pin_file.read_text().strip()) if pin_file else None,
             puk=puk_file.read_text().strip().encode() if puk_file else None,
+            contactless_pin=contactless_pin,
         )
     except ValueError as error:
         raise CardFileUnusable(file, str(error)) from error
+    if wallet is not None:
+        wallet.mkdir(mode=0o700, parents=True, exist_ok=True)
     CardState.create(file, memory).close()
 
 
+# The name that scripts know it by.
+virtual_card.add_command(create, "new")
+
+
 @virtual_card.command()
-@click.argument("file", type=_PATH)
-@click.option("--json", "as_json", is_flag=True, help="for scripts")
-@_telling_errors
-def show(file: Path, as_json: bool) -> None:
+@_card_argument
+@_wallet_option
+@_json_option
+@telling_errors
+def show(card: str, wallet: Path | None, as_json: bool) -> None:
     """Tell what is on a card, without its secrets."""
-    facts = _facts(read_memory(file))
+    facts = _facts(read_memory(_file(card, wallet)))
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -93,55 +94,114 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):22} {', '.join(value) if isinstance(value, list) else value}")
 
 
+@virtual_card.command("list")
+@click.option("--wallet", type=PATH, envvar=WALLET_VARIABLE, required=True, help=f"or {WALLET_VARIABLE}")
+@_json_option
+@telling_errors
+def list_cards(wallet: Path, as_json: bool) -> None:
+    """Tell which cards a wallet has, and which are on a reader."""
+    cards = Wallet(wallet)
+    found = {name: cards.insertion(name) for name in cards.names()}
+    if as_json:
+        click.echo(json.dumps({name: asdict(place) if place else None for name, place in found.items()}))
+        return
+    for name, place in found.items():
+        click.echo(f"{name:24} {f'in {place.reader} ({place.face})' if place else 'in the wallet'}")
+
+
 @virtual_card.command()
-@click.argument("file", type=_PATH)
-@click.option("--port", type=click.IntRange(1, 65535), required=True, help="as printed by virtual-readers")
+@_card_argument
+@_wallet_option
+@click.option("--port", type=click.IntRange(1, 65535), help="of the reader, as printed by virtual-readers")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option(
-    "--face", type=click.Choice([str(face) for face in Face]), default=str(Face.CONTACT), show_default=True
+    "--readers",
+    type=PATH,
+    envvar=READERS_VARIABLE,
+    help=f"their folder, instead of --port (or {READERS_VARIABLE})",
 )
-@_telling_errors
-def insert(file: Path, port: int, host: str, face: str) -> None:
-    """Put a card on a virtual reader, until Ctrl-C or SIGTERM pulls it."""
-    with _until_signal(), CardState.load(file) as state:
-        bridge = Bridge.connect(VirtualCard(state, Face(face)), host, port)
-        click.echo(f"{file} is inserted ({face})")
+@click.option("--reader", help="which of them, where there are several")
+@click.option("--face", type=click.Choice([str(face) for face in Face]), help="contact, if none is given")
+@click.option("--contactless/--contact", "is_contactless", default=None, help="the same as --face")
+@click.option("--detach", is_flag=True, help="return once it is in; `remove` takes it out (wallet only)")
+@click.option("--silicon", is_flag=True, help="take the time of a chip (modelled)")
+@click.option("--tear-at", type=click.IntRange(min=1), help="lose the power at the N-th write")
+@click.option("--tear-kept", is_flag=True, help="with --tear-at: that write is kept, only its answer is lost")
+@click.option("--silent-after", type=_count, help="answer N commands, then none")
+@click.option("--garbage-after", type=_count, help="answer N commands, then with any bytes")
+@telling_errors
+def insert(
+    card: str,
+    *,
+    wallet: Path | None,
+    port: int | None,
+    host: str,
+    readers: Path | None,
+    reader: str | None,
+    face: str | None,
+    is_contactless: bool | None,
+    detach: bool,
+    **told: bool | int | None,
+) -> None:
+    """Put a card on a virtual reader, until Ctrl-C, SIGTERM or `remove` takes it out."""
+    file = _file(card, wallet)
+    name, port = _reader_and_port(port, readers, reader)
+    shown = _face(face, is_contactless)
+    if detach:
+        if wallet is None:
+            raise click.UsageError("--detach needs a --wallet, from which `remove` takes the card again")
+        run_detached()
+        return
+    behaviour = Behaviour(**told)  # type: ignore[arg-type]  # click has checked each by its option
+    with until_signal(), ExitStack() as stack:
+        state = stack.enter_context(CardState.load(file))
+        if wallet is not None:
+            stack.enter_context(Wallet(wallet).inserted(card, name, shown))
+        inserted = ToldCard(state, shown, behaviour)
+        bridge = Bridge.connect(inserted, host, port)
+        click.echo(f"{file} is inserted ({shown}{', modelled silicon time' if behaviour.silicon else ''})")
         bridge.run()
+        if inserted.torn:
+            raise CardTorn(behaviour.tear_at or 0)
 
 
-@click.group()
-def virtual_readers() -> None:
-    """Virtual readers for software cards, on a pcscd of their own."""
+@virtual_card.command()
+@click.argument("name")
+@click.option("--wallet", type=PATH, envvar=WALLET_VARIABLE, required=True, help=f"or {WALLET_VARIABLE}")
+@telling_errors
+def remove(name: str, wallet: Path) -> None:
+    """Take a card of a wallet out of its reader."""
+    Wallet(wallet).remove(name)
 
 
-@virtual_readers.command()
-@click.option("--dir", "directory", type=_PATH, required=True, help="its folder, made if it is not there")
-@click.option("--reader", "readers", multiple=True, required=True, help="a reader's name; repeat for more")
-@_telling_errors
-def run(directory: Path, readers: tuple[str, ...]) -> None:
-    """Run a private pcscd until Ctrl-C or SIGTERM.
-
-    Prints one line of JSON once the readers are there: the socket, the environment that clients need, and the
-    port at which each reader takes a card.
-    """
-    with _until_signal(), PrivatePcscd(directory, readers) as pcscd:
-        ready = {
-            "socket": str(pcscd.socket_path),
-            "environment": dict(pcscd.environment),
-            "readers": dict(pcscd.ports),
-        }
-        click.echo(json.dumps(ready))
-        status = pcscd.wait()
-        raise ReadersUnavailable(f"pcscd ended by itself with status {status}; its log is in {directory}")
+def _file(card: str, wallet: Path | None) -> Path:
+    return Path(card) if wallet is None else Wallet(wallet).path(card)
 
 
-def _facts(memory: CardMemory) -> dict[str, str | list[str] | None]:
+def _face(face: str | None, is_contactless: bool | None) -> Face:
+    if face is not None and is_contactless is not None:
+        raise click.UsageError("give --face, --contact or --contactless, and only one of them")
+    if face is not None:
+        return Face(face)
+    return Face.CONTACTLESS if is_contactless else Face.CONTACT
+
+
+def _reader_and_port(port: int | None, readers: Path | None, reader: str | None) -> tuple[str, int]:
+    if port is not None:
+        return reader or f"port {port}", port
+    if readers is None:
+        raise ReaderUndecided("give the reader by --port, or by --readers and --reader")
+    return find_port(readers, reader)
+
+
+def _facts(memory: CardMemory) -> dict[str, object]:
     return {
         "uid": memory.uid.hex().upper(),
         "guid": _guid(memory),
         "management_algorithm": memory.management_algorithm.name,
         "pin": _tries(memory.pin),
         "puk": _tries(memory.puk),
+        "contactless_pin": memory.contactless_pin,
         "keys": [f"{slot:02X}" for slot in sorted(memory.private_keys)],
         "objects": [f"{tag:06X}" for tag in sorted(memory.objects)],
     }

@@ -45,6 +45,64 @@ class CardUnpowered(VirtualCardError):
     code = "card_unpowered"
 
 
+class CardTorn(VirtualCardError):
+    """The card was told to lose its power in the middle of a write, and has."""
+
+    code = "card_torn"
+
+    def __init__(self, write: int) -> None:
+        super().__init__(f"the card lost its power at write {write}, as it was told; put it in again")
+        self.write = write
+
+
+class CardSaysNothing(VirtualCardError):
+    """The card was told to fall silent, and has."""
+
+    code = "card_says_nothing"
+
+    def __init__(self) -> None:
+        super().__init__("the card says nothing any more, as it was told; pull it")
+
+
+class CardNameUnusable(VirtualCardError):
+    """A name that no file of a wallet can have."""
+
+    code = "card_name_unusable"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} cannot be a card's name: take up to 64 small letters, digits and hyphens, "
+            "and no hyphen first"
+        )
+        self.name = name
+
+
+class CardNotInserted(VirtualCardError):
+    """A card is to be removed that is on no reader."""
+
+    code = "card_not_inserted"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is on no reader")
+        self.name = name
+
+
+class CardStuck(VirtualCardError):
+    """A card does not come out of its reader."""
+
+    code = "card_stuck"
+
+    def __init__(self, name: str, pid: int) -> None:
+        super().__init__(f"{name} does not come out; end process {pid}, which holds it")
+        self.name, self.pid = name, pid
+
+
+class ReaderUndecided(VirtualCardError):
+    """Nothing says into which reader a card is to go."""
+
+    code = "reader_undecided"
+
+
 class ReaderAbsent(VirtualCardError):
     """No virtual reader takes a card at that port."""
 

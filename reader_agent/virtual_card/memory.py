@@ -43,6 +43,9 @@ class CardMemory:
     puk: Secret
     private_keys: Mapping[int, bytes] = field(default_factory=dict, repr=False)  # slot: PKCS#8
     objects: Mapping[int, bytes] = field(default_factory=dict)  # tag: content
+    # Whether PIN and the keys that want it work without contact, too, as a YubiKey has it; the standard wants
+    # secure messaging for that, which this card has not.
+    contactless_pin: bool = False
 
     def __post_init__(self) -> None:
         if len(self.management_key) != piv.AES_KEY_LENGTH.get(self.management_algorithm):
@@ -69,6 +72,7 @@ class CardMemory:
             "puk": _secret_to_json(self.puk),
             "private_keys": {f"{slot:02X}": _hex(key) for slot, key in sorted(self.private_keys.items())},
             "objects": {f"{tag:06X}": _hex(content) for tag, content in sorted(self.objects.items())},
+            "contactless_pin": self.contactless_pin,
         }
         return json.dumps(document, indent=2).encode() + b"\n"
 
@@ -87,6 +91,8 @@ class CardMemory:
                 puk=_secret_from_json(document["puk"]),
                 private_keys=_bytes_by_number(document["private_keys"]),
                 objects=_bytes_by_number(document["objects"]),
+                # Cards that were made before there was a choice do not say it.
+                contactless_pin=_flag(document.get("contactless_pin", False)),
             )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("it is no card's memory") from error
@@ -98,6 +104,7 @@ def factory_memory(
     transport_key: bytes = piv.WELL_KNOWN_TRANSPORT_KEY,
     pin: bytes | None = None,
     puk: bytes | None = None,
+    contactless_pin: bool = False,
 ) -> CardMemory:
     """A card as it comes from its maker: a transport key for 9B, no keys, no identity.
 
@@ -115,6 +122,7 @@ def factory_memory(
         pin=Secret(pin or random_bytes(piv.PIN_LENGTH), PIN_TRIES if pin else 0, PIN_TRIES),
         puk=Secret(puk or random_bytes(piv.PUK_LENGTH), PUK_TRIES, PUK_TRIES),
         objects={ObjectId.CCC: piv.encode_ccc(random_bytes(14))},
+        contactless_pin=contactless_pin,
     )
 
 
@@ -128,6 +136,12 @@ def _secret_to_json(secret: Secret) -> dict[str, object]:
 
 def _secret_from_json(document: Any) -> Secret:
     return Secret(bytes.fromhex(document["value"]), int(document["tries_left"]), int(document["tries"]))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("a flag is true or false")
+    return value
 
 
 def _bytes_by_number(document: Any) -> dict[int, bytes]:

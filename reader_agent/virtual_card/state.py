@@ -7,6 +7,7 @@ so that nothing but the card's own file is ever left on the disk.
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,9 @@ from reader_agent.virtual_card.memory import CardMemory
 MAX_FILE_LENGTH = 1 << 20
 MODE = 0o600
 
+# Gets each write as a function that does it: may count it, or lose the power before or after it.
+WriteHook = Callable[[Callable[[], None]], None]
+
 
 class CardState:
     """The memory of one card and the file it lies in, held by one process at a time.
@@ -26,6 +30,7 @@ class CardState:
 
     def __init__(self, path: Path, memory: CardMemory, lock: int) -> None:
         self._path, self._memory, self._lock = path, memory, lock
+        self.write_hook: WriteHook = _just_write
 
     @classmethod
     def create(cls, path: Path, memory: CardMemory) -> Self:
@@ -72,6 +77,9 @@ class CardState:
 
         On OSError nothing has changed, or, where only the folder could not be synced, it may not last.
         """
+        self.write_hook(lambda: self._write(memory))
+
+    def _write(self, memory: CardMemory) -> None:
         lock = _write_beside(self._path, memory)
         try:
             _beside(self._path).replace(self._path)
@@ -95,6 +103,10 @@ class CardState:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _just_write(write: Callable[[], None]) -> None:
+    write()
 
 
 def read_memory(path: Path) -> CardMemory:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from reader_agent.cardspec.piv import WELL_KNOWN_TRANSPORT_KEY, ObjectId
+from reader_agent.cardspec.piv import WELL_KNOWN_TRANSPORT_KEY, KeyReference, ObjectId
 from reader_agent.errors import (
     CardDataMalformed,
     CardDataMissing,
@@ -79,13 +79,13 @@ def administrator(session: PivSession) -> PivSession:
 
 def test_a_key_is_made_and_signs(administrator: PivSession) -> None:
     """The signature over a digest verifies under the key that the card gave out."""
-    key = administrator.generate_card_authentication_key()
+    key = administrator.generate_key(KeyReference.CARD_AUTHENTICATION)
     key.verify(administrator.sign(DIGEST), DIGEST, PREHASHED)
 
 
 def test_cryptography_signs_with_the_card(administrator: PivSession) -> None:
     """A certificate request, self-signed by a key that this machine has never seen."""
-    public = administrator.generate_card_authentication_key()
+    public = administrator.generate_key(KeyReference.CARD_AUTHENTICATION)
     key = CardPrivateKey(administrator, public)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -97,7 +97,7 @@ def test_cryptography_signs_with_the_card(administrator: PivSession) -> None:
 
 def test_a_card_key_does_nothing_else(administrator: PivSession) -> None:
     """It cannot be exported, agree on anything, or sign another hash."""
-    key = CardPrivateKey(administrator, administrator.generate_card_authentication_key())
+    key = CardPrivateKey(administrator, administrator.generate_key(KeyReference.CARD_AUTHENTICATION))
     with pytest.raises(TypeError):
         key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(TypeError):
@@ -141,7 +141,7 @@ def test_without_the_management_key_nothing_is_written(session: PivSession) -> N
         session.write(ObjectId.CHUID, b"\x30\x00")
     assert refused.value.sw == 0x6982
     with pytest.raises(CardRefused):
-        session.generate_card_authentication_key()
+        session.generate_key(KeyReference.CARD_AUTHENTICATION)
 
 
 def test_a_card_that_does_not_know_the_key_is_noticed() -> None:

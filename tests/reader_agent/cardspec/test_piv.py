@@ -58,6 +58,15 @@ def test_a_certificate_container_is_framed_as_the_standard_says() -> None:
     assert piv.encode_certificate(b"\xaa\xbb") == bytes.fromhex("7002AABB710100FE00")
 
 
+def test_a_certificate_object_is_framed_as_we_derived_it() -> None:
+    """Witnesses nothing, since it was derived here; a change of the framing shows."""
+    expected = PUBLISHED["piv-cert-object-framing"].expected
+    raw = piv.encode_data(piv.encode_certificate(bytes(range(256)) * 3))
+    assert raw.hex().upper().startswith(expected["prefix"])
+    assert raw.hex().upper().endswith(expected["suffix"])
+    assert len(raw) == int(expected["total_len"])
+
+
 def test_a_compressed_certificate_is_unpacked() -> None:
     content = tlv.encode(0x70, gzip.compress(b"\x30" * 900)) + bytes.fromhex("710101FE00")
     assert piv.decode_certificate(content) == b"\x30" * 900

@@ -28,7 +28,9 @@ def test_headers_are_the_published_bytes(vector: Vector) -> None:
     assert tlv.decode(raw) == [tlv.Tlv(int(vector.inputs["tag"], 16), value)]
 
 
-@pytest.mark.parametrize("vector", card_vectors("piv-tlv"), ids=str)
+@pytest.mark.parametrize(
+    "vector", [vector for vector in card_vectors("piv-tlv") if "object" in vector.inputs], ids=str
+)
 def test_published_objects_hold_the_published_values(vector: Vector) -> None:
     raw = bytes.fromhex(vector.inputs["object"])
     for path, value in vector.expected.items():

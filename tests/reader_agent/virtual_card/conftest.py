@@ -3,17 +3,20 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reader_agent.cardspec.piv import Algorithm
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.memory import factory_memory
 from reader_agent.virtual_card.state import CardState
-from tests.reader_agent.virtual_card.host import Host, personalise
+from tests.reader_agent.virtual_card.host import Host, personalise, personalise_fully
 
 PIN = b"123456\xff\xff"
 PUK = b"87654321"
+MANAGEMENT_KEY = bytes(range(16))
 
 
 @pytest.fixture
@@ -29,6 +32,17 @@ def personalised(card_file: Path) -> Path:
     """A card with CHUID, key 9E and its certificate, made over its contact face."""
     with CardState.load(card_file) as state:
         personalise(Host.of(state, Face.CONTACT))
+    return card_file
+
+
+@pytest.fixture
+def full_card(card_file: Path) -> Path:
+    """A card with all keys and certificates, and a management key of AES-128."""
+    with CardState.load(card_file) as state:
+        state.commit(
+            replace(state.memory, management_algorithm=Algorithm.AES_128, management_key=MANAGEMENT_KEY)
+        )
+        personalise_fully(Host.of(state, Face.CONTACT))
     return card_file
 
 

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from reader_agent.cardspec import piv
 from reader_agent.cardspec.apdu import CLA_CHAINING, CommandApdu
 from reader_agent.cardspec.piv import ObjectId
+from reader_agent.cardspec.piv_data import KeyHistory, PrintedInformation
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.card import VirtualCard
 from reader_agent.virtual_card.state import CardState
@@ -100,6 +101,29 @@ def personalise(host: Host) -> None:
     assert host.put(ObjectId.CHUID, piv.Chuid(GUID, EXPIRES_ON).encode()) == 0x9000
 
 
+# Slots, and where their certificates go (SP 800-73-5 part 1, 4.3).
+CERTIFICATES = {
+    0x9A: ObjectId.PIV_AUTHENTICATION_CERTIFICATE,
+    0x9C: ObjectId.DIGITAL_SIGNATURE_CERTIFICATE,
+    0x9E: ObjectId.CARD_AUTHENTICATION_CERTIFICATE,
+}
+
+
+def personalise_fully(host: Host) -> None:
+    """Give a card keys 9A, 9C and 9E with certificates, and the objects that middleware looks for."""
+    personalise(host)
+    for slot in (0x9A, 0x9C):
+        public_key = ec.EllipticCurvePublicKey.from_encoded_point(
+            ec.SECP256R1(), piv.decode_public_key(host.generate(slot)[0])
+        )
+        certificate = make_certificate(public_key)
+        container = piv.encode_certificate(certificate.public_bytes(serialization.Encoding.DER))
+        assert host.put(CERTIFICATES[slot], container) == 0x9000
+    printed = PrintedInformation("Morgan Example", "Citizen", "2031JAN31", "0042", "Ashcombe")
+    assert host.put(ObjectId.PRINTED_INFORMATION, printed.encode()) == 0x9000
+    assert host.put(ObjectId.KEY_HISTORY, KeyHistory().encode()) == 0x9000
+
+
 def make_certificate(public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
     """A certificate that names the card's UUID, by an issuer that is gone at once."""
     issued = datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,9 +142,9 @@ def make_certificate(public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
     )
 
 
-def card_certificate(host: Host) -> x509.Certificate:
-    """The 9E certificate as it is on the card."""
-    answer, sw = host.get(ObjectId.CARD_AUTHENTICATION_CERTIFICATE)
+def card_certificate(host: Host, slot: int = 0x9E) -> x509.Certificate:
+    """A certificate as it is on the card."""
+    answer, sw = host.get(CERTIFICATES[slot])
     assert sw == 0x9000
     return x509.load_der_x509_certificate(piv.decode_certificate(piv.decode_data(answer)))
 

@@ -20,12 +20,7 @@ from tests.reader_agent.virtual_card.host import GUID
 from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers, wait_until
 
 PROJECT = Path(__file__).parents[3]
-PROGRAM = (
-    "import sys\n"
-    "from reader_agent.virtual_card import cli\n"
-    "name = sys.argv.pop(1)\n"
-    "getattr(cli, name.replace('-', '_'))(prog_name=f'reader-agent {name}')\n"
-)
+PROGRAM = "from reader_agent.cli import main; main(prog_name='reader-agent')"
 TIMEOUT_S = 20.0
 
 

@@ -113,7 +113,7 @@ def test_a_key_is_made_on_the_card_and_survives_a_loss_of_power(personalised: Pa
 @pytest.mark.parametrize(
     ("slot", "data", "sw"),
     [
-        (0x9D, "AC03800111", 0x6A86),
+        (0x82, "AC03800111", 0x6A86),
         (0x9B, "AC03800111", 0x6A86),
         (0x9E, "AC03800107", 0x6A80),
         (0x9E, "AC0480021111", 0x6A80),
@@ -124,6 +124,45 @@ def test_a_key_is_made_on_the_card_and_survives_a_loss_of_power(personalised: Pa
 def test_keys_that_cannot_be_made(contact: Host, slot: int, data: str, sw: int) -> None:
     assert contact.authenticate() == 0x9000
     assert contact.send(0x47, 0x00, slot, bytes.fromhex(data)) == (b"", sw)
+
+
+def test_9d_agrees_on_a_secret_with_the_pin(contact: Host) -> None:
+    """SP 800-73-5 part 2, A.6: 85 with the other side's point, answered by the result's X coordinate."""
+    assert contact.authenticate() == 0x9000
+    card_key = public_key(contact.generate(0x9D)[0])
+    other = ec.generate_private_key(ec.SECP256R1())
+    point = other.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    data = bytes.fromhex("7C4582008541") + point
+    assert contact.send(0x87, 0x11, 0x9D, data) == (b"", 0x6982)
+    assert contact.verify(PIN) == 0x9000
+    for _ in range(2):
+        answer, sw = contact.send(0x87, 0x11, 0x9D, data)
+        assert (answer, sw) == (bytes.fromhex("7C228220") + other.exchange(ec.ECDH(), card_key), 0x9000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "7C2482008120" + "11" * 32,  # a digest: 9D does not sign
+        "7C4582008541" + "04" + "11" * 64,  # a point beside the curve
+        "7C2582008521" + "02" + "11" * 32,  # a compressed one
+        "7C43" + "8541" + "04" + "11" * 64,  # no request for a response
+    ],
+)
+def test_what_9d_does_not_agree_on(contact: Host, data: str) -> None:
+    assert contact.authenticate() == 0x9000
+    assert contact.generate(0x9D)[1] == 0x9000
+    assert contact.verify(PIN) == 0x9000
+    assert contact.send(0x87, 0x11, 0x9D, bytes.fromhex(data)) == (b"", 0x6A80)
+
+
+def test_signing_keys_agree_on_nothing(contact: Host) -> None:
+    point = card_certificate(contact).public_key()
+    assert isinstance(point, ec.EllipticCurvePublicKey)
+    raw = point.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    assert contact.send(0x87, 0x11, 0x9E, bytes.fromhex("7C4582008541") + raw) == (b"", 0x6A80)
 
 
 def test_making_a_key_wants_the_management_key(contact: Host) -> None:

@@ -187,6 +187,7 @@ def test_a_killed_process_leaves_a_whole_card(card_file: Path) -> None:
         {"objects": {"zz": "00"}},
         {"objects": []},
         {"private_keys": None},
+        {"contactless_pin": "yes"},
     ],
     ids=str,
 )
@@ -197,6 +198,13 @@ def test_a_file_that_is_no_card_is_refused(card_file: Path, change: dict[str, ob
         CardState.load(card_file)
     with pytest.raises(CardFileUnusable):
         read_memory(card_file)
+
+
+def test_a_card_of_before_the_choice_keeps_its_pin_to_the_contacts(card_file: Path) -> None:
+    document = json.loads(card_file.read_bytes())
+    del document["contactless_pin"]
+    card_file.write_text(json.dumps(document))
+    assert not read_memory(card_file).contactless_pin
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,243 @@
+"""`info`, `pin` and `sign`: what a holder does with a card, without terminal, service or scheme.
+
+A PIN is typed, or comes from a file; it is never an argument, which other users of the machine could read.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from reader_agent.cardspec.piv import KeyReference
+from reader_agent.commands import common
+from reader_agent.errors import CardDataMissing, CardProofInvalid, ConfigInvalid, KeyUnsuitable, PinMalformed
+from reader_agent.piv.inventory import Inventory, take_inventory
+from reader_agent.piv.session import PivSession
+
+_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+_MAX_SECRET_FILE_BYTES = 64
+
+_secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_pin_file_option = click.option(
+    "--pin-file", type=_secret_file, help="has the PIN (default: it is asked for)"
+)
+_new_pin_file_option = click.option(
+    "--new-pin-file", type=_secret_file, help="has the new PIN (default: it is asked for)"
+)
+
+
+@click.command()
+@common.reader_option
+@common.wait_option
+@common.as_json_option
+@common.telling_errors
+def info(reader: str, wait_s: float, as_json: bool) -> None:
+    """Tell what card is on the reader. Nothing is verified, and no PIN is needed."""
+    with _session(reader, wait_s) as session:
+        found = take_inventory(session)
+    common.show(as_json, _info_json(found), _info_lines(found))
+
+
+@click.group()
+def pin() -> None:
+    """Change the card's PIN, or unblock it with the PUK."""
+
+
+@pin.command()
+@common.reader_option
+@_pin_file_option
+@_new_pin_file_option
+@common.wait_option
+@common.as_json_option
+@common.telling_errors
+def change(
+    reader: str, pin_file: Path | None, new_pin_file: Path | None, wait_s: float, as_json: bool
+) -> None:
+    """Replace the PIN by another one."""
+    with _session(reader, wait_s) as session:
+        old, new = _secret("PIN", pin_file), _new_pin(new_pin_file)
+        with session.exclusive():
+            session.change_pin(old, new, session.pin_reference())
+    common.show(as_json, {"changed": "pin"}, ["The PIN is changed."])
+
+
+@pin.command()
+@common.reader_option
+@click.option("--puk-file", type=_secret_file, help="has the PUK (default: it is asked for)")
+@_new_pin_file_option
+@common.wait_option
+@common.as_json_option
+@common.telling_errors
+def unblock(
+    reader: str, puk_file: Path | None, new_pin_file: Path | None, wait_s: float, as_json: bool
+) -> None:
+    """Set a new PIN by the PUK; all attempts are there again."""
+    with _session(reader, wait_s) as session:
+        puk, new = _secret("PUK", puk_file), _new_pin(new_pin_file)
+        with session.exclusive():
+            session.unblock_pin(puk, new)
+    common.show(as_json, {"changed": "pin"}, ["The PIN is unblocked, and changed."])
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@common.reader_option
+@_pin_file_option
+@click.option("--out", type=click.Path(path_type=Path), help="of the signature (default: FILE.sig)")
+@click.option("--certificate-out", type=click.Path(path_type=Path), help="also write the certificate, as PEM")
+@common.wait_option
+@common.as_json_option
+@common.telling_errors
+def sign(
+    file: Path,
+    *,
+    reader: str,
+    pin_file: Path | None,
+    out: Path | None,
+    certificate_out: Path | None,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Have the holder sign FILE with the card's key for signatures (9C).
+
+    The signature is ECDSA over SHA-256, DER: openssl dgst -sha256 -verify KEY -signature FILE.sig FILE.
+    """
+    target = out or file.with_name(f"{file.name}.sig")
+    for path in (target, certificate_out):
+        if path is not None and path.exists():
+            raise ConfigInvalid(f"{path} exists; name another file, or delete it first")
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").digest()
+    with _session(reader, wait_s) as session:
+        certificate, signature = _sign(session, digest, pin_file)
+    _write(target, signature)
+    if certificate_out is not None:
+        _write(certificate_out, certificate.public_bytes(Encoding.PEM))
+    value = {
+        "signature": target,
+        "sha256": digest.hex(),
+        "subject": certificate.subject.rfc4514_string(),
+        "certificate": certificate.public_bytes(Encoding.PEM).decode(),
+    }
+    common.show(as_json, value, [f"Signed by {value['subject']}: {target}"])
+
+
+def _sign(session: PivSession, digest: bytes, pin_file: Path | None) -> tuple[x509.Certificate, bytes]:
+    """The certificate of 9C, and a signature that it verifies."""
+    with session.exclusive():
+        try:
+            certificate = session.certificate(KeyReference.DIGITAL_SIGNATURE)
+        except CardDataMissing as error:
+            raise KeyUnsuitable("the card has no key for signatures (9C); have one issued") from error
+    key = _p256_key(certificate)
+    # Asked for between two transactions, so that nobody else waits for a person.
+    secret = _secret("PIN", pin_file)
+    with session.exclusive_with_pin(secret):
+        signature = session.sign(digest, KeyReference.DIGITAL_SIGNATURE)
+    try:
+        key.verify(signature, digest, _PREHASHED)
+    except InvalidSignature as error:
+        raise CardProofInvalid from error
+    return certificate, signature
+
+
+def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyUnsuitable("the card's certificate has a key that cannot be read") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyUnsuitable("the card's key for signatures is not of P-256, the only kind that is used here")
+    return key
+
+
+@contextmanager
+def _session(reader: str, wait_s: float) -> Iterator[PivSession]:
+    readers = common.readers()
+    try:
+        session = PivSession(readers.connect(reader, wait_s=wait_s))
+        try:
+            yield session
+        finally:
+            session.close()
+    finally:
+        readers.close()
+
+
+def _secret(name: str, path: Path | None) -> str:
+    """A PIN or PUK from its file, or as it is typed, unseen. Raises PinMalformed."""
+    if path is None:
+        # Not on standard output, which scripts read.
+        return str(click.prompt(name, hide_input=True, err=True))
+    with path.open("rb") as file:
+        raw = file.read(_MAX_SECRET_FILE_BYTES)
+    try:
+        return raw.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise PinMalformed(f"{path} holds no {name}") from error
+
+
+def _new_pin(path: Path | None) -> str:
+    if path is not None:
+        return _secret("PIN", path)
+    return str(click.prompt("New PIN", hide_input=True, confirmation_prompt="New PIN again", err=True))
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _info_json(found: Inventory) -> dict[str, object]:
+    return {
+        "card": found.card,
+        "expires_on": found.expires_on,
+        "pin": "global" if found.discovery.prefers_global_pin else "application",
+        "pin_attempts": found.pin_attempts,
+        "certificates": {
+            f"{key:02X}": {
+                "subject": certificate.subject.rfc4514_string(),
+                "issuer": certificate.issuer.rfc4514_string(),
+                "not_after": certificate.not_valid_after_utc,
+                "sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+            }
+            for key, certificate in found.certificates.items()
+        },
+        "objects": {f"{object_id:06X}": presence for object_id, presence in found.objects.items()},
+    }
+
+
+def _info_lines(found: Inventory) -> list[str]:
+    lines = [f"card         {found.card or 'not personalised'}"]
+    if found.expires_on:
+        lines.append(f"expires      {found.expires_on}")
+    lines.append(f"PIN          {_attempts(found.pin_attempts)}")
+    for key, certificate in found.certificates.items():
+        until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        lines.append(f"key {key:02X}       {certificate.subject.rfc4514_string()}, until {until}")
+    lines += [
+        f"object {object_id:06X} {object_id.name.lower().replace('_', ' ')}, {presence}"
+        for object_id, presence in found.objects.items()
+    ]
+    return lines
+
+
+def _attempts(left: int | None) -> str:
+    match left:
+        case None:
+            return "not told here"
+        case 0:
+            return "blocked"
+        case 1:
+            return "one attempt is left"
+    return f"{left} attempts are left"
