@@ -99,10 +99,11 @@ def take_over(database: Database, pki: Scheme) -> None:
     for name, records in pki.hand_over(OURS, to=NAME).items():
         with database.begin() as connection:
             store = DatabaseCertificateStore(connection)
-            for issued in records.certificates:
-                if store.find(name, issued.serial) is None:
-                    store.record(issued)
-            latest = records.latest_crl
-            if latest is not None and store.latest_crl(name) is None:
+            if store.trail_head(name) is not None:
+                continue  # it was taken over before
+            store.record(records.certificates)
+            store.keep_status_indexes(records.certificates)
+            store.append_trail(records.trail)
+            for crl in records.crls:
                 # The numbers of the lists go on from there.
-                store.record_crl(name, latest.number, latest.this_update, latest.next_update, latest.der)
+                store.record_crl(crl)

@@ -1,43 +1,52 @@
-"""A certification authority: issues by a profile, revokes, and publishes what is revoked."""
+"""A certification authority: issues by a profile, revokes, suspends, and publishes what is revoked.
 
+Each operation changes the records and adds to the trail in one transaction of the store.
+"""
+
+import hashlib
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pki import trail
 from pki.clock import require_aware
-from pki.errors import CertificateUnknown, ReasonUnknown, RequestRefused
-from pki.profiles import EXAMPLE_ARC, Profile, scheme_policy
-from pki.store import CertificateStore, IssuedCertificate
+from pki.errors import CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
+from pki.extensions import Publication, shard_of
+from pki.issuing import BACKDATING, Issuer, check_self_signature
+from pki.profiles import EXAMPLE_ARC, ISSUING_AUTHORITY, Profile
+from pki.requests import checked_key
+from pki.revocation import REASONS, make_crl, whole_seconds
+from pki.store import CERTIFICATE_HOLD, CertificateStore, IssuedCertificate, StoredCrl
+from pki.trail import next_entry
 
-# Ours: a peer whose clock is a little behind must not refuse what was made a moment ago.
-BACKDATING = timedelta(minutes=5)
+__all__ = ["BACKDATING", "CRL_VALIDITY", "REASONS", "Authority", "Order", "random_serial"]
+
 CRL_VALIDITY = timedelta(days=7)
-
-# RFC 5280, 5.3.1, those that mean something for our certificates. A suspended card is the ledger's business:
-# certificateHold would need a list without the certificate to end it.
-REASONS = {
-    reason.name: reason
-    for reason in (
-        x509.ReasonFlags.unspecified,
-        x509.ReasonFlags.key_compromise,
-        x509.ReasonFlags.ca_compromise,
-        x509.ReasonFlags.affiliation_changed,
-        x509.ReasonFlags.superseded,
-        x509.ReasonFlags.cessation_of_operation,
-        x509.ReasonFlags.privilege_withdrawn,
-    )
-}
+# Ours: more than any authority's own; what is asked for beyond that is cut to it anyway
+MAX_VALIDITY_DAYS = 100_000
 
 
 def random_serial() -> int:
     """128 random bits: positive, at most 20 octets (RFC 5280, 4.1.2.2), not to be guessed."""
     return int.from_bytes(os.urandom(16), "big") or random_serial()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of an authority: a certificate of this profile for the request's key."""
+
+    csr: x509.CertificateSigningRequest
+    profile: Profile
+    identity: str
+    # By default the profile's
+    validity_days: int | None = None
+    # The holder's name, where the profile has a place for it
+    name: str | None = None
 
 
 class Authority:
@@ -52,15 +61,21 @@ class Authority:
         *,
         arc: str = EXAMPLE_ARC,
         public_url: str | None = None,
+        issuer: str | None = None,
+        predecessors: Callable[[], Sequence["Authority"]] = tuple,
+        actor: str = "pki",
         serials: Callable[[], int] = random_serial,
     ) -> None:
         self.name = name
+        # What this key is called among those that the authority has had
+        self.issuer = issuer or name
         self.certificate = certificate
         self.store = store
+        # The same authority with its former keys, whose lists are still renewed; asked for when they are
+        self._predecessors = predecessors
         self._key = key
-        self._arc = arc
-        self._public_url = public_url
-        self._serials = serials
+        self._actor = actor
+        self._issuing = Issuer(certificate, key, arc, Publication(public_url, self.issuer), serials)
 
     def issue(
         self,
@@ -76,24 +91,20 @@ class Authority:
         minutes before `moment`, and never beyond the authority's own certificate. Raises RequestRefused, also
         for an identity that the profile cannot name.
         """
-        if profile.authority != self.name:
-            raise RequestRefused(
-                f"a {profile.name} certificate is issued by the authority {profile.authority!r}"
-            )
-        key = _checked_key(csr)
-        days = profile.validity_days if validity_days is None else validity_days
-        if days < 1:
-            raise RequestRefused("a certificate is valid for a day at least")
-        try:
-            subject = profile.naming.subject(identity)
-        except ValueError as error:
-            raise RequestRefused(
-                f"{identity!r} cannot stand in a {profile.name} certificate: {error}"
-            ) from error
-        builder = self._builder(subject, key, moment, timedelta(days=days))
-        for extension, critical in self._leaf_extensions(profile, identity, key):
-            builder = builder.add_extension(extension, critical)
-        return self._record(builder, profile.name, identity, moment)
+        order = Order(csr=csr, profile=profile, identity=identity, validity_days=validity_days)
+        (certificate,) = self.issue_many([order], moment)
+        return certificate
+
+    def issue_many(self, orders: Iterable[Order], moment: datetime) -> list[x509.Certificate]:
+        """A certificate for each order, all recorded in one commit before any is returned; or none at all.
+
+        Raises RequestRefused.
+        """
+        checked = [(order, self._checked(order)) for order in orders]
+        with self.store.transaction() as store:
+            made = [self._make(store, order, key, moment) for order, key in checked]
+            self._record(store, [record for _, record in made], moment)
+        return [certificate for certificate, _ in made]
 
     def issue_authority(
         self,
@@ -105,201 +116,184 @@ class Authority:
         validity: timedelta,
     ) -> x509.Certificate:
         """The certificate of an authority below this one, which can have none below it; recorded."""
-        builder = self._builder(subject, key, moment, validity)
-        for extension, critical in authority_extensions(key, self._arc, path_length=0):
-            builder = builder.add_extension(extension, critical)
-        # RFC 5280, 4.2.1.12 leaves this open for an authority; openssl and others read it as a limit.
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        return self._record(builder, "authority", identity, moment)
+        certificate = self._issuing.authority(subject, key, usages, moment, validity)
+        with self.store.transaction() as store:
+            record = self._issued(certificate, ISSUING_AUTHORITY.name, identity, moment)
+            self._record(store, [record], moment)
+        return certificate
 
-    def revoke(self, serial: int, moment: datetime, reason: str) -> None:
-        """Revoke as of `moment`; a second revocation changes nothing. Takes effect with the next CRL.
+    def record_root(self, moment: datetime) -> None:
+        """Begin a root's trail with its own certificate, which nobody else has issued."""
+        check_self_signature(self.certificate)
+        digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.CREATE, {"issuer": self.issuer, "sha256": digest})])
 
-        `reason` is one of REASONS. Raises CertificateUnknown and ReasonUnknown.
+    def note_succession(self, moment: datetime) -> None:
+        """Say in the trail that this key is the authority's from now on."""
+        digest = hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.SUCCEED, {"issuer": self.issuer, "sha256": digest})])
+
+    def note_ceremony(self, moment: datetime, record_sha256: str) -> None:
+        """Bind the written record of a ceremony into the trail."""
+        with self.store.transaction() as store:
+            self._note(store, moment, [(trail.CEREMONY, {"record_sha256": record_sha256})])
+
+    def revoke(self, serial: int, moment: datetime, reason: str, recorded_at: datetime | None = None) -> None:
+        """Revoke for good as of `moment`; a second revocation changes nothing. In effect with the next CRL.
+
+        What was suspended stays revoked from when it was suspended. `reason` is one of REASONS. Raises
+        CertificateUnknown and ReasonUnknown.
         """
         if reason not in REASONS:
             raise ReasonUnknown(f"{reason!r} is no reason; one of {', '.join(REASONS)}")
-        if self.store.find(self.name, serial) is None:
-            raise CertificateUnknown(f"the authority {self.name!r} has issued no certificate {serial:x}")
-        self.store.revoke(self.name, serial, require_aware(moment), reason)
+        self._end(serial, moment, reason, trail.REVOKE, recorded_at or moment)
+
+    def suspend(self, serial: int, moment: datetime, recorded_at: datetime | None = None) -> None:
+        """Suspend as of `moment`, until it is released or revoked (certificateHold, RFC 5280, 5.3.1).
+
+        Changes nothing where it is suspended or revoked already. Raises CertificateUnknown.
+        """
+        self._end(serial, moment, CERTIFICATE_HOLD, trail.HOLD, recorded_at or moment)
+
+    def release(self, serial: int, moment: datetime) -> None:
+        """End a suspension. Raises CertificateUnknown, and NotHeld where there is none."""
+        with self.store.transaction() as store:
+            self._require(store, serial)
+            if not store.release(self.name, serial, require_aware(moment)):
+                raise NotHeld(f"the certificate {serial:x} is not suspended, so it cannot be released")
+            self._note(store, moment, [(trail.RELEASE, {"serial": f"{serial:x}"})])
 
     def make_crl(
         self, moment: datetime, validity: timedelta = CRL_VALIDITY
     ) -> x509.CertificateRevocationList:
-        """A new revocation list (RFC 5280, 5), recorded before it is returned."""
-        this_update = max(_seconds(moment) - BACKDATING, self.certificate.not_valid_before_utc)
-        next_update = min(_seconds(moment) + validity, self.certificate.not_valid_after_utc)
-        number = self.store.next_crl_number(self.name)
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(this_update)
-            .next_update(next_update)
-            # RFC 5280, 5.2.3 and 5.2.1
-            .add_extension(x509.CRLNumber(number), critical=False)
-            .add_extension(self._authority_key_identifier(), critical=False)
-        )
-        for issued in self.store.revoked(self.name):
-            builder = builder.add_revoked_certificate(_entry(issued))
-        crl = builder.sign(self._key, hashes.SHA256())
-        self.store.record_crl(self.name, number, this_update, next_update, crl.public_bytes(Encoding.DER))
+        """A new revocation list (RFC 5280, 5) of what this key has issued, recorded before it is returned."""
+        this_update = max(whole_seconds(moment) - BACKDATING, self.certificate.not_valid_before_utc)
+        next_update = min(whole_seconds(moment) + validity, self.certificate.not_valid_after_utc)
+        with self.store.transaction() as store:
+            number = store.next_crl_number(self.name)
+            revoked = (issued for issued in store.revoked(self.name) if issued.issuer == self.issuer)
+            crl = make_crl(self.certificate, self._key, number, revoked, this_update, next_update)
+            stored = StoredCrl(
+                authority=self.name,
+                number=number,
+                issuer=self.issuer,
+                this_update=this_update,
+                next_update=next_update,
+                der=crl.public_bytes(Encoding.DER),
+            )
+            self.record_crl(store, stored, moment)
         return crl
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, moment: datetime, validity: timedelta
-    ) -> x509.CertificateBuilder:
-        start = _seconds(moment)
-        own = self.certificate
-        if not own.not_valid_before_utc <= start < own.not_valid_after_utc:
-            raise RequestRefused(
-                f"the authority {self.name!r} has no valid certificate at {start.isoformat()}"
-            )
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(own.subject)
-            .public_key(key)
-            .serial_number(self._serials())
-            .not_valid_before(max(start - BACKDATING, own.not_valid_before_utc))
-            .not_valid_after(min(start + validity, own.not_valid_after_utc))
-            .add_extension(self._authority_key_identifier(), critical=False)
-        )
-        if self._public_url is None:
-            return builder
-        base = f"{self._public_url}/{self.name}"
-        # RFC 5280, 4.2.1.13 and 4.2.2.1
-        return builder.add_extension(_crl_location(f"{base}.crl"), critical=False).add_extension(
-            _issuer_location(f"{base}.crt"), critical=False
-        )
+    def make_crls(
+        self, moment: datetime, validity: timedelta = CRL_VALIDITY
+    ) -> dict[str, x509.CertificateRevocationList]:
+        """A new list of each key whose certificate is still valid, by the issuer's name."""
+        with self.store.transaction() as store:
+            valid = [
+                former
+                for former in self._predecessors()
+                if whole_seconds(moment) <= former.certificate.not_valid_after_utc
+            ]
+            return {each.issuer: each.bound(store).make_crl(moment, validity) for each in (self, *valid)}
 
-    def _leaf_extensions(
-        self, profile: Profile, identity: str, key: ec.EllipticCurvePublicKey
-    ) -> list[tuple[x509.ExtensionType, bool]]:
-        extensions: list[tuple[x509.ExtensionType, bool]] = [
-            (x509.BasicConstraints(ca=False, path_length=None), True),
-            (_key_usage(digital_signature=True), True),
-            (x509.ExtendedKeyUsage(profile.usages(self._arc)), profile.extended_key_usage_critical),
-            (x509.SubjectKeyIdentifier.from_public_key(key), False),
-            (_policies(self._arc), False),
-        ]
-        names = profile.naming.alternative_name(identity)
-        if names is not None:
-            extensions.append((names, False))
-        return extensions
+    def record_crl(self, store: CertificateStore, crl: StoredCrl, moment: datetime) -> None:
+        """Keep a list with its entry in the trail, within the store's transaction."""
+        store.record_crl(crl)
+        detail: trail.Detail = {
+            "number": crl.number,
+            "issuer": crl.issuer,
+            "shard": crl.shard,
+            "base_number": crl.base_number,
+            "sha256": hashlib.sha256(crl.der).hexdigest(),
+        }
+        self._note(store, moment, [(trail.CRL, detail)])
+
+    def bound(self, store: CertificateStore) -> "Authority":
+        """This authority with other records, such as those that a transaction sees."""
+        other = object.__new__(Authority)
+        other.__dict__.update(self.__dict__, store=store)
+        return other
+
+    def _checked(self, order: Order) -> ec.EllipticCurvePublicKey:
+        profile = order.profile
+        if self.name not in profile.authorities:
+            raise RequestRefused(
+                f"a {profile.name} certificate is issued by {' or '.join(profile.authorities)}, "
+                f"not by {self.name}"
+            )
+        if order.validity_days is not None and not 1 <= order.validity_days <= MAX_VALIDITY_DAYS:
+            raise RequestRefused(f"a certificate holds for a day at least, and {MAX_VALIDITY_DAYS} at most")
+        return checked_key(order.csr)
+
+    def _make(
+        self, store: CertificateStore, order: Order, key: ec.EllipticCurvePublicKey, moment: datetime
+    ) -> tuple[x509.Certificate, IssuedCertificate]:
+        subject = self._issuing.names(order.profile, order.identity, order.name)
+        status_index = None
+        if order.profile.has_status_index:
+            status_index = store.status_index(self.name, order.identity)
+        days = order.profile.validity_days if order.validity_days is None else order.validity_days
+        certificate = self._issuing.leaf(
+            order.profile, subject, key, moment, timedelta(days=days), status_index
+        )
+        record = self._issued(certificate, order.profile.name, order.identity, moment)
+        if status_index is not None:
+            record = replace(record, status_index=status_index, shard=shard_of(status_index))
+        return certificate, record
+
+    def _issued(
+        self, certificate: x509.Certificate, profile: str, identity: str, moment: datetime
+    ) -> IssuedCertificate:
+        return IssuedCertificate(
+            authority=self.name,
+            issuer=self.issuer,
+            serial=certificate.serial_number,
+            profile=profile,
+            identity=identity,
+            der=certificate.public_bytes(Encoding.DER),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            issued_at=require_aware(moment),
+        )
 
     def _record(
-        self, builder: x509.CertificateBuilder, profile: str, identity: str, moment: datetime
-    ) -> x509.Certificate:
-        certificate = builder.sign(self._key, hashes.SHA256())
-        self.store.record(
-            IssuedCertificate(
-                authority=self.name,
-                serial=certificate.serial_number,
-                profile=profile,
-                identity=identity,
-                der=certificate.public_bytes(Encoding.DER),
-                not_before=certificate.not_valid_before_utc,
-                not_after=certificate.not_valid_after_utc,
-                issued_at=require_aware(moment),
-            )
-        )
-        return certificate
+        self, store: CertificateStore, records: Sequence[IssuedCertificate], moment: datetime
+    ) -> None:
+        store.record(records)
+        self._note(store, moment, [(trail.ISSUE, issue_detail(record)) for record in records])
 
-    def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+    def _end(self, serial: int, moment: datetime, reason: str, operation: str, recorded_at: datetime) -> None:
+        moment, recorded_at = require_aware(moment), require_aware(recorded_at)
+        with self.store.transaction() as store:
+            self._require(store, serial)
+            if store.revoke(self.name, serial, moment, reason, recorded_at):
+                as_of = moment.isoformat(timespec="milliseconds")
+                detail = {"serial": f"{serial:x}", "reason": reason, "as_of": as_of}
+                self._note(store, recorded_at, [(operation, detail)])
 
+    def _require(self, store: CertificateStore, serial: int) -> None:
+        if store.find(self.name, serial) is None:
+            raise CertificateUnknown(f"the authority {self.name!r} has issued no certificate {serial:x}")
 
-def self_signed_root(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, arc: str, moment: datetime, validity: timedelta
-) -> x509.Certificate:
-    """The certificate of a root that has authorities below it, and these none."""
-    start = _seconds(moment)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(random_serial())
-        .not_valid_before(start - BACKDATING)
-        .not_valid_after(start + validity)
-    )
-    for extension, critical in authority_extensions(key.public_key(), arc, path_length=1):
-        builder = builder.add_extension(extension, critical)
-    return builder.sign(key, hashes.SHA256())
+    def _note(
+        self, store: CertificateStore, moment: datetime, done: Sequence[tuple[str, trail.Detail]]
+    ) -> None:
+        head = store.trail_head(self.name)
+        entries = []
+        for operation, detail in done:
+            entry = next_entry(head, self.name, operation, self._actor, moment, detail)
+            entries.append(entry)
+            head = entry.head
+        store.append_trail(entries)
 
 
-def authority_extensions(
-    key: ec.EllipticCurvePublicKey, arc: str, path_length: int
-) -> list[tuple[x509.ExtensionType, bool]]:
-    """What every authority's certificate has. RFC 5280, 4.2.1.9, 4.2.1.3, 4.2.1.2, 4.2.1.4."""
-    return [
-        (x509.BasicConstraints(ca=True, path_length=path_length), True),
-        (_key_usage(key_cert_sign=True, crl_sign=True), True),
-        (x509.SubjectKeyIdentifier.from_public_key(key), False),
-        (_policies(arc), False),
-    ]
-
-
-def _checked_key(csr: x509.CertificateSigningRequest) -> ec.EllipticCurvePublicKey:
-    """The key of a request that its owner has signed (RFC 2986, 3). Raises RequestRefused."""
-    try:
-        signed, key = csr.is_signature_valid, csr.public_key()
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise RequestRefused("the request's key or signature cannot be read") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise RequestRefused("the request's key is not on P-256")
-    if not signed:
-        raise RequestRefused("the request is not signed by its own key")
-    return key
-
-
-def _entry(issued: IssuedCertificate) -> x509.RevokedCertificate:
-    """RFC 5280, 5.1.2.6 and 5.3.1; `unspecified` is left out, as there."""
-    revoked_at, reason = issued.revoked_at, REASONS[issued.reason or "unspecified"]
-    if revoked_at is None:
-        raise ValueError("a certificate that is not revoked cannot be listed")
-    builder = (
-        x509.RevokedCertificateBuilder().serial_number(issued.serial).revocation_date(_seconds(revoked_at))
-    )
-    if reason is not x509.ReasonFlags.unspecified:
-        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
-    return builder.build()
-
-
-def _key_usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    """RFC 5280, 4.2.1.3."""
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _policies(arc: str) -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(scheme_policy(arc), None)])
-
-
-def _crl_location(url: str) -> x509.CRLDistributionPoints:
-    name = x509.UniformResourceIdentifier(url)
-    return x509.CRLDistributionPoints([x509.DistributionPoint([name], None, None, None)])
-
-
-def _issuer_location(url: str) -> x509.AuthorityInformationAccess:
-    method = x509.oid.AuthorityInformationAccessOID.CA_ISSUERS
-    return x509.AuthorityInformationAccess(
-        [x509.AccessDescription(method, x509.UniformResourceIdentifier(url))]
-    )
-
-
-def _seconds(moment: datetime) -> datetime:
-    """X.509 knows whole seconds. RFC 5280, 4.1.2.5."""
-    return require_aware(moment).astimezone(UTC).replace(microsecond=0)
+def issue_detail(record: IssuedCertificate) -> trail.Detail:
+    """What the trail says of a certificate that was issued: which, and never whose."""
+    return {
+        "serial": f"{record.serial:x}",
+        "issuer": record.issuer,
+        "profile": record.profile,
+        "sha256": hashlib.sha256(record.der).hexdigest(),
+    }

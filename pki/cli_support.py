@@ -1,11 +1,12 @@
 """What the commands of `pki` share: options, passphrases, what is said on failure, and an answer's forms."""
 
+import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import click
 from cryptography import x509
 
 from pki.clock import clock_from_environment, require_aware
+from pki.commands.custodians import ROOT_PASSPHRASE_VARIABLE, RootSecret
 from pki.errors import PkiError
 from pki.keys import passphrase_from
 from pki.scheme import Scheme, open_scheme
 from pki.store import IssuedCertificate
 
 PASSPHRASE_VARIABLE = "PKI_PASSPHRASE"  # noqa: S105 -- the name of a variable
-ROOT_PASSPHRASE_VARIABLE = "PKI_ROOT_PASSPHRASE"  # noqa: S105 -- the name of a variable
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -35,7 +36,7 @@ def passphrase_options(command: Command) -> Command:
     own = click.option(
         "--passphrase-file",
         type=FILE,
-        help=f"Where the keys' passphrase is. Else ${PASSPHRASE_VARIABLE}, else you are asked.",
+        help=f"The keys' passphrase, or their token's PIN. Else ${PASSPHRASE_VARIABLE}, else you are asked.",
     )
     root = click.option(
         "--root-passphrase-file",
@@ -43,6 +44,17 @@ def passphrase_options(command: Command) -> Command:
         help=f"The root's, if it has its own. Else ${ROOT_PASSPHRASE_VARIABLE}, else the same.",
     )
     return own(root(command))
+
+
+def custodian_option(command: Command) -> Command:
+    """The files of those who keep the root's key together."""
+    return click.option(
+        "--custodian-file",
+        "custodian_files",
+        metavar="NAME=FILE",
+        multiple=True,
+        help="Where a custodian's passphrase is; several. Else they are asked, if the root has custodians.",
+    )(command)
 
 
 def speaking(command: Command) -> Command:
@@ -60,17 +72,40 @@ def speaking(command: Command) -> Command:
 
 
 def on_scheme(command: Command) -> Command:
-    """A command on the scheme in DIR whose keys it needs: called with the open `scheme`."""
+    """A command on the scheme in DIR whose keys it needs: called with the open `scheme`.
+
+    Passphrases are asked for when a key is first used, and no sooner.
+    """
 
     @wraps(command)
     def wrapped(
-        directory: Path, passphrase_file: Path | None, root_passphrase_file: Path | None, **kwargs: Any
+        directory: Path,
+        passphrase_file: Path | None,
+        root_passphrase_file: Path | None,
+        custodian_files: tuple[str, ...],
+        **kwargs: Any,
     ) -> None:
-        open_without_keys(directory)  # says that there is no scheme before it asks for a passphrase
-        passphrase, root_passphrase = passphrases(passphrase_file, root_passphrase_file, confirm=False)
-        command(scheme=open_scheme(directory, passphrase, root_passphrase), **kwargs)
+        own, root = secrets_of(directory, passphrase_file, root_passphrase_file, custodian_files)
+        command(scheme=open_scheme(directory, own, root, actor()), **kwargs)
 
-    return directory_argument(passphrase_options(json_option(speaking(wrapped))))
+    return directory_argument(passphrase_options(custodian_option(json_option(speaking(wrapped)))))
+
+
+def secrets_of(
+    directory: Path, file: Path | None, root_file: Path | None, custodian_files: Sequence[str]
+) -> tuple[Callable[[], bytes], RootSecret]:
+    """What asks for the passphrase of the issuing authorities' keys, and for that of the root's."""
+    own = cache(lambda: own_passphrase(file, confirm=False))
+    return own, RootSecret(directory, own, root_file, custodian_files)
+
+
+def own_passphrase(file: Path | None, *, confirm: bool) -> bytes:
+    """The passphrase of the issuing authorities' keys, or their token's PIN. Raises PassphraseMissing."""
+
+    def ask() -> str:
+        return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+
+    return passphrase_from(file, PASSPHRASE_VARIABLE, ask if sys.stdin.isatty() else None)
 
 
 def open_without_keys(directory: Path) -> Scheme:
@@ -78,16 +113,17 @@ def open_without_keys(directory: Path) -> Scheme:
     return open_scheme(directory, b"no key is read")
 
 
-def passphrases(file: Path | None, root_file: Path | None, *, confirm: bool) -> tuple[bytes, bytes]:
-    """The passphrase of the issuing authorities' keys, and that of the root's."""
+def actor() -> str:
+    """Who gives the command, as the trail names them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
-    def ask() -> str:
-        return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm))
 
-    own = passphrase_from(file, PASSPHRASE_VARIABLE, ask if sys.stdin.isatty() else None)
-    if root_file is None and ROOT_PASSPHRASE_VARIABLE not in os.environ:
-        return own, own
-    return own, passphrase_from(root_file, ROOT_PASSPHRASE_VARIABLE)
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def answer(as_json: bool, facts: dict[str, Any], text: str) -> None:

@@ -19,10 +19,11 @@ class KeyNotFound(PkiError):
 
     code = "key_not_found"
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(f"there is no key {name!r} ({path} does not exist)")
+    def __init__(self, name: str, where: object) -> None:
+        missing = f"{where} does not exist" if isinstance(where, Path) else f"on {where}"
+        super().__init__(f"there is no key {name!r} ({missing})")
         self.name = name
-        self.path = path
+        self.where = where
 
 
 class KeyExists(PkiError):
@@ -30,10 +31,10 @@ class KeyExists(PkiError):
 
     code = "key_exists"
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(f"the key {name!r} exists already ({path}); move it away if you want another")
+    def __init__(self, name: str, where: object) -> None:
+        super().__init__(f"the key {name!r} exists already ({where}); move it away if you want another")
         self.name = name
-        self.path = path
+        self.where = where
 
 
 class WrongPassphrase(PkiError):
@@ -63,6 +64,44 @@ class PassphraseMissing(PkiError):
     code = "passphrase_missing"
 
 
+class KeyNotExtractable(PkiError):
+    """The key is on a token and never leaves it."""
+
+    code = "key_not_extractable"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the key {name!r} is on a token and cannot be read; it can only be used there")
+        self.name = name
+
+
+class TokenUnavailable(PkiError):
+    """The token that holds the keys is not there, or does not answer."""
+
+    code = "token_unavailable"
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"the token {label!r} cannot be used: {reason}")
+        self.label = label
+        self.reason = reason
+
+
+class CustodyRefused(PkiError):
+    """The passphrases given do not open what several people keep together."""
+
+    code = "custody_refused"
+
+
+class PinRefused(PkiError):
+    """The token does not take the PIN."""
+
+    code = "pin_refused"
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"the token {label!r} does not take the PIN: {reason}")
+        self.label = label
+        self.reason = reason
+
+
 # --- issuing ---
 
 
@@ -76,6 +115,28 @@ class CertificateUnknown(PkiError):
     """The authority has issued no such certificate."""
 
     code = "certificate_unknown"
+
+
+class NotHeld(PkiError):
+    """Only a certificate that is suspended can be released."""
+
+    code = "not_held"
+
+
+class SerialTaken(PkiError):
+    """The serial number is another certificate's."""
+
+    code = "serial_taken"
+
+
+class ExtensionMalformed(PkiError):
+    """An extension of ours does not hold what we write in it."""
+
+    code = "extension_malformed"
+
+    def __init__(self, oid: str) -> None:
+        super().__init__(f"the extension {oid} is malformed")
+        self.oid = oid
 
 
 class ReasonUnknown(PkiError):
@@ -102,6 +163,30 @@ class AuthorityHandedOver(PkiError):
         )
         self.authority = authority
         self.to = to
+
+
+# --- the trail ---
+
+
+class TrailBroken(PkiError):
+    """An authority's trail is not what was written; `sequence` names the entry."""
+
+    code = "trail_broken"
+
+    def __init__(self, authority: str, sequence: int, sentence: str) -> None:
+        super().__init__(f"the trail of {authority!r} breaks at entry {sequence}: it {sentence}")
+        self.authority = authority
+        self.sequence = sequence
+
+
+class AuditFailed(PkiError):
+    """An authority's records are not what its trail says."""
+
+    code = "audit_failed"
+
+    def __init__(self, authority: str, sentence: str) -> None:
+        super().__init__(f"the records of {authority!r} and their trail disagree: {sentence}")
+        self.authority = authority
 
 
 # --- verifying ---
@@ -195,6 +280,12 @@ class StatementSignatureInvalid(PkiError):
     """The signature is not this key's over this statement in this scheme."""
 
     code = "statement_signature_invalid"
+
+
+class TrustListRefused(PkiError):
+    """The list of recognised schemes cannot be made, or cannot be relied on."""
+
+    code = "trust_list_refused"
 
 
 # --- signed requests ---

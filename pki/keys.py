@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +12,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from pki.cmac import CmacKey, SoftwareCmacKey
 from pki.errors import KeyExists, KeyNotFound, KeyUnreadable, PassphraseMissing, WrongPassphrase
 from pki.files import make_private_directory, write_new
+from pki.key_names import checked_name
 from pki.pkcs8 import SCRYPT_SALT_BYTES, derive_key, encrypted_pem
 
 # Ours: the format of a secret's file, authenticated with the secret's name
 _SECRET_FORMAT = "citizen-card-secret/1"  # noqa: S105 -- the name of a format
 # NIST SP 800-38D, 8.2: 96 bits, random; one message per key here, since each file has its own salt
 _GCM_NONCE_BYTES = 12
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_CMAC_KEY_BYTES = 16
 
 
 class KeyStore(Protocol):
-    """Holds named keys. A P-256 key may be on a token: it can sign, and need not be readable."""
+    """Holds named keys. On a token a P-256 key signs and a CMAC key makes CMACs; neither can be read.
+
+    What is on a token raises TokenUnavailable and PinRefused, too, and KeyNotExtractable for what is never
+    given away.
+    """
 
     def generate(self, name: str) -> ec.EllipticCurvePrivateKey:
         """Make and keep a P-256 key. Raises KeyExists."""
@@ -41,6 +46,14 @@ class KeyStore(Protocol):
 
     def secret(self, name: str) -> bytes:
         """The symmetric key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
+        ...
+
+    def generate_cmac_key(self, name: str) -> CmacKey:
+        """Make and keep an AES-128 key for CMACs, such as a master of diversification. Raises KeyExists."""
+        ...
+
+    def cmac_key(self, name: str) -> CmacKey:
+        """The CMAC key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
         ...
 
 
@@ -97,6 +110,14 @@ class FileKeyStore:
         except (ValueError, KeyError, TypeError) as error:
             raise KeyUnreadable(path, "is damaged") from error
 
+    def generate_cmac_key(self, name: str) -> CmacKey:
+        """Make and keep an AES-128 key for CMACs. Raises KeyExists."""
+        return SoftwareCmacKey(self.generate_secret(name, _CMAC_KEY_BYTES))
+
+    def cmac_key(self, name: str) -> CmacKey:
+        """The CMAC key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
+        return SoftwareCmacKey(self.secret(name))
+
     def _write(self, name: str, path: Path, data: bytes) -> None:
         make_private_directory(self._directory)
         try:
@@ -105,10 +126,10 @@ class FileKeyStore:
             raise KeyExists(name, path) from error
 
     def _key_path(self, name: str) -> Path:
-        return self._directory / f"{_checked(name)}.key"
+        return self._directory / f"{checked_name(name)}.key"
 
     def _secret_path(self, name: str) -> Path:
-        return self._directory / f"{_checked(name)}.secret"
+        return self._directory / f"{checked_name(name)}.secret"
 
 
 def passphrase_from(file: Path | None, env: str, prompt: Callable[[], str] | None = None) -> bytes:
@@ -133,10 +154,14 @@ def passphrase_from(file: Path | None, env: str, prompt: Callable[[], str] | Non
     return found
 
 
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"a key's name is made of a-z, 0-9 and -, not {name!r}")
-    return name
+def optional_passphrase(file: Path | None, env: str) -> bytes | None:
+    """The passphrase from a file or the environment; None where neither is given.
+
+    Raises PassphraseMissing for a file that cannot be read, and for an empty one.
+    """
+    if file is None and env not in os.environ:
+        return None
+    return passphrase_from(file, env)
 
 
 def _read(name: str, path: Path) -> bytes:

@@ -1,3 +1,3 @@
 """Fixtures that every test may ask for."""
 
-pytest_plugins = ("tests.support.budget", "tests.support.databases")
+pytest_plugins = ("tests.support.budget", "tests.support.databases", "tests.support.softhsm")

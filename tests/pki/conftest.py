@@ -16,7 +16,19 @@ from pki.scheme import Scheme, create_scheme, open_scheme
 PASSPHRASE = b"of the tests"
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 CARD = "0192f0a1-7b3c-4d5e-8f90-a1b2c3d4e5f6"
-IDENTITIES = {"card-authentication": CARD, "terminal": "bus-12", "service": "cardservice"}
+IDENTITIES = {
+    "card-authentication": CARD,
+    "holder-authentication": CARD,
+    "signature": CARD,
+    "terminal": "bus-12",
+    "service": "cardservice",
+    "staff": "m.jones",
+    "content-signer": "issuing-desk",
+    "statement-signer": "entitlements",
+    "tls-server": "cards.ashcombe.example",
+    "ocsp-responder": "responder",
+    "trust-list-signer": "trust-list",
+}
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -38,7 +50,7 @@ class Issued:
 
 def issue(scheme: Scheme, profile: str, moment: datetime = START, days: int | None = None) -> Issued:
     key, declared = new_key(), PROFILES[profile]
-    authority = scheme.authority(declared.authority)
+    authority = scheme.authority(declared.authorities[0])
     return Issued(authority.issue(csr_for(key), declared, IDENTITIES[profile], moment, days), key)
 
 

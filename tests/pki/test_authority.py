@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import BACKDATING, REASONS, Authority, random_serial
-from pki.errors import CertificateUnknown, ReasonUnknown, RequestRefused
+from pki.errors import CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused, SerialTaken
 from pki.profiles import CARD_AUTHENTICATION, PROFILES, SERVICE, TERMINAL, Profile
 from pki.scheme import ISSUING_VALIDITY, Scheme, create_scheme
 from tests.pki.conftest import CARD, IDENTITIES, PASSPHRASE, START, csr_for, issue, new_key
@@ -29,11 +29,14 @@ class TestContent:
         certificate, extensions = issued.certificate, issued.certificate.extensions
         assert certificate.version is x509.Version.v3
         assert certificate.public_key() == issued.key.public_key()
-        assert certificate.issuer == scheme.certificates[PROFILES[profile].authority].subject
+        assert certificate.issuer == scheme.certificates[PROFILES[profile].authorities[0]].subject
         constraints = extensions.get_extension_for_class(x509.BasicConstraints)
         assert (constraints.critical, constraints.value.ca) == (True, False)
         usage = extensions.get_extension_for_class(x509.KeyUsage)
-        only_signing = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+        # Only what the holder signs with the PIN each time is meant to bind
+        only_signing = x509.KeyUsage(
+            *(True, profile == "signature", False, False, False, False, False, False, False)
+        )
         assert (usage.critical, usage.value) == (True, only_signing)
         policies = extensions.get_extension_for_class(x509.CertificatePolicies).value
         assert [policy.policy_identifier.dotted_string for policy in policies] == [f"{ARC}.2.1"]
@@ -81,9 +84,15 @@ class TestContent:
         )
         extensions = issue(scheme, "card-authentication").certificate.extensions
         (point,) = extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-        assert point.full_name == [x509.UniformResourceIdentifier("https://cards.example/pki/cards.crl")]
-        (access,) = extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-        assert access.access_location == x509.UniformResourceIdentifier("https://cards.example/pki/cards.crt")
+        assert point.full_name == [x509.UniformResourceIdentifier("https://cards.example/pki/cards/0.crl")]
+        access = extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        assert [each.access_location.value for each in access] == [
+            "https://cards.example/pki/ocsp",
+            "https://cards.example/pki/cards.crt",
+        ]
+        extensions = issue(scheme, "terminal").certificate.extensions
+        (point,) = extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        assert point.full_name == [x509.UniformResourceIdentifier("https://cards.example/pki/terminals.crl")]
 
     def test_serial_numbers_are_128_random_bits(self) -> None:
         serials = [random_serial() for _ in range(1000)]
@@ -216,7 +225,7 @@ class TestRecords:
         """The same serial number twice."""
         authority = _authority(scheme, serials=itertools.repeat(7).__next__)
         authority.issue(csr_for(new_key()), CARD_AUTHENTICATION, CARD, START)
-        with pytest.raises(Exception, match="UNIQUE"):
+        with pytest.raises(SerialTaken):
             authority.issue(csr_for(new_key()), CARD_AUTHENTICATION, CARD, START)
 
     def test_what_was_never_issued_cannot_be_revoked(self, scheme: Scheme) -> None:
@@ -237,6 +246,37 @@ class TestRecords:
         recorded = authority.store.find("cards", certificate.serial_number)
         assert recorded is not None
         assert (recorded.revoked_at, recorded.reason) == (START, "key_compromise")
+
+
+class TestSuspending:
+    """certificateHold: the one revocation that can be taken back."""
+
+    def test_it_is_listed_until_it_is_released(self, scheme: Scheme) -> None:
+        certificate = issue(scheme, "card-authentication").certificate
+        authority = _authority(scheme)
+        authority.suspend(certificate.serial_number, START)
+        (entry,) = authority.make_crl(START + DAY)
+        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+        assert reason is x509.ReasonFlags.certificate_hold
+        authority.release(certificate.serial_number, START + DAY)
+        assert len(authority.make_crl(START + DAY)) == 0
+
+    def test_it_can_end_in_a_revocation(self, scheme: Scheme) -> None:
+        certificate = issue(scheme, "card-authentication").certificate
+        authority = _authority(scheme)
+        authority.suspend(certificate.serial_number, START)
+        authority.revoke(certificate.serial_number, START + DAY, "key_compromise")
+        (entry,) = authority.make_crl(START + DAY)
+        assert entry.revocation_date_utc == START
+        with pytest.raises(NotHeld, match="not suspended"):
+            authority.release(certificate.serial_number, START + DAY)
+
+    def test_what_is_not_suspended_is_not_released(self, scheme: Scheme) -> None:
+        certificate = issue(scheme, "card-authentication").certificate
+        with pytest.raises(NotHeld):
+            _authority(scheme).release(certificate.serial_number, START)
+        with pytest.raises(CertificateUnknown):
+            _authority(scheme).release(1, START)
 
 
 class TestLists:

@@ -11,10 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki import scheme as scheme_module
 from pki.errors import AuthorityHandedOver, KeyNotFound, PassphraseMissing, SchemeInvalid, WrongPassphrase
 from pki.scheme import AUTHORITIES, Scheme, create_scheme, open_scheme
-from pki.store import SqliteCertificateStore
+from pki.sqlite_store import SqliteCertificateStore
 from tests.pki.conftest import CARD, PASSPHRASE, START, issue
 
 DAY = timedelta(days=1)
@@ -72,14 +71,14 @@ class TestMaking:
 
     def test_it_is_never_half_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is full while the last list is published."""
-        real = scheme_module._publish_crl
+        real = Scheme.publish_crl
 
-        def full(public: Path, name: str, crl: x509.CertificateRevocationList) -> None:
-            if name == "root":
+        def full(scheme: Scheme, name: str, crl: x509.CertificateRevocationList) -> None:
+            if name == "terminals":
                 raise OSError(28, "No space left on device")
-            real(public, name, crl)
+            real(scheme, name, crl)
 
-        monkeypatch.setattr(scheme_module, "_publish_crl", full)
+        monkeypatch.setattr(Scheme, "publish_crl", full)
         with pytest.raises(OSError, match="No space"):
             create_scheme(tmp_path / "scheme", "ashcombe", "Ashcombe", PASSPHRASE, None, START)
         assert list(tmp_path.iterdir()) == []
@@ -170,8 +169,7 @@ class TestHandingOver:
         given = scheme.hand_over(["cards", "terminals"], to="cardservice")
         assert [record.serial for record in given["cards"].certificates] == [issued.serial_number]
         assert given["terminals"].certificates == ()
-        latest = given["cards"].latest_crl
-        assert latest is not None
+        (latest,) = given["cards"].crls
         assert latest.number == crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
     def test_from_then_on_pki_refuses_and_says_who_can(self, scheme: Scheme) -> None:
@@ -186,7 +184,7 @@ class TestHandingOver:
         given = scheme.hand_over(["cards"], to="cardservice")
         store = SqliteCertificateStore(tmp_path / "theirs.sqlite")
         for record in given["cards"].certificates:
-            store.record(record)
+            store.record([record])
         authority = scheme.authority("cards", store=store)
         assert authority.store is store
         assert scheme.records("cards").find_by_identity("cards", CARD) == []

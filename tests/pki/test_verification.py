@@ -320,7 +320,7 @@ class TestIssuer:
         """RFC 5280, 4.2.1.3."""
         scheme_root = scheme.certificates["root"]
         sub_key = new_key()
-        root_key = scheme._root_key_store.private_key("root")
+        root_key = scheme.root_key_store.private_key("root")
         sub = self.signed_by(scheme_root, root_key, sub_key, self.authority_extensions(crl_sign=False))
         below = self.signed_by(sub, sub_key)
         trust = replace(scheme.trust_store(), intermediates=(sub,))

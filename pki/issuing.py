@@ -1,0 +1,168 @@
+"""Certificates as they are built and signed; who records them is `pki.authority`."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pki.errors import RequestRefused
+from pki.extensions import (
+    Extensions,
+    Publication,
+    authority_extensions,
+    authority_key_identifier,
+    crl_extensions,
+    issuer_extensions,
+    profile_extensions,
+    shard_of,
+    status_index_extension,
+)
+from pki.profiles import ISSUING_AUTHORITY, ROOT_AUTHORITY, Profile
+from pki.revocation import whole_seconds
+
+# Ours: a peer whose clock is a little behind must not refuse what was made a moment ago.
+BACKDATING = timedelta(minutes=5)
+
+Subject = tuple[x509.Name, x509.SubjectAlternativeName | None]
+
+
+class Issuer:
+    """A key with its certificate: signs certificates by profile."""
+
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey,
+        arc: str,
+        publication: Publication,
+        serials: Callable[[], int],
+    ) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._arc = arc
+        self._publication = publication
+        self._serials = serials
+        # Of one issuer these never change, and there are as many as profiles and shards.
+        self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
+        self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
+
+    def names(self, profile: Profile, identity: str, name: str | None) -> Subject:
+        """Subject and alternative name. Raises RequestRefused for what the profile cannot name."""
+        if name is not None and not profile.naming.takes_name:
+            raise RequestRefused(f"a {profile.name} certificate holds no name beside its identity")
+        try:
+            return profile.naming.subject(identity, name), profile.naming.alternative_name(identity)
+        except ValueError as error:
+            raise RequestRefused(
+                f"{identity!r} cannot stand in a {profile.name} certificate: {error}"
+            ) from error
+
+    def leaf(
+        self,
+        profile: Profile,
+        subject: Subject,
+        key: ec.EllipticCurvePublicKey,
+        moment: datetime,
+        validity: timedelta,
+        status_index: int | None,
+    ) -> x509.Certificate:
+        """A certificate of this profile, signed. Raises RequestRefused."""
+        name, alternative_name = subject
+        extensions = [*self._of_profile(profile), (x509.SubjectKeyIdentifier.from_public_key(key), False)]
+        if not profile.no_status:
+            extensions += self._of_shard(None if status_index is None else shard_of(status_index))
+        if alternative_name is not None:
+            extensions.append((alternative_name, False))
+        if status_index is not None:
+            extensions.append((status_index_extension(self._arc, status_index), False))
+        return self._signed(name, key, moment, validity, extensions)
+
+    def authority(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        usages: tuple[x509.ObjectIdentifier, ...],
+        moment: datetime,
+        validity: timedelta,
+    ) -> x509.Certificate:
+        """The certificate of an authority below this one, signed. Raises RequestRefused."""
+        extensions = [
+            *authority_extensions(key, self._arc, ISSUING_AUTHORITY),
+            *issuer_extensions(self._publication, no_status=False),
+            *self._of_shard(None),
+            (authority_key_identifier(self._certificate), False),
+        ]
+        if usages:
+            # RFC 5280, 4.2.1.12 leaves this open for an authority; openssl and others read it as a limit.
+            extensions.append((x509.ExtendedKeyUsage(usages), False))
+        return self._signed(subject, key, moment, validity, extensions)
+
+    def _make_of_profile(self, profile: Profile) -> Extensions:
+        return _encoded(
+            [
+                *profile_extensions(profile, self._arc),
+                *issuer_extensions(self._publication, no_status=profile.no_status),
+                (authority_key_identifier(self._certificate), False),
+            ]
+        )
+
+    def _signed(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        moment: datetime,
+        validity: timedelta,
+        extensions: Extensions,
+    ) -> x509.Certificate:
+        start, own = whole_seconds(moment), self._certificate
+        if not own.not_valid_before_utc <= start < own.not_valid_after_utc:
+            raise RequestRefused(
+                f"the authority {self._publication.issuer!r} has no valid certificate at {start.isoformat()}"
+            )
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(own.subject)
+            .subject_name(subject)
+            .public_key(key)
+            .serial_number(self._serials())
+            .not_valid_before(max(start - BACKDATING, own.not_valid_before_utc))
+            .not_valid_after(min(start + validity, own.not_valid_after_utc))
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _encoded(extensions: Extensions) -> Extensions:
+    """The same extensions in DER: what never changes is encoded once, and no more for each certificate."""
+    return [
+        (x509.UnrecognizedExtension(value.oid, value.public_bytes()), critical)
+        for value, critical in extensions
+    ]
+
+
+def self_signed_root(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, arc: str, moment: datetime, serial: int
+) -> x509.Certificate:
+    """The certificate of a root that has authorities below it, and these none."""
+    start = whole_seconds(moment)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(start - BACKDATING)
+        .not_valid_after(start + timedelta(days=ROOT_AUTHORITY.validity.value))
+    )
+    for extension, critical in authority_extensions(key.public_key(), arc, ROOT_AUTHORITY):
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(key, hashes.SHA256())
+
+
+def check_self_signature(certificate: x509.Certificate) -> None:
+    """Return if the certificate is its own issuer's. Raises InvalidSignature or ValueError."""
+    certificate.verify_directly_issued_by(certificate)
