@@ -1,3 +1,8 @@
 """Fixtures that every test may ask for."""
 
-pytest_plugins = ("tests.support.budget", "tests.support.databases", "tests.support.softhsm")
+pytest_plugins = (
+    "tests.support.budget",
+    "tests.support.databases",
+    "tests.support.softhsm",
+    "tests.support.tears",
+)

@@ -16,8 +16,8 @@ from typing import Self
 import pytest
 
 from reader_agent.virtual_card.application import Face
+from reader_agent.virtual_card.behaviour import Behaviour, ToldCard
 from reader_agent.virtual_card.bridge import Bridge
-from reader_agent.virtual_card.card import VirtualCard
 from reader_agent.virtual_card.pcscd import PrivatePcscd
 from reader_agent.virtual_card.pcscd_client import ReaderState
 from reader_agent.virtual_card.state import CardState
@@ -34,6 +34,8 @@ class _Inserted:
     state: CardState
     bridge: Bridge
     thread: threading.Thread
+    # pcscd's, once it has seen the card
+    event_count: int = 0
 
 
 @dataclass(slots=True)
@@ -60,11 +62,14 @@ class Readers:
         """What pcscd says of a reader now."""
         return self.pcscd.states()[reader]
 
-    def insert(self, reader: str, card: Path, face: Face = Face.CONTACT) -> None:
+    def insert(
+        self, reader: str, card: Path, face: Face = Face.CONTACT, behaviour: Behaviour | None = None
+    ) -> None:
         """Put a card in, from this process; returns once pcscd has seen it."""
         state = CardState.load(card)
         try:
-            bridge = Bridge.connect(VirtualCard(state, face), "127.0.0.1", self.port(reader))
+            inserted = ToldCard(state, face, behaviour or Behaviour())
+            bridge = Bridge.connect(inserted, "127.0.0.1", self.port(reader))
         except BaseException:
             state.close()
             raise
@@ -72,6 +77,7 @@ class Readers:
         thread.start()
         self._inserted[reader] = _Inserted(state, bridge, thread)
         wait_until(lambda: self.state(reader).has_card, f"a card in {reader}")
+        self._inserted[reader].event_count = self.state(reader).event_count
 
     def pull(self, reader: str) -> None:
         """Take a card out; returns once pcscd has seen it, so that the next one may come at once."""
@@ -80,7 +86,15 @@ class Readers:
         inserted.thread.join(WAIT_TIMEOUT_S)
         inserted.state.close()
         if self.pcscd.is_running:
-            wait_until(lambda: not self.state(reader).has_card, f"no card in {reader}")
+            wait_until(lambda: self._has_seen_removal(reader, inserted), f"no card in {reader}")
+
+    def _has_seen_removal(self, reader: str, inserted: _Inserted) -> bool:
+        """Not as soon as it finds no card: one that went away within a command is missed a moment earlier.
+
+        Who inserts in that moment has wedged the reader.
+        """
+        state = self.state(reader)
+        return not state.has_card and state.event_count != inserted.event_count
 
     def pull_all(self) -> None:
         """Empty every reader that was filled by `insert`."""

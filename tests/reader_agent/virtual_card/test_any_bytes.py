@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.memory import factory_memory
 from reader_agent.virtual_card.state import CardState, read_memory
 from tests.reader_agent.virtual_card.conftest import PIN, PUK
-from tests.reader_agent.virtual_card.host import SELECT_PIV, Host, personalise
+from tests.reader_agent.virtual_card.host import SELECT_PIV, Host, personalise_fully
 
-TAGS = st.sampled_from([0x5C, 0x53, 0x7C, 0x80, 0x81, 0x82, 0x85, 0xAC, 0x7E, 0x5FC102])
+TAGS = st.sampled_from([0x5C, 0x53, 0x7C, 0x80, 0x81, 0x82, 0x85, 0x86, 0xAC, 0x7E, 0x5FC102])
 TEMPLATES = st.recursive(
     st.binary(max_size=40),
     lambda inner: st.lists(st.builds(tlv.encode, TAGS, inner), min_size=1, max_size=3).map(b"".join),
@@ -35,7 +36,11 @@ COMMANDS = st.builds(
             (0x3F, 0xFF),
             (0x00, 0x80),
             (0x00, 0x81),
+            (0x11, 0x9A),
+            (0x11, 0x9C),
+            (0x11, 0x9D),
             (0x11, 0x9E),
+            (0xFF, 0x80),
             (0x0A, 0x9B),
             (0x00, 0x9E),
             (0xFF, 0xFF),
@@ -54,18 +59,19 @@ def state() -> Iterator[CardState]:
         path = Path(folder) / "card.json"
         memory = factory_memory(os.urandom, pin=PIN, puk=PUK)
         with CardState.create(path, memory) as state:
-            personalise(Host.of(state, Face.CONTACT))
+            personalise_fully(Host.of(state, Face.CONTACT))
             yield state
 
 
 @pytest.mark.parametrize("face", Face)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(commands=BYTES, authenticated=st.booleans())
+@given(commands=BYTES, authenticated=st.booleans(), contactless_pin=st.booleans())
 def test_every_command_is_answered(
-    state: CardState, face: Face, commands: list[bytes], authenticated: bool
+    state: CardState, face: Face, commands: list[bytes], authenticated: bool, contactless_pin: bool
 ) -> None:
+    state.commit(replace(state.memory, contactless_pin=contactless_pin))
     host = Host.of(state, face)
-    if authenticated and face is Face.CONTACT:
+    if authenticated:
         host.authenticate()
     for command in commands:
         answer = host.card.transmit(command)

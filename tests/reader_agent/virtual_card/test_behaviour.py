@@ -1,14 +1,20 @@
 """Cards that are told to break, to fall silent, to answer nonsense or to be as slow as a chip."""
 
 import signal
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 from smartcard.Exceptions import SmartcardException
 
+from reader_agent.errors import CardError
+from reader_agent.piv.session import PivSession
+from reader_agent.transport.pcsc import PcscReaders
 from reader_agent.virtual_card import silicon
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.behaviour import MAX_RESPONSE, MIN_RESPONSE, Behaviour, ToldCard
+from reader_agent.virtual_card.bridge import GET_ATR, POWER_ON, Bridge
 from reader_agent.virtual_card.errors import CardSaysNothing, CardTorn, CardUnpowered
 from reader_agent.virtual_card.state import CardState, read_memory
 from tests.reader_agent.virtual_card.conftest import PIN
@@ -147,6 +153,7 @@ def test_insert_says_that_its_time_is_modelled(readers: Readers, personalised: P
         )
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+    wait_until(lambda: not readers.state(CONTACT_READER).has_card, "no card")
 
 
 def transmit(readers: Readers, *commands: bytes) -> bytes | None:
@@ -160,3 +167,36 @@ def transmit(readers: Readers, *commands: bytes) -> bytes | None:
     finally:
         connection.disconnect()
     return bytes(data)
+
+
+def test_a_silent_card_is_still_in_its_reader(personalised: Path) -> None:
+    """It answers no command, and what is no command as before: pcscd goes on seeing a card."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, CardState.load(personalised) as state:
+        card = ToldCard(state, Face.CONTACT, Behaviour(silent_after=0))
+        bridge = Bridge.connect(card, "127.0.0.1", listener.getsockname()[1])
+        connection, _ = listener.accept()
+        connection.settimeout(10)
+        thread = threading.Thread(target=bridge.run)
+        thread.start()
+        with connection:
+            for message in (POWER_ON, SELECT_PIV, GET_ATR):
+                connection.sendall(len(message).to_bytes(2) + message)
+            assert connection.recv(2, socket.MSG_WAITALL) == len(card.atr).to_bytes(2)
+            assert connection.recv(len(card.atr), socket.MSG_WAITALL) == card.atr
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_session_survives_a_lying_card(readers: Readers, personalised: Path) -> None:
+    """Over a real pcscd: an error of ours each time, or a result that is checked by who uses it."""
+    readers.insert(CONTACT_READER, personalised, behaviour=Behaviour(garbage_after=1))
+    pcsc = PcscReaders()
+    session = PivSession(pcsc.connect(CONTACT_READER))
+    try:
+        session.select()
+        for _ in range(20):
+            with pytest.raises(CardError):
+                session.chuid()
+    finally:
+        session.close()
+        pcsc.close()

@@ -28,6 +28,7 @@ from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers
 PIN, NEW_PIN, WRONG_PIN, PUK = "123456", "24681357", "000000", "87654321"
 MODULE = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so"
 PROGRAM = Path(__file__).with_name("sign_with_pkcs11.py")
+PROJECT = Path(__file__).parents[3]
 TIMEOUT_S = 60.0
 MESSAGE = b"I declare that I have read this.\n"
 SELECT = "00:A4:04:00:09:A0:00:00:03:08:00:00:10:00"
@@ -325,3 +326,25 @@ def test_a_program_that_leaves_the_pin_shown_lets_others_sign(contact: Readers) 
     assert transmit(connection, bytes.fromhex("0020008008313233343536FFFF"))[1] == 0x9000
     connection.disconnect()
     assert "SW1=0x69" not in sign_with_9a(contact)
+
+
+HOLD_WITH_PIN = """
+import sys, time
+from reader_agent.piv.session import PivSession
+from reader_agent.transport.pcsc import PcscReaders
+session = PivSession(PcscReaders().connect(sys.argv[1]))
+with session.exclusive_with_pin("123456"):
+    print("shown", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_after_a_session_is_killed_opensc_cannot_sign_with_9a(contact: Readers) -> None:
+    """It could not clean up; pcscd does, and resets the card."""
+    environment = {**os.environ, **contact.environment, "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", HOLD_WITH_PIN, contact.full_name(CONTACT_READER)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "shown\n"
+        process.kill()
+    assert "SW1=0x69, SW2=0x82" in sign_with_9a(contact)

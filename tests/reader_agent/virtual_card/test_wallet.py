@@ -78,6 +78,7 @@ def test_remove_ends_an_insert_in_the_foreground(readers: Readers, wallet: Path,
         assert "contact" in line
         assert run("virtual-card", "remove", "sam", "--wallet", wallet).returncode == 0
         assert process.wait(10) == 0
+    wait_until(lambda: not readers.state(CONTACT_READER).has_card, "no card")
 
 
 def test_what_a_killed_process_leaves_behind_is_no_card_in_a_reader(
@@ -94,6 +95,7 @@ def test_what_a_killed_process_leaves_behind_is_no_card_in_a_reader(
     wait_until(lambda: not readers.state(CONTACT_READER).has_card, "no card")
     with running("virtual-card", "insert", "sam", *arguments):
         assert Wallet(wallet).insertion("sam") is not None
+    wait_until(lambda: not readers.state(CONTACT_READER).has_card, "no card")
 
 
 def test_a_card_that_may_be_used_with_its_pin_without_contact(tmp_path: Path) -> None:
