@@ -267,6 +267,21 @@ class PurposeRefused(VerificationError):
         self.purpose = purpose
 
 
+# --- DER and CMS ---
+
+
+class DerMalformed(PkiError):
+    """Bytes that are not DER, or not of the kind that was looked for."""
+
+    code = "der_malformed"
+
+
+class ContentSignatureInvalid(PkiError):
+    """What a content signer is said to have signed was not signed by it, or is something else."""
+
+    code = "content_signature_invalid"
+
+
 # --- signed statements ---
 
 

@@ -27,7 +27,17 @@ from pki.errors import (
     StatusStale,
     StatusUnknown,
 )
-from pki.profiles import CARD_AUTHENTICATION, SERVICE, TERMINAL, Profile, arc_of
+from pki.profiles import (
+    CARD_AUTHENTICATION,
+    CONTENT_SIGNER,
+    HOLDER_AUTHENTICATION,
+    PROFILES,
+    SERVICE,
+    SIGNATURE,
+    TERMINAL,
+    Profile,
+    arc_of,
+)
 from pki.trust import TrustStore, edition
 
 __all__ = ["Purpose", "TrustStore", "VerifiedCertificate", "verify"]
@@ -37,20 +47,17 @@ class Purpose(Enum):
     """What a certificate is relied on for; one profile each."""
 
     CARD_AUTHENTICATION = CARD_AUTHENTICATION.name
+    HOLDER_AUTHENTICATION = HOLDER_AUTHENTICATION.name
+    SIGNATURE = SIGNATURE.name
     TERMINAL = TERMINAL.name
     SERVICE = SERVICE.name
+    CONTENT_SIGNER = CONTENT_SIGNER.name
 
     @property
     def profile(self) -> Profile:
         """The profile of certificates for this purpose."""
-        return _PROFILES[self]
+        return PROFILES[self.value]
 
-
-_PROFILES = {
-    Purpose.CARD_AUTHENTICATION: CARD_AUTHENTICATION,
-    Purpose.TERMINAL: TERMINAL,
-    Purpose.SERVICE: SERVICE,
-}
 
 ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 

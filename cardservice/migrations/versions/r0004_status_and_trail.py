@@ -1,7 +1,7 @@
 """What revocation in full needs of the authorities' records, and their trail.
 
 Revision ID: 0004
-Revises: 0002
+Revises: 0003
 """
 
 from hashlib import sha256
@@ -13,7 +13,7 @@ from cardservice.database import UtcDateTime
 from pki.trail import IMPORT, TrailHead, next_entry
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 _TRAIL = sa.table(
     "pki_trail",
