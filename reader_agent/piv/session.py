@@ -92,7 +92,10 @@ class PivSession:
 
     def write(self, object_id: ObjectId, content: bytes) -> None:
         """Write a data object (3.3.1), or delete it by writing nothing; needs the management key."""
-        data = piv.encode_tag_list(object_id) + piv.encode_data(content)
+        if object_id in piv.SELF_FRAMED_OBJECTS:
+            data = tlv.encode(object_id, content)
+        else:
+            data = piv.encode_tag_list(object_id) + piv.encode_data(content)
         self._send(Instruction.PUT_DATA, 0x3F, 0xFF, data, f"take its {_name(object_id)}", le=None)
 
     def chuid(self) -> piv.Chuid:

@@ -52,12 +52,12 @@ class ToldCard(VirtualCard):
         super().__init__(state, face, random_bytes)
         self._behaviour, self._sleep = behaviour, sleep
         self._commands = self._writes = 0
-        self.torn = False
+        self.torn: CardTorn | None = None
         state.write_hook = self._write
 
     def power_on(self) -> None:
         """See VirtualCard."""
-        if not self.torn:
+        if self.torn is None:
             super().power_on()
 
     # VirtualCard has bound the name to its own power_on.
@@ -91,7 +91,7 @@ class ToldCard(VirtualCard):
         if self._writes != self._behaviour.tear_at:
             write()
             return
-        self.torn = True
+        self.torn = CardTorn(self._writes)
         if self._behaviour.tear_kept:
             write()
-        raise CardTorn(self._writes)
+        raise self.torn

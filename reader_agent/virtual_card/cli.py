@@ -1,6 +1,6 @@
 """`virtual-card`: makes software cards, shows them, puts them on virtual readers and takes them out again.
 
-A card is named by its file, or, with a wallet, by its name there.
+A card is named by its file, or, with a wallet, by its name there; a slash or .json makes it a file.
 """
 
 import json
@@ -18,7 +18,7 @@ from reader_agent.virtual_card.behaviour import Behaviour, ToldCard
 from reader_agent.virtual_card.bridge import Bridge
 from reader_agent.virtual_card.commands import INPUT, PATH, telling_errors, until_signal
 from reader_agent.virtual_card.detach import run_detached
-from reader_agent.virtual_card.errors import CardFileUnusable, CardTorn, ReaderUndecided
+from reader_agent.virtual_card.errors import CardFileUnusable, ReaderUndecided
 from reader_agent.virtual_card.memory import CardMemory, Secret, factory_memory
 from reader_agent.virtual_card.readers_cli import find_port
 from reader_agent.virtual_card.state import CardState, read_memory
@@ -147,22 +147,23 @@ def insert(
     file = _file(card, wallet)
     name, port = _reader_and_port(port, readers, reader)
     shown = _face(face, is_contactless)
+    named_in = _wallet_of(card, wallet)
     if detach:
-        if wallet is None:
+        if named_in is None:
             raise click.UsageError("--detach needs a --wallet, from which `remove` takes the card again")
         run_detached()
         return
     behaviour = Behaviour(**told)  # type: ignore[arg-type]  # click has checked each by its option
     with until_signal(), ExitStack() as stack:
         state = stack.enter_context(CardState.load(file))
-        if wallet is not None:
-            stack.enter_context(Wallet(wallet).inserted(card, name, shown))
+        if named_in is not None:
+            stack.enter_context(named_in.inserted(card, name, shown))
         inserted = ToldCard(state, shown, behaviour)
         bridge = Bridge.connect(inserted, host, port)
         click.echo(f"{file} is inserted ({shown}{', modelled silicon time' if behaviour.silicon else ''})")
         bridge.run()
-        if inserted.torn:
-            raise CardTorn(behaviour.tear_at or 0)
+        if inserted.torn is not None:
+            raise inserted.torn
 
 
 @virtual_card.command()
@@ -174,8 +175,14 @@ def remove(name: str, wallet: Path) -> None:
     Wallet(wallet).remove(name)
 
 
+def _wallet_of(card: str, wallet: Path | None) -> Wallet | None:
+    """The wallet that the card is named in; None where it is named by its file, wallet or not."""
+    return None if wallet is None or "/" in card or card.endswith(".json") else Wallet(wallet)
+
+
 def _file(card: str, wallet: Path | None) -> Path:
-    return Path(card) if wallet is None else Wallet(wallet).path(card)
+    named_in = _wallet_of(card, wallet)
+    return Path(card) if named_in is None else named_in.path(card)
 
 
 def _face(face: str | None, is_contactless: bool | None) -> Face:

@@ -14,7 +14,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reader_agent.cardspec import piv, tlv
@@ -253,6 +253,18 @@ def test_a_discovery_object_is_framed_by_itself() -> None:
     assert PivSession(objects({})).pin_reference() is KeyReference.PIN  # an older card says nothing
 
 
+def test_objects_are_written_in_their_own_frames() -> None:
+    """SP 800-73-5 part 2, 3.3.1: in 5C and 53, or as it is if it frames itself. No Le."""
+    card = Answers(lambda _: b"\x90\x00")
+    session = PivSession(card)
+    session.write(ObjectId.CHUID, b"\x30\x00")
+    session.write(ObjectId.DISCOVERY, b"\x4f\x00")
+    assert [command.hex().upper() for command in card.sent] == [
+        "00DB3FFF095C035FC10253023000",
+        "00DB3FFF047E024F00",
+    ]
+
+
 def test_a_compressed_certificate_is_read() -> None:
     certificate = make_certificate(ec.generate_private_key(ec.SECP256R1()).public_key())
     packed = gzip.compress(certificate.public_bytes(Encoding.DER))
@@ -333,6 +345,7 @@ RESPONSES = st.builds(lambda data, sw: data[:256] + bytes.fromhex(sw), TEMPLATES
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@settings(deadline=None)
 @given(responses=st.lists(RESPONSES, min_size=1, max_size=12))
 def test_whatever_a_card_answers_is_a_result_or_an_error_of_ours(verb: str, responses: list[bytes]) -> None:
     """The answers come round again, so that a card that never ends is among them."""

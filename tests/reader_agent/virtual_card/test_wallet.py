@@ -113,6 +113,13 @@ def test_names_that_are_no_files_of_the_wallet(tmp_path: Path, name: str) -> Non
         Wallet(tmp_path).path(name)
 
 
+def test_a_file_stays_a_file_where_a_wallet_is_set(wallet: Path, card_file: Path) -> None:
+    """As it is for who has READER_AGENT_WALLET in the environment, and scripts that name files."""
+    done = run("virtual-card", "show", card_file, "--wallet", wallet, "--json")
+    assert json.loads(done.stdout)["pin"] == "5 of 5 tries"
+    assert "gone.json" in failing("show", "gone.json", "--wallet", wallet)
+
+
 def test_other_files_are_no_cards(tmp_path: Path) -> None:
     for name in ("UPPER.json", ".hidden.json", "notes.txt"):
         (tmp_path / name).touch()
