@@ -2,6 +2,7 @@
 
 import click
 
+from cardservice.commands.authorities import pki
 from cardservice.commands.holders import cardholder
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
@@ -32,5 +33,6 @@ for _command in (
     proof,
     ledger,
     security,
+    pki,
 ):
     main.add_command(_command)

@@ -42,7 +42,7 @@ class Context:
     database: Database
     scheme: SchemeRecord
     pki: Scheme
-    # Of the root and the issuing authorities, by name.
+    # Of the root and every key that the issuing authorities have had, by the issuer's name.
     certificates: Mapping[str, x509.Certificate]
     keys: ServiceKeys
     services: Mapping[str, Service]
@@ -57,6 +57,13 @@ class Context:
     def authority(self, name: str, connection: Connection) -> Authority:
         """An issuing authority whose records are part of the caller's database transaction."""
         return self.pki.authority(name, store=DatabaseCertificateStore(connection))
+
+    def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate:
+        """The authority's certificate that has signed this one. Raises LookupError."""
+        for issuer in self.certificates.values():
+            if issuer.subject == certificate.issuer:
+                return issuer
+        raise LookupError(f"{certificate.issuer.rfc4514_string()} is no authority of this scheme")
 
     def close(self) -> None:
         """Close the database's connections."""
@@ -82,7 +89,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
             database=database,
             scheme=_scheme(database, pki),
             pki=pki,
-            certificates=pki.certificates,
+            certificates=pki.issuer_certificates,
             keys=load_service_keys(settings.pki_dir, passphrase),
             services=services,
             tariffs=PreparedTariffs(database, services),

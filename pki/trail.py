@@ -39,6 +39,18 @@ class TrailHead:
     def __str__(self) -> str:
         return f"{self.sequence}:{self.sha256.hex()}"
 
+    @classmethod
+    def parse(cls, text: str) -> "TrailHead":
+        """What `str` has written. Raises ValueError."""
+        sequence, _, digest = text.partition(":")
+        try:
+            head = cls(sequence=int(sequence), sha256=bytes.fromhex(digest))
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not SEQUENCE:HASH") from error
+        if head.sequence < 1 or len(head.sha256) != len(GENESIS):
+            raise ValueError(f"{text!r} is not SEQUENCE:HASH")
+        return head
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailEntry:

@@ -83,7 +83,7 @@ def fault_of_proof(
         statement = proof.signed.statement
         trust = TrustStore(
             roots=(context.certificates["root"],),
-            intermediates=(context.certificates[AUTHORITY],),
+            intermediates=(context.issuer_of(proof.card_certificate),),
             crls=(proof.crl,),
         )
         moment = proof.card_certificate.not_valid_before_utc
@@ -125,7 +125,7 @@ def export_proof(context: Context, transaction: UUID, directory: Path) -> tuple[
         "sig_structure.bin": signature_input(context.scheme.id, signed.payload),
         "signature.der": signed.signature_der,
         "card.crt": proof.card_certificate.public_bytes(Encoding.PEM),
-        "cards.crt": context.certificates[AUTHORITY].public_bytes(Encoding.PEM),
+        "cards.crt": context.issuer_of(proof.card_certificate).public_bytes(Encoding.PEM),
         "root.crt": context.certificates["root"].public_bytes(Encoding.PEM),
         "cards.crl": proof.crl.public_bytes(Encoding.PEM),
         "transaction.json": _described(signed, row.decision, row.reason, proof.evidence.judged_at),

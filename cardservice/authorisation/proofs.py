@@ -19,7 +19,7 @@ from pki.verification import Purpose, TrustStore, verify
 # Parsed keys of certificates whose chain has been verified.
 KEYS_IN_MEMORY = 100_000
 
-_Certificate = Row[bytes, bytes, str, datetime, datetime, datetime | None]
+_Certificate = Row[bytes, bytes, str, str, datetime, datetime, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class CheckedProof:
     """A signature that verified, and when its certificate holds."""
 
     certificate_sha256: bytes
+    # Which of the authority's keys has signed it
+    issuer: str
     not_before: datetime
     not_after: datetime
     certificate_revoked_at: datetime | None
@@ -53,7 +55,7 @@ class CardProofs:
             raise ProofInvalid("the card's signature does not verify") from error
         if row.identity != str(signed.statement.card):
             raise ProofOfAnotherCard("another card has signed this statement")
-        return CheckedProof(row.sha256, row.not_before, row.not_after, row.revoked_at)
+        return CheckedProof(row.sha256, row.issuer, row.not_before, row.not_after, row.revoked_at)
 
     def _verify_chain(self, der: bytes) -> ec.EllipticCurvePublicKey:
         leaf = x509.load_der_x509_certificate(der)
@@ -74,6 +76,7 @@ def _certificate(connection: Connection, signed: SignedStatement) -> _Certificat
     query = select(
         columns.der,
         columns.sha256,
+        columns.issuer,
         columns.identity,
         columns.not_before,
         columns.not_after,

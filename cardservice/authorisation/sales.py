@@ -80,7 +80,7 @@ def _proof(context: Context, case: Case) -> NewProof:
     evidence = Evidence(
         statement=case.message.signed.raw,
         certificate_sha256=case.proof.certificate_sha256,
-        crl_sha256=crl_in_force(context, AUTHORITY, case.facts.moment),
+        crl_sha256=crl_in_force(context, AUTHORITY, case.proof.issuer, case.facts.moment),
         judged_at=case.facts.moment,
     )
     with context.database.reading() as connection:

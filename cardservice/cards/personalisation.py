@@ -140,6 +140,8 @@ def certify(
                 if issued.profile == profile.name:
                     return issued.der
                 raise CertificateRequestRefused(f"the key {slot} is the card's key of another slot, too")
+        # The order first, then the authority's records, as in `report`: two desks never wait for each other.
+        _set_state(connection, order, OrderState.CERTIFIED, moment)
         for issued in standing:
             if issued.profile == profile.name:
                 authority.revoke(issued.serial, moment, "superseded")
@@ -147,7 +149,6 @@ def certify(
         certificate = authority.issue(request, profile, str(order.card_id), moment, validity_days=days)
     except (ValueError, PkiError) as error:
         raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
-    _set_state(connection, order, OrderState.CERTIFIED, moment)
     record(connection, actor, "card.certify", order.card_id, moment, slot=slot)
     return certificate.public_bytes(Encoding.DER)
 

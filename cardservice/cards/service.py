@@ -122,7 +122,7 @@ def revoke_card(
     known = require_card(connection, card_id)
     change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
     revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
-    authority.make_crl(moment)
+    authority.make_crls(moment)
 
 
 def card_certificate(store: CertificateStore, card_id: CardId) -> IssuedCertificate | None:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.api.blueprints import Blueprint
@@ -82,8 +83,8 @@ def post_certificate(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             actor=_actor(),
             moment=context().now(),
         )
-    chain = [context().certificates[name].public_bytes(Encoding.DER) for name in (AUTHORITY, "root")]
-    return {"certificate": der, "chain": chain}
+    authorities = (context().issuer_of(x509.load_der_x509_certificate(der)), context().certificates["root"])
+    return {"certificate": der, "chain": [each.public_bytes(Encoding.DER) for each in authorities]}
 
 
 @blueprint.route(f"{_ORDER}/result", methods=["POST"])

@@ -137,7 +137,7 @@ def revoke_terminal(
     _state(connection, terminal_id, REVOKED, reason, actor, moment)
     for issued in authority.store.find_by_identity(AUTHORITY, terminal_id):
         authority.revoke(issued.serial, moment, "cessation_of_operation")
-    authority.make_crl(moment)
+    authority.make_crls(moment)
     record(connection, actor, "terminal.revoke", terminal_id, moment, reason=reason)
 
 

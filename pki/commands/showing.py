@@ -87,10 +87,14 @@ def audit_command(directory: Path, authority: tuple[str, ...], reached: str | No
     """
     scheme = open_without_keys(directory)
     names = authority or [name for name in _kept_here(scheme) if name not in scheme.handed_over]
+    try:
+        head = None if reached is None else TrailHead.parse(reached)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     if reached is not None and len(names) != 1:
         raise click.UsageError("--reached is of one authority: give --authority")
     try:
-        found = [_audit(scheme, name, reached) for name in names]
+        found = [_audit(scheme, name, head) for name in names]
     except PkiError as error:
         if as_json:
             click.echo(json.dumps({"valid": False, "code": error.code, "message": str(error)}, indent=2))
@@ -113,20 +117,9 @@ def audit_command(directory: Path, authority: tuple[str, ...], reached: str | No
     answer(as_json, {"valid": True, "authorities": facts}, "\n".join(lines))
 
 
-def _audit(scheme: Scheme, name: str, reached: str | None) -> Audited:
+def _audit(scheme: Scheme, name: str, reached: TrailHead | None) -> Audited:
     issuers = {issuer: scheme.certificate_of(issuer) for issuer in scheme.issuers(name)}
-    return audit(scheme.records(name), name, issuers, None if reached is None else _head(reached))
-
-
-def _head(text: str) -> TrailHead:
-    sequence, _, digest = text.partition(":")
-    try:
-        head = TrailHead(sequence=int(sequence), sha256=bytes.fromhex(digest))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not SEQUENCE:HASH") from error
-    if head.sequence < 1:
-        raise click.BadParameter("the first entry is 1")
-    return head
+    return audit(scheme.records(name), name, issuers, reached)
 
 
 def _kept_here(scheme: Scheme) -> list[str]:

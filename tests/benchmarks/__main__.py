@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, posting, report, tap
+from tests.benchmarks import authorisation, issuing, posting, report, tap
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -28,11 +28,16 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
     return tap.measure(server, seconds, _say)
 
 
+def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return issuing.measure(key, seconds, _say)
+
+
 MEASUREMENTS: Mapping[str, Measure] = {
     "post_single": partial(_posting, "post_single", 1),
     "post_batch_32": partial(_posting, "post_batch_32", 32),
     authorisation.KEY: _authorisation,
     tap.KEY: _tap,
+    **{key: partial(_issuing, key) for key in issuing.MEASURED},
 }
 
 

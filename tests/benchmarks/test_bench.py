@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import posting, report
+from tests.benchmarks import issuing, posting, report
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -53,6 +53,18 @@ def test_a_transaction_that_was_not_counted_stops_the_measurement(
 
     with pytest.raises(BenchmarkFailed, match="are stored"):
         posting.measure(ledger, "post_single", 1, 0.1, print, processes=1, slices=1)
+
+
+@pytest.mark.parametrize(("key", "batch"), issuing.MEASURED.items())
+def test_what_was_issued_is_on_record(key: str, batch: int) -> None:
+    measured = issuing.measure(key, 0.3, print)
+
+    issued = measured.detail["issued, and found by the audit"]
+    assert isinstance(issued, int)
+    assert issued % batch == 0
+    assert issued >= 2 * batch  # to warm up, and a turn at least
+    assert measured.rate is not None
+    assert measured.baseline is not None
 
 
 @pytest.mark.parametrize(
