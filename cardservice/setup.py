@@ -104,6 +104,5 @@ def take_over(database: Database, pki: Scheme) -> None:
             store.record(records.certificates)
             store.keep_status_indexes(records.certificates)
             store.append_trail(records.trail)
-            for crl in records.crls:
-                # The numbers of the lists go on from there.
+            for crl in records.crls:  # the numbers of the lists go on from there
                 store.record_crl(crl)

@@ -6,6 +6,7 @@ Each operation changes the records and adds to the trail in one transaction of t
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -212,8 +213,8 @@ class Authority:
 
     def bound(self, store: CertificateStore) -> "Authority":
         """This authority with other records, such as those that a transaction sees."""
-        other = object.__new__(Authority)
-        other.__dict__.update(self.__dict__, store=store)
+        other = copy(self)
+        other.store = store
         return other
 
     def _checked(self, order: Order) -> ec.EllipticCurvePublicKey:

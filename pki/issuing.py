@@ -7,7 +7,9 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pki.certificate_der import extension, signed_certificate
 from pki.errors import RequestRefused
 from pki.extensions import (
     Extensions,
@@ -45,6 +47,7 @@ class Issuer:
         self._arc = arc
         self._publication = publication
         self._serials = serials
+        self._name = certificate.subject.public_bytes()
         # Of one issuer these never change, and there are as many as profiles and shards.
         self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
         self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
@@ -71,14 +74,28 @@ class Issuer:
     ) -> x509.Certificate:
         """A certificate of this profile, signed. Raises RequestRefused."""
         name, alternative_name = subject
-        extensions = [*self._of_profile(profile), (x509.SubjectKeyIdentifier.from_public_key(key), False)]
+        start, end = self._validity(moment, validity)
+        extensions = [
+            self._of_profile(profile),
+            extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False),
+        ]
         if not profile.no_status:
-            extensions += self._of_shard(None if status_index is None else shard_of(status_index))
+            extensions.append(self._of_shard(None if status_index is None else shard_of(status_index)))
         if alternative_name is not None:
-            extensions.append((alternative_name, False))
+            extensions.append(extension(alternative_name, critical=False))
         if status_index is not None:
-            extensions.append((status_index_extension(self._arc, status_index), False))
-        return self._signed(name, key, moment, validity, extensions)
+            extensions.append(extension(status_index_extension(self._arc, status_index), critical=False))
+        der = signed_certificate(
+            self._key,
+            serial=self._serials(),
+            issuer=self._name,
+            not_before=start,
+            not_after=end,
+            subject=name.public_bytes(),
+            public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            extensions=b"".join(extensions),
+        )
+        return x509.load_der_x509_certificate(der)
 
     def authority(
         self,
@@ -92,7 +109,7 @@ class Issuer:
         extensions = [
             *authority_extensions(key, self._arc, ISSUING_AUTHORITY),
             *issuer_extensions(self._publication, no_status=False),
-            *self._of_shard(None),
+            *crl_extensions(self._publication, None),
             (authority_key_identifier(self._certificate), False),
         ]
         if usages:
@@ -100,13 +117,25 @@ class Issuer:
             extensions.append((x509.ExtendedKeyUsage(usages), False))
         return self._signed(subject, key, moment, validity, extensions)
 
-    def _make_of_profile(self, profile: Profile) -> Extensions:
+    def _make_of_profile(self, profile: Profile) -> bytes:
         return _encoded(
             [
                 *profile_extensions(profile, self._arc),
                 *issuer_extensions(self._publication, no_status=profile.no_status),
                 (authority_key_identifier(self._certificate), False),
             ]
+        )
+
+    def _validity(self, moment: datetime, validity: timedelta) -> tuple[datetime, datetime]:
+        """From a little before `moment`, never beyond the issuer's own. Raises RequestRefused."""
+        start, own = whole_seconds(moment), self._certificate
+        if not own.not_valid_before_utc <= start < own.not_valid_after_utc:
+            raise RequestRefused(
+                f"the authority {self._publication.issuer!r} has no valid certificate at {start.isoformat()}"
+            )
+        return (
+            max(start - BACKDATING, own.not_valid_before_utc),
+            min(start + validity, own.not_valid_after_utc),
         )
 
     def _signed(
@@ -117,31 +146,23 @@ class Issuer:
         validity: timedelta,
         extensions: Extensions,
     ) -> x509.Certificate:
-        start, own = whole_seconds(moment), self._certificate
-        if not own.not_valid_before_utc <= start < own.not_valid_after_utc:
-            raise RequestRefused(
-                f"the authority {self._publication.issuer!r} has no valid certificate at {start.isoformat()}"
-            )
+        start, end = self._validity(moment, validity)
         builder = (
             x509.CertificateBuilder()
-            .issuer_name(own.subject)
+            .issuer_name(self._certificate.subject)
             .subject_name(subject)
             .public_key(key)
             .serial_number(self._serials())
-            .not_valid_before(max(start - BACKDATING, own.not_valid_before_utc))
-            .not_valid_after(min(start + validity, own.not_valid_after_utc))
+            .not_valid_before(start)
+            .not_valid_after(end)
         )
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
+        for value, critical in extensions:
+            builder = builder.add_extension(value, critical)
         return builder.sign(self._key, hashes.SHA256())
 
 
-def _encoded(extensions: Extensions) -> Extensions:
-    """The same extensions in DER: what never changes is encoded once, and no more for each certificate."""
-    return [
-        (x509.UnrecognizedExtension(value.oid, value.public_bytes()), critical)
-        for value, critical in extensions
-    ]
+def _encoded(extensions: Extensions) -> bytes:
+    return b"".join(extension(value, critical=critical) for value, critical in extensions)
 
 
 def self_signed_root(
@@ -158,8 +179,8 @@ def self_signed_root(
         .not_valid_before(start - BACKDATING)
         .not_valid_after(start + timedelta(days=ROOT_AUTHORITY.validity.value))
     )
-    for extension, critical in authority_extensions(key.public_key(), arc, ROOT_AUTHORITY):
-        builder = builder.add_extension(extension, critical)
+    for value, critical in authority_extensions(key.public_key(), arc, ROOT_AUTHORITY):
+        builder = builder.add_extension(value, critical)
     return builder.sign(key, hashes.SHA256())
 
 

@@ -48,7 +48,7 @@ class HandedOver:
     """What the scheme's own records held of an authority that another program takes over."""
 
     certificates: tuple[IssuedCertificate, ...]
-    # The newest of each of its keys, so that the numbers go on from there
+    # Of whatever kind: the numbers go on from there, and proofs may name one
     crls: tuple[StoredCrl, ...]
     # To be taken over as it is, so that it goes on unbroken
     trail: tuple[TrailEntry, ...]
@@ -189,12 +189,7 @@ class Scheme:
 
     def _recorded(self, name: str) -> HandedOver:
         records = self.records(name)
-        crls = (records.latest_crl(name, issuer) for issuer in self.issuers(name))
-        return HandedOver(
-            tuple(records.issued(name)),
-            tuple(crl for crl in crls if crl is not None),
-            tuple(records.trail(name)),
-        )
+        return HandedOver(tuple(records.issued(name)), tuple(records.crls(name)), tuple(records.trail(name)))
 
     def certificate_of(self, issuer: str) -> x509.Certificate:
         """The certificate of one of the keys that there have been. Raises SchemeInvalid."""

@@ -19,7 +19,7 @@ GENESIS = bytes(32)
 CREATE, ISSUE, IMPORT = "create", "issue", "import"
 REVOKE, HOLD, RELEASE = "revoke", "hold", "release"
 CRL = "crl"
-HAND_OVER, SUCCEED, CEREMONY = "hand-over", "succeed", "ceremony"
+SUCCEED, CEREMONY = "succeed", "ceremony"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -15,9 +15,10 @@ from pkilint import loader
 from pkilint.pkix import certificate, extension, name
 from pkilint.validation import ValidationFindingSeverity
 
-from pki.authority import Order
+from pki.authority import Order, random_serial
 from pki.errors import ExtensionMalformed, RequestRefused, SchemeInvalid
-from pki.extensions import status_index_extension, status_index_of
+from pki.extensions import Publication, status_index_extension, status_index_of
+from pki.issuing import Issuer, self_signed_root
 from pki.profiles import (
     CARD_AUTHENTICATION,
     HOLDER_AUTHENTICATION,
@@ -143,6 +144,36 @@ def openssl_verify(scheme: Scheme, certificate: x509.Certificate, folder: Path) 
         check=False,
     )
     return done.returncode, done.stderr
+
+
+class TestBytes:
+    """Certificates are put together by hand; `cryptography` would have made the same bytes."""
+
+    @pytest.mark.parametrize("profile", LEAVES, ids=lambda profile: profile.name)
+    @pytest.mark.parametrize("days", [1, 30 * 365], ids=["soon", "beyond 2050"])
+    def test_each_profiles(self, profile: Profile, days: int) -> None:
+        root_key = new_key()
+        moment = START + timedelta(days=days)
+        root = self_signed_root(x509.Name([]), root_key, ARC, moment, 1)
+        issuer = Issuer(root, root_key, ARC, Publication("https://cards.example/pki", "x"), random_serial)
+        names = issuer.names(profile, IDENTITIES[profile.name], None)
+        place = 2**31 - 1 if profile.has_status_index else None
+        issued = issuer.leaf(profile, names, new_key().public_key(), moment, timedelta(days=30), place)
+        issued.verify_directly_issued_by(root)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(issued.subject)
+            .issuer_name(issued.issuer)
+            .public_key(issued.public_key())
+            .serial_number(issued.serial_number)
+            .not_valid_before(issued.not_valid_before_utc)
+            .not_valid_after(issued.not_valid_after_utc)
+        )
+        for each in issued.extensions:
+            builder = builder.add_extension(each.value, each.critical)
+        built = builder.sign(root_key, hashes.SHA256())
+        assert issued.tbs_certificate_bytes == built.tbs_certificate_bytes
+        assert issued.signature_algorithm_oid == built.signature_algorithm_oid
 
 
 class TestDeclarations:
