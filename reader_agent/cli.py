@@ -2,8 +2,9 @@
 
 import click
 
-from reader_agent.commands.cards import personalise, quote, tap
+from reader_agent.commands.cards import quote, tap
 from reader_agent.commands.holder import info, pin, sign
+from reader_agent.commands.issuing import personalise
 from reader_agent.commands.running import run
 from reader_agent.commands.setting_up import doctor, enrol, init
 from reader_agent.commands.telling import outbox, sync

@@ -172,6 +172,24 @@ class ManagementKeyRefused(CardError):
         )
 
 
+class PukRefused(CardError):
+    """The card takes neither its own PUK nor its maker's."""
+
+    code = "puk_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the card takes neither the order's PUK nor the maker's; "
+            "give that of this delivery with --transport-puk-file"
+        )
+
+
+class CardContentInvalid(CardError):
+    """The scheme's content signer does not vouch for what is on the card."""
+
+    code = "card_content_invalid"
+
+
 class CardOfAnotherOrder(CardError):
     """The card on the desk was begun under another order."""
 

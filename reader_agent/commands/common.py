@@ -20,6 +20,7 @@ from reader_agent.money import format_minor
 from reader_agent.wire import to_rfc3339
 
 if TYPE_CHECKING:
+    from reader_agent.transport.feeding import CardFeeder
     from reader_agent.transport.pcsc import PcscReaders
 
 P = ParamSpec("P")
@@ -85,6 +86,14 @@ def readers() -> "PcscReaders":
     except ImportError as error:
         raise ConfigInvalid("pyscard is not installed; install citizen-card[agent]") from error
     return PcscReaders()
+
+
+def feeder(names: tuple[str, ...], wait_s: float) -> "CardFeeder":
+    """Cards as they come onto these readers. Raises ConfigInvalid."""
+    readers().close()
+    from reader_agent.transport.feeding import CardFeeder  # noqa: PLC0415 -- as in `readers`, which has checked
+
+    return CardFeeder(names, wait_s)
 
 
 def parse_details(pairs: tuple[str, ...]) -> dict[str, object]:

@@ -20,6 +20,7 @@ from reader_agent.commands import common
 from reader_agent.errors import CardDataMissing, CardProofInvalid, ConfigInvalid, KeyUnsuitable, PinMalformed
 from reader_agent.piv.inventory import Inventory, take_inventory
 from reader_agent.piv.session import PivSession
+from reader_agent.tapping.card import identify
 
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 _MAX_SECRET_FILE_BYTES = 64
@@ -71,16 +72,30 @@ def change(
 @pin.command()
 @common.reader_option
 @click.option("--puk-file", type=_secret_file, help="has the PUK (default: it is asked for)")
+@click.option(
+    "--desk",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="the folder of an issuing desk's agent: the card service tells it the PUK",
+)
 @_new_pin_file_option
 @common.wait_option
 @common.as_json_option
 @common.telling_errors
 def unblock(
-    reader: str, puk_file: Path | None, new_pin_file: Path | None, wait_s: float, as_json: bool
+    *,
+    reader: str,
+    puk_file: Path | None,
+    desk: Path | None,
+    new_pin_file: Path | None,
+    wait_s: float,
+    as_json: bool,
 ) -> None:
     """Set a new PIN by the PUK; all attempts are there again."""
+    if puk_file is not None and desk is not None:
+        raise click.UsageError("give --puk-file or --desk")
     with _session(reader, wait_s) as session:
-        puk, new = _secret("PUK", puk_file), _new_pin(new_pin_file)
+        puk = _secret("PUK", puk_file) if desk is None else _told_puk(session, desk)
+        new = _new_pin(new_pin_file)
         with session.exclusive():
             session.unblock_pin(puk, new)
     common.show(as_json, {"changed": "pin"}, ["The PIN is unblocked, and changed."])
@@ -182,6 +197,14 @@ def _secret(name: str, path: Path | None) -> str:
         return raw.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise PinMalformed(f"{path} holds no {name}") from error
+
+
+def _told_puk(session: PivSession, desk: Path) -> str:
+    """The PUK of a card that has proved to be the one it says it is: a false one would learn another's."""
+    with common.open_agent(desk) as agent:
+        card = identify(session, agent.trust(), agent.now())
+        card.prove_presence()
+        return agent.client.puk(card.card)
 
 
 def _new_pin(path: Path | None) -> str:
