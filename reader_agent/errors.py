@@ -262,6 +262,12 @@ class PinMalformed(AgentError):
     code = "pin_malformed"
 
 
+class PinEntryFailed(AgentError):
+    """No PIN was entered on the reader's own keys; no attempt is spent."""
+
+    code = "pin_entry_failed"
+
+
 class KeyUnsuitable(AgentError):
     """The card has no such key, or one of a kind that is not used here."""
 

@@ -37,12 +37,8 @@ def tap(
 ) -> None:
     """Let the card on the reader pay; exit status 0 if the goods may be given, 3 if they may not."""
     order = TapOrder(service, action, common.parse_details(details), allow_offline=not no_offline)
-    with common.open_agent(directory) as agent:
-        readers = common.readers()
-        try:
-            result = tap_card(agent, readers.connect(reader, wait_s=wait_s), order)
-        finally:
-            readers.close()
+    with common.open_agent(directory) as agent, common.readers() as readers:
+        result = tap_card(agent, readers.connect(reader, wait_s=wait_s), order)
     common.show(as_json, _tap_json(result), _receipt(result))
     if result.outcome is not Outcome.APPROVED:
         raise SystemExit(common.STATUS_NOT_PAID)

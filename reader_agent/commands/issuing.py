@@ -1,7 +1,6 @@
 """`personalise`: blank cards become those of orders, one at the desk or many in a batch."""
 
 import sys
-from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -84,7 +83,7 @@ def personalise(
 
 
 def _make(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: float) -> Personalised:
-    with closing(common.readers()) as readers:
+    with common.readers() as readers:
         connection = readers.connect(reader, wait_s=wait_s)
         return personalise_card(
             agent, connection, order, stock.management_key, _tell_stage, transport_puk=stock.puk
@@ -92,7 +91,7 @@ def _make(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: floa
 
 
 def _reset(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: float) -> str:
-    with closing(common.readers()) as readers:
+    with common.readers() as readers:
         connection = readers.connect(reader, wait_s=wait_s)
         return reset_card(agent, connection, order, stock.management_key, stock.puk)
 
@@ -109,7 +108,7 @@ def _make_batch(
     orders = read_stock(batch, stock)
     with (
         common.open_agent(directory) as agent,
-        closing(common.feeder(names, wait_s)) as cards,
+        common.feeder(names, wait_s) as cards,
         ResultFile(out) as results,
         click.progressbar(length=len(orders), label="cards", file=sys.stderr) as bar,
     ):

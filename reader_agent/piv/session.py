@@ -3,7 +3,7 @@
 For cards that others have written, too: what they answer is checked, bounded, and never believed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -52,9 +52,15 @@ class PivSession:
 
         Raises as `verify_pin` does.
         """
+        with self.exclusive_showing(lambda session: session.verify_pin(pin, session.pin_reference())):
+            yield
+
+    @contextmanager
+    def exclusive_showing(self, show: Callable[["PivSession"], None]) -> Iterator[None]:
+        """The same, whatever shows the PIN; see `pin_entry`."""
         with self.exclusive():
             try:
-                self.verify_pin(pin, self.pin_reference())
+                show(self)
                 yield
             finally:
                 self.forget_pin()
@@ -190,6 +196,16 @@ class PivSession:
         """Show the PIN. Raises PinMalformed, PinWrong, PinBlocked, ContactNeeded."""
         self._pin_shown = reference
         reference_data.verify(self._exchange, pin, reference)
+
+    def verify_pin_by(self, enter: Callable[[CommandApdu], ResponseApdu]) -> None:
+        """Show the PIN by a reader's own keys, which fill it in. Raises as `verify_pin` does."""
+        self._pin_shown = self.pin_reference()
+        reference_data.verify_by(enter, self._pin_shown)
+
+    def change_pin_by(self, enter: Callable[[CommandApdu], ResponseApdu]) -> None:
+        """Replace the PIN by a reader's own keys. Raises as `verify_pin` does."""
+        self._pin_shown = self.pin_reference()
+        reference_data.change_by(enter, self._pin_shown)
 
     def forget_pin(self) -> None:
         """Have the card forget a PIN that was shown, if it can. Never raises: the card may be gone already.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from reader_agent.errors import PcscUnavailable
+from reader_agent.transport.access import SHARED, Access
 from reader_agent.transport.pcsc import PcscConnection, PcscReaders
 from reader_agent.transport.slots import Slot, SlotWatch
 
@@ -28,9 +29,9 @@ class Fed:
 class CardFeeder:
     """The readers of a desk, for one thread."""
 
-    def __init__(self, wanted: Sequence[str], wait_s: float) -> None:
+    def __init__(self, wanted: Sequence[str], wait_s: float, access: Access = SHARED) -> None:
         self._wanted, self._wait_s = tuple(wanted), wait_s
-        self._watch, self._readers = SlotWatch(), PcscReaders()
+        self._watch, self._readers = SlotWatch(), PcscReaders(access)
         self._known: dict[str, Slot] = {}
         # By reader, the count at which its card was met
         self._met: dict[str, int] = {}
