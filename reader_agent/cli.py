@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from reader_agent.commands.cards import quote, tap
+from reader_agent.commands.conforming import conformance
 from reader_agent.commands.holder import info, pin, sign
 from reader_agent.commands.issuing import personalise
 from reader_agent.commands.looking import list_readers, watch
@@ -38,6 +39,7 @@ for command in (
     doctor,
     list_readers,
     watch,
+    conformance,
     info,
     pin,
     sign,
