@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, issuing, posting, report, tap
+from tests.benchmarks import authorisation, cards, issuing, posting, report, tap
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
 
 Measure = Callable[[PostgresServer, float], Measurement]
+CardMeasure = Callable[[PostgresServer, float, Callable[[str], None]], Measurement]
 
 
 def _posting(key: str, batch: int, server: PostgresServer, seconds: float) -> Measurement:
@@ -28,6 +29,10 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
     return tap.measure(server, seconds, _say)
 
 
+def _cards(measure: CardMeasure, server: PostgresServer, seconds: float) -> Measurement:
+    return measure(server, seconds, _say)
+
+
 def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return issuing.measure(key, seconds, _say)
 
@@ -37,6 +42,9 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "post_batch_32": partial(_posting, "post_batch_32", 32),
     authorisation.KEY: _authorisation,
     tap.KEY: _tap,
+    cards.ROUND_TRIP: partial(_cards, cards.round_trip),
+    cards.PERSONALISATION: partial(_cards, cards.personalisation),
+    cards.SILICON: partial(_cards, cards.silicon),
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
 }
 

@@ -88,6 +88,17 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     assert (entry["met"], entry["least_met"]) == (met, least_met)
 
 
+@pytest.mark.parametrize(
+    ("value", "met", "least_met"), [(349.9, True, True), (350.0, False, True), (500.0, False, False)]
+)
+def test_a_goal_in_time_is_one_to_stay_under(value: float, met: bool, least_met: bool) -> None:
+    measured = Measurement(key="tap_modelled_silicon", what="taps", value=value, unit="ms")
+
+    entry = report.entry(measured, 100.0, RUN)
+
+    assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     measured = [
         Measurement(key="tpc_b", what="the denominator", rate=5_000.4),
