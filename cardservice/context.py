@@ -78,7 +78,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
         # SQLite would make an empty file in its place.
         raise NotInitialised(f"there is no database {path}; run cardservice init")
     try:
-        pki = open_scheme(settings.pki_dir, passphrase)
+        pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(f"the scheme in {settings.pki_dir} cannot be opened: {error}") from error
     database = connect(settings.database_url, pool_size=settings.threads + 2)

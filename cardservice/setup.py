@@ -31,7 +31,7 @@ def initialise(
     _check(currency, timezone)
     passphrase = passphrase_of(settings)
     try:
-        pki = open_scheme(settings.pki_dir, passphrase)
+        pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(
             f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"

@@ -28,7 +28,10 @@ _SESSION_OVER = (
 # for one lock, and a PIN that was taken is remembered: once logged in, a token looks at no other.
 _LOCK = threading.RLock()
 _TAKEN_PINS: dict[tuple[Path, str], str] = {}
+# By library, the process that has initialised it
+_INITIALISED_IN: dict[Path, int] = {}
 _WRONG_PIN = (failures.PinIncorrect, failures.PinInvalid, failures.PinLenRange)
+_CANNOT = (failures.MechanismInvalid, failures.MechanismParamInvalid, failures.FunctionNotSupported)
 # Never to be read, never to leave the token. PKCS#11 3.0, 4.9
 _KEPT = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.TOKEN: True}
 
@@ -53,7 +56,8 @@ class Token:
         self._pin = _text(label, pin)
         self._session: pkcs11.Session | None = None
         self._process = 0
-        self._library_is_stale = False
+        # A wrong PIN is tried once: a service that went on trying would lock the token.
+        self._refused: PinRefused | None = None
         self._found: dict[tuple[ObjectClass, str], Any] = {}
 
     def __str__(self) -> str:
@@ -136,25 +140,16 @@ class Token:
         return self._found[key]
 
     def _opened(self) -> pkcs11.Session:
-        if self._library_is_stale or self._process != os.getpid():
-            self._begin()
+        if self._process != os.getpid():
+            # A parent's session: closing it here could close one of ours that has the same handle.
+            self._session, self._found, self._process = None, {}, os.getpid()
         opened = self._session or self._open()
         self._session = opened
         return opened
 
-    def _begin(self) -> None:
-        """PKCS#11 3.0, 5.4: a child initialises the library for itself; and that looks for tokens anew."""
-        library = self._library()
-        if self._library_is_stale or self._process not in {0, os.getpid()}:
-            self._session, self._found = None, {}
-            try:
-                library.reinitialize()
-            except failures.PKCS11Error:
-                library.initialize()
-        self._process = os.getpid()
-        self._library_is_stale = False
-
     def _open(self) -> pkcs11.Session:
+        if self._refused is not None:
+            raise self._refused
         try:
             return self._logged_in(self._found_token())
         except failures.NoSuchToken as error:
@@ -162,9 +157,12 @@ class Token:
         except failures.MultipleTokensReturned as error:
             raise TokenUnavailable(self.label, f"{self.module} knows several of that label") from error
         except (*_WRONG_PIN, failures.UserAlreadyLoggedIn) as error:
-            raise PinRefused(self.label, "it is not the right one; the token counts wrong ones") from error
+            reason = "it is not the right one; the token counts wrong ones"
+            self._refused = PinRefused(self.label, reason)
+            raise self._refused from error
         except failures.PinLocked as error:
-            raise PinRefused(self.label, "it is locked; its officer unlocks it") from error
+            self._refused = PinRefused(self.label, "it is locked; its officer unlocks it")
+            raise self._refused from error
 
     def _found_token(self) -> Any:
         library = self._library()
@@ -186,10 +184,18 @@ class Token:
         return session
 
     def _library(self) -> Any:
+        """The library, initialised in this process: a child does it for itself. PKCS#11 3.0, 5.4."""
         try:
-            return pkcs11.lib(str(self.module))
+            library = pkcs11.lib(str(self.module))
         except (RuntimeError, OSError, failures.PKCS11Error) as error:
             raise TokenUnavailable(self.label, f"{self.module} cannot be loaded ({error})") from error
+        if _INITIALISED_IN.setdefault(self.module, os.getpid()) != os.getpid():
+            try:
+                library.reinitialize()
+            except failures.PKCS11Error:
+                library.initialize()
+            _INITIALISED_IN[self.module] = os.getpid()
+        return library
 
     def _forget(self) -> None:
         session, self._session, self._found = self._session, None, {}
@@ -201,9 +207,12 @@ class Token:
 
     def _gone(self, error: failures.PKCS11Error) -> TokenUnavailable:
         """What is said; and the next use looks for the token anew, which may have come back by then."""
+        name = type(error).__name__
+        if isinstance(error, _CANNOT):
+            return TokenUnavailable(self.label, f"it cannot do what is asked of it ({name})")
         self._forget()
-        self._library_is_stale = True
-        return TokenUnavailable(self.label, f"{type(error).__name__}; is it still there?")
+        _INITIALISED_IN[self.module] = 0
+        return TokenUnavailable(self.label, f"{name}; is it still there?")
 
 
 def _text(label: str, pin: bytes) -> str:

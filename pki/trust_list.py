@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from pki.clock import require_aware
 from pki.errors import StatementMalformed, StatementSignatureInvalid, TrustListRefused
@@ -20,6 +21,11 @@ from pki.statements.cbor import decode_deterministic, deterministic
 from pki.statements.cose import ECDSA_SHA256, SIGNATURE_BYTES, TAG_COSE_SIGN1, from_der, verify_ecdsa
 from pki.trust import TrustStore
 
+# What a certificate can be unreadable by; the warning is for what later versions of `cryptography` refuse.
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, CryptographyDeprecationWarning),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
 # Ours: the use and version that the signature is bound to
 _USE, _VERSION = "trust-list", 1
 # RFC 9052, 3.1: 1 is the algorithm; RFC 9053, 2.1: ES256 is -7; RFC 9360, 2: 33 is x5chain
@@ -138,7 +144,7 @@ def _root_of(signer: x509.Certificate, trust: TrustStore) -> x509.Certificate:
     for root in trust.roots:
         try:
             signer.verify_directly_issued_by(root)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, *_UNREADABLE):
             continue
         return root
     raise TrustListRefused("its signer's certificate is not issued by the scheme's root")
@@ -154,7 +160,7 @@ def _check_signer(
     try:
         usages = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         policies = root.extensions.get_extension_for_class(x509.CertificatePolicies).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, *_UNREADABLE) as error:
         raise TrustListRefused("its signer's certificate is not for trust lists") from error
     arcs = [arc for arc in (arc_of(policy.policy_identifier) for policy in policies) if arc is not None]
     if not any(TRUST_LIST_SIGNER.decisive_usage(arc) in usages for arc in arcs):
@@ -249,7 +255,7 @@ def _has(content: object, keys: int) -> bool:
 def _authority(certificate: x509.Certificate) -> x509.Certificate:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, *_UNREADABLE) as error:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate") from error
     if not constraints.ca:
         raise StatementMalformed("an entry of the trust list holds no authority's certificate")
@@ -259,5 +265,5 @@ def _authority(certificate: x509.Certificate) -> x509.Certificate:
 def _certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise StatementMalformed("the trust list holds something else where a certificate belongs") from error

@@ -1,14 +1,31 @@
 """The authorities whose records the service keeps."""
 
-import click
+from pathlib import Path
 
-from cardservice.commands.common import Failure, command, json_option, opened, say
+import click
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardservice.audit.service import record
+from cardservice.commands.common import Failure, actor, command, json_option, opened, say
 from cardservice.context import Context
 from cardservice.pki_store.publication import OURS
 from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.auditing import Audited, audit
-from pki.errors import AuditFailed, TrailBroken
+from pki.authority import REASONS
+from pki.errors import AuditFailed, CertificateUnknown, TrailBroken
+from pki.profiles import PROFILES, SERVICE
 from pki.trail import TrailHead
+from pki.trust import load_csr
+
+AUTHORITY = "service"
+# Cards and terminals have commands of their own, and the service's own certificate is made by `init`.
+_ISSUED_HERE = tuple(
+    sorted(
+        name
+        for name, profile in PROFILES.items()
+        if profile.authorities == (AUTHORITY,) and profile is not SERVICE
+    )
+)
 
 
 @click.group()
@@ -58,6 +75,51 @@ def pki_audit(authority: tuple[str, ...], reached: str | None, as_json: bool) ->
         for value in values
     ]
     say("\n".join(words), {"authorities": values}, as_json=as_json)
+
+
+@pki.command("issue")
+@click.option("--profile", type=click.Choice(_ISSUED_HERE), required=True)
+@click.option("--csr", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--identity", required=True, help="The member of staff, program or host.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@json_option
+@command
+def pki_issue(profile: str, csr: Path, identity: str, out: Path, as_json: bool) -> None:
+    """Certify the key of a request: of staff, of a signer, of a server."""
+    request = load_csr(csr)
+    with opened() as context, context.database.begin() as connection:
+        moment = context.now()
+        certificate = context.authority(AUTHORITY, connection).issue(
+            request, PROFILES[profile], identity, moment
+        )
+        record(connection, actor(), "pki.issue", identity, moment, profile=profile)
+    out.write_bytes(certificate.public_bytes(Encoding.PEM))
+    serial = f"{certificate.serial_number:x}"
+    say(f"Wrote {out}.", {"serial": serial, "identity": identity, "file": str(out)}, as_json=as_json)
+
+
+@pki.command("revoke")
+@click.option("--identity", required=True, help="Every certificate of this member of staff, program or host.")
+@click.option("--reason", type=click.Choice(sorted(REASONS)), default="unspecified", show_default=True)
+@json_option
+@command
+def pki_revoke(identity: str, reason: str, as_json: bool) -> None:
+    """Revoke what `pki issue` has issued, with a fresh revocation list."""
+    with opened() as context, context.database.begin() as connection:
+        moment, authority = context.now(), context.authority(AUTHORITY, connection)
+        found = [
+            issued.serial
+            for issued in DatabaseCertificateStore(connection).find_by_identity(AUTHORITY, identity)
+            if issued.profile in _ISSUED_HERE and (issued.revoked_at is None or issued.is_held)
+        ]
+        if not found:
+            raise CertificateUnknown(f"there is no certificate of {identity!r} to revoke here")
+        for serial in found:
+            authority.revoke(serial, moment, reason)
+        authority.make_crls(moment)
+        record(connection, actor(), "pki.revoke", identity, moment, reason=reason)
+    revoked = [f"{serial:x}" for serial in found]
+    say(f"Revoked {', '.join(revoked)}.", {"revoked": revoked}, as_json=as_json)
 
 
 def _audit(context: Context, name: str, reached: TrailHead | None) -> Audited:

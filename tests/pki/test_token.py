@@ -9,6 +9,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from uuid import UUID
 
+import pkcs11
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -113,8 +114,6 @@ class TestKeys:
 
     def test_the_token_itself_gives_no_key_away(self, store: TokenKeyStore, token: Token) -> None:
         """Not our refusal alone: SoftHSM has the key as sensitive and not extractable."""
-        import pkcs11  # noqa: PLC0415 -- to look past our own seam
-
         store.generate("cards")
         store.generate_cmac_key("master")
         kinds = ((pkcs11.ObjectClass.PRIVATE_KEY, "cards"), (pkcs11.ObjectClass.SECRET_KEY, "master"))
@@ -125,8 +124,6 @@ class TestKeys:
     @pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 31, 32, 33, 1000])
     def test_a_cmac_is_that_of_software(self, token: Token, length: int) -> None:
         """RFC 4493, 4: the key of its examples, brought to the token for this."""
-        import pkcs11  # noqa: PLC0415 -- a key from outside can only be made past our own seam
-
         secret = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
         attributes = {
             pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY,
@@ -258,6 +255,18 @@ class TestGoingWrong:
         key = TokenKeyStore(Token(MODULE, LABEL, PIN.encode())).private_key("cards")
         key.public_key().verify(key.sign(b"tap", ECDSA), b"tap", ECDSA)
 
+    def test_a_mistyped_pin_is_tried_once(self, token: Token) -> None:
+        """A service that went on trying would lock the token. Here it would be let in, if it tried again."""
+        wrong = TokenKeyStore(Token(MODULE, LABEL, b"654321"))
+        with pytest.raises(PinRefused, match="not the right one"):
+            wrong.private_key("cards")
+        token.change_pin(b"654321")
+        token.close()
+        with pytest.raises(PinRefused, match="not the right one"):
+            wrong.private_key("cards")
+        with pytest.raises(KeyNotFound):
+            TokenKeyStore(Token(MODULE, LABEL, b"654321")).private_key("cards")
+
     @pytest.mark.parametrize("pin", [b"", b"\xff\xfe"])
     def test_what_is_no_pin(self, pin: bytes) -> None:
         with pytest.raises((PassphraseMissing, PinRefused)):
@@ -322,6 +331,19 @@ class TestProcessesAndThreads:
             assert isinstance(signature, bytes), signature
             key.public_key().verify(signature, b"tap", ECDSA)
 
+    def test_a_child_opens_what_its_parent_has_not(self, store: TokenKeyStore) -> None:
+        """The library was initialised by the parent, the token is used by the child first."""
+        made = store.generate("cards")
+        key = TokenKeyStore(Token(MODULE, LABEL, PIN.encode()))
+        context = multiprocessing.get_context("fork")
+        answers: SimpleQueue[bytes | str] = context.SimpleQueue()
+        child = context.Process(target=_sign_by_name, args=(key, answers))
+        child.start()
+        signature = answers.get()
+        child.join(60)
+        assert isinstance(signature, bytes), signature
+        made.public_key().verify(signature, b"tap", ECDSA)
+
     def test_many_threads_share_it(self, store: TokenKeyStore) -> None:
         key = store.generate("cards")
         signatures: list[bytes] = []
@@ -336,6 +358,13 @@ class TestProcessesAndThreads:
         assert len(signatures) == 100
         for signature in signatures:
             key.public_key().verify(signature, b"tap", ECDSA)
+
+
+def _sign_by_name(store: TokenKeyStore, answers: "SimpleQueue[bytes | str]") -> None:
+    try:
+        answers.put(store.private_key("cards").sign(b"tap", ECDSA))
+    except PkiError as error:
+        answers.put(str(error))
 
 
 def _sign(key: ec.EllipticCurvePrivateKey, answers: "SimpleQueue[bytes | str]") -> None:

@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.cli import main
+from cardservice.config import load_settings
+from cardservice.context import open_context
+from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.errors import AuthorityHandedOver
 from pki.scheme import create_scheme, open_scheme
 from tests.support.council import DEMO_DATA, START, csr, new_id
@@ -166,6 +169,37 @@ def test_terminals(council: Run, tmp_path: Path) -> None:
     assert "validator" in said
     ok(council("terminal", "revoke", "bus-12"))
     assert "already" in refused(council("terminal", "revoke", "bus-12"))
+
+
+def test_what_the_services_authority_issues(
+    council: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Staff and servers: issued, audited, revoked; a card or the service itself is not."""
+    request = csr(ec.generate_private_key(ec.SECP256R1()), "whoever").public_bytes(Encoding.PEM)
+    (tmp_path / "m.csr").write_bytes(request)
+    issue = ("pki", "issue", "--csr", str(tmp_path / "m.csr"), "--out", str(tmp_path / "m.crt"), "--identity")
+    made = ok(council(*issue, "m.jones", "--profile", "staff", "--json"))
+    certificate = x509.load_pem_x509_certificate((tmp_path / "m.crt").read_bytes())
+    assert made["serial"] == f"{certificate.serial_number:x}"
+    audited = ok(council("pki", "audit", "--json"))["authorities"]
+    service = next(found for found in audited if found["authority"] == "service")
+    assert (service["certificates"], service["revoked"]) == (2, 0)
+    assert ok(council("pki", "revoke", "--identity", "m.jones", "--json"))["revoked"] == [made["serial"]]
+    assert "no certificate of 'm.jones'" in refused(council("pki", "revoke", "--identity", "m.jones"))
+    context = open_context(load_settings(environment))
+    with context.database.reading() as connection:
+        by = [entry.actor for entry in DatabaseCertificateStore(connection).trail("service")]
+    context.close()
+    assert set(by) == {"pki", "cardservice"}  # who began it, and who goes on
+    # What answers are signed with cannot be revoked by a slip.
+    refused(council("pki", "revoke", "--identity", "cardservice"))
+    ok(council("pki", "audit", "--authority", "service", "--reached", service["head"]))
+    forged = service["head"][:-1] + ("1" if service["head"].endswith("0") else "0")
+    assert "is not the one" in refused(council("pki", "audit", "--authority", "service", "--reached", forged))
+    for profile in ("card-authentication", "terminal", "service", "ocsp-responder"):
+        assert council(*issue, "x", "--profile", profile).exit_code == 2
+    assert council("pki", "audit", "--reached", service["head"]).exit_code == 2
+    assert council("pki", "audit", "--authority", "service", "--reached", "x").exit_code == 2
 
 
 def test_tariffs(council: Run, tmp_path: Path) -> None:
