@@ -146,6 +146,9 @@ TAG_EC_POINT: Final = 0x86
 # writes it. Nothing of ours reads it: the GUID alone tells which card this is.
 NON_FEDERAL_FASCN: Final = bytes.fromhex("D4E739DA739CED39CE739D836858210842108421C84210C3EB")
 
+# Ours: the frame, FASC-N, GUID and date of a CHUID take 59 bytes, and older elements before them a few more.
+CHUID_HEAD_LENGTH: Final = 80
+
 MAX_CERTIFICATE_LENGTH: Final = 8192  # ours: a bound for what a compressed certificate may unpack to
 
 
@@ -214,6 +217,16 @@ def decode_certificate(content: bytes) -> bytes:
     if not unpacking.eof:
         raise PivDataError("this certificate breaks off or unpacks to too much")
     return der
+
+
+def decode_guid(beginning: bytes) -> UUID | None:
+    """The GUID from the beginning of a CHUID in its frame; None where it is not in that."""
+    try:
+        elements = tlv.decode_beginning(beginning, TAG_DATA)
+    except tlv.TlvError:
+        return None
+    found = [element.value for element in elements if element.tag == 0x34]
+    return UUID(bytes=found[0]) if len(found) == 1 and len(found[0]) == 16 else None
 
 
 def encode_discovery(pin_policy: bytes = b"\x40\x00") -> bytes:

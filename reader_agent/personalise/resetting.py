@@ -1,11 +1,10 @@
 """A card that was begun becomes a blank one again: for a holder who has moved away, or a wrong order."""
 
-from contextlib import suppress
 from uuid import UUID
 
 from reader_agent.agent import Agent
 from reader_agent.cardspec.piv import CERTIFICATE_OF, WELL_KNOWN_TRANSPORT_PUK, ObjectId
-from reader_agent.errors import CardDataMissing
+from reader_agent.errors import CardDataMissing, PersonalisationFailed
 from reader_agent.personalise.flow import authenticate, give_up, require_own_or_blank
 from reader_agent.personalise.references import clear_references
 from reader_agent.piv.session import PivSession
@@ -45,8 +44,17 @@ def reset_card(
                 session.set_management_key(transport_key)
                 session.authenticate_management(transport_key)
             session.write(ObjectId.CHUID, b"")
-            with suppress(CardDataMissing):
-                session.read(ObjectId.CHUID)
+            _require_blank(session)
     finally:
         session.close()
     return give_up(agent, order_id)
+
+
+def _require_blank(session: PivSession) -> None:
+    """Raises PersonalisationFailed where the card still says whose it is, or looks whole."""
+    for object_id in (ObjectId.CHUID, ObjectId.CARD_AUTHENTICATION_CERTIFICATE):
+        try:
+            session.read(object_id)
+        except CardDataMissing:
+            continue
+        raise PersonalisationFailed("the card keeps what was to be deleted; do not use it again")

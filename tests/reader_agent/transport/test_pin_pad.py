@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from smartcard.pcsc.PCSCPart10 import parseFeatureRequest
 
+from reader_agent.cli import main
 from reader_agent.errors import PinBlocked, PinEntryFailed, PinMalformed, PinWrong
 from reader_agent.piv.pin_entry import PadPin, TypedPin
 from reader_agent.piv.session import PivSession
@@ -174,3 +176,24 @@ def test_a_reader_without_keys_says_so(readers: Readers, full_card: Path) -> Non
         connection.close()
     finally:
         pcsc.close()
+
+
+@pytest.mark.parametrize("command", [("sign", "letter"), ("pin", "change")], ids=str)
+def test_a_command_on_a_reader_without_keys(
+    readers: Readers,
+    full_card: Path,
+    tmp_path: Path,
+    command: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Says what to do instead; the PIN has spent no attempt."""
+    monkeypatch.chdir(tmp_path)
+    Path("letter").write_text("Dear council")
+    readers.insert(CONTACT_READER, full_card)
+    arguments = [*command, "--reader", CONTACT_READER, "--pin-pad"]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 1
+    assert "type it at the computer [pin_entry_failed]" in done.stderr
+    (tmp_path / "pin").write_text("123456")
+    done = CliRunner().invoke(main, [*arguments, "--pin-file", str(tmp_path / "pin")])
+    assert done.exit_code == 2
