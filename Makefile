@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smoke pictures portraits lint test test-long bench lock clean
+.PHONY: help setup demo smoke pictures portraits lint test test-long bench card-conformance lock clean
 BIN := .venv/bin
 
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the project needs (system packages need root), once
 	@.ci/setup
@@ -37,6 +37,9 @@ test-long: setup lint ## Everything of `make test`, and what is exhaustive
 
 bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md (ARGS="--only KEY --seconds N")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+card-conformance: setup ## Check the cards in this machine's readers; writes nothing to them (ARGS="--pin-file FILE --report FILE")
+	@$(BIN)/reader-agent conformance $(ARGS)
 
 lock: setup ## Choose the newest allowed versions anew and pin them with their hashes
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux --generate-hashes \

@@ -10,21 +10,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.authorisation.nonce import Nonces
+from cardservice.cards.piv_objects import ContentSigner
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
 from pki.authority import Authority
 from pki.card_keys import diversify_aes128
 from pki.errors import PkiError
 from pki.keys import FileKeyStore, KeyStore
-from pki.profiles import SERVICE
+from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 
 FOLDER = "cardservice"
 ANSWERS, NONCES, CARDHOLDER_KEYS, MANAGEMENT_KEYS = "answers", "nonces", "cardholder-keys", "management-keys"
-CERTIFICATE = "answers.crt"
-# The authority of the certificate that answers are verified with, and the identity in it.
-AUTHORITY, IDENTITY = "service", "cardservice"
+PUKS, CONTENT = "puks", "content-signer"
+# Those that have a certificate, each in a file of its name; and the identity in it.
+_CERTIFIED = {ANSWERS: (SERVICE, "cardservice"), CONTENT: (CONTENT_SIGNER, "cardservice-content")}
+# The authority of the certificate that answers are verified with.
+AUTHORITY = "service"
 # AN10922 takes up to 31 bytes: the key's slot (SP 800-78-5, table 4) tells this use of a card's identifier.
-_MANAGEMENT_SLOT = b"\x9b"
+_MANAGEMENT_SLOT, _PUK = b"\x9b", b"\x81"
+PUK_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,6 +43,9 @@ class ServiceKeys:
     # Wraps the key of each cardholder, under which proofs are encrypted.
     cardholder_kek: bytes
     _management_master: bytes
+    _puk_master: bytes
+    # Signs what is written to cards.
+    content_signer: ContentSigner
 
     @property
     def answer_certificate_sha256(self) -> bytes:
@@ -49,23 +56,39 @@ class ServiceKeys:
         """The card's own AES-128 management key (slot 9B)."""
         return diversify_aes128(self._management_master, card.bytes + _MANAGEMENT_SLOT)
 
+    def puk(self, card: CardId) -> str:
+        """The card's own PUK: eight digits, which are kept nowhere, since they can be told again."""
+        derived = int.from_bytes(diversify_aes128(self._puk_master, card.bytes + _PUK))
+        # Of 2^128 numbers to 10^8: no PUK is noticeably likelier than another.
+        return f"{derived % 10**PUK_DIGITS:0{PUK_DIGITS}}"
+
 
 def create_service_keys(authority: Authority, directory: Path, passphrase: bytes, moment: datetime) -> None:
-    """Make what is missing of the keys, and have the answers' certificate issued; never replaces a key."""
+    """Make what is missing of the keys, and have their certificates issued; never replaces a key."""
     folder = directory / FOLDER
     store = FileKeyStore(folder, passphrase)
     present = {path.stem for path in folder.iterdir()} if folder.exists() else set()
     for name in {NONCES, CARDHOLDER_KEYS} - present:
         store.generate_secret(name, 32)
-    if MANAGEMENT_KEYS not in present:
-        store.generate_secret(MANAGEMENT_KEYS, 16)
-    certificate = folder / CERTIFICATE
-    if not certificate.exists():
-        key = store.private_key(ANSWERS) if ANSWERS in present else store.generate(ANSWERS)
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, IDENTITY)])
-        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-        issued = authority.issue(request, SERVICE, IDENTITY, moment)
-        certificate.write_bytes(issued.public_bytes(Encoding.PEM))
+    for name in {MANAGEMENT_KEYS, PUKS} - present:
+        store.generate_secret(name, 16)
+    for name, (profile, identity) in _CERTIFIED.items():
+        if not _certificate_file(folder, name).exists():
+            key = store.private_key(name) if name in present else store.generate(name)
+            issued = _certify(authority, key, profile, identity, moment)
+            _certificate_file(folder, name).write_bytes(issued.public_bytes(Encoding.PEM))
+
+
+def _certify(
+    authority: Authority, key: ec.EllipticCurvePrivateKey, profile: Profile, identity: str, moment: datetime
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, identity)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return authority.issue(request, profile, identity, moment)
+
+
+def _certificate_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.crt"
 
 
 def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
@@ -76,12 +99,18 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
         return ServiceKeys(
             store=store,
             answer_key=store.private_key(ANSWERS),
-            answer_certificate=x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes()),
+            answer_certificate=_certificate(folder, ANSWERS),
             nonces=Nonces(store.secret(NONCES)),
             cardholder_kek=store.secret(CARDHOLDER_KEYS),
             _management_master=store.secret(MANAGEMENT_KEYS),
+            _puk_master=store.secret(PUKS),
+            content_signer=ContentSigner(_certificate(folder, CONTENT), store.private_key(CONTENT)),
         )
     except (OSError, PkiError) as error:
         raise NotInitialised(
             f"the service's keys in {folder} cannot be read ({error}); run cardservice init"
         ) from error
+
+
+def _certificate(folder: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(_certificate_file(folder, name).read_bytes())

@@ -281,6 +281,15 @@ class PurposeRefused(VerificationError):
         self.purpose = purpose
 
 
+# --- CMS ---
+
+
+class ContentSignatureInvalid(PkiError):
+    """What a content signer is said to have signed was not signed by it, or is something else."""
+
+    code = "content_signature_invalid"
+
+
 # --- signed statements ---
 
 

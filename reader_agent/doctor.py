@@ -1,6 +1,7 @@
 """Whether a terminal has what a tap needs: files, certificates, time, service, readers, outbox."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -10,6 +11,7 @@ from pki.trust import load_certificate
 from pki.verification import Purpose, verify
 from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, TrustMissing
+from reader_agent.machine import Machine
 from reader_agent.outbox_entries import EntryState
 from reader_agent.trust import SchemeTrust
 
@@ -23,10 +25,6 @@ class Readers(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """The connected readers."""
-        ...
-
-    def close(self) -> None:
-        """Let go of them."""
         ...
 
 
@@ -43,18 +41,28 @@ class Finding:
         return {"what": self.what, "well": self.well, "detail": self.detail}
 
 
-def examine(agent: Agent, readers: Callable[[], Readers]) -> list[Finding]:
-    """Look at everything; what cannot be looked at is a finding, too."""
-    looks: list[tuple[str, Callable[[], str]]] = [
+Looks = list[tuple[str, Callable[[], str]]]
+OpenReaders = Callable[[], AbstractContextManager[Readers]]
+
+
+def examine(agent: Agent | None, readers: OpenReaders, machine: Machine) -> list[Finding]:
+    """Look at everything, or without an agent at the machine; what cannot be looked at is a finding."""
+    looks: Looks = [
+        ("smart card service", lambda: _pcscd(machine)),
+        ("readers", lambda: _readers(readers, machine)),
+    ]
+    return [_look(what, look) for what, look in (looks if agent is None else _of_agent(agent) + looks)]
+
+
+def _of_agent(agent: Agent) -> Looks:
+    return [
         ("folder", lambda: _folder(agent)),
         ("service", lambda: _service(agent)),
         ("certificate", lambda: _certificate(agent)),
         ("revocation lists", lambda: _lists(agent)),
         ("clock", lambda: _clock(agent)),
-        ("readers", lambda: _readers(readers)),
         ("outbox", lambda: _outbox(agent)),
     ]
-    return [_look(what, look) for what, look in looks]
 
 
 class _Unwell(AgentError):
@@ -107,14 +115,21 @@ def _clock(agent: Agent) -> str:
     return f"{agent.now():%Y-%m-%d %H:%M:%S} UTC, not behind what the service has signed"
 
 
-def _readers(readers: Callable[[], Readers]) -> str:
-    found = readers()
-    try:
+def _pcscd(machine: Machine) -> str:
+    if (trouble := machine.trouble_with_service()) is not None:
+        raise _Unwell(trouble)
+    if machine.is_open_to_all:
+        return (
+            f"{machine.socket} answers every user of this machine; docs/reader-agent.md says how to change it"
+        )
+    return f"{machine.socket} answers, and not every user of this machine"
+
+
+def _readers(readers: OpenReaders, machine: Machine) -> str:
+    with readers() as found:
         names = found.names()
-    finally:
-        found.close()
     if not names:
-        raise _Unwell("no reader is connected")
+        raise _Unwell(machine.trouble_with_readers())
     return ", ".join(names)
 
 

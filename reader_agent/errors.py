@@ -172,6 +172,24 @@ class ManagementKeyRefused(CardError):
         )
 
 
+class PukRefused(CardError):
+    """The card takes neither its own PUK nor its maker's."""
+
+    code = "puk_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the card takes neither the order's PUK nor the maker's; "
+            "give that of this delivery with --transport-puk-file"
+        )
+
+
+class CardContentInvalid(CardError):
+    """The scheme's content signer does not vouch for what is on the card."""
+
+    code = "card_content_invalid"
+
+
 class CardOfAnotherOrder(CardError):
     """The card on the desk was begun under another order."""
 
@@ -242,6 +260,12 @@ class PinMalformed(AgentError):
     """What was typed can be no PIN or PUK; nothing was sent to the card, and no attempt is spent."""
 
     code = "pin_malformed"
+
+
+class PinEntryFailed(AgentError):
+    """No PIN was entered on the reader's own keys; no attempt is spent."""
+
+    code = "pin_entry_failed"
 
 
 class KeyUnsuitable(AgentError):

@@ -28,6 +28,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 # Ours: a thousand items at each of the three services of a week, with room; and a photograph in base64url.
 MAX_CATALOGUE_BYTES = 4 * 1024 * 1024
 MAX_PRESENTATION_BYTES = 128 * 1024
+# Ours: more than there are
+MAX_SLOTS, MAX_OBJECTS = 8, 16
 _CHUNK_BYTES = 65_536
 
 
@@ -61,7 +63,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonalisationOrder:
-    """What the issuing desk is to make; the management key is a secret."""
+    """What the issuing desk is to make; management key and PUK are secrets."""
 
     order: UUID
     card: UUID
@@ -69,6 +71,9 @@ class PersonalisationOrder:
     # A date, YYYY-MM-DD
     expires_on: str
     management_key: bytes
+    puk: str
+    # Whose keys the card is to make, in hex
+    slots: tuple[str, ...]
 
 
 class ServiceClient:
@@ -148,13 +153,25 @@ class ServiceClient:
             kind=answer.text("kind"),
             expires_on=answer.text("expires_on"),
             management_key=answer.octets("management_key"),
+            puk=answer.text("puk"),
+            slots=answer.texts("slots", MAX_SLOTS),
         )
 
-    def certify(self, order: UUID, csr: bytes) -> bytes:
-        """The certificate (DER) for the key of a card's request (DER)."""
+    def contents(self, order: UUID) -> dict[int, bytes]:
+        """What to write to a card beside its keys, by tag; a read of a person's record, which is logged."""
+        path = f"/v1/personalisation-orders/{order}/contents"
+        answer = Document(self._call("GET", path, most=MAX_PRESENTATION_BYTES), "contents")
+        return {each.tag("tag"): each.octets("content") for each in answer.documents("objects", MAX_OBJECTS)}
+
+    def certify(self, order: UUID, csr: bytes, slot: str) -> bytes:
+        """The certificate (DER) for the key of a card's request (DER), which is in this slot."""
         path = f"/v1/personalisation-orders/{order}/certificate"
-        answer = Document(self._call("POST", path, encode({"csr": to_base64url(csr)})), "certificate")
-        return answer.octets("certificate")
+        asked = encode({"csr": to_base64url(csr), "slot": slot})
+        return Document(self._call("POST", path, asked), "certificate").octets("certificate")
+
+    def puk(self, card: UUID) -> str:
+        """The PUK of a card that lies on the desk; each call is written down by the service."""
+        return Document(self._call("POST", "/v1/card-puks", encode({"card": str(card)})), "puk").text("puk")
 
     def report(self, order: UUID, outcome: str) -> str:
         """Tell how the card turned out, "done" or "failed"; the card's new state."""

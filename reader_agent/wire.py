@@ -115,6 +115,10 @@ class Document:
         """Bytes, base64url."""
         return self._parsed(name, from_base64url, "base64url without padding")
 
+    def tag(self, name: str) -> int:
+        """A tag of a data object, in hex."""
+        return self._parsed(name, lambda text: int.from_bytes(bytes.fromhex(text)), "a tag in hex")
+
     def identifier(self, name: str) -> UUID:
         """A UUID."""
         return self._parsed(name, UUID, "a UUID")

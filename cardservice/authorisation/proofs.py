@@ -12,6 +12,7 @@ from cardservice.cards.service import AUTHORITY
 from cardservice.errors import ProofInvalid, ProofOfAnotherCard
 from cardservice.pki_store.models import certificate
 from pki.errors import PkiError
+from pki.profiles import CARD_AUTHENTICATION
 from pki.statements import SignedStatement, verify_statement
 from pki.verification import Purpose, TrustStore, verify
 
@@ -84,7 +85,9 @@ def _certificate(connection: Connection, signed: SignedStatement) -> _Certificat
     if signed.certificate_sha256 is not None:
         query = query.where(columns.sha256 == signed.certificate_sha256)
     else:
-        query = query.where(columns.identity == str(signed.statement.card))
+        query = query.where(
+            columns.identity == str(signed.statement.card), columns.profile == CARD_AUTHENTICATION.name
+        )
     row = connection.execute(query.order_by(columns.issued_at.desc()).limit(1)).one_or_none()
     if row is None:
         raise ProofInvalid("no certificate of this scheme is known for the proof")

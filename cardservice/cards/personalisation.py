@@ -23,8 +23,8 @@ from cardservice.cards.service import (
     record_state,
     require_card,
     revoke_card,
-    revoke_certificates,
 )
+from cardservice.cards.slots import PROFILE_OF, SLOTS_OF_KIND, Slot
 from cardservice.cards.states import CardState
 from cardservice.errors import (
     CertificateMissing,
@@ -36,9 +36,9 @@ from cardservice.errors import (
 from cardservice.ids import CardId, new_id
 from pki.authority import Authority
 from pki.errors import PkiError
-from pki.profiles import CARD_AUTHENTICATION
+from pki.store import IssuedCertificate
 
-KINDS = ("citizen", "young-citizen", "visitor")
+KINDS = tuple(SLOTS_OF_KIND)
 LIFETIME_YEARS = 5
 
 
@@ -58,6 +58,7 @@ class Order:
     id: UUID
     card_id: CardId
     kind: str
+    ordered_at: datetime
     expires_on: date
     state: OrderState
 
@@ -73,6 +74,7 @@ def order_card(
         id=new_id(),
         card_id=CardId(uuid4()),
         kind=kind,
+        ordered_at=moment,
         expires_on=_expiry(moment.date()),
         state=OrderState.OPEN,
     )
@@ -108,7 +110,7 @@ def require_order(connection: Connection, order_id: UUID) -> Order:
     ).one_or_none()
     if row is None:
         raise OrderUnknown(order_id)
-    return Order(row.id, CardId(row.card_id), row.kind, row.expires_on, OrderState(row.state))
+    return Order(row.id, CardId(row.card_id), row.kind, row.created_at, row.expires_on, OrderState(row.state))
 
 
 def certify(
@@ -116,31 +118,38 @@ def certify(
     authority: Authority,
     order_id: UUID,
     csr_der: bytes,
+    slot: Slot = Slot.CARD_AUTHENTICATION,
     *,
     actor: str,
     moment: datetime,
 ) -> bytes:
-    """The card's certificate (DER) for the key of this request; the same key again gets the same one.
+    """The certificate (DER) for the key of this request in a slot; the same key again gets the same one.
 
-    Another key supersedes the first: a desk that broke off makes a new key on the card.
+    Another key supersedes the slot's first: a desk that broke off makes a new key on the card.
     Raises OrderUnknown, OrderClosed, CertificateRequestRefused.
     """
     order = open_order(connection, order_id)
+    if slot not in SLOTS_OF_KIND[order.kind]:
+        raise CertificateRequestRefused(f"a {order.kind} card has no certificate for the key {slot}")
+    profile = PROFILE_OF[slot]
     try:
         request = x509.load_der_x509_csr(csr_der)
-        for issued in authority.store.find_by_identity(AUTHORITY, str(order.card_id)):
-            if issued.revoked_at is None and _is_for(issued.der, request):
-                return issued.der
+        standing = _standing(authority, order.card_id)
+        for issued in standing:
+            if _is_for(issued.der, request):
+                if issued.profile == profile.name:
+                    return issued.der
+                raise CertificateRequestRefused(f"the key {slot} is the card's key of another slot, too")
         # The order first, then the authority's records, as in `report`: two desks never wait for each other.
         _set_state(connection, order, OrderState.CERTIFIED, moment)
-        revoke_certificates(authority, order.card_id, moment, "superseded")
+        for issued in standing:
+            if issued.profile == profile.name:
+                authority.revoke(issued.serial, moment, "superseded")
         days = (order.expires_on - moment.date()).days
-        certificate = authority.issue(
-            request, CARD_AUTHENTICATION, str(order.card_id), moment, validity_days=days
-        )
+        certificate = authority.issue(request, profile, str(order.card_id), moment, validity_days=days)
     except (ValueError, PkiError) as error:
         raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
-    record(connection, actor, "card.certify", order.card_id, moment)
+    record(connection, actor, "card.certify", order.card_id, moment, slot=slot)
     return certificate.public_bytes(Encoding.DER)
 
 
@@ -156,8 +165,8 @@ def report(
     if order.state == outcome:
         return order.card_id, require_card(connection, order.card_id).state
     order = open_order(connection, order_id)
-    if done and order.state is not OrderState.CERTIFIED:
-        raise CertificateMissing("report the card as done after its certificate is on it")
+    if done:
+        _require_certificates(authority, order)
     _set_state(connection, order, outcome, moment)
     if done:
         known = require_card(connection, order.card_id)
@@ -165,6 +174,22 @@ def report(
         return order.card_id, CardState.ACTIVE
     revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
     return order.card_id, CardState.REVOKED
+
+
+def _require_certificates(authority: Authority, order: Order) -> None:
+    """A card that lacks a key of its kind would look whole to everybody but its holder."""
+    have = {issued.profile for issued in _standing(authority, order.card_id)}
+    missing = [slot for slot in SLOTS_OF_KIND[order.kind] if PROFILE_OF[slot].name not in have]
+    if missing:
+        raise CertificateMissing(
+            f"report the card as done after its certificates are on it; missing: {', '.join(missing)}"
+        )
+
+
+def _standing(authority: Authority, card_id: CardId) -> list[IssuedCertificate]:
+    """The certificates of a card that are not revoked."""
+    found = authority.store.find_by_identity(AUTHORITY, str(card_id))
+    return [issued for issued in found if issued.revoked_at is None]
 
 
 def _set_state(connection: Connection, order: Order, state: OrderState, moment: datetime) -> None:

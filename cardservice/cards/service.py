@@ -14,6 +14,8 @@ from cardservice.errors import CardUnknown, OrderInvalid, StateChangeRefused
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.payers import touch_payers_of
 from pki.authority import Authority
+from pki.profiles import CARD_AUTHENTICATION
+from pki.store import CertificateStore, IssuedCertificate
 
 AUTHORITY = "cards"
 
@@ -121,6 +123,12 @@ def revoke_card(
     change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
     revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
     authority.make_crls(moment)
+
+
+def card_certificate(store: CertificateStore, card_id: CardId) -> IssuedCertificate | None:
+    """The latest certificate of the key that signs taps, 9E; a card has those of other keys beside it."""
+    issued = store.find_by_identity(AUTHORITY, str(card_id))
+    return next((each for each in issued if each.profile == CARD_AUTHENTICATION.name), None)
 
 
 def revoke_certificates(authority: Authority, card_id: CardId, moment: datetime, crl_reason: str) -> None:

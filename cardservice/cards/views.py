@@ -1,4 +1,4 @@
-"""The routes of the issuing desk: read the order, certify the card's key, report the outcome."""
+"""The routes of the issuing desk: read the order, certify the card's keys, report the outcome; tell a PUK."""
 
 from typing import Any
 from uuid import UUID
@@ -9,14 +9,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import caller, context, terminal_signed
 from cardservice.cards import personalisation
+from cardservice.cards.contents import contents_of
 from cardservice.cards.schemas import (
     CardStateSchema,
+    CardUnblockedSchema,
     CertificateRequestSchema,
     CertificateSchema,
+    ContentsSchema,
     OrderSchema,
     OutcomeSchema,
+    PukSchema,
 )
+from cardservice.cards.secrets import tell_puk
 from cardservice.cards.service import AUTHORITY
+from cardservice.cards.slots import SLOTS_OF_KIND, Slot
 from cardservice.terminals.roles import Duty
 
 blueprint = Blueprint("personalisation", "cardservice.personalisation", description="The issuing desk.")
@@ -37,7 +43,27 @@ def get_order(order_id: UUID) -> dict[str, Any]:
         "kind": order.kind,
         "expires_on": order.expires_on,
         "management_key": context().keys.management_key(order.card_id),
+        "puk": context().keys.puk(order.card_id),
+        "slots": [slot.value for slot in SLOTS_OF_KIND[order.kind]],
     }
+
+
+@blueprint.route(f"{_ORDER}/contents")
+@blueprint.response(200, ContentsSchema)
+@blueprint.problems(401, 403, 404, 409)
+@terminal_signed(duty=Duty.PERSONALISE)
+def get_contents(order_id: UUID) -> dict[str, Any]:
+    """What to write to the card; each answer is written down as a read of the holder's record."""
+    with context().database.begin() as connection:
+        objects = contents_of(
+            connection,
+            context().keys.content_signer,
+            order_id,
+            context().scheme.id,
+            actor=_actor(),
+            moment=context().now(),
+        )
+    return {"objects": [{"tag": f"{tag:X}", "content": content} for tag, content in objects.items()]}
 
 
 @blueprint.route(f"{_ORDER}/certificate", methods=["POST"])
@@ -53,6 +79,7 @@ def post_certificate(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             context().authority(AUTHORITY, connection),
             order_id,
             body["csr"],
+            Slot(body["slot"]),
             actor=_actor(),
             moment=context().now(),
         )
@@ -77,6 +104,18 @@ def post_result(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             moment=context().now(),
         )
     return {"card": card, "state": state.value}
+
+
+@blueprint.route("/v1/card-puks", methods=["POST"])
+@blueprint.arguments(CardUnblockedSchema)
+@blueprint.response(200, PukSchema)
+@blueprint.problems(400, 401, 403, 422)
+@terminal_signed(duty=Duty.UNBLOCK)
+def post_puk(body: dict[str, Any]) -> dict[str, Any]:
+    """The PUK of a card that lies on the desk; each answer is written down."""
+    with context().database.begin() as connection:
+        puk = tell_puk(connection, context().keys, body["card"], actor=_actor(), moment=context().now())
+    return {"card": body["card"], "puk": puk}
 
 
 def _actor() -> str:

@@ -55,7 +55,7 @@ def card_show(card_id: str, as_json: bool) -> None:
     """Show a card's state and history; with --json its certificate, too."""
     with opened() as context, context.database.reading() as connection:
         known = cards.require_card(connection, identifier(card_id))
-        issued = DatabaseCertificateStore(connection).find_by_identity(cards.AUTHORITY, str(known.id))
+        issued = cards.card_certificate(DatabaseCertificateStore(connection), known.id)
     history = [
         {"state": change.state.value, "valid_from": change.valid_from.isoformat(), "reason": change.reason}
         for change in known.states
@@ -66,7 +66,7 @@ def card_show(card_id: str, as_json: bool) -> None:
         "expires_on": known.expires_on.isoformat(),
         "state": known.state.value,
         "history": history,
-        "certificate": x509.load_der_x509_certificate(issued[0].der).public_bytes(Encoding.PEM).decode()
+        "certificate": x509.load_der_x509_certificate(issued.der).public_bytes(Encoding.PEM).decode()
         if issued
         else None,
     }

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from cardservice.audit.service import record
 from cardservice.authorisation.status import Objection, status_of
 from cardservice.cardholders.service import profile_of
-from cardservice.cards.service import AUTHORITY, Card, find_card
+from cardservice.cards.service import Card, card_certificate, find_card
 from cardservice.context import Context
 from cardservice.errors import CardNotInScheme, CardUnusable
 from cardservice.ids import CardId
@@ -47,8 +47,7 @@ def present(context: Context, terminal: Terminal, card_id: UUID) -> Presentation
 
 
 def _objection(connection: Connection, card: Card, moment: datetime) -> Objection | None:
-    issued = DatabaseCertificateStore(connection).find_by_identity(AUTHORITY, str(card.id))
-    latest = issued[0] if issued else None
+    latest = card_certificate(DatabaseCertificateStore(connection), card.id)
     return status_of(
         card,
         moment,

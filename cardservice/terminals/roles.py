@@ -10,12 +10,14 @@ class Duty(StrEnum):
     """What a terminal does for the scheme itself, beside the services."""
 
     PERSONALISE = "personalise"
+    # Be told a card's PUK, to set a PIN for a holder who has forgotten it.
+    UNBLOCK = "unblock"
     # Who the holder of a card is, and what they must not eat.
     SEE_HOLDER = "see_holder"
 
 
 DUTIES: Mapping[str, frozenset[Duty]] = {
-    "issuer": frozenset({Duty.PERSONALISE}),
+    "issuer": frozenset({Duty.PERSONALISE, Duty.UNBLOCK}),
     "till": frozenset({Duty.SEE_HOLDER}),
 }
 

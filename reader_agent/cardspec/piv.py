@@ -56,6 +56,22 @@ class ObjectId(IntEnum):
     PAIRING_CODE = 0x5FC123
 
 
+# The number of each object's container in the security object, SP 800-73-5 part 1, table 3.
+CONTAINER_OF: Final = {
+    ObjectId.CARD_AUTHENTICATION_CERTIFICATE: 0x0500,
+    ObjectId.CHUID: 0x3000,
+    ObjectId.FINGERPRINTS: 0x6010,
+    ObjectId.PIV_AUTHENTICATION_CERTIFICATE: 0x0101,
+    ObjectId.SECURITY_OBJECT: 0x9000,
+    ObjectId.CCC: 0xDB00,
+    ObjectId.FACIAL_IMAGE: 0x6030,
+    ObjectId.PRINTED_INFORMATION: 0x3001,
+    ObjectId.DIGITAL_SIGNATURE_CERTIFICATE: 0x0100,
+    ObjectId.KEY_MANAGEMENT_CERTIFICATE: 0x0102,
+    ObjectId.DISCOVERY: 0x6050,
+    ObjectId.KEY_HISTORY: 0x6060,
+}
+
 RETIRED_CERTIFICATES: Final = range(0x5FC10D, 0x5FC121)  # of the keys 82 to 95, in their order
 
 # These two are their own templates; all others come in a 53 (SP 800-73-5 part 2, 3.1.2).
@@ -110,6 +126,8 @@ PUK_LENGTH: Final = 8
 
 # What YubiKeys and PivApplet leave the factory with, so known to everybody: a transport key only.
 WELL_KNOWN_TRANSPORT_KEY: Final = bytes(range(1, 9)) * 3
+# The same is true of their PUK.
+WELL_KNOWN_TRANSPORT_PUK: Final = "12345678"
 
 # Tags within commands and their answers (SP 800-73-5 part 2, 3.1.2, 3.2.4, 3.3.2).
 TAG_LIST: Final = 0x5C
@@ -127,6 +145,9 @@ TAG_EC_POINT: Final = 0x86
 # The FASC-N of issuers that are no federal agency: agency code 9999 and nines throughout, as yubico-piv-tool
 # writes it. Nothing of ours reads it: the GUID alone tells which card this is.
 NON_FEDERAL_FASCN: Final = bytes.fromhex("D4E739DA739CED39CE739D836858210842108421C84210C3EB")
+
+# Ours: the frame, FASC-N, GUID and date of a CHUID take 59 bytes, and older elements before them a few more.
+CHUID_HEAD_LENGTH: Final = 80
 
 MAX_CERTIFICATE_LENGTH: Final = 8192  # ours: a bound for what a compressed certificate may unpack to
 
@@ -196,6 +217,16 @@ def decode_certificate(content: bytes) -> bytes:
     if not unpacking.eof:
         raise PivDataError("this certificate breaks off or unpacks to too much")
     return der
+
+
+def decode_guid(beginning: bytes) -> UUID | None:
+    """The GUID from the beginning of a CHUID in its frame; None where it is not in that."""
+    try:
+        elements = tlv.decode_beginning(beginning, TAG_DATA)
+    except tlv.TlvError:
+        return None
+    found = [element.value for element in elements if element.tag == 0x34]
+    return UUID(bytes=found[0]) if len(found) == 1 and len(found[0]) == 16 else None
 
 
 def encode_discovery(pin_policy: bytes = b"\x40\x00") -> bytes:

@@ -65,6 +65,31 @@ def decode(data: bytes) -> list[Tlv]:
     return found
 
 
+def decode_beginning(data: bytes, frame: int) -> list[Tlv]:
+    """The data objects that are there in whole, of an object with the tag `frame` whose end was not read.
+
+    Raises TlvError where it begins otherwise, or with something that is no data object.
+    """
+    if not data:
+        raise TlvError("there is nothing")
+    tag_end = _tag_length(data, 0)
+    offset, _ = _read_length(data, tag_end)
+    if int.from_bytes(data[:tag_end]) != frame:
+        raise TlvError(f"it does not begin with {frame:X}")
+    found: list[Tlv] = []
+    while offset < len(data):
+        try:
+            tag_end = offset + _tag_length(data, offset)
+            start, length = _read_length(data, tag_end)
+        except TlvError:
+            break
+        if length > len(data) - start:
+            break
+        found.append(Tlv(int.from_bytes(data[offset:tag_end]), data[start : start + length]))
+        offset = start + length
+    return found
+
+
 def find(data: bytes, tag: int) -> bytes | None:
     """The value of the first object with this tag on this level, or None. Raises TlvError as decode does."""
     return next((item.value for item in decode(data) if item.tag == tag), None)

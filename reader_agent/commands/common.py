@@ -4,7 +4,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
@@ -17,10 +18,13 @@ from reader_agent.agent import Agent
 from reader_agent.config import DIRECTORY_VARIABLE, AgentDirectory
 from reader_agent.errors import AgentError, ConfigInvalid
 from reader_agent.money import format_minor
+from reader_agent.transport.access import Access
+from reader_agent.transport.traffic import TrafficLog
 from reader_agent.wire import to_rfc3339
 
 if TYPE_CHECKING:
-    from reader_agent.transport.pcsc import PcscReaders
+    from reader_agent.transport.feeding import CardFeeder
+    from reader_agent.transport.slots import SlotReaders
 
 P = ParamSpec("P")
 
@@ -28,6 +32,8 @@ P = ParamSpec("P")
 STATUS_ERROR, STATUS_NOT_PAID = 1, 3
 
 WAIT_S = 10.0
+# The option of the whole script that every command with a card follows
+TRAFFIC_LOG = "traffic_log"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for scripts")
 reader_option = click.option("--reader", required=True, help="the reader's name, or its beginning")
@@ -78,13 +84,41 @@ def open_agent(directory: Path) -> Agent:
     return Agent(AgentDirectory(directory), clock())
 
 
-def readers() -> "PcscReaders":
+@contextmanager
+def access(*, is_exclusive: bool = False) -> Iterator[Access]:
+    """How this command connects to cards, with the traffic log that was asked for. Raises ConfigInvalid."""
+    path = click.get_current_context().find_root().params.get(TRAFFIC_LOG)
+    if path is None:
+        yield Access(is_exclusive)
+        return
+    try:
+        log = TrafficLog(path)
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be written: {error.strerror}") from error
+    with log:
+        yield Access(is_exclusive, log)
+
+
+@contextmanager
+def readers() -> "Iterator[SlotReaders]":
     """The readers of this machine; pyscard is only needed from here on. Raises ConfigInvalid."""
     try:
-        from reader_agent.transport.pcsc import PcscReaders  # noqa: PLC0415 -- see above
+        from reader_agent.transport.slots import SlotReaders  # noqa: PLC0415 -- see above
     except ImportError as error:
         raise ConfigInvalid("pyscard is not installed; install citizen-card[agent]") from error
-    return PcscReaders()
+    with access() as how, closing(SlotReaders(how)) as found:
+        yield found
+
+
+@contextmanager
+def feeder(names: tuple[str, ...], wait_s: float) -> "Iterator[CardFeeder]":
+    """Cards as they come onto these readers. Raises ConfigInvalid."""
+    try:
+        from reader_agent.transport.feeding import CardFeeder  # noqa: PLC0415 -- as above
+    except ImportError as error:
+        raise ConfigInvalid("pyscard is not installed; install citizen-card[agent]") from error
+    with access() as how, closing(CardFeeder(names, wait_s, how)) as found:
+        yield found
 
 
 def parse_details(pairs: tuple[str, ...]) -> dict[str, object]:

@@ -5,7 +5,7 @@ A PIN is typed, or comes from a file; it is never an argument, which other users
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -19,7 +19,9 @@ from reader_agent.cardspec.piv import KeyReference
 from reader_agent.commands import common
 from reader_agent.errors import CardDataMissing, CardProofInvalid, ConfigInvalid, KeyUnsuitable, PinMalformed
 from reader_agent.piv.inventory import Inventory, take_inventory
+from reader_agent.piv.pin_entry import Pad, PadPin, PinEntry, TypedPin
 from reader_agent.piv.session import PivSession
+from reader_agent.tapping.card import identify
 
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 _MAX_SECRET_FILE_BYTES = 64
@@ -30,6 +32,10 @@ _pin_file_option = click.option(
 )
 _new_pin_file_option = click.option(
     "--new-pin-file", type=_secret_file, help="has the new PIN (default: it is asked for)"
+)
+
+_pin_pad_option = click.option(
+    "--pin-pad", is_flag=True, help="type the PIN on the reader's own keys, which no program sees"
 )
 
 
@@ -54,33 +60,55 @@ def pin() -> None:
 @common.reader_option
 @_pin_file_option
 @_new_pin_file_option
+@_pin_pad_option
 @common.wait_option
 @common.as_json_option
 @common.telling_errors
 def change(
-    reader: str, pin_file: Path | None, new_pin_file: Path | None, wait_s: float, as_json: bool
+    *,
+    reader: str,
+    pin_file: Path | None,
+    new_pin_file: Path | None,
+    pin_pad: bool,
+    wait_s: float,
+    as_json: bool,
 ) -> None:
     """Replace the PIN by another one."""
-    with _session(reader, wait_s) as session:
-        old, new = _secret("PIN", pin_file), _new_pin(new_pin_file)
+    with _connected(reader, wait_s) as (session, pad):
+        entry = _pin_entry(pad, pin_file, new_pin_file, on_reader=pin_pad)
+        entry.prepare_change()
         with session.exclusive():
-            session.change_pin(old, new, session.pin_reference())
+            entry.change(session)
     common.show(as_json, {"changed": "pin"}, ["The PIN is changed."])
 
 
 @pin.command()
 @common.reader_option
 @click.option("--puk-file", type=_secret_file, help="has the PUK (default: it is asked for)")
+@click.option(
+    "--desk",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="the folder of an issuing desk's agent: the card service tells it the PUK",
+)
 @_new_pin_file_option
 @common.wait_option
 @common.as_json_option
 @common.telling_errors
 def unblock(
-    reader: str, puk_file: Path | None, new_pin_file: Path | None, wait_s: float, as_json: bool
+    *,
+    reader: str,
+    puk_file: Path | None,
+    desk: Path | None,
+    new_pin_file: Path | None,
+    wait_s: float,
+    as_json: bool,
 ) -> None:
     """Set a new PIN by the PUK; all attempts are there again."""
+    if puk_file is not None and desk is not None:
+        raise click.UsageError("give --puk-file or --desk")
     with _session(reader, wait_s) as session:
-        puk, new = _secret("PUK", puk_file), _new_pin(new_pin_file)
+        puk = _secret("PUK", puk_file) if desk is None else _told_puk(session, desk)
+        new = _new_pin(new_pin_file)
         with session.exclusive():
             session.unblock_pin(puk, new)
     common.show(as_json, {"changed": "pin"}, ["The PIN is unblocked, and changed."])
@@ -90,6 +118,7 @@ def unblock(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @common.reader_option
 @_pin_file_option
+@_pin_pad_option
 @click.option("--out", type=click.Path(path_type=Path), help="of the signature (default: FILE.sig)")
 @click.option("--certificate-out", type=click.Path(path_type=Path), help="also write the certificate, as PEM")
 @common.wait_option
@@ -100,6 +129,7 @@ def sign(
     *,
     reader: str,
     pin_file: Path | None,
+    pin_pad: bool,
     out: Path | None,
     certificate_out: Path | None,
     wait_s: float,
@@ -115,8 +145,9 @@ def sign(
             raise ConfigInvalid(f"{path} exists; name another file, or delete it first")
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").digest()
-    with _session(reader, wait_s) as session:
-        certificate, signature = _sign(session, digest, pin_file)
+    with _connected(reader, wait_s) as (session, pad):
+        entry = _pin_entry(pad, pin_file, None, on_reader=pin_pad)
+        certificate, signature = _sign(session, digest, entry)
     _write(target, signature)
     if certificate_out is not None:
         _write(certificate_out, certificate.public_bytes(Encoding.PEM))
@@ -129,7 +160,7 @@ def sign(
     common.show(as_json, value, [f"Signed by {value['subject']}: {target}"])
 
 
-def _sign(session: PivSession, digest: bytes, pin_file: Path | None) -> tuple[x509.Certificate, bytes]:
+def _sign(session: PivSession, digest: bytes, entry: PinEntry) -> tuple[x509.Certificate, bytes]:
     """The certificate of 9C, and a signature that it verifies."""
     with session.exclusive():
         try:
@@ -138,8 +169,8 @@ def _sign(session: PivSession, digest: bytes, pin_file: Path | None) -> tuple[x5
             raise KeyUnsuitable("the card has no key for signatures (9C); have one issued") from error
     key = _p256_key(certificate)
     # Asked for between two transactions, so that nobody else waits for a person.
-    secret = _secret("PIN", pin_file)
-    with session.exclusive_with_pin(secret):
+    entry.prepare()
+    with session.exclusive_showing(entry.verify):
         signature = session.sign(digest, KeyReference.DIGITAL_SIGNATURE)
     try:
         key.verify(signature, digest, _PREHASHED)
@@ -160,15 +191,25 @@ def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 @contextmanager
 def _session(reader: str, wait_s: float) -> Iterator[PivSession]:
-    readers = common.readers()
-    try:
-        session = PivSession(readers.connect(reader, wait_s=wait_s))
-        try:
-            yield session
-        finally:
-            session.close()
-    finally:
-        readers.close()
+    with _connected(reader, wait_s) as (session, _):
+        yield session
+
+
+@contextmanager
+def _connected(reader: str, wait_s: float) -> Iterator[tuple[PivSession, Pad]]:
+    with common.readers() as readers:
+        connection = readers.connect(reader, wait_s=wait_s)
+        with closing(PivSession(connection)) as session:
+            yield session, connection
+
+
+def _pin_entry(pad: Pad, pin_file: Path | None, new_pin_file: Path | None, *, on_reader: bool) -> PinEntry:
+    """Where the PIN comes from. Raises click.UsageError for two places."""
+    if not on_reader:
+        return TypedPin(lambda: _secret("PIN", pin_file), lambda: _new_pin(new_pin_file))
+    if pin_file is not None or new_pin_file is not None:
+        raise click.UsageError("with --pin-pad the PIN comes from the reader's keys, and from no file")
+    return PadPin(pad, lambda text: click.echo(text, err=True))
 
 
 def _secret(name: str, path: Path | None) -> str:
@@ -182,6 +223,14 @@ def _secret(name: str, path: Path | None) -> str:
         return raw.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise PinMalformed(f"{path} holds no {name}") from error
+
+
+def _told_puk(session: PivSession, desk: Path) -> str:
+    """The PUK of a card that has proved to be the one it says it is: a false one would learn another's."""
+    with common.open_agent(desk) as agent:
+        card = identify(session, agent.trust(), agent.now())
+        card.prove_presence()
+        return agent.client.puk(card.card)
 
 
 def _new_pin(path: Path | None) -> str:

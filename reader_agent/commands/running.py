@@ -28,9 +28,12 @@ from reader_agent.errors import ConfigInvalid
     show_default=True,
     help="on 127.0.0.1; 0: any that is free",
 )
+@click.option(
+    "--exclusive", is_flag=True, help="keep other programs off each card while it is there, as on a kiosk"
+)
 @common.as_json_option
 @common.telling_errors
-def run(directory: Path, readers: tuple[str, ...], port: int, as_json: bool) -> None:
+def run(directory: Path, readers: tuple[str, ...], port: int, exclusive: bool, as_json: bool) -> None:
     """Watch readers and serve the local API until SIGTERM; prints a line when it is ready."""
     if len(set(readers)) != len(readers):
         raise click.UsageError("name each reader once")
@@ -50,4 +53,5 @@ def run(directory: Path, readers: tuple[str, ...], port: int, as_json: bool) -> 
         )
         sys.stdout.flush()
 
-    server.run(DaemonSettings(AgentDirectory(directory), readers, port), common.clock(), ready)
+    with common.access(is_exclusive=exclusive) as how:
+        server.run(DaemonSettings(AgentDirectory(directory), readers, port, how), common.clock(), ready)

@@ -1,5 +1,6 @@
 """`init`, `enrol` and `doctor`: a terminal's agent from nothing, and whether it is well."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -9,9 +10,10 @@ from pki.trust import load_certificate
 from pki.verification import Purpose, verify
 from reader_agent.agent import Agent
 from reader_agent.commands import common
-from reader_agent.config import AgentDirectory, Settings, create_agent, store_certificate
+from reader_agent.config import DIRECTORY_VARIABLE, AgentDirectory, Settings, create_agent, store_certificate
 from reader_agent.doctor import examine
 from reader_agent.errors import ServiceUnreachable
+from reader_agent.machine import Machine
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -76,13 +78,19 @@ def enrol(directory: Path, certificate: Path, as_json: bool) -> None:
 
 
 @click.command()
-@common.agent_option
+@click.option(
+    "--agent",
+    "directory",
+    type=click.Path(path_type=Path),
+    envvar=DIRECTORY_VARIABLE,
+    help=f"the agent's folder (or {DIRECTORY_VARIABLE}); without one, the machine alone is looked at",
+)
 @common.as_json_option
 @common.telling_errors
-def doctor(directory: Path, as_json: bool) -> None:
+def doctor(directory: Path | None, as_json: bool) -> None:
     """Look at everything that a tap needs; exit status 1 if something is wrong."""
-    with common.open_agent(directory) as agent:
-        findings = examine(agent, common.readers)
+    with nullcontext() if directory is None else common.open_agent(directory) as agent:
+        findings = examine(agent, common.readers, Machine.this())
     common.show(
         as_json,
         {"well": all(finding.well for finding in findings), "findings": [f.as_json() for f in findings]},

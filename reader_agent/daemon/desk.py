@@ -23,6 +23,7 @@ from reader_agent.piv.session import PivSession
 from reader_agent.service_client import Price
 from reader_agent.tapping import PresentCard, TapOrder, TapResult, identify, tap_identified
 from reader_agent.tapping.problems import is_passing
+from reader_agent.transport.access import SHARED, Access
 from reader_agent.transport.slots import Slot, SlotReaders
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,10 @@ class _Held:
 class Desk:
     """Its methods may be called by any thread; what they begin runs in the desk's own."""
 
-    def __init__(self, reader: str, open_agent: Callable[[], Agent], taps: Taps) -> None:
-        self.reader, self._taps = reader, taps
+    def __init__(
+        self, reader: str, open_agent: Callable[[], Agent], taps: Taps, access: Access = SHARED
+    ) -> None:
+        self.reader, self._taps, self._access = reader, taps, access
         self._open_agent = open_agent
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"desk {reader}")
         self._lock = threading.Lock()
@@ -189,7 +192,7 @@ class Desk:
 
     def _slot_readers(self) -> SlotReaders:
         if self._readers is None:
-            self._readers = SlotReaders()
+            self._readers = SlotReaders(self._access)
         return self._readers
 
     def _drop(self) -> None:

@@ -79,7 +79,9 @@ class Runtime:
             clock,
             each_turn=self._holders.forget_old,
         )
-        self._desks = {reader: Desk(reader, self._open_agent, self.taps) for reader in settings.readers}
+        self._desks = {
+            reader: Desk(reader, self._open_agent, self.taps, settings.access) for reader in settings.readers
+        }
         self._watch = Watch(
             settings.readers, self.taps, self.events, on_card=self._card_came, on_gone=self._card_went
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reader_agent.config import AgentDirectory
+from reader_agent.transport.access import SHARED, Access
 
 # Ours. Below the ports that the system hands out to outgoing connections (32768 and up).
 DEFAULT_PORT = 7410
@@ -28,6 +29,8 @@ class DaemonSettings:
     # As the faces name them: the readers' names, or their beginnings
     readers: tuple[str, ...]
     port: int
+    # How cards are connected to
+    access: Access = SHARED
 
     @property
     def url(self) -> str:

@@ -24,6 +24,16 @@ def verify(exchange: Exchange, pin: str, reference: KeyReference) -> None:
     _require(exchange(_command(Instruction.VERIFY, reference, _pin(pin))), PIN, "take a PIN")
 
 
+def verify_by(enter: Exchange, reference: KeyReference) -> None:
+    """Show the PIN, which `enter` fills into the command's data; raises as `verify` does."""
+    _require(enter(_command(Instruction.VERIFY, reference)), PIN, "take a PIN")
+
+
+def change_by(enter: Exchange, reference: KeyReference) -> None:
+    """Replace the PIN, with both filled in by `enter`; raises as `verify` does."""
+    _require(enter(_command(Instruction.CHANGE_REFERENCE_DATA, reference)), PIN, "change its PIN")
+
+
 def attempts_left(exchange: Exchange, reference: KeyReference) -> int | None:
     """How many attempts the PIN has, 0 if it is blocked; None if the card does not say.
 

@@ -1,6 +1,7 @@
 """The card of a tap: identified once, verified, and then asked to sign what is already stored."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,14 +34,21 @@ class PresentCard:
         Raises CardError; CardProofInvalid where another key has signed than the one that was identified.
         """
         payload = statement.payload()
-        digest = hashlib.sha256(signature_input(statement.scheme, payload)).digest()
+        signature = self._sign(hashlib.sha256(signature_input(statement.scheme, payload)).digest())
+        return seal(payload, signature, self.certificate_sha256)
+
+    def prove_presence(self) -> None:
+        """Have the card sign something random, which is no statement. Raises CardError."""
+        self._sign(hashlib.sha256(b"citizen-card presence " + os.urandom(32)).digest())
+
+    def _sign(self, digest: bytes) -> bytes:
         with self.session.exclusive():
             signature = self.session.sign(digest)
         try:
             self.public_key.verify(signature, digest, _PREHASHED)
         except InvalidSignature as error:
             raise CardProofInvalid from error
-        return seal(payload, signature, self.certificate_sha256)
+        return signature
 
     def check_present(self) -> None:
         """Raises CardError where the card was taken away."""

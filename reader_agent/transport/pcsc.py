@@ -5,7 +5,7 @@ exception trees, and watch readers in a thread that does not survive a restart o
 one of our errors in `_raise_for`, and every call that can block has a limit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, NoReturn
@@ -19,10 +19,20 @@ from reader_agent.errors import (
     CardSilent,
     NoCard,
     PcscUnavailable,
+    PinEntryFailed,
     ReaderAmbiguous,
     ReaderBusy,
     ReaderUnknown,
 )
+from reader_agent.transport.access import SHARED, Access
+from reader_agent.transport.pin_pad import (
+    GET_FEATURE_REQUEST,
+    Feature,
+    modify_block,
+    parse_features,
+    verify_block,
+)
+from reader_agent.transport.traffic import CardTraffic
 from reader_agent.transport.watchdog import call_with_limit
 
 # A P-256 signature takes a card about 200 ms, making a key a second or two.
@@ -30,6 +40,8 @@ TRANSMIT_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 10.0
 # Another program may hold the card for the length of a PIN entry, not longer.
 TRANSACTION_TIMEOUT_S = 30.0
+# The pad's own limit of 30 s comes first.
+PIN_ENTRY_TIMEOUT_S = 60.0
 # How long one wait for a change lasts: SCardGetStatusChange is asked again until the caller's own limit.
 WATCH_SLICE_MS = 500
 
@@ -46,8 +58,9 @@ _LOST_CONTEXT = frozenset(
 class PcscReaders:
     """The readers of this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access = SHARED) -> None:
         self._context: int | None = None
+        self._access = access
 
     def names(self) -> tuple[str, ...]:
         """The names of the connected readers. Raises PcscUnavailable."""
@@ -86,14 +99,14 @@ class PcscReaders:
                 lambda context: scard.SCardConnect(
                     context,
                     reader,
-                    scard.SCARD_SHARE_SHARED,
+                    _share_mode(self._access),
                     scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
                 )
             ),
             CONNECT_TIMEOUT_S,
         )
         _raise_for(code, reader)
-        return PcscConnection(handle, protocol, reader)
+        return PcscConnection(handle, protocol, reader, self._access)
 
     def wait_for_card(self, reader: str, timeout_s: float) -> None:
         """Return when a card is on the reader. Raises NoCard after `timeout_s`, PcscUnavailable."""
@@ -109,6 +122,18 @@ class PcscReaders:
                     return
             if monotonic() >= deadline:
                 raise NoCard(reader)
+
+    def has_pin_pad(self, wanted: str) -> bool:
+        """Whether a reader has keys for a PIN; asked without a card. Raises ReaderBusy, ReaderUnknown."""
+        reader = self.find(wanted)
+        code, handle, _ = self._with_context(
+            lambda context: scard.SCardConnect(context, reader, scard.SCARD_SHARE_DIRECT, 0)
+        )
+        _raise_for(code, reader)
+        try:
+            return Feature.VERIFY_PIN_DIRECT in _pin_features(handle)
+        finally:
+            scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
 
     def close(self) -> None:
         """Let go of pcscd."""
@@ -136,23 +161,58 @@ class PcscReaders:
 
 
 class PcscConnection:
-    """A connection to the card on one reader, shared with other programs."""
+    """A connection to the card on one reader, shared with other programs unless it is exclusive."""
 
-    def __init__(self, handle: int, protocol: int, reader: str) -> None:
-        self._handle, self._protocol = handle, protocol
+    def __init__(
+        self,
+        handle: int,
+        protocol: int,
+        reader: str,
+        access: Access = SHARED,
+    ) -> None:
+        self._handle, self._protocol, self._access = handle, protocol, access
         self.reader = reader
+        self._traffic = None if access.traffic is None else CardTraffic(access.traffic, reader)
+        self._note(f"connected, {'T=0' if protocol == scard.SCARD_PROTOCOL_T0 else 'T=1'}")
         # Why the card cannot be used any more: whatever comes after it may be another card.
         self._ended: AgentError | None = None
         self._closed = False
 
     def transmit(self, command: bytes) -> tuple[bytes, int]:
         """See CardConnection."""
+        since = self._traffic.sent(command) if self._traffic is not None else 0.0
         code, response = self._limited(
             lambda: scard.SCardTransmit(self._handle, self._protocol, list(command)), TRANSMIT_TIMEOUT_S
         )
         self._check(code)
+        if self._traffic is not None:
+            self._traffic.answered(since, bytes(response))
         if len(response) < 2:
             # What pcscd hands over when the card was pulled in the middle of its answer.
+            self._end(CardRemoved("no valid response"))
+        return bytes(response[:-2]), response[-2] << 8 | response[-1]
+
+    def pin_features(self) -> Mapping[Feature, int]:
+        """What the reader's own keys can do for a PIN, with the control code of each; mostly nothing."""
+        found: Mapping[Feature, int] = self._limited(lambda: _pin_features(self._handle), CONNECT_TIMEOUT_S)
+        return found
+
+    def enter_pin(self, command: bytes, *, is_change: bool) -> tuple[bytes, int]:
+        """Have the reader fill a PIN into a command, and send it; what the card answers, or the reader.
+
+        Raises PinEntryFailed where the reader has no keys for it.
+        """
+        feature = Feature.MODIFY_PIN_DIRECT if is_change else Feature.VERIFY_PIN_DIRECT
+        control = self.pin_features().get(feature)
+        if control is None:
+            raise PinEntryFailed("this reader has no keys for a PIN; type it at the computer")
+        block = modify_block(command) if is_change else verify_block(command)
+        self._note("PIN entered on the reader")
+        code, response = self._limited(
+            lambda: scard.SCardControl(self._handle, control, list(block)), PIN_ENTRY_TIMEOUT_S
+        )
+        self._check(code)
+        if len(response) < 2:
             self._end(CardRemoved("no valid response"))
         return bytes(response[:-2]), response[-2] << 8 | response[-1]
 
@@ -177,9 +237,14 @@ class PcscConnection:
         if self._closed or isinstance(self._ended, CardSilent):
             return
         self._closed = True
+        self._note("disconnected, card reset" if reset else "disconnected")
         how = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
         with suppress(CardSilent):
             call_with_limit(lambda: scard.SCardDisconnect(self._handle, how), CONNECT_TIMEOUT_S)
+
+    def _note(self, text: str) -> None:
+        if self._traffic is not None:
+            self._traffic.note(text)
 
     def _begin(self) -> int:
         return int(self._limited(lambda: scard.SCardBeginTransaction(self._handle), TRANSACTION_TIMEOUT_S))
@@ -187,7 +252,7 @@ class PcscConnection:
     def _reconnect(self) -> Any:
         return scard.SCardReconnect(
             self._handle,
-            scard.SCARD_SHARE_SHARED,
+            _share_mode(self._access),
             scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
             scard.SCARD_LEAVE_CARD,
         )
@@ -209,8 +274,19 @@ class PcscConnection:
             self._end(error)
 
     def _end(self, error: AgentError) -> NoReturn:
+        self._note(f"broken off: {error.code}")
         self._ended = error
         raise error
+
+
+def _pin_features(handle: int) -> Mapping[Feature, int]:
+    code, raw = scard.SCardControl(handle, GET_FEATURE_REQUEST, [])
+    # A driver that does not know the question says so in one way or another: then it has no keys either.
+    return parse_features(bytes(raw)) if code == scard.SCARD_S_SUCCESS else {}
+
+
+def _share_mode(access: Access) -> int:
+    return int(scard.SCARD_SHARE_EXCLUSIVE if access.is_exclusive else scard.SCARD_SHARE_SHARED)
 
 
 def _raise_for(code: int, reader: str) -> None:

@@ -29,6 +29,8 @@ class Slot:
     event_count: int
     # As PC/SC wants it back, to wait for the next change
     state: int
+    # What the card, or the reader for it, answered to reset (ISO/IEC 7816-3, 8); empty without a card
+    atr: bytes = b""
 
 
 class SlotReaders(PcscReaders):
@@ -117,9 +119,11 @@ class SlotWatch(PcscReaders):
 
 def _slots(states: Sequence[tuple[str, int, list[int]]]) -> dict[str, Slot]:
     slots = {}
-    for name, state, _atr in states:
+    for name, state, atr in states:
         if state & _GONE:
             continue
         has_card = bool(state & scard.SCARD_STATE_PRESENT)
-        slots[name] = Slot(name, has_card, (state >> 16) & 0xFFFF, state & ~scard.SCARD_STATE_CHANGED)
+        slots[name] = Slot(
+            name, has_card, (state >> 16) & 0xFFFF, state & ~scard.SCARD_STATE_CHANGED, bytes(atr)
+        )
     return slots

@@ -47,7 +47,7 @@ def virtual_card() -> None:
     "--transport-key-file", type=INPUT, help="16, 24 or 32 bytes in hex (default: a well-known key)"
 )
 @click.option("--pin-file", type=INPUT, help="six to eight digits (default: the PIN is blocked)")
-@click.option("--puk-file", type=INPUT, help="eight characters (default: one that nobody knows)")
+@click.option("--puk-file", type=INPUT, help="eight characters (default: the makers' well-known one)")
 @click.option("--contactless-pin", is_flag=True, help="PIN and all keys work without contact, too")
 @telling_errors
 def create(

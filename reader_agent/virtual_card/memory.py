@@ -106,10 +106,10 @@ def factory_memory(
     puk: bytes | None = None,
     contactless_pin: bool = False,
 ) -> CardMemory:
-    """A card as it comes from its maker: a transport key for 9B, no keys, no identity.
+    """A card as it comes from its maker: a transport key for 9B, a transport PUK, no keys, no identity.
 
-    Without a `pin` the PIN is blocked, and without a `puk` the PUK is one that nobody knows. The length of
-    the transport key tells its algorithm; ValueError if none has it.
+    Without a `pin` the PIN is blocked, and without a `puk` the PUK is the makers' well-known one. The length
+    of the transport key tells its algorithm; ValueError if none has it.
     """
     algorithms = {length: algorithm for algorithm, length in piv.AES_KEY_LENGTH.items()}
     if len(transport_key) not in algorithms:
@@ -120,7 +120,7 @@ def factory_memory(
         management_algorithm=algorithms[len(transport_key)],
         management_key=transport_key,
         pin=Secret(pin or random_bytes(piv.PIN_LENGTH), PIN_TRIES if pin else 0, PIN_TRIES),
-        puk=Secret(puk or random_bytes(piv.PUK_LENGTH), PUK_TRIES, PUK_TRIES),
+        puk=Secret(puk or piv.encode_puk(piv.WELL_KNOWN_TRANSPORT_PUK), PUK_TRIES, PUK_TRIES),
         objects={ObjectId.CCC: piv.encode_ccc(random_bytes(14))},
         contactless_pin=contactless_pin,
     )

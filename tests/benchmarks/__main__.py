@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, issuing, painted, posting, report, status, tap, verifying
+from tests.benchmarks import authorisation, cards, issuing, painted, posting, report, status, tap, verifying
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
 
 Measure = Callable[[PostgresServer, float], Measurement]
+CardMeasure = Callable[[PostgresServer, float, Callable[[str], None]], Measurement]
 
 
 def _posting(key: str, batch: int, server: PostgresServer, seconds: float) -> Measurement:
@@ -44,6 +45,10 @@ def _list(key: str, _: PostgresServer, __: float) -> Measurement:
     return status.measure_list(key, _say)
 
 
+def _cards(measure: CardMeasure, server: PostgresServer, seconds: float) -> Measurement:
+    return measure(server, seconds, _say)
+
+
 def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return issuing.measure(key, seconds, _say)
 
@@ -57,6 +62,9 @@ MEASUREMENTS: Mapping[str, Measure] = {
     **{key: partial(_verifying, key) for key in verifying.MEASURED},
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},
+    cards.ROUND_TRIP: partial(_cards, cards.round_trip),
+    cards.PERSONALISATION: partial(_cards, cards.personalisation),
+    cards.SILICON: partial(_cards, cards.silicon),
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
 }
 

@@ -21,6 +21,8 @@ class Goal:
     goal: float
     # "p99 under … at half load"
     p99_ms: float | None = None
+    # A time: less is better, and "at least" is "at most"
+    is_time: bool = False
 
 
 # Ratios to TPC-B in the same run, or to what took turns with it. What is not here has no goal: it
@@ -33,9 +35,11 @@ GOALS: Mapping[str, Goal] = {
     "pki_verify_cached": Goal(0.80, 0.80),
     "online_authorisation": Goal(0.40, 0.60, p99_ms=50.0),
     "post_batch_32": Goal(3.5, 5.0),
+    # In ms, the median: under half a second people do not wait
+    "tap_modelled_silicon": Goal(500.0, 350.0, is_time=True),
+    # In ms, the 95th percentile, beside the reader's own time
+    "tap_to_painted": Goal(150.0, 150.0, is_time=True),
 }
-# The most that is aimed at, in the measurement's own unit
-CEILINGS: Mapping[str, float] = {"tap_to_painted": 150.0}
 RATIO = "of TPC-B"
 QUIET_LOAD = 0.5
 
@@ -84,11 +88,7 @@ def this_run(postgresql: str) -> Run:
 def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
     """The measurement as `docs/benchmarks.json` has it."""
     goal = GOALS.get(measured.key)
-    ceiling = CEILINGS.get(measured.key)
     ratio = None if measured.rate is None else measured.rate / (measured.baseline or tpc_b)
-    met = None if goal is None else _is_met(goal, goal.goal, ratio, measured.p99_ms)
-    if ceiling is not None:
-        met = measured.value is not None and measured.value <= ceiling
     return {
         "key": measured.key,
         "what": measured.what,
@@ -97,16 +97,19 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
         "unit": measured.rate_unit if measured.value is None else measured.unit,
         "p50_ms": _rounded(measured.p50_ms),
         "p99_ms": _rounded(measured.p99_ms),
-        "goal": ceiling if goal is None else goal.goal,
+        "goal": None if goal is None else goal.goal,
         "at_least": None if goal is None else goal.at_least,
-        "met": met,
-        "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured.p99_ms),
+        "met": None if goal is None else _is_met(goal, goal.goal, ratio, measured),
+        "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured),
         "detail": dict(measured.detail),
         **asdict(run),
     }
 
 
-def _is_met(goal: Goal, wanted: float, ratio: float | None, p99_ms: float | None) -> bool:
+def _is_met(goal: Goal, wanted: float, ratio: float | None, measured: Measurement) -> bool:
+    if goal.is_time:
+        return measured.value is not None and measured.value < wanted
+    p99_ms = measured.p99_ms
     late = goal.p99_ms is not None and (p99_ms is None or p99_ms >= goal.p99_ms)
     return ratio is not None and ratio >= wanted and not late
 
@@ -125,7 +128,7 @@ def table(entries: Sequence[Mapping[str, object]]) -> str:
 def _row(found: Mapping[str, object]) -> tuple[str, ...]:
     verdict = {None: "", True: "goal met", False: "below the least"}[_flag(found["met"])]
     if found["met"] is False and found["least_met"] is not False:
-        verdict = "least met" if found["least_met"] else "goal missed"
+        verdict = "least met"
     columns = ("p50_ms", "p99_ms", "at_least", "goal")
     return (
         f"`{found['key']}`",
@@ -165,9 +168,8 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
         "A ratio is to the median of `pgbench`'s TPC-B before and after in the same run, on the same durable",
         "server: machines differ, ratios less so. What begins with `pki_` is compared with raw P-256",
         "signing or verification by `cryptography`, in turns on one core. *Goal met* and *least met* take",
-        "the p99 that is wanted, under 50 ms at half load, into account; a goal in ms is the most. What has",
-        "no goal is measured to",
-        "explain the others.",
+        "the p99 that is wanted, under 50 ms at half load, into account. A goal in ms is one to stay under.",
+        "What has no goal is measured to explain the others.",
         "",
         "## What is measured",
         "",

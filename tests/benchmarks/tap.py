@@ -54,25 +54,33 @@ class TimedTap:
 
 def measure(server: PostgresServer, seconds: float, say: Callable[[str], None]) -> Measurement:
     """The median overhead of a tap that is approved online."""
+    return _measured(taps(server, seconds, say, KEY))
+
+
+def taps(
+    server: PostgresServer, seconds: float, say: Callable[[str], None], key: str, *told: str
+) -> list[TimedTap]:
+    """Taps that are approved online, with a card that is told this (options of `virtual-card insert`)."""
     with tempfile.TemporaryDirectory(prefix="citizen-card-bench-") as folder:
         name = server.create()
         urls = server.url(name, SERVICE_ROLE), server.url(name, OWNER)
         stack = Stack(Path(folder), *urls, "GBP", "Europe/London")
-        say(f"{KEY}: setting up a scheme, a terminal and a card on a private pcscd")
+        say(f"{key}: setting up a scheme, a terminal and a card on a private pcscd")
         with PrivatePcscd(Path(folder) / "pcscd", [DESK, BUS]) as pcscd:
             stack.environment |= pcscd.environment
             try:
-                _install(stack)
+                install(stack)
                 card = _personalised_card(stack, pcscd.port(DESK))
-                stack.insert(card, pcscd.port(BUS))
-                taps = _in_own_process(stack, seconds)
+                stack.insert(card, pcscd.port(BUS), "contactless", *told)
+                found = _in_own_process(stack, seconds)
             finally:
                 stack.close()
-        require_right(stack.service_url, KEY)
-    return _measured(taps)
+        require_right(stack.service_url, key)
+    return found
 
 
-def _install(stack: Stack) -> None:
+def install(stack: Stack) -> None:
+    """A scheme with a fare table, an issuing desk and a bus."""
     stack.install("ashcombe")
     for provider in ("council", "vale-buses"):
         stack.run("cardservice", "provider", "add", provider, "--name", provider)
@@ -125,7 +133,7 @@ def _taps(directory: Path, environment: Mapping[str, str], seconds: float) -> li
 
 
 def _timed(agent: Agent, connection: CardConnection, service: "_TimedService") -> TimedTap:
-    card = _TimedCard(connection)
+    card = TimedCard(connection)
     service.spent_ms, service.count = 0.0, 0
     begun = time.perf_counter()
     result = tap(agent, card, TapOrder("transport", "single-fare", TRIP, allow_offline=False))
@@ -135,7 +143,7 @@ def _timed(agent: Agent, connection: CardConnection, service: "_TimedService") -
     return TimedTap(total_ms, card.spent_ms, service.spent_ms, card.count, service.count)
 
 
-class _TimedCard:
+class TimedCard:
     """The card's connection, with the time that its APDUs take."""
 
     def __init__(self, connection: CardConnection) -> None:

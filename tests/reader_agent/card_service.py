@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.clock import Clock
 from pki.errors import PkiError
-from pki.profiles import CARD_AUTHENTICATION, SERVICE, TERMINAL
+from pki.profiles import (
+    CARD_AUTHENTICATION,
+    CONTENT_SIGNER,
+    HOLDER_AUTHENTICATION,
+    SERVICE,
+    SIGNATURE,
+    TERMINAL,
+    Profile,
+)
 from pki.request_signatures import verify_request
 from pki.scheme import Scheme
 from pki.statements import (
@@ -34,7 +42,9 @@ from pki.statements import (
     verify_statement,
 )
 from reader_agent.wire import from_base64url, from_rfc3339, to_base64url, to_rfc3339
+from tests.reader_agent.card_contents import Signer, contents_of
 
+PROFILE_OF = {"9A": HOLDER_AUTHENTICATION, "9C": SIGNATURE, "9E": CARD_AUTHENTICATION}
 OFFLINE_FOR = timedelta(days=7)
 # What a test can have happen to an authorisation: lost on its way, posted but its answer lost, or garbled.
 LOST, ANSWER_LOST = "lost", "answer_lost"
@@ -60,8 +70,17 @@ class Order:
     id: UUID
     card: UUID
     management_key: bytes
+    puk: str = "24680135"
+    slots: tuple[str, ...] = ("9A", "9C", "9E")
     state: str = "open"
-    certificate: x509.Certificate | None = None
+    certificates: dict[str, x509.Certificate] = field(default_factory=dict)
+    # Written to the card beside its keys; made when it is asked for
+    contents: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """Of the key that signs taps."""
+        return self.certificates.get("9E")
 
 
 @dataclass(slots=True)
@@ -114,6 +133,7 @@ class CardService:
     clock: Clock
     answer_key: ec.EllipticCurvePrivateKey
     answer_certificate: x509.Certificate
+    content_signer: Signer
     price_minor: int = 240
     offline_minor: int | None = 260
     terminals: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
@@ -220,8 +240,8 @@ class CardService:
                 return self._catalogue(service)
             case "POST", ["v1", "authorisations"]:
                 return self._authorise(terminal, body)
-            case _, ["v1", "personalisation-orders", order, *rest]:
-                return self._personalise(UUID(order), rest, json.loads(body or b"{}"))
+            case _, ["v1", "personalisation-orders" | "card-puks", *rest]:
+                return self._at_the_desk(rest, json.loads(body or b"{}"))
         raise Refused(404, "not_found")
 
     def _trust(self) -> dict[str, Any]:
@@ -383,11 +403,16 @@ class CardService:
         """The right signature."""
         return sign_answer(answer, self.answer_key, self.answer_certificate.fingerprint(hashes.SHA256()))
 
+    def _at_the_desk(self, rest: list[str], body: dict[str, Any]) -> dict[str, Any]:
+        if not rest:
+            return self._tell_puk(UUID(body["card"]))
+        return self._personalise(UUID(rest[0]), rest[1:], body)
+
     def _personalise(self, order_id: UUID, rest: list[str], body: dict[str, Any]) -> dict[str, Any]:
         order = self.orders.get(order_id)
         if order is None:
             raise Refused(404, "order_unknown")
-        if order.state in {"done", "failed"}:
+        if order.state in {"done", "failed"} and body.get("outcome") != order.state:
             raise Refused(409, "order_closed")
         match rest:
             case []:
@@ -397,22 +422,45 @@ class CardService:
                     "kind": "citizen",
                     "expires_on": "2031-06-15",
                     "management_key": to_base64url(order.management_key),
+                    "puk": order.puk,
+                    "slots": list(order.slots),
                 }
+            case ["contents"]:
+                return self._contents(order)
             case ["certificate"]:
-                return self._certify(order, x509.load_der_x509_csr(from_base64url(body["csr"])))
+                request = x509.load_der_x509_csr(from_base64url(body["csr"]))
+                return self._certify(order, request, body["slot"])
             case ["result"]:
                 order.state = body["outcome"]
                 return {"card": str(order.card), "state": "active" if order.state == "done" else "revoked"}
         raise Refused(404, "not_found")
 
-    def _certify(self, order: Order, csr: x509.CertificateSigningRequest) -> dict[str, Any]:
+    def _contents(self, order: Order) -> dict[str, Any]:
+        order.contents = order.contents or contents_of(order.card, self.content_signer)
+        return {
+            "objects": [
+                {"tag": f"{tag:X}", "content": to_base64url(content)}
+                for tag, content in order.contents.items()
+            ]
+        }
+
+    def _certify(self, order: Order, csr: x509.CertificateSigningRequest, slot: str) -> dict[str, Any]:
         if not csr.is_signature_valid:
             raise Refused(422, "certificate_request_refused")
-        if order.certificate is None or order.certificate.public_key() != csr.public_key():
+        known = order.certificates.get(slot)
+        if known is None or known.public_key() != csr.public_key():
             cards = self.scheme.authority("cards")
-            order.certificate = cards.issue(csr, CARD_AUTHENTICATION, str(order.card), self.clock())
-        self.cards[order.card] = order.certificate
-        return {"certificate": to_base64url(order.certificate.public_bytes(Encoding.DER)), "chain": []}
+            known = cards.issue(csr, PROFILE_OF[slot], str(order.card), self.clock())
+            order.certificates[slot] = known
+        if slot == "9E":
+            self.cards[order.card] = known
+        return {"certificate": to_base64url(known.public_bytes(Encoding.DER)), "chain": []}
+
+    def _tell_puk(self, card: UUID) -> dict[str, Any]:
+        found = next((each for each in self.orders.values() if each.card == card), None)
+        if found is None:
+            raise Refused(422, "card_unknown")
+        return {"card": str(card), "puk": found.puk}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -456,7 +504,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 def create_card_service(scheme: Scheme, clock: Clock) -> CardService:
     """A running service of this scheme; `stop` ends it."""
+    answers = _certified(scheme, SERVICE, "cardservice", clock)
+    signer = _certified(scheme, CONTENT_SIGNER, "cardservice-content", clock)
+    return CardService(scheme, clock, answers.key, answers.certificate, signer)
+
+
+def _certified(scheme: Scheme, profile: Profile, identity: str, clock: Clock) -> Signer:
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-    certificate = scheme.authority("service").issue(request, SERVICE, "cardservice", clock())
-    return CardService(scheme, clock, key, certificate)
+    return Signer(scheme.authority("service").issue(request, profile, identity, clock()), key)

@@ -193,7 +193,7 @@ def test_doctor_finds_what_is_wrong(readers: Readers, world: World, run: Run) ->
     assert readers.pcscd.is_running
     done = run("doctor")
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("ok ") == 7
+    assert done.stdout.count("ok ") == 8
     world.service.stop()
     world.directory.path.chmod(0o755)
     done = run("doctor", "--json")

@@ -186,7 +186,7 @@ class Council:
             new = NewCardholder("Morgan Reed", category, form, allergens)
             kek = self.context.keys.cardholder_kek
             holder, payer = add_cardholder(connection, new, "GBP", kek, actor=ACTOR, moment=now)
-            order = personalisation.order_card(connection, holder, "citizen", actor=ACTOR, moment=now)
+            order = personalisation.order_card(connection, holder, "visitor", actor=ACTOR, moment=now)
             authority = self.context.authority(cards.AUTHORITY, connection)
             request = csr(key, "card").public_bytes(Encoding.DER)
             certificate = personalisation.certify(

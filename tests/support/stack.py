@@ -169,13 +169,13 @@ class Stack:
         done = self.run("cardservice", "cardholder", "add", name, "--category", category, "--json")
         return str(done.json["cardholder"])
 
-    def insert(self, card: Path, port: int, face: str = "contactless") -> None:
-        """Put a software card on the reader behind `port`."""
+    def insert(self, card: Path, port: int, face: str = "contactless", *told: str) -> None:
+        """Put a software card on the reader behind `port`; `told` are further options of the command."""
         with (self.root / "cards.log").open("ab") as log:
             self._cards[card.name] = subprocess.Popen(
                 [
                     *(str(BIN / "reader-agent"), "virtual-card", "insert", str(card)),
-                    *("--port", str(port), "--face", face),
+                    *("--port", str(port), "--face", face, *told),
                 ],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

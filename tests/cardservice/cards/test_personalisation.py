@@ -1,5 +1,6 @@
 """The issuing desk: orders, certificates, outcomes; what broke off is taken up, what failed is revoked."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cardservice.api.fields import to_base64url
 from cardservice.cardholders.service import NewCardholder, add_cardholder
 from cardservice.cards import personalisation
-from cardservice.cards.service import AUTHORITY, find_card
+from cardservice.cards.service import AUTHORITY, card_certificate, find_card, require_card
 from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.card_keys import diversify_aes128
-from pki.errors import CertificateRevoked
+from pki.errors import CertificateRevoked, PurposeRefused
 from pki.verification import Purpose, TrustStore, verify
 from tests.support.council import ACTOR, Council, Reply, Terminal, csr, from_base64url, new_id
 
@@ -40,10 +41,16 @@ def order(council: Council) -> personalisation.Order:
         return personalisation.order_card(connection, holder, "citizen", actor=ACTOR, moment=council.clock())
 
 
-def certify(desk: Terminal, order: UUID, key: ec.EllipticCurvePrivateKey) -> Reply:
-    """Ask for the certificate of a key that the card has made."""
+def certify(desk: Terminal, order: UUID, key: ec.EllipticCurvePrivateKey, slot: str | None = None) -> Reply:
+    """Ask for the certificate of a key that the card has made, in 9E if it is not said."""
     der = csr(key, "whatever the card says").public_bytes(Encoding.DER)
-    return desk.post(f"/v1/personalisation-orders/{order}/certificate", {"csr": to_base64url(der)})
+    told = {} if slot is None else {"slot": slot}
+    return desk.post(f"/v1/personalisation-orders/{order}/certificate", {"csr": to_base64url(der), **told})
+
+
+def certify_all(desk: Terminal, order: UUID) -> list[Reply]:
+    """The certificates that a citizen's card has."""
+    return [certify(desk, order, new_key(), slot) for slot in ("9A", "9C", "9E")]
 
 
 def report(desk: Terminal, order: UUID, outcome: str) -> Reply:
@@ -67,14 +74,18 @@ def trust(council: Council) -> TrustStore:
 def test_a_card_is_issued(council: Council, desk: Terminal, order: personalisation.Order) -> None:
     """From the order to an active card with a certificate for its own key and identifier."""
     told = desk.get(f"/v1/personalisation-orders/{order.id}").json
-    key_bytes = from_base64url(told.pop("management_key"))
+    key_bytes, puk = from_base64url(told.pop("management_key")), told.pop("puk")
     assert told == {
+        "slots": ["9A", "9C", "9E"],
         "order": str(order.id),
         "card": str(order.card_id),
         "kind": "citizen",
         "expires_on": "2031-06-15",
     }
     assert len(key_bytes) == 16
+    assert re.fullmatch("[0-9]{8}", puk)
+    certify(desk, order.id, new_key(), "9A")
+    certify(desk, order.id, new_key(), "9C")
     key = new_key()
     issued = certify(desk, order.id, key)
     leaf = x509.load_der_x509_certificate(from_base64url(issued.json["certificate"]))
@@ -118,6 +129,75 @@ def test_another_key_supersedes_the_first(
     assert (oldest.revoked_at, oldest.reason) == (council.clock(), "superseded")
 
 
+PURPOSES = {
+    "9A": Purpose.HOLDER_AUTHENTICATION,
+    "9C": Purpose.SIGNATURE,
+    "9E": Purpose.CARD_AUTHENTICATION,
+}
+
+
+@pytest.mark.parametrize("slot", PURPOSES)
+def test_a_certificate_is_for_its_slot_alone(
+    council: Council, desk: Terminal, order: personalisation.Order, slot: str
+) -> None:
+    """Each holds for its purpose, names the card and nobody, and holds for no other slot's purpose."""
+    issued = certify(desk, order.id, new_key(), slot)
+    leaf = x509.load_der_x509_certificate(from_base64url(issued.json["certificate"]))
+    assert [each.value for each in leaf.subject] == [str(order.card_id)]
+    for other, purpose in PURPOSES.items():
+        if other == slot:
+            assert verify(leaf, purpose, council.clock(), trust(council)).identity == str(order.card_id)
+        else:
+            with pytest.raises(PurposeRefused):
+                verify(leaf, purpose, council.clock(), trust(council))
+
+
+def test_a_new_key_supersedes_in_its_slot_alone(
+    council: Council, desk: Terminal, order: personalisation.Order
+) -> None:
+    """The signature key is made anew, and the others stand."""
+    certify_all(desk, order.id)
+    council.clock.advance(seconds=5)
+    certify(desk, order.id, new_key(), "9C")
+    with council.context.database.reading() as connection:
+        found = DatabaseCertificateStore(connection).find_by_identity(AUTHORITY, str(order.card_id))
+    assert [each.profile for each in found if each.revoked_at is not None] == ["signature"]
+    assert len(found) == 4
+
+
+def test_one_key_is_not_certified_for_two_slots(desk: Terminal, order: personalisation.Order) -> None:
+    """A key that signs every tap must never be the one that signs declarations."""
+    key = new_key()
+    certify(desk, order.id, key, "9E")
+    assert certify(desk, order.id, key, "9C").outcome == (422, "certificate_request_refused")
+
+
+def test_a_visitor_signs_nothing(council: Council, desk: Terminal, order: personalisation.Order) -> None:
+    """A visitor's card has the key for taps alone."""
+    with council.context.database.begin() as connection:
+        holder = require_card(connection, order.card_id).cardholder_id
+        visitor = personalisation.order_card(
+            connection, holder, "visitor", actor=ACTOR, moment=council.clock()
+        )
+    assert desk.get(f"/v1/personalisation-orders/{visitor.id}").json["slots"] == ["9E"]
+    assert certify(desk, visitor.id, new_key(), "9C").outcome == (422, "certificate_request_refused")
+    certify(desk, visitor.id, new_key())
+    assert report(desk, visitor.id, "done").json["state"] == "active"
+
+
+def test_the_tap_knows_the_card_by_9e_whatever_was_certified_since(
+    council: Council, desk: Terminal, order: personalisation.Order
+) -> None:
+    """A card's newest certificate may be one that no tap is signed with."""
+    certify(desk, order.id, new_key(), "9E")
+    council.clock.advance(seconds=5)
+    certify(desk, order.id, new_key(), "9C")
+    with council.context.database.reading() as connection:
+        found = card_certificate(DatabaseCertificateStore(connection), order.card_id)
+    assert found is not None
+    assert found.profile == "card-authentication"
+
+
 def test_a_failed_card_is_revoked(council: Council, desk: Terminal, order: personalisation.Order) -> None:
     """It can never look whole: its certificate is on the list."""
     issued = certify(desk, order.id, new_key())
@@ -133,7 +213,7 @@ def test_a_closed_order_stays_closed(
     council: Council, desk: Terminal, order: personalisation.Order, outcome: str
 ) -> None:
     """The same report again changes nothing; nothing else is taken."""
-    certify(desk, order.id, new_key())
+    certify_all(desk, order.id)
     first = report(desk, order.id, outcome)
     assert report(desk, order.id, outcome).json == first.json
     other = {"done": "failed", "failed": "done"}[outcome]
@@ -143,7 +223,10 @@ def test_a_closed_order_stays_closed(
 
 
 def test_done_without_a_certificate(council: Council, desk: Terminal, order: personalisation.Order) -> None:
-    """A card without a key is not made."""
+    """A card without one of its keys is not made, also where it could pay already."""
+    assert report(desk, order.id, "done").outcome == (409, "certificate_missing")
+    certify(desk, order.id, new_key(), "9E")
+    certify(desk, order.id, new_key(), "9A")
     assert report(desk, order.id, "done").outcome == (409, "certificate_missing")
     with council.context.database.reading() as connection:
         card = find_card(connection, order.card_id)

@@ -1,10 +1,13 @@
 """Discovery, key history and printed information: published objects, and bytes that are none."""
 
+from datetime import date
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reader_agent.cardspec import piv
+from reader_agent.cardspec import piv, tlv
 from reader_agent.cardspec.piv import PivDataError
 from reader_agent.cardspec.piv_data import Discovery, KeyHistory, PrintedInformation
 from tests.support.vectors import card_vectors
@@ -93,3 +96,14 @@ def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
             read(raw)
         except PivDataError:
             continue
+
+
+def test_a_guid_is_read_from_the_beginning_of_a_chuid() -> None:
+    """Also where older elements stand before it; and never from what only looks like one."""
+    guid = UUID(int=7)
+    chuid = piv.Chuid(guid=guid, expires_on=date(2031, 6, 15), issuer_signature=bytes(900)).encode()
+    older = tlv.encode(0xEE, b"\x04\x00") + chuid
+    for content in (chuid, older):
+        assert piv.decode_guid(piv.encode_data(content)[: piv.CHUID_HEAD_LENGTH]) == guid
+    for beginning in (b"", b"\x53", chuid[:80], piv.encode_data(tlv.encode(0x34, bytes(15))), b"\x53\x00"):
+        assert piv.decode_guid(beginning) is None

@@ -1,5 +1,7 @@
 """Data objects against published bytes, at the lengths where the encoding changes, and any bytes."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +108,21 @@ def test_any_bytes_are_read_to_their_end_or_refused(raw: bytes) -> None:
         return
     assert tlv.decode(b"".join(item.encode() for item in items)) == items
     assert sum(len(item.value) for item in items) < max(1, len(raw))
+
+
+def test_the_beginning_of_an_object() -> None:
+    """What is whole is read; what is cut off is left out, wherever that is."""
+    inner = tlv.encode(0x34, bytes(16)) + tlv.encode(0x35, b"20310615")
+    whole = tlv.encode(0x53, inner + tlv.encode(0x3E, bytes(900)))
+    for length in range(4, len(whole)):
+        tags = [item.tag for item in tlv.decode_beginning(whole[:length], 0x53)]
+        assert tags == [0x34, 0x35][: (length >= 22) + (length >= 32)]
+    with pytest.raises(tlv.TlvError):
+        tlv.decode_beginning(whole, 0x7E)
+
+
+@given(st.binary(max_size=100))
+def test_the_beginning_of_anything(data: bytes) -> None:
+    """Read or refused."""
+    with suppress(tlv.TlvError):
+        assert sum(len(item.encode()) for item in tlv.decode_beginning(data, 0x53)) <= 2 * len(data)

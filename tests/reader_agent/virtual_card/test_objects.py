@@ -30,11 +30,13 @@ def test_a_new_card_has_no_identity(card_file: Path) -> None:
         assert host.get(ObjectId.DISCOVERY)[1] == 0x9000
 
 
-def test_two_cards_have_nothing_in_common() -> None:
+def test_two_cards_have_nothing_in_common_but_what_their_maker_gives_all() -> None:
     first, second = factory_memory(os.urandom), factory_memory(os.urandom)
     assert first.uid != second.uid
     assert first.objects[ObjectId.CCC] != second.objects[ObjectId.CCC]
-    assert first.puk.value != second.puk.value
+    assert first.puk.value == second.puk.value == b"12345678"
+    assert first.pin.value != second.pin.value
+    assert first.pin.tries_left == second.pin.tries_left == 0
 
 
 @pytest.mark.parametrize("length", [1, 0x7F, 0x80, 0xFF, 0x100, 3000, MAX_OBJECT_LENGTH])

@@ -1,0 +1,238 @@
+"""Batches: many cards, bad ones among them, broken off and taken up by the same command."""
+
+import csv
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import CliRunner
+
+from pki.scheme import Scheme
+from reader_agent.agent import Agent
+from reader_agent.cardspec.piv import ObjectId
+from reader_agent.cli import main
+from reader_agent.errors import CardRemoved, ConfigInvalid
+from reader_agent.personalise.batch import Summary, run_batch
+from reader_agent.personalise.batch_files import ResultFile, StockCard, StockOrder, read_stock
+from reader_agent.transport.connection import CardConnection
+from reader_agent.transport.feeding import CardFeeder
+from reader_agent.virtual_card.memory import factory_memory
+from reader_agent.virtual_card.state import CardState, read_memory
+from tests.reader_agent.card_service import CardService, Order
+from tests.reader_agent.world import DirectConnection, MovableClock, blank_card, make_agent, new_order
+from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers
+
+
+@pytest.fixture
+def desk(scheme: Scheme, card_service: CardService, clock: MovableClock, tmp_path: Path) -> Iterator[Agent]:
+    """An issuing desk."""
+    with Agent(make_agent(tmp_path / "desk", card_service, scheme, "desk-1"), clock) as agent:
+        yield agent
+
+
+@dataclass
+class Hand:
+    """Puts cards on a reader, one after the other; each is a file, or an error that its reader brings."""
+
+    cards: deque[Path | Exception]
+    # From this command on in its turn, a card is pulled: by its place
+    pulled_at: dict[str, int]
+    reader: str = "desk"
+
+    def __init__(self, *cards: Path | Exception, pulled_at: dict[str, int] | None = None) -> None:
+        self.cards, self.pulled_at = deque(cards), pulled_at or {}
+        self._open: list[DirectConnection] = []
+        self._now: Path | Exception = RuntimeError()
+
+    def next(self) -> "Hand | None":
+        """See Cards."""
+        self.close()
+        if not self.cards:
+            return None
+        self._now = self.cards.popleft()
+        return self
+
+    def connect(self) -> CardConnection:
+        """See FedReader."""
+        self.close()
+        if isinstance(self._now, Exception):
+            raise self._now
+        connection = DirectConnection.to(self._now)
+        self._open.append(connection)
+        limit = self.pulled_at.get(self._now.name)
+
+        def pull(connection: DirectConnection, _: bytes) -> None:
+            connection.is_pulled = limit is not None and len(connection.sent) >= limit
+
+        connection.before = pull
+        return connection
+
+    def close(self) -> None:
+        """Take the card away."""
+        while self._open:
+            self._open.pop().state.close()
+
+
+def make(desk: Agent, orders: list[Order], hand: Hand, out: Path) -> Summary:
+    """Run a batch."""
+    stock = [StockOrder(order.id, StockCard()) for order in orders]
+    with ResultFile(out) as results:
+        try:
+            return run_batch(desk, stock, hand, results)
+        finally:
+            hand.close()
+
+
+def outcomes(out: Path) -> list[tuple[str, str]]:
+    """Orders and outcomes of a result file."""
+    with out.open(encoding="utf-8", newline="") as file:
+        return [(row["order"], row["outcome"]) for row in csv.DictReader(file)]
+
+
+def test_a_card_for_each_order(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
+    """In their order, each with its own identity, and no PIN in the result."""
+    orders = [new_order(card_service) for _ in range(3)]
+    cards = [blank_card(tmp_path / f"{number}.json") for number in range(3)]
+    out = tmp_path / "result.csv"
+    assert make(desk, orders, Hand(*cards), out) == Summary(made=3, failed=0, left=0)
+    assert outcomes(out) == [(str(order.id), "made") for order in orders]
+    assert {order.state for order in orders} == {"done"}
+    pins = {read_memory(card).pin.value.rstrip(b"\xff").decode() for card in cards}
+    assert len(pins) == 3
+    assert not any(pin in out.read_text() for pin in pins)
+    assert out.stat().st_mode & 0o077 == 0
+
+
+def test_one_bad_card_stops_nothing(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
+    """One with another transport key, one that cannot be read at all, one that is pulled; then good ones."""
+    orders = [new_order(card_service) for _ in range(4)]
+    strange = tmp_path / "strange.json"
+    CardState.create(strange, factory_memory(os.urandom, transport_key=os.urandom(16))).close()
+    pulled, good = blank_card(tmp_path / "pulled.json"), blank_card(tmp_path / "good.json")
+    hand = Hand(strange, CardRemoved("dead"), pulled, good, pulled_at={"pulled.json": 20})
+    out = tmp_path / "result.csv"
+    assert make(desk, orders, hand, out) == Summary(made=1, failed=2, left=1)
+    assert [outcome for _, outcome in outcomes(out)] == ["management_key_refused", "card_removed", "made"]
+    assert [order.state for order in orders] == ["open", "open", "done", "open"]
+
+
+def test_the_same_again_goes_on(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
+    """A card that was begun goes on with its own order, whichever is next; what is made is left alone."""
+    orders = [new_order(card_service) for _ in range(3)]
+    begun, good = blank_card(tmp_path / "begun.json"), blank_card(tmp_path / "good.json")
+    out = tmp_path / "result.csv"
+    make(desk, orders[:1], Hand(begun, pulled_at={"begun.json": 40}), out)
+    assert ObjectId.CHUID in read_memory(begun).objects
+    last = blank_card(tmp_path / "last.json")
+    assert make(desk, orders, Hand(good, begun, last), out).is_complete
+    made = [order for order, outcome in outcomes(out) if outcome == "made"]
+    assert sorted(made) == sorted(str(order.id) for order in orders)
+
+
+def test_a_report_whose_line_was_lost_counts(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
+    """The power failed between the service's answer and the file: the card is made, and not made again."""
+    order = new_order(card_service)
+    out = tmp_path / "result.csv"
+    make(desk, [order], Hand(blank_card(tmp_path / "card.json")), out)
+    whole = out.read_bytes()
+    head = whole.index(b"\n") + 1
+    for length in (head, head + 1, len(whole) - 3):
+        out.write_bytes(whole[:length])
+        assert make(desk, [order], Hand(), out) == Summary(made=1, failed=0, left=0)
+        assert outcomes(out) == [(str(order.id), "made")]
+
+
+def test_what_the_service_refuses_is_written_down(
+    desk: Agent, card_service: CardService, tmp_path: Path
+) -> None:
+    """An order that is not there, and one that was given up; the rest is made."""
+    given_up, good = new_order(card_service), new_order(card_service)
+    given_up.state = "failed"
+    missing = Order(uuid4(), uuid4(), bytes(16))
+    out = tmp_path / "result.csv"
+    card = blank_card(tmp_path / "card.json")
+    assert make(desk, [missing, given_up, good], Hand(card), out) == Summary(made=1, failed=2, left=0)
+    assert [outcome for _, outcome in outcomes(out)] == ["order_unknown", "order_closed", "made"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("card\n", "lacks the column order"),
+        ("order\nx\n", "line 2"),
+        (f"order,transport_key\n{UUID(int=1)},00\n", "16, 24 or 32 bytes"),
+        (f"order,transport_puk\n{UUID(int=1)},123\n", "a PUK has eight"),
+        (b"order\n\xff\n", "cannot be read"),
+        (b"", "lacks the column order"),
+    ],
+    ids=str,
+)
+def test_a_stock_file_that_is_none(content: str | bytes, says: str, tmp_path: Path) -> None:
+    """Refused before any card is touched, with the line."""
+    path = tmp_path / "stock.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ConfigInvalid, match=says):
+        read_stock(path, StockCard())
+
+
+def test_a_stock_file_with_its_cards_secrets(tmp_path: Path) -> None:
+    """Where they differ; an order that stands there twice is one."""
+    first, second = uuid4(), uuid4()
+    path = tmp_path / "stock.csv"
+    lines = [
+        "order,transport_key,transport_puk",
+        f"{first},{'0a' * 16},87654321",
+        f"{second},,",
+        f"{first},,",
+    ]
+    path.write_text("\r\n".join(lines) + "\r\n")
+    assert read_stock(path, StockCard()) == [
+        StockOrder(first, StockCard(b"\n" * 16, "87654321")),
+        StockOrder(second, StockCard()),
+    ]
+    assert "87654321" not in repr(read_stock(path, StockCard()))
+
+
+def test_on_real_readers_by_the_command(
+    desk: Agent, card_service: CardService, readers: Readers, tmp_path: Path
+) -> None:
+    """Two readers with a blank card each, and a third order that no card comes for."""
+    orders = [new_order(card_service) for _ in range(3)]
+    stock, out = tmp_path / "stock.csv", tmp_path / "result.csv"
+    stock.write_text("order\n" + "".join(f"{order.id}\n" for order in orders))
+    for reader in (CONTACT_READER, CONTACTLESS_READER):
+        # Both with their contacts: a desk of two
+        readers.insert(reader, blank_card(tmp_path / f"{reader}.json"))
+    arguments = ["personalise", "--batch", str(stock), "--out", str(out), "--agent", str(desk.directory.path)]
+    arguments += ["--reader", CONTACT_READER, "--reader", CONTACTLESS_READER, "--wait", "1", "--json"]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) == {"made": 2, "failed": 0, "left": 1}
+    readers.pull(CONTACT_READER)
+    readers.insert(CONTACT_READER, blank_card(tmp_path / "third.json"))
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"made": 3, "failed": 0, "left": 0}
+
+
+def test_a_card_is_fed_once_until_it_is_changed(readers: Readers, tmp_path: Path) -> None:
+    """And again when it was taken away and came back, or pcscd had died meanwhile."""
+    readers.insert(CONTACT_READER, blank_card(tmp_path / "card.json"))
+    feeder = CardFeeder([CONTACT_READER, "Not connected"], 0.5)
+    try:
+        fed = feeder.next()
+        assert fed is not None
+        assert fed.reader == CONTACT_READER
+        assert feeder.next() is None
+        readers.pull(CONTACT_READER)
+        assert feeder.next() is None
+        readers.insert(CONTACT_READER, tmp_path / "card.json")
+        assert feeder.next() is not None
+        assert feeder.next() is None
+    finally:
+        feeder.close()

@@ -1,0 +1,152 @@
+"""Faults of readers and of pcscd that other tests do not meet: by the rows of what is known to happen."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from reader_agent.cli import main
+from reader_agent.errors import CardRemoved, PcscUnavailable, PinWrong, ReaderBusy
+from reader_agent.piv.session import PivSession
+from reader_agent.transport.access import Access
+from reader_agent.transport.feeding import CardFeeder
+from reader_agent.transport.pcsc import PcscReaders
+from reader_agent.virtual_card.behaviour import Behaviour
+from reader_agent.virtual_card.state import CardState, read_memory
+from tests.reader_agent.card_service import CardService
+from tests.reader_agent.virtual_card.conftest import card_file, full_card
+from tests.reader_agent.world import World, blank_card
+from tests.support.pcsc import CONTACT_READER, Readers, wait_until
+
+__all__ = ["card_file", "full_card"]
+
+
+@pytest.fixture
+def kiosk() -> Iterator[PcscReaders]:
+    """Readers whose cards are this program's alone."""
+    readers = PcscReaders(Access(is_exclusive=True))
+    yield readers
+    readers.close()
+
+
+@pytest.fixture
+def others() -> Iterator[PcscReaders]:
+    """Another program's."""
+    readers = PcscReaders()
+    yield readers
+    readers.close()
+
+
+def test_pcscd_is_absent(readers: Readers, others: PcscReaders) -> None:
+    """It says so, and works as soon as pcscd is there."""
+    readers.pcscd.close()
+    for _ in range(2):
+        with pytest.raises(PcscUnavailable):
+            others.names()
+    readers.pcscd.start()
+    assert readers.full_name(CONTACT_READER) in others.names()
+
+
+def test_a_kiosks_card_is_its_own(
+    readers: Readers, kiosk: PcscReaders, others: PcscReaders, full_card: Path
+) -> None:
+    """While it is held nobody else gets at it, also between two transactions; afterwards everybody does."""
+    readers.insert(CONTACT_READER, full_card)
+    session = PivSession(kiosk.connect(CONTACT_READER))
+    with session.exclusive():
+        session.chuid()
+    with pytest.raises(ReaderBusy):
+        others.connect(CONTACT_READER)
+    with session.exclusive():
+        session.chuid()
+    session.close()
+    others.connect(CONTACT_READER).close()
+
+
+def test_a_held_card_keeps_a_kiosk_away(
+    readers: Readers, kiosk: PcscReaders, others: PcscReaders, full_card: Path
+) -> None:
+    """And the error says what to do."""
+    readers.insert(CONTACT_READER, full_card)
+    held = others.connect(CONTACT_READER)
+    with pytest.raises(ReaderBusy, match="another program"):
+        kiosk.connect(CONTACT_READER)
+    held.close()
+
+
+def test_pulled_within_a_command(readers: Readers, others: PcscReaders, full_card: Path) -> None:
+    """The card has the command and does not answer; the hand takes it away meanwhile."""
+    readers.insert(CONTACT_READER, full_card, behaviour=Behaviour(silent_after=0))
+    connection = others.connect(CONTACT_READER)
+    hand = threading.Timer(0.3, readers.pull, (CONTACT_READER,))
+    hand.start()
+    with pytest.raises(CardRemoved):
+        connection.transmit(bytes.fromhex("00A4040009A0000003080000100000"))
+    hand.join()
+    # Whatever comes onto the reader now, it is not reached through the old connection.
+    readers.insert(CONTACT_READER, full_card)
+    with pytest.raises(CardRemoved):
+        connection.transmit(bytes.fromhex("00A4040009A0000003080000100000"))
+    connection.close()
+
+
+def test_a_batch_outlives_pcscd(readers: Readers, tmp_path: Path) -> None:
+    """It dies while a card is waited for, and comes back: the next card is met."""
+    feeder = CardFeeder([CONTACT_READER], 20.0)
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(feeder.next()))
+    waiting.start()
+    readers.pcscd.close()
+    readers.pcscd.start()
+    readers.insert(CONTACT_READER, blank_card(tmp_path / "card.json"))
+    wait_until(lambda: bool(found), "the card")
+    waiting.join()
+    feeder.close()
+    assert found[0] is not None
+
+
+def test_a_desk_sets_a_new_pin(
+    world: World, card_service: CardService, readers: Readers, tmp_path: Path
+) -> None:
+    """The service tells it the PUK of a card that has proved itself; the holder types the new PIN."""
+    path = tmp_path / "another.json"
+    card = world.issue_card(path)
+    readers.insert(CONTACT_READER, path)
+    (tmp_path / "new").write_text("24681357")
+    arguments = ["pin", "unblock", "--reader", CONTACT_READER, "--desk", str(world.directory.path)]
+    arguments += ["--new-pin-file", str(tmp_path / "new")]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert str(card) not in done.output
+    pcsc = PcscReaders()
+    session = PivSession(pcsc.connect(CONTACT_READER))
+    with session.exclusive_with_pin("24681357"):
+        assert session.pin_attempts() is None
+    with pytest.raises(PinWrong), session.exclusive_with_pin("000000"):
+        pass
+    session.close()
+    pcsc.close()
+
+
+def test_a_false_card_learns_no_puk(
+    world: World, card_service: CardService, readers: Readers, tmp_path: Path
+) -> None:
+    """A copy of all that can be read of a card, with a key of its own: the service is not even asked."""
+    path = blank_card(tmp_path / "false.json")
+    with CardState.load(path) as state:
+        memory = state.memory
+        for tag, content in read_memory(world.card_file).objects.items():
+            memory = memory.with_object(tag, content)
+        key = ec.generate_private_key(ec.SECP256R1())
+        pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        state.commit(memory.with_private_key(0x9E, pkcs8))
+    readers.insert(CONTACT_READER, path)
+    arguments = ["pin", "unblock", "--reader", CONTACT_READER, "--desk", str(world.directory.path)]
+    done = CliRunner().invoke(main, arguments, input="24681357\n24681357\n", catch_exceptions=False)
+    assert done.exit_code == 1
+    assert "[card_proof_invalid]" in done.stderr
+    assert "/v1/card-puks" not in card_service.paths
