@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection, make_url, select
 
+from cardservice.authorisation.exchange import DirectExchange, Exchange
 from cardservice.authorisation.proofs import CardProofs
 from cardservice.config import Settings, passphrase_of
 from cardservice.database import Database, connect, schema_is_current, truncated
@@ -48,6 +49,7 @@ class Context:
     services: Mapping[str, Service]
     tariffs: PreparedTariffs
     proofs: CardProofs
+    exchange: Exchange
     clock: Clock
 
     def now(self) -> datetime:
@@ -60,6 +62,7 @@ class Context:
 
     def close(self) -> None:
         """Close the database's connections."""
+        self.exchange.close()
         self.database.dispose()
 
 
@@ -87,6 +90,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
             services=services,
             tariffs=PreparedTariffs(database, services),
             proofs=CardProofs(pki.trust_store()),
+            exchange=DirectExchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
         )
     except BaseException:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
+import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -41,6 +42,7 @@ __all__ = [
     "UtcDateTime",
     "Xid8",
     "connect",
+    "driver_of",
     "grant_service_role",
     "metadata",
     "migrate",
@@ -157,6 +159,14 @@ class Database:
         """Close every connection; the engines open new ones when asked again."""
         self.engine.dispose()
         self.posting_engine.dispose()
+
+
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection below, for calls that go past SQLAlchemy. Raises TypeError on SQLite."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("a connection to PostgreSQL is wanted")
+    return driver
 
 
 def connect(url: str | URL, *, pool_size: int = 10) -> Database:

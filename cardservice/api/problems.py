@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psycopg
 from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -104,6 +105,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CardServiceError, _of_our_own)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(psycopg.OperationalError, _database_away)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -126,7 +128,7 @@ def _of_http(error: HTTPException) -> Response:
     return problem(code, PROBLEMS[code].title)
 
 
-def _database_away(error: OperationalError) -> Response:
+def _database_away(error: OperationalError | psycopg.OperationalError) -> Response:
     log.error("the database does not answer", exc_info=error)
     return problem("unavailable", "Nothing is lost by sending the same request again.")
 
