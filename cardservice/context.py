@@ -1,6 +1,6 @@
 """What a running service holds: settings, database, keys, rules and the clock, opened once for a process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,7 +66,11 @@ class Context:
         self.database.dispose()
 
 
-def open_context(settings: Settings, clock: Clock | None = None) -> Context:
+def open_context(
+    settings: Settings,
+    clock: Clock | None = None,
+    exchange: Callable[[Database], Exchange] = DirectExchange,
+) -> Context:
     """Open the service that these settings describe. Raises SettingsInvalid and NotInitialised."""
     passphrase = passphrase_of(settings)
     path = make_url(settings.database_url).database
@@ -90,7 +94,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
             services=services,
             tariffs=PreparedTariffs(database, services),
             proofs=CardProofs(pki.trust_store()),
-            exchange=DirectExchange(database),
+            exchange=exchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
         )
     except BaseException:

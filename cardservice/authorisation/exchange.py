@@ -18,11 +18,11 @@ class Exchange(Protocol):
     def read(self, wanted: Sequence[Wanted]) -> list[Found]:
         """One result for each message, in their order. Raises Busy, and what the database raises."""
 
-    def post(self, postings: Sequence[Posting]) -> list[PostingResult | PostingRefused]:
-        """What became of each posting, in their order; what the database refused costs no other anything.
+    def post(self, postings: Sequence[Posting]) -> list[PostingResult | Exception]:
+        """What became of each posting, in their order; what went wrong with one costs no other anything.
 
-        Payers and ids must all be distinct. Raises Busy where it is not known whether anything was posted,
-        and what the database raises.
+        PostingRefused for what a constraint refused, Busy where it is not known whether it was posted. Payers
+        and ids must all be distinct. Raises what the database raises for all of them.
         """
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class DirectExchange:
         """See Exchange."""
         return read_for_messages(self.database, wanted)
 
-    def post(self, postings: Sequence[Posting]) -> list[PostingResult | PostingRefused]:
+    def post(self, postings: Sequence[Posting]) -> list[PostingResult | Exception]:
         """See Exchange."""
         try:
             return list(post(self.database, postings))

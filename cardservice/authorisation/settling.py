@@ -125,6 +125,9 @@ class _Settlement:
                 self.settled[row] = outcome
             elif outcome.outcome is Outcome.POSTED:
                 self.settled[row] = _given(self._questions[row].message, each)
+            elif outcome.outcome is Outcome.BUSY:
+                # It was waited for; its terminal repeats it.
+                self.settled[row] = _busy()
             else:
                 self._missed(row)
 
@@ -157,8 +160,12 @@ def _under_lock(context: Context, question: Question) -> Given:
         [result] = post_on(connection, [found.posting])
     # The transaction is committed: only now may the answer leave.
     if result.outcome is not Outcome.POSTED:
-        raise Busy("this payer's account is in use; send the same message again")
+        raise _busy()
     return _given(question.message, found)
+
+
+def _busy() -> Busy:
+    return Busy("this payer's account is in use; send the same message again")
 
 
 def _known_or_prepared(context: Context, question: Question, facts: Facts) -> Given | Prepared:
