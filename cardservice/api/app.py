@@ -1,10 +1,11 @@
 """The Flask application, made for one context."""
 
-from flask import Flask
+from flask import Flask, request
 
 from cardservice.api import current, fields, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
+from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
@@ -12,6 +13,8 @@ from cardservice.presentations.views import blueprint as presentations
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
 MAX_BODY_BYTES = 64 * 1024
+# Of several messages together (BulkRequestSchema), each of the same size.
+MAX_BULK_BYTES = 512 * 1024
 
 
 def create_app(context: Context) -> Flask:
@@ -33,6 +36,7 @@ def create_app(context: Context) -> Flask:
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
+    app.before_request(_allow_bulk)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
@@ -40,3 +44,8 @@ def create_app(context: Context) -> Flask:
     for blueprint in (authorisation, presentations, personalisation, public):
         api.register_blueprint(blueprint)
     return app
+
+
+def _allow_bulk() -> None:
+    if request.path == BULK_PATH:
+        request.max_content_length = MAX_BULK_BYTES

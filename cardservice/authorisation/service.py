@@ -5,6 +5,7 @@ and proof, 6 the card's status, 7 nonce and time, 8 the service's rules, 9 floor
 fails 1 to 5 takes no id and is noted as a security event; what fails later is a decline, stored and answered.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cardservice.audit.service import SecurityEvent, record_security_event
@@ -23,7 +24,7 @@ from cardservice.authorisation.messages import (
 )
 from cardservice.authorisation.nonce import NonceStale
 from cardservice.authorisation.sales import sale_of
-from cardservice.authorisation.settling import Prepared, Question, settle
+from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
 from cardservice.tariffs.service import TariffVersion
@@ -42,6 +43,31 @@ def authorise(context: Context, terminal: Terminal, message: Message, found: Fou
     except MessageRefused as refusal:
         note_refusal(context, terminal.id, message, refusal)
         raise
+
+
+def authorise_all(
+    context: Context, terminal: Terminal, messages: Sequence[Message | MessageRefused]
+) -> list[Settled]:
+    """What becomes of each message, in their order: what `authorise` would have answered or raised."""
+    settled: list[Settled | None] = []
+    questions = []
+    for message in messages:
+        asked = message if isinstance(message, MessageRefused) else _asked(context, terminal, message)
+        settled.append(asked if isinstance(asked, MessageRefused) else None)
+        questions += [] if isinstance(asked, MessageRefused) else [asked]
+    answers = iter(settle_all(context, questions))
+    done = [next(answers) if one is None else one for one in settled]
+    for message, one in zip(messages, done, strict=True):
+        if isinstance(one, MessageRefused):
+            note_refusal(context, terminal.id, None if isinstance(message, MessageRefused) else message, one)
+    return done
+
+
+def _asked(context: Context, terminal: Terminal, message: Message) -> Question | MessageRefused:
+    try:
+        return _question(context, terminal, message, None)
+    except MessageRefused as refusal:
+        return refusal
 
 
 def _question(context: Context, terminal: Terminal, message: Message, found: Found | None) -> Question:
