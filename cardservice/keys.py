@@ -33,15 +33,12 @@ class ServiceKeys:
 
     answer_key: ec.EllipticCurvePrivateKey
     answer_certificate: x509.Certificate
+    # The thumbprint by which an answer names its certificate.
+    answer_certificate_sha256: bytes
     nonces: Nonces
     # Wraps the key of each cardholder, under which proofs are encrypted.
     cardholder_kek: bytes
     _management_master: bytes
-
-    @property
-    def answer_certificate_sha256(self) -> bytes:
-        """The thumbprint by which an answer names its certificate."""
-        return self.answer_certificate.fingerprint(hashes.SHA256())
 
     def management_key(self, card: CardId) -> bytes:
         """The card's own AES-128 management key (slot 9B)."""
@@ -71,9 +68,11 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
     folder = directory / FOLDER
     try:
         store = FileKeyStore(folder, passphrase)
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
         return ServiceKeys(
             answer_key=store.private_key(ANSWERS),
-            answer_certificate=x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes()),
+            answer_certificate=certificate,
+            answer_certificate_sha256=certificate.fingerprint(hashes.SHA256()),
             nonces=Nonces(store.secret(NONCES)),
             cardholder_kek=store.secret(CARDHOLDER_KEYS),
             _management_master=store.secret(MANAGEMENT_KEYS),

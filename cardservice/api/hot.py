@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from marshmallow import ValidationError
+from werkzeug.http import HTTP_STATUS_CODES
 
 from cardservice.api.blueprints import malformed, strict_json
 from cardservice.api.current import budget_of
@@ -37,7 +38,6 @@ _HEADERS = (
     ("signature", "HTTP_SIGNATURE"),
     ("signature-input", "HTTP_SIGNATURE_INPUT"),
 )
-_STATUS = {200: "200 OK"}
 
 
 class HotEndpoint:
@@ -69,7 +69,7 @@ class HotEndpoint:
         # As Flask writes it.
         body = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
         headers.append(("Content-Length", str(len(body))))
-        start_response(_STATUS.get(status) or f"{status} {document['title']}", headers)
+        start_response(f"{status} {HTTP_STATUS_CODES[status].upper()}", headers)
         note("POST", PATH, status, started, terminal[0].id if terminal else None, code)
         return [body]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,6 +23,9 @@ from cardservice.terminals.service import Terminal
 
 T = TypeVar("T")
 
+# Two kilobytes each.
+TEXTS_IN_MEMORY = 4_096
+_decode = json.JSONDecoder().decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -65,26 +69,30 @@ def results(wanted: Sequence[Wanted], rows: Sequence[Row]) -> list[Found]:
 def _found(wanted: Wanted, row: Row) -> Found:
     terminal, card, certificate, key, tariff, payer, payers, known, crl = row
     return Found(
-        terminal=_read(terminal, lambda it: _terminal(wanted, it)),
+        terminal=None if terminal is None else _terminal(wanted.terminal_id or "", terminal),
         card=_read(card, lambda it: _card(wanted, it)),
-        certificate=_read(certificate, _certificate),
+        certificate=None if certificate is None else _certificate(certificate),
         key=_read(key, lambda it: StoredKey(None if it[0] is None else bytes.fromhex(it[0]))),
-        tariff=_read(tariff, lambda it: TariffVersion(wanted.service or "", it[0], _moment(it[1]))),
+        tariff=None if tariff is None else _tariff(wanted.service or "", tariff),
         payer_id=None if payer is None else PayerId(UUID(payer.decode())),
         views={view.payer_id: view for view in _read(payers, lambda it: [_view(one) for one in it]) or ()},
         known=frozenset() if known in {None, b"{}"} else _uuids(known or b""),
-        crl=_read(crl, lambda it: CrlInForce(bytes.fromhex(it[0]), _moment(it[1]))),
+        crl=None if crl is None else _crl(crl),
     )
 
 
 def _read(text: bytes | None, of: Callable[[Any], T]) -> T | None:
-    return None if text is None else of(json.loads(text))
+    return None if text is None else of(_decode(text.decode()))
 
 
-def _terminal(wanted: Wanted, values: list[Any]) -> Terminal:
-    provider, role, offline_limit_minor, der, revoked_at = values
+# What comes again and again is made once of each text, which has all of it: also when it was revoked.
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _terminal(terminal_id: str, text: bytes) -> Terminal:
+    provider, role, offline_limit_minor, der, revoked_at = _decode(text.decode())
     return Terminal(
-        id=TerminalId(wanted.terminal_id or ""),
+        id=TerminalId(terminal_id),
         provider_id=ProviderId(provider),
         role=role,
         offline_limit_minor=offline_limit_minor,
@@ -105,8 +113,21 @@ def _card(wanted: Wanted, values: list[Any]) -> Card:
     )
 
 
-def _certificate(values: list[Any]) -> CardCertificate:
-    sha256, der, identity, not_before, not_after, revoked_at = values
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _tariff(service: str, text: bytes) -> TariffVersion:
+    version, valid_from = _decode(text.decode())
+    return TariffVersion(service, version, _moment(valid_from))
+
+
+@lru_cache(maxsize=1)
+def _crl(text: bytes) -> CrlInForce:
+    sha256, this_update = _decode(text.decode())
+    return CrlInForce(bytes.fromhex(sha256), _moment(this_update))
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _certificate(text: bytes) -> CardCertificate:
+    sha256, der, identity, not_before, not_after, revoked_at = _decode(text.decode())
     return CardCertificate(
         sha256=bytes.fromhex(sha256),
         der=bytes.fromhex(der),

@@ -15,6 +15,8 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 _BINARY, _TEXT = 1, 0
+# The driver looks up this often while it waits; without it, without a pause: that took all of a processor.
+_WAIT_INTERVAL_S = 0.1
 # What a connection has prepared; forgotten with it.
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
 
@@ -54,7 +56,9 @@ class Call:
 
 def _finish(connection: psycopg.Connection[Any]) -> PGresult:
     pgconn = connection.pgconn
-    results: list[PGresult] = waiting.wait(generators.execute(pgconn), pgconn.socket)
+    results: list[PGresult] = waiting.wait(
+        generators.execute(pgconn), pgconn.socket, interval=_WAIT_INTERVAL_S
+    )
     result = results[-1]
     if result.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
         raise errors.error_from_result(result, encoding="utf-8")

@@ -15,7 +15,7 @@ from cardservice.database import Database, UnfitDatabase
 from tests.support.databases import DatabaseUrls
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-TIMEOUT_S = 300
+TIMEOUT_S = 120
 
 
 def played(scenario: str, urls: DatabaseUrls) -> Any:
