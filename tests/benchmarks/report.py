@@ -23,10 +23,15 @@ class Goal:
     p99_ms: float | None = None
 
 
-# Ratios to TPC-B in the same run. What is not here has no goal: it is measured to explain the others.
+# Ratios to TPC-B in the same run, but where one says otherwise. What is not here has no goal: it is measured
+# to explain the others.
 GOALS: Mapping[str, Goal] = {
     "online_authorisation": Goal(0.40, 0.60, p99_ms=50.0),
+    "bulk_authorisation_50": Goal(1.5, 2.0),
+    "bulk_authorisation_200": Goal(1.5, 3.0),
     "post_batch_32": Goal(3.5, 5.0),
+    # Of the same with many providers.
+    "hot_provider": Goal(0.90, 0.97),
 }
 RATIO = "of TPC-B"
 QUIET_LOAD = 0.5
@@ -74,6 +79,7 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
     """The measurement as `docs/benchmarks.json` has it."""
     goal = GOALS.get(measured.key)
     ratio = None if measured.rate is None else measured.rate / tpc_b
+    reached = measured.value if ratio is None else ratio
     return {
         "key": measured.key,
         "what": measured.what,
@@ -84,16 +90,16 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
         "p99_ms": _rounded(measured.p99_ms),
         "goal": None if goal is None else goal.goal,
         "at_least": None if goal is None else goal.at_least,
-        "met": None if goal is None else _is_met(goal, goal.goal, ratio, measured.p99_ms),
-        "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured.p99_ms),
+        "met": None if goal is None else _is_met(goal, goal.goal, reached, measured.p99_ms),
+        "least_met": None if goal is None else _is_met(goal, goal.at_least, reached, measured.p99_ms),
         "detail": dict(measured.detail),
         **asdict(run),
     }
 
 
-def _is_met(goal: Goal, wanted: float, ratio: float | None, p99_ms: float | None) -> bool:
+def _is_met(goal: Goal, wanted: float, reached: float | None, p99_ms: float | None) -> bool:
     late = goal.p99_ms is not None and (p99_ms is None or p99_ms >= goal.p99_ms)
-    return ratio is not None and ratio >= wanted and not late
+    return reached is not None and reached >= wanted and not late
 
 
 def table(entries: Sequence[Mapping[str, object]]) -> str:
