@@ -1,5 +1,6 @@
 """The exchange of a worker with greenlets: two lanes, one that reads and one that posts."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from cardservice.ledger.values import Outcome, Posting, PostingResult
 # How many may wait for a payer that others hold, each on a connection of the pool for up to a second.
 LONE_TRIES = 4
 LONE_TRY_S = 1.0
+LONE_TRIES_S = 3.0
 
 
 class BatchedExchange:
@@ -48,20 +50,27 @@ class BatchedExchange:
     def post(self, postings: Sequence[Posting]) -> list[PostingResult | Exception]:
         """See Exchange."""
         answers = self._posts.ask(postings)
-        return [self._settled(posting, answer) for posting, answer in zip(postings, answers, strict=True)]
+        # Of many in one request that are busy, as many are tried again as there is time for.
+        deadline = time.monotonic() + LONE_TRIES_S
+        return [
+            self._settled(posting, answer, deadline)
+            for posting, answer in zip(postings, answers, strict=True)
+        ]
 
     def close(self) -> None:
         """See Exchange."""
         self._reads.close()
         self._posts.close()
 
-    def _settled(self, posting: Posting, answer: PostingResult | Exception) -> PostingResult | Exception:
+    def _settled(
+        self, posting: Posting, answer: PostingResult | Exception, deadline: float
+    ) -> PostingResult | Exception:
         """What is busy is tried again alone, where it may wait without keeping anybody else."""
         if isinstance(answer, REFUSALS):
             return PostingRefused(f"refused by the database: {answer}")
         if isinstance(answer, Exception) or answer.outcome is not Outcome.BUSY:
             return answer
-        if not self._lone_tries.acquire(timeout=LONE_TRY_S):
+        if time.monotonic() > deadline or not self._lone_tries.acquire(timeout=LONE_TRY_S):
             return answer
         try:
             [alone] = post(self._database, [posting], lock_timeout_s=LONE_TRY_S)
