@@ -1,6 +1,7 @@
 """The WSGI application, for gunicorn: `cardservice.wsgi:application`."""
 
 import atexit
+import gc
 
 from cardservice.api import request_log
 from cardservice.api.app import create_app
@@ -16,3 +17,6 @@ _settings = load_settings()
 _context = open_context(_settings, exchange=DirectExchange if _settings.is_sqlite else BatchedExchange)
 atexit.register(_context.close)
 application = HotEndpoint(create_app(_context), _context)
+# What was made by now stays: the collector need not look through all of it again and again.
+gc.collect()
+gc.freeze()
