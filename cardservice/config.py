@@ -43,7 +43,10 @@ class Settings:
     clock_offset_s: float = 0.0
     # None: one process on SQLite, one for each processor and one more on PostgreSQL.
     workers: int | None = None
+    # Of the process on SQLite.
     threads: int = 8
+    # That a process on PostgreSQL serves at a time; the proxy must not keep more to it.
+    connections: int = 512
     # Addresses of the reverse proxy, for gunicorn; the service itself trusts no forwarded header.
     forwarded_allow_ips: str = "127.0.0.1,::1"
 
@@ -139,6 +142,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         clock_offset_s=_number(values, "clock_offset_s", 0.0),
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
+        connections=int(_number(values, "connections", 512)),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", "127.0.0.1,::1")),
     )
 

@@ -1,6 +1,6 @@
 """What a running service holds: settings, database, keys, rules and the clock, opened once for a process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection, make_url, select
 
+from cardservice.authorisation.exchange import DirectExchange, Exchange
 from cardservice.authorisation.proofs import CardProofs
 from cardservice.config import Settings, passphrase_of
 from cardservice.database import Database, connect, schema_is_current, truncated
@@ -48,6 +49,7 @@ class Context:
     services: Mapping[str, Service]
     tariffs: PreparedTariffs
     proofs: CardProofs
+    exchange: Exchange
     clock: Clock
 
     def now(self) -> datetime:
@@ -67,10 +69,15 @@ class Context:
 
     def close(self) -> None:
         """Close the database's connections."""
+        self.exchange.close()
         self.database.dispose()
 
 
-def open_context(settings: Settings, clock: Clock | None = None) -> Context:
+def open_context(
+    settings: Settings,
+    clock: Clock | None = None,
+    exchange: Callable[[Database], Exchange] = DirectExchange,
+) -> Context:
     """Open the service that these settings describe. Raises SettingsInvalid and NotInitialised."""
     passphrase = passphrase_of(settings)
     path = make_url(settings.database_url).database
@@ -94,6 +101,7 @@ def open_context(settings: Settings, clock: Clock | None = None) -> Context:
             services=services,
             tariffs=PreparedTariffs(database, services),
             proofs=CardProofs(pki.trust_store()),
+            exchange=exchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
         )
     except BaseException:

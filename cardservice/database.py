@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
+import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
@@ -41,6 +43,7 @@ __all__ = [
     "UtcDateTime",
     "Xid8",
     "connect",
+    "driver_of",
     "grant_service_role",
     "metadata",
     "migrate",
@@ -159,6 +162,14 @@ class Database:
         self.posting_engine.dispose()
 
 
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection below, for calls that go past SQLAlchemy. Raises TypeError on SQLite."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("a connection to PostgreSQL is wanted")
+    return driver
+
+
 def connect(url: str | URL, *, pool_size: int = 10) -> Database:
     """The database at `url` (`sqlite:///file` or `postgresql://…`); connects when first used.
 
@@ -185,7 +196,8 @@ def _postgresql_engine(
         url,
         isolation_level=isolation,
         pool_size=pool_size,
-        pool_pre_ping=True,
+        # Asking costs a round trip: as much as reading or posting. In autocommit it is looked at instead.
+        pool_pre_ping=isolation != "AUTOCOMMIT",
         # Compiling a plan costs more than a posting; and a call in autocommit runs at the server's default.
         connect_args={"options": "-c jit=off -c timezone=UTC"},
     )
@@ -201,7 +213,20 @@ def _postgresql_engine(
             connection.close()
             raise UnfitDatabase("default_transaction_isolation must be 'read committed'")
 
+    if isolation == "AUTOCOMMIT":
+        event.listen(engine, "checkout", _require_open)
     return engine
+
+
+def _require_open(connection: DBAPIConnection, *_: object) -> None:
+    """Have a connection replaced that its server has ended meanwhile; asks nothing, and waits for nothing."""
+    pgconn = cast("psycopg.Connection[Any]", connection).pgconn
+    try:
+        # Its last words first, and then the end.
+        pgconn.consume_input()
+        pgconn.consume_input()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
 
 
 def _sqlite_engine(url: URL, pool_size: int) -> Engine:

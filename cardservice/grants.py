@@ -48,7 +48,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_key": (*_ADD, "UPDATE (wrapped, destroyed_at)"),
     }
 )
-FUNCTIONS = ("post_transactions",)
+FUNCTIONS = ("post_transactions", "read_for_messages")
 
 
 def grant_service_role(connection: Connection, role: str) -> None:

@@ -1,7 +1,10 @@
 """gunicorn's settings, loaded by `cardservice serve`.
 
-Threads, not processes, wait for the database. SQLite has one writer: one process. On PostgreSQL there is a
-process for each processor and one more.
+On PostgreSQL greenlets wait for the database, so that one of them can ask it for what many wait for
+(`batching`); there is a process for each processor and one more. SQLite has one writer: one process, whose
+threads wait.
+
+Nothing here may import psycopg: it chooses how to wait when it is imported, and must find gevent there then.
 """
 
 import os
@@ -10,9 +13,11 @@ from cardservice.config import load_settings
 
 _settings = load_settings()
 
-worker_class = "gthread"
+worker_class = "gthread" if _settings.is_sqlite else "gevent"
 workers = 1 if _settings.is_sqlite else _settings.workers or (os.cpu_count() or 1) + 1
-threads = _settings.threads
+# Of a process: threads on SQLite, connections on PostgreSQL.
+threads = _settings.threads if _settings.is_sqlite else 1
+worker_connections = _settings.connections
 
 # A terminal repeats what it got no answer to within seconds; no request of ours takes longer than that.
 timeout = 30

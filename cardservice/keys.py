@@ -39,6 +39,8 @@ class ServiceKeys:
     store: KeyStore
     answer_key: ec.EllipticCurvePrivateKey
     answer_certificate: x509.Certificate
+    # The thumbprint by which an answer names its certificate.
+    answer_certificate_sha256: bytes
     nonces: Nonces
     # Wraps the key of each cardholder, under which proofs are encrypted.
     cardholder_kek: bytes
@@ -46,11 +48,6 @@ class ServiceKeys:
     _puk_master: bytes
     # Signs what is written to cards.
     content_signer: ContentSigner
-
-    @property
-    def answer_certificate_sha256(self) -> bytes:
-        """The thumbprint by which an answer names its certificate."""
-        return self.answer_certificate.fingerprint(hashes.SHA256())
 
     def management_key(self, card: CardId) -> bytes:
         """The card's own AES-128 management key (slot 9B)."""
@@ -96,10 +93,12 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
     folder = directory / FOLDER
     try:
         store = FileKeyStore(folder, passphrase)
+        certificate = _certificate(folder, ANSWERS)
         return ServiceKeys(
             store=store,
             answer_key=store.private_key(ANSWERS),
-            answer_certificate=_certificate(folder, ANSWERS),
+            answer_certificate=certificate,
+            answer_certificate_sha256=certificate.fingerprint(hashes.SHA256()),
             nonces=Nonces(store.secret(NONCES)),
             cardholder_kek=store.secret(CARDHOLDER_KEYS),
             _management_master=store.secret(MANAGEMENT_KEYS),

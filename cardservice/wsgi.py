@@ -1,13 +1,22 @@
 """The WSGI application, for gunicorn: `cardservice.wsgi:application`."""
 
 import atexit
+import gc
 
 from cardservice.api import request_log
 from cardservice.api.app import create_app
+from cardservice.api.hot import HotEndpoint
+from cardservice.authorisation.exchange import DirectExchange
+from cardservice.batching.exchange import BatchedExchange
 from cardservice.config import load_settings
 from cardservice.context import open_context
 
 request_log.configure()
-_context = open_context(load_settings())
+_settings = load_settings()
+# On SQLite a greenlet that waited for the write lock would stop all the others: there threads wait.
+_context = open_context(_settings, exchange=DirectExchange if _settings.is_sqlite else BatchedExchange)
 atexit.register(_context.close)
-application = create_app(_context)
+application = HotEndpoint(create_app(_context), _context)
+# What was made by now stays: the collector need not look through all of it again and again.
+gc.collect()
+gc.freeze()

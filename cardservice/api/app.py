@@ -1,10 +1,11 @@
 """The Flask application, made for one context."""
 
-from flask import Flask
+from flask import Flask, request
 
 from cardservice.api import current, fields, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
+from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
@@ -14,6 +15,8 @@ from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
 MAX_BODY_BYTES = 64 * 1024
+# Of several messages together (BulkRequestSchema), each of the same size.
+MAX_BULK_BYTES = 512 * 1024
 
 
 def create_app(context: Context) -> Flask:
@@ -35,6 +38,7 @@ def create_app(context: Context) -> Flask:
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
+    app.before_request(_allow_bulk)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
@@ -44,3 +48,8 @@ def create_app(context: Context) -> Flask:
     published = open_desk(context)
     app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app
+
+
+def _allow_bulk() -> None:
+    if request.path == BULK_PATH:
+        request.max_content_length = MAX_BULK_BYTES

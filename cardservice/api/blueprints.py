@@ -40,21 +40,12 @@ class BodyParser(FlaskParser):
         """The body as JSON. Raises Malformed and UnsupportedMediaType."""
         if req.mimetype != "application/json":
             raise UnsupportedMediaType
-        try:
-            return json.loads(
-                req.get_data(cache=True).decode("utf-8"),
-                object_pairs_hook=_without_duplicates,
-                parse_constant=_refuse_constant,
-            )
-        except (ValueError, RecursionError):
-            raise Malformed("the body is not JSON, or names a member twice") from None
+        return strict_json(req.get_data(cache=True))
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: object) -> NoReturn:  # noqa: ARG002 - webargs' signature
         """Raise what marshmallow refused as our own error."""
         messages = error.messages_dict
-        raise Malformed(
-            "the body does not have the documented shape", messages.get("json", messages)
-        ) from error
+        raise malformed(messages.get("json", messages)) from error
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest carries no types
@@ -87,6 +78,21 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest carries no 
 
     def _register_error_handlers(self) -> None:
         pass
+
+
+def strict_json(body: bytes) -> Any:
+    """The value of a JSON text. Raises Malformed."""
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        raise Malformed("the body is not JSON, or names a member twice") from None
+
+
+def malformed(messages: object) -> Malformed:
+    """What marshmallow refused, as our own error."""
+    return Malformed("the body does not have the documented shape", messages)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:

@@ -7,7 +7,9 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import psycopg
 from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -87,9 +89,36 @@ _HTTP_CODES = {
 
 
 def problem(code: str, detail: str, members: Mapping[str, object] | None = None) -> Response:
-    """The problem document of `code`; a code of a service's own rules counts as a refused quote."""
+    """The problem of `code` as an answer; a code of a service's own rules counts as a refused quote."""
+    return _answered(_document(code, detail, members))
+
+
+def document_of(error: Exception) -> dict[str, Any]:
+    """The problem document that an error leaves as, and a line in the log where it is a fault of ours."""
+    match error:
+        case QuoteRefused():
+            return _document(error.reason, str(error), {"data": error.data} if error.data else None)
+        case CardUnusable():
+            return _document(error.reason, str(error))
+        case Malformed():
+            return _document(error.code, str(error), {"fields": error.fields} if error.fields else None)
+        case CardServiceError() if error.code in PROBLEMS:
+            return _document(error.code, str(error))
+        case HTTPException():
+            return _of_http(error)
+        case OperationalError() | psycopg.OperationalError():
+            log.error("the database does not answer", exc_info=error)
+            return _document("unavailable", "Nothing is lost by sending the same request again.")
+    # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
+    log.error("unexpected error", exc_info=error)
+    return _document(
+        "internal_error", "The service's log has the error; nothing is lost by sending it again."
+    )
+
+
+def _document(code: str, detail: str, members: Mapping[str, object] | None = None) -> dict[str, Any]:
     kind = PROBLEMS.get(code, PROBLEMS["quote_refused"])
-    document = {
+    return {
         "type": f"urn:citizen-card:problem:{code}",
         "title": kind.title,
         "status": kind.status,
@@ -97,46 +126,29 @@ def problem(code: str, detail: str, members: Mapping[str, object] | None = None)
         "code": code,
         **(members or {}),
     }
-    g.problem_code = code
-    response = Response(json.dumps(document), kind.status, content_type=MEDIA_TYPE)
-    if kind.status == 503:
+
+
+def _answered(document: Mapping[str, Any]) -> Response:
+    g.problem_code = document["code"]
+    response = Response(json.dumps(document), document["status"], content_type=MEDIA_TYPE)
+    if response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
 
 def register(app: Flask) -> None:
     """Let every error of this application leave as a problem document."""
-    app.register_error_handler(CardServiceError, _of_our_own)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(OperationalError, _database_away)
-    app.register_error_handler(Exception, _unexpected)
+
+    def leave(error: Exception) -> Response:
+        return _answered(document_of(error))
+
+    # The first for its subclasses, which Flask would otherwise answer itself.
+    app.register_error_handler(HTTPException, leave)
+    app.register_error_handler(Exception, leave)
 
 
-def _of_our_own(error: CardServiceError) -> Response:
-    if isinstance(error, QuoteRefused):
-        return problem(error.reason, str(error), {"data": error.data} if error.data else None)
-    if isinstance(error, CardUnusable):
-        return problem(error.reason, str(error))
-    if isinstance(error, Malformed):
-        return problem(error.code, str(error), {"fields": error.fields} if error.fields else None)
-    if error.code not in PROBLEMS:
-        return _unexpected(error)
-    return problem(error.code, str(error))
-
-
-def _of_http(error: HTTPException) -> Response:
+def _of_http(error: HTTPException) -> dict[str, Any]:
     code = _HTTP_CODES.get(error.code or 500)
     if code is None:
-        return problem("internal_error" if (error.code or 500) >= 500 else "malformed", "see the status")
-    return problem(code, PROBLEMS[code].title)
-
-
-def _database_away(error: OperationalError) -> Response:
-    log.error("the database does not answer", exc_info=error)
-    return problem("unavailable", "Nothing is lost by sending the same request again.")
-
-
-def _unexpected(error: Exception) -> Response:
-    # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
-    log.error("unexpected error", exc_info=error)
-    return problem("internal_error", "The service's log has the error; nothing is lost by sending it again.")
+        return _document("internal_error" if (error.code or 500) >= 500 else "malformed", "see the status")
+    return _document(code, PROBLEMS[code].title)

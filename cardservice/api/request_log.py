@@ -50,21 +50,26 @@ def register(app: Flask) -> None:
         g.started = time.perf_counter()
 
     @app.after_request
-    def note(response: Response) -> Response:
-        log.info(
-            "request",
-            extra={
-                "members": {
-                    "method": request.method,
-                    "route": request.url_rule.rule if request.url_rule else None,
-                    "status": response.status_code,
-                    "duration_ms": round((time.perf_counter() - g.started) * 1000, 1),
-                    "terminal": g.get("terminal"),
-                    "code": g.get("problem_code"),
-                }
-            },
-        )
+    def answered(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else None
+        terminal, code = g.get("terminal"), g.get("problem_code")
+        note(request.method, route, response.status_code, g.started, terminal, code)
         return response
+
+
+def note(
+    method: str, route: str | None, status: int, started: float, terminal: str | None, code: str | None
+) -> None:
+    """Log a request that has been answered; `started` is of `time.perf_counter`."""
+    members = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+        "terminal": terminal,
+        "code": code,
+    }
+    log.info("request", extra={"members": members})
 
 
 def _told(error: BaseException) -> list[str]:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from cardservice.authorisation.found import CrlInForce
+from cardservice.cards.service import AUTHORITY
 from cardservice.context import Context
 from cardservice.errors import Erased
 from cardservice.ids import CardholderId, PayerId, TransactionId
 from cardservice.ledger.errors import ProofErased
-from cardservice.ledger.privacy import key_of, open_proof, seal_proof
+from cardservice.ledger.privacy import StoredKey, key_of, open_proof, seal_proof, unwrap
 from cardservice.ledger.values import NewProof
+from cardservice.pki_store.publication import RENEWED_AFTER, crl_in_force
 from pki.statements import decode_deterministic, deterministic
 
 # Ours: the version of the map below.
@@ -46,17 +49,29 @@ class Evidence:
 
 def seal(
     context: Context,
-    connection: Connection,
+    stored: StoredKey | None,
     holder: CardholderId,
     transaction: TransactionId,
     evidence: Evidence,
 ) -> NewProof:
     """The evidence, encrypted for this transaction. Raises Erased where the holder's key was destroyed."""
+    kek = context.keys.cardholder_kek
     try:
-        key = key_of(connection, context.keys.cardholder_kek, holder, evidence.judged_at)
+        if stored is not None:
+            key = unwrap(kek, holder, stored)
+        else:
+            with context.database.begin() as connection:
+                key = key_of(connection, kek, holder, evidence.judged_at)
     except ProofErased as error:
         raise Erased(str(error)) from error
     return seal_proof(key, holder, transaction, evidence.encode())
+
+
+def crl_sha256(context: Context, issuer: str, newest: CrlInForce | None, moment: datetime) -> bytes:
+    """SHA-256 of the issuer's revocation list that is in force; a list of a day ago is renewed first."""
+    if newest is not None and moment - newest.this_update < RENEWED_AFTER:
+        return newest.sha256
+    return crl_in_force(context, AUTHORITY, issuer, moment)
 
 
 def unseal(context: Context, connection: Connection, payer: PayerId, transaction: TransactionId) -> Evidence:

@@ -1,6 +1,13 @@
-"""What a message is decided on, read so that whatever changes afterwards is noticed when it is posted."""
+"""What a message is decided on, read so that whatever changes afterwards is noticed when it is posted.
 
-from collections.abc import Iterator, Mapping, Sequence
+Everything is read as of one moment (`reading.py`), so that no payer's version is newer than what it stands
+for. Whoever changes any of it changes the version in the same database transaction: a posting that was
+decided on the old state finds another version under the lock, and is refused and decided anew. The records of
+known ids are read after that: they are later than the version, never earlier, and a version that is too old
+is noticed.
+"""
+
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,15 +15,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from cardservice.authorisation.messages import Message
-from cardservice.cards.service import Card, find_card
+from cardservice.authorisation.found import Found, Wanted
+from cardservice.authorisation.reading import read_for_messages, read_for_messages_on
+from cardservice.cards.service import Card
 from cardservice.context import Context
 from cardservice.errors import Busy, CardNotInScheme
-from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.payers import payer_at, payers_of
+from cardservice.ids import PayerId
 from cardservice.ledger.posting import locked
-from cardservice.ledger.reading import read, read_on
-from cardservice.ledger.values import KnownTransaction, PayerView, ReadQuery, ReadResult
+from cardservice.ledger.reading import read_known
+from cardservice.ledger.values import KnownTransaction, PayerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +36,46 @@ class Facts:
     payer_id: PayerId
     views: Mapping[PayerId, PayerView]
     known: Mapping[UUID, KnownTransaction]
+    # What the checks of the proof, the rules and the evidence look at.
+    found: Found
 
     def also_under(self, payer_id: PayerId) -> tuple[tuple[PayerId, int], ...]:
         """The other payers with their versions: locked, and searched for the id, when it is posted."""
         return tuple((other, view.version) for other, view in self.views.items() if other != payer_id)
 
 
-def gather(context: Context, message: Message, ids: Sequence[TransactionId]) -> Facts:
-    """Read what the message is decided on. Raises CardNotInScheme.
+def facts_of(context: Context, wanted: Wanted, found: Found, connection: Connection | None = None) -> Facts:
+    """What was found, as facts; `connection`: of whoever holds the payers' locks.
 
-    The payers' versions are read before all that moves them (the card's state, the holder's payer): a change
-    in between makes the version too old, and the posting is refused and decided anew.
+    Raises CardNotInScheme, and Busy where the card has no payer yet.
     """
-    while True:
-        before = _payers_now(context, message)
-        [result] = read(context.database, [ReadQuery(before, tuple(ids))])
-        facts = _facts(context, message, result)
-        if set(facts.views) == set(_payers_now(context, message)):
-            return facts
+    if found.card is None:
+        raise CardNotInScheme("the card that the message names is not of this scheme")
+    if found.payer_id is None or found.payer_id not in found.views:
+        raise Busy("the card's payer is being changed; send the same message again")
+    known: Mapping[UUID, KnownTransaction] = {}
+    if found.known:
+        known = _known(context, wanted, found, connection)
+    return Facts(context.now(), found.card, found.payer_id, found.views, known, found)
 
 
 @contextmanager
-def gathered_under_lock(
-    context: Context, message: Message, ids: Sequence[TransactionId]
-) -> Iterator[tuple[Connection, Facts]]:
-    """The same, with the payers locked until the end of the transaction that is yielded. Raises Busy."""
-    before = _payers_now(context, message)
-    with locked(context.database, before) as connection:
-        [result] = read_on(connection, [ReadQuery(before, tuple(ids))])
-        facts = _facts(context, message, result)
-        if before != _payers_now(context, message):
+def gathered_under_lock(context: Context, wanted: Wanted) -> Iterator[tuple[Connection, Facts]]:
+    """The facts, with the payers locked until the end of the transaction that is yielded. Raises Busy."""
+    [before] = read_for_messages(context.database, [wanted])
+    with locked(context.database, tuple(before.views)) as connection:
+        [found] = read_for_messages_on(connection, [wanted])
+        if set(found.views) != set(before.views):
             raise Busy("the card's payer is being changed; send the same message again")
-        yield connection, facts
+        yield connection, facts_of(context, wanted, found, connection)
 
 
-def _facts(context: Context, message: Message, read_before: ReadResult) -> Facts:
-    with context.database.reading() as connection:
-        card = _card(connection, message)
-        payer_id = payer_at(connection, card.cardholder_id, message.time)
-    if payer_id is None or payer_id not in read_before.views:
-        raise Busy("the card's payer is being changed; send the same message again")
-    return Facts(context.now(), card, payer_id, read_before.views, read_before.known)
-
-
-def _payers_now(context: Context, message: Message) -> tuple[PayerId, ...]:
-    with context.database.reading() as connection:
-        return payers_of(connection, _card(connection, message).cardholder_id)
-
-
-def _card(connection: Connection, message: Message) -> Card:
-    card = find_card(connection, message.card_id)
-    if card is None:
-        raise CardNotInScheme("the card that the message names is not of this scheme")
-    return card
+def _known(
+    context: Context, wanted: Wanted, found: Found, connection: Connection | None
+) -> Mapping[UUID, KnownTransaction]:
+    if connection is None:
+        with context.database.reading() as reading:
+            records = read_known(reading, tuple(found.views), wanted.ids)
+    else:
+        records = read_known(connection, tuple(found.views), wanted.ids)
+    return {record.id: record for record in records}

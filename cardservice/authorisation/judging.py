@@ -5,8 +5,9 @@ approved, and each objection becomes a flag.
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes
@@ -116,7 +117,7 @@ def _ask_rules(case: Case) -> Decision:
     if case.tariff is None:
         return _no(Reason.TARIFF_MISSING, "There is no tariff for this.")
     try:
-        details = case.service.details_schema(statement.action)().load(case.message.details)
+        details = _made(case.service.details_schema(statement.action)).load(case.message.details)
     except ValidationError:
         return _no(Reason.DETAILS_MALFORMED, "The details are not of this action.")
     ask = Ask(
@@ -133,6 +134,12 @@ def _ask_rules(case: Case) -> Decision:
     card = case.facts.card
     holder = Holder(cardholder_id=card.cardholder_id, card_kind=card.kind, category=card.category)
     return case.service.decide(ask, holder, case.view, case.tariff)
+
+
+@cache
+def _made(schema: type[Schema]) -> Schema:
+    """One of each: making a schema takes longer than reading details by it, which leaves it as it is."""
+    return schema()
 
 
 def _no(reason: str, message: str) -> Decision:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from cardservice.cards.service import AUTHORITY
 from cardservice.errors import ProofInvalid, ProofOfAnotherCard
@@ -19,7 +20,19 @@ from pki.verification import Purpose, TrustStore, verify
 # Parsed keys of certificates whose chain has been verified.
 KEYS_IN_MEMORY = 100_000
 
-_Certificate = Row[bytes, bytes, str, str, datetime, datetime, datetime | None]
+
+@dataclass(frozen=True, slots=True)
+class CardCertificate:
+    """A card's certificate as it is on record."""
+
+    sha256: bytes
+    der: bytes
+    # Which of the authority's keys has signed it
+    issuer: str
+    identity: str
+    not_before: datetime
+    not_after: datetime
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +54,24 @@ class CardProofs:
         self._trust = trust
         self._verified_key = lru_cache(KEYS_IN_MEMORY)(self._verify_chain)
 
-    def check(self, connection: Connection, signed: SignedStatement, scheme_id: str) -> CheckedProof:
-        """Check 5. Raises ProofInvalid, and ProofOfAnotherCard where another card of the scheme has signed.
+    def check(self, known: CardCertificate | None, signed: SignedStatement, scheme_id: str) -> CheckedProof:
+        """Check 5, by the certificate that the statement names, else the newest of its card.
+
+        Raises ProofInvalid, and ProofOfAnotherCard where another card of the scheme has signed.
 
         The chain is judged as of the certificate's first day: whether it has expired or was revoked since is
         the card's status, which an advice is not refused for.
         """
-        row = _certificate(connection, signed)
-        key = self._verified_key(row.der)
+        if known is None:
+            raise ProofInvalid("no certificate of this scheme is known for the proof")
+        key = self._verified_key(known.der)
         try:
             verify_statement(signed, scheme_id, key)
         except PkiError as error:
             raise ProofInvalid("the card's signature does not verify") from error
-        if row.identity != str(signed.statement.card):
+        if known.identity != str(signed.statement.card):
             raise ProofOfAnotherCard("another card has signed this statement")
-        return CheckedProof(row.sha256, row.issuer, row.not_before, row.not_after, row.revoked_at)
+        return CheckedProof(known.sha256, known.issuer, known.not_before, known.not_after, known.revoked_at)
 
     def _verify_chain(self, der: bytes) -> ec.EllipticCurvePublicKey:
         leaf = x509.load_der_x509_certificate(der)
@@ -70,25 +86,21 @@ class CardProofs:
         return key
 
 
-def _certificate(connection: Connection, signed: SignedStatement) -> _Certificate:
-    """The certificate that the statement names, else the newest of its card. Raises ProofInvalid."""
+def find_certificate(connection: Connection, card: UUID, sha256: bytes | None) -> CardCertificate | None:
+    """The certificate of this thumbprint, or, without one, the newest of the card."""
     columns = certificate.c
     query = select(
-        columns.der,
         columns.sha256,
+        columns.der,
         columns.issuer,
         columns.identity,
         columns.not_before,
         columns.not_after,
         columns.revoked_at,
     ).where(columns.authority == AUTHORITY)
-    if signed.certificate_sha256 is not None:
-        query = query.where(columns.sha256 == signed.certificate_sha256)
+    if sha256 is not None:
+        query = query.where(columns.sha256 == sha256)
     else:
-        query = query.where(
-            columns.identity == str(signed.statement.card), columns.profile == CARD_AUTHENTICATION.name
-        )
+        query = query.where(columns.identity == str(card), columns.profile == CARD_AUTHENTICATION.name)
     row = connection.execute(query.order_by(columns.issued_at.desc()).limit(1)).one_or_none()
-    if row is None:
-        raise ProofInvalid("no certificate of this scheme is known for the proof")
-    return row
+    return None if row is None else CardCertificate(*row)

@@ -5,14 +5,12 @@ from typing import Any
 from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import as_stored
-from cardservice.authorisation.evidence import Evidence, seal
+from cardservice.authorisation.evidence import Evidence, crl_sha256, seal
 from cardservice.authorisation.money import balances_after
 from cardservice.authorisation.settling import Prepared
-from cardservice.cards.service import AUTHORITY
 from cardservice.context import Context
 from cardservice.ids import TransactionId
 from cardservice.ledger.values import Kind, NewDetails, NewProof, NewTransaction, Posting
-from cardservice.pki_store.publication import crl_in_force
 
 
 def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
@@ -77,14 +75,14 @@ def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
 
 
 def _proof(context: Context, case: Case) -> NewProof:
+    found = case.facts.found
     evidence = Evidence(
         statement=case.message.signed.raw,
         certificate_sha256=case.proof.certificate_sha256,
-        crl_sha256=crl_in_force(context, AUTHORITY, case.proof.issuer, case.facts.moment),
+        crl_sha256=crl_sha256(context, case.proof.issuer, found.crl, case.facts.moment),
         judged_at=case.facts.moment,
     )
-    with context.database.reading() as connection:
-        return seal(context, connection, case.facts.card.cardholder_id, case.message.id, evidence)
+    return seal(context, found.key, case.facts.card.cardholder_id, case.message.id, evidence)
 
 
 def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:

@@ -6,11 +6,14 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
+from cardservice.api.blueprints import ProblemSchema
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, integer, text
 
 # Names of services and actions, and versions of tariffs, as statements carry them.
 DETAILS = Length(max=64)
 SALT_BYTES = 16
+# A terminal that sends more waits for the first answers first.
+MAX_BULK = 200
 
 
 class NonceSchema(Message):
@@ -128,6 +131,14 @@ class AuthorisationRequestSchema(Message):
             raise ValidationError("either statement, details and details_salt, or annul")
 
 
+class BulkRequestSchema(Message):
+    """Several messages of one terminal."""
+
+    messages = fields.List(
+        fields.Nested(AuthorisationRequestSchema), required=True, validate=Length(1, MAX_BULK)
+    )
+
+
 class BalanceSchema(Message):
     """One of the payer's accounts as of the posting."""
 
@@ -155,3 +166,16 @@ class AnswerSchema(Message):
     repeated = fields.Boolean(required=True, metadata={"description": "whether it was answered before"})
     nonce = Bytes(required=True, metadata={"description": "for the next request"})
     signed_answer = Bytes(required=True, metadata={"description": "COSE_Sign1 of the service"})
+
+
+class BulkEntrySchema(Message):
+    """What became of one message: one of the two."""
+
+    answer = fields.Nested(AnswerSchema)
+    problem = fields.Nested(ProblemSchema)
+
+
+class BulkAnswerSchema(Message):
+    """An entry for each message, in their order."""
+
+    answers = fields.List(fields.Nested(BulkEntrySchema), required=True)

@@ -5,6 +5,7 @@ and proof, 6 the card's status, 7 nonce and time, 8 the service's rules, 9 floor
 fails 1 to 5 takes no id and is noted as a security event; what fails later is a decline, stored and answered.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cardservice.audit.service import SecurityEvent, record_security_event
@@ -12,6 +13,7 @@ from cardservice.authorisation.annulment import annulment_of
 from cardservice.authorisation.answers import Given
 from cardservice.authorisation.case import Case
 from cardservice.authorisation.facts import Facts
+from cardservice.authorisation.found import Found, wanted_for
 from cardservice.authorisation.judging import judge
 from cardservice.authorisation.messages import (
     AnnulMessage,
@@ -22,50 +24,73 @@ from cardservice.authorisation.messages import (
 )
 from cardservice.authorisation.nonce import NonceStale
 from cardservice.authorisation.sales import sale_of
-from cardservice.authorisation.settling import Prepared, settle
+from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
-from cardservice.tariffs.service import TariffVersion, tariff_in_force, tariff_of_version
+from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.roles import may_ask
 from cardservice.terminals.service import Terminal
 
 
-def authorise(context: Context, terminal: Terminal, message: Message) -> Given:
-    """Post the message, or find it posted; the stored answer.
+def authorise(context: Context, terminal: Terminal, message: Message, found: Found | None = None) -> Given:
+    """Post the message, or find it posted; the stored answer. `found`: what was read for it already.
 
     Raises MessageRefused for what takes no id, and Busy where nothing was posted and the same message may be
     sent again.
     """
     try:
-        if isinstance(message, AnnulMessage):
-            return _annul(context, terminal, message)
-        return _authorise(context, terminal, message)
+        return settle(context, _question(context, terminal, message, found))
     except MessageRefused as refusal:
         note_refusal(context, terminal.id, message, refusal)
         raise
 
 
-def _authorise(context: Context, terminal: Terminal, message: CardMessage) -> Given:
-    _check_terminal(terminal, message.time if message.is_advice else context.now())
-    check_addressed(message, context.scheme.id, terminal.id)
-    _check_role(context, terminal, message)
+def authorise_all(
+    context: Context, terminal: Terminal, messages: Sequence[Message | MessageRefused]
+) -> list[Settled]:
+    """What becomes of each message, in their order: what `authorise` would have answered or raised."""
+    settled: list[Settled | None] = []
+    questions = []
+    for message in messages:
+        asked = message if isinstance(message, MessageRefused) else _asked(context, terminal, message)
+        settled.append(asked if isinstance(asked, MessageRefused) else None)
+        questions += [] if isinstance(asked, MessageRefused) else [asked]
+    answers = iter(settle_all(context, questions))
+    done = [next(answers) if one is None else one for one in settled]
+    for message, one in zip(messages, done, strict=True):
+        if isinstance(one, MessageRefused):
+            note_refusal(context, terminal.id, None if isinstance(message, MessageRefused) else message, one)
+    return done
+
+
+def _asked(context: Context, terminal: Terminal, message: Message) -> Question | MessageRefused:
+    try:
+        return _question(context, terminal, message, None)
+    except MessageRefused as refusal:
+        return refusal
+
+
+def _question(context: Context, terminal: Terminal, message: Message, found: Found | None) -> Question:
+    """The message as it is to be settled, once it has passed the checks that look at nothing stored."""
+    wanted = wanted_for(message, None)
+    if isinstance(message, AnnulMessage):
+        notice = message
+        # An annulment is a reversal advice: judged as of its moment, and never declined.
+        _check_terminal(terminal, notice.time)
+        currency = context.scheme.currency
+        return Question(
+            terminal, notice, wanted, lambda facts: annulment_of(currency, terminal, notice, facts), found
+        )
+    statement = message
+    _check_terminal(terminal, statement.time if statement.is_advice else context.now())
+    check_addressed(statement, context.scheme.id, terminal.id)
+    _check_role(context, terminal, statement)
 
     def decide(facts: Facts) -> Prepared:
-        case = _case(context, terminal, message, facts)
+        case = _case(context, terminal, statement, facts)
         return sale_of(context, case, judge(case))
 
-    wanted = (message.id,) if message.replaces is None else (message.id, message.replaces)
-    return settle(context, terminal, message, wanted, decide)
-
-
-def _annul(context: Context, terminal: Terminal, message: AnnulMessage) -> Given:
-    """An annulment is a reversal advice: judged as of its moment, and never declined."""
-    _check_terminal(terminal, message.time)
-
-    def decide(facts: Facts) -> Prepared:
-        return annulment_of(context.scheme.currency, terminal, message, facts)
-
-    return settle(context, terminal, message, (message.id, message.annuls), decide)
+    return Question(terminal, statement, wanted, decide, found)
 
 
 def _check_terminal(terminal: Terminal, moment: datetime) -> None:
@@ -84,13 +109,7 @@ def _check_role(context: Context, terminal: Terminal, message: CardMessage) -> N
 def _case(context: Context, terminal: Terminal, message: CardMessage, facts: Facts) -> Case:
     """Check 5, and what the checks after it look at."""
     statement = message.signed.statement
-    with context.database.reading() as connection:
-        proof = context.proofs.check(connection, message.signed, context.scheme.id)
-        version = tariff_in_force(connection, statement.service, message.time)
-        if message.is_advice and statement.tariff_version is not None:
-            # An advice is decided by the tariff that the terminal had.
-            named = tariff_of_version(connection, statement.service, statement.tariff_version)
-            version = named or version
+    proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
     check_details(message)
     return Case(
         message=message,
@@ -99,7 +118,7 @@ def _case(context: Context, terminal: Terminal, message: CardMessage, facts: Fac
         proof=proof,
         nonce_is_fresh=_is_fresh(context, terminal, message),
         service=context.services[statement.service],
-        tariff=_prepared(context, version),
+        tariff=_prepared(context, facts.found.tariff),
         currency=context.scheme.currency,
     )
 

@@ -2,25 +2,34 @@
 
 from typing import Any
 
+from flask import g
+
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import caller, context, terminal_signed
-from cardservice.authorisation.answers import rendered
+from cardservice.api.problems import document_of
+from cardservice.authorisation.answers import Given, rendered
 from cardservice.authorisation.catalogues import Offer, offer
-from cardservice.authorisation.messages import Message, annul_notice, read_statement
+from cardservice.authorisation.incoming import Incoming, message_of
 from cardservice.authorisation.nonce import VALIDITY
 from cardservice.authorisation.quotes import Wanted, quote
 from cardservice.authorisation.schemas import (
     AnswerSchema,
     AuthorisationRequestSchema,
+    BulkAnswerSchema,
+    BulkRequestSchema,
     CatalogueSchema,
     NonceSchema,
     QuoteRequestSchema,
     QuoteSchema,
 )
-from cardservice.authorisation.service import authorise, note_refusal
-from cardservice.errors import MessageRefused
+from cardservice.authorisation.service import authorise_all
+from cardservice.authorisation.settling import Settled
+from cardservice.ids import TerminalId
+from cardservice.terminals.service import Terminal
 
 blueprint = Blueprint("authorisation", "cardservice.authorisation", description="Prices and transactions.")
+
+BULK_PATH = "/v1/authorisations/bulk"
 
 
 @blueprint.route("/v1/nonce")
@@ -56,23 +65,38 @@ def get_catalogue(service: str) -> Offer:
     return offer(context(), caller(), service)
 
 
+def _find_with_message(body: dict[str, Any], keyid: str) -> Terminal | None:
+    g.incoming = Incoming(context(), body)
+    found: Terminal | None = g.incoming.find(keyid)
+    return found
+
+
 @blueprint.route("/v1/authorisations", methods=["POST"])
 @blueprint.arguments(AuthorisationRequestSchema)
 @blueprint.response(200, AnswerSchema)
 @blueprint.problems(400, 401, 403, 409, 410, 413, 422, 503)
-@terminal_signed(judged_now=False)
-def post_authorisation(body: dict[str, Any]) -> dict[str, Any]:
+@terminal_signed(judged_now=False, find=_find_with_message)
+def post_authorisation(_: dict[str, Any]) -> dict[str, Any]:
     """Authorise a request, take note of an advice, or annul a request. A decline is an answer, with 200."""
+    incoming: Incoming = g.incoming
+    return incoming.answer(caller())
+
+
+@blueprint.route(BULK_PATH, methods=["POST"])
+@blueprint.arguments(BulkRequestSchema)
+@blueprint.response(200, BulkAnswerSchema)
+@blueprint.problems(400, 401, 413)
+@terminal_signed(judged_now=False)
+def post_bulk(body: dict[str, Any]) -> dict[str, Any]:
+    """The same for several messages: an answer or a problem for each, in their order."""
     terminal = caller()
-    try:
-        message = _message(body)
-    except MessageRefused as refusal:
-        note_refusal(context(), terminal.id, None, refusal)
-        raise
-    return rendered(context(), terminal.id, authorise(context(), terminal, message))
+    messages = [message_of(context(), terminal.id, entry) for entry in body["messages"]]
+    settled = authorise_all(context(), terminal, messages)
+    return {"answers": [_entry(terminal.id, one) for one in settled]}
 
 
-def _message(body: dict[str, Any]) -> Message:
-    if "annul" in body:
-        return annul_notice(context().scheme.id, caller().id, body["annul"])
-    return read_statement(body["statement"], body["details"], body["details_salt"])
+def _entry(terminal: TerminalId, settled: Settled) -> dict[str, Any]:
+    """One entry of the answer: what a request of its own would have been answered with."""
+    if isinstance(settled, Given):
+        return {"answer": rendered(context(), terminal, settled)}
+    return {"problem": document_of(settled)}

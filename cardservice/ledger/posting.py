@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+import psycopg
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from cardservice.database import Database
+from cardservice.database import Database, driver_of
 from cardservice.ids import PayerId
 from cardservice.ledger import posting_postgresql, posting_sqlite
 from cardservice.ledger.errors import PostingInvalid, PostingRefused
@@ -18,7 +19,8 @@ from cardservice.ledger.models import payer_state
 from cardservice.ledger.reading import read_known
 from cardservice.ledger.values import Outcome, Posting, PostingResult
 
-_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL 15, appendix A
+# What a constraint, or the function itself, refuses: nothing of the batch is stored.
+REFUSALS = (psycopg.IntegrityError, psycopg.DataError)
 
 
 def post(
@@ -28,9 +30,10 @@ def post(
 
     Several are posted together: their payers and ids must all be distinct, and those whose payer another
     session holds are tried again alone, each for at most `lock_timeout_s`. Raises PostingInvalid for what is
-    wrong in itself, and PostingRefused for what a constraint refuses: then none of them is stored.
+    wrong in itself, and PostingRefused for what a constraint refuses: then none of them is stored. Where the
+    database is away: SQLAlchemy's OperationalError or psycopg's.
     """
-    _check_distinct(postings)
+    check_distinct(postings)
     results = _attempt(database, postings, wait=len(postings) == 1, lock_timeout_s=lock_timeout_s)
     if len(postings) > 1:
         for row, result in enumerate(results):
@@ -63,14 +66,16 @@ def post_on(
     connection: Connection, postings: Sequence[Posting], *, wait: bool = True, lock_timeout_s: float = 1.0
 ) -> list[PostingResult]:
     """`post` in the caller's transaction, which it leaves to be committed; BUSY only where not `wait`."""
-    _check_distinct(postings)
+    check_distinct(postings)
     try:
         if connection.dialect.name == "sqlite":
             results = posting_sqlite.post(connection, postings)
         else:
-            results = posting_postgresql.post(connection, postings, wait, lock_timeout_s)
+            results = posting_postgresql.post(driver_of(connection), postings, wait, lock_timeout_s)
     except (IntegrityError, DataError) as error:
         raise PostingRefused(f"refused by the database: {error.orig}") from error
+    except REFUSALS as error:
+        raise PostingRefused(f"refused by the database: {error}") from error
     return [
         _with_known(connection, posting, result) for posting, result in zip(postings, results, strict=True)
     ]
@@ -85,16 +90,12 @@ def _attempt(
                 return post_on(connection, postings)
         with database.posting_engine.connect() as connection:
             return post_on(connection, postings, wait=wait, lock_timeout_s=lock_timeout_s)
+    except psycopg.errors.LockNotAvailable:
+        return [PostingResult(Outcome.BUSY) for _ in postings]
     except OperationalError as error:
-        if not _is_lock_timeout(error):
+        if not getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             raise
         return [PostingResult(Outcome.BUSY) for _ in postings]
-
-
-def _is_lock_timeout(error: OperationalError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    name = getattr(error.orig, "sqlite_errorname", "")
-    return state == _LOCK_NOT_AVAILABLE or name.startswith("SQLITE_BUSY")
 
 
 def _with_known(connection: Connection, posting: Posting, result: PostingResult) -> PostingResult:
@@ -104,7 +105,8 @@ def _with_known(connection: Connection, posting: Posting, result: PostingResult)
     return replace(result, known=read_known(connection, payers, (posting.transaction.id,))[0])
 
 
-def _check_distinct(postings: Sequence[Posting]) -> None:
+def check_distinct(postings: Sequence[Posting]) -> None:
+    """Raises PostingInvalid where two postings share a payer or an id."""
     payers = [
         payer
         for posting in postings

@@ -9,6 +9,11 @@
 -- payer_state and yet the old everything else: the same id would be charged twice.
 --
 -- Each check is a block between marks, so that a test can show what goes wrong without it.
+--
+-- Its plans are made once a session and stay as they are: whatever the tables held when they were made, each row
+-- is looked up by its key. Planned anew for each call, as arrays of one make PostgreSQL do, they took longer than
+-- the posting; made on a table that was still empty, they read the whole of it later. (Settings of the function,
+-- not of a connection: whoever calls it gets the same plans.)
 CREATE OR REPLACE FUNCTION post_transactions(
     -- the transactions
     p_payer uuid[], p_version bigint[], p_id uuid[], p_origin text[], p_kind text[], p_terminal text[],
@@ -32,9 +37,13 @@ CREATE OR REPLACE FUNCTION post_transactions(
     p_wait boolean, p_lock_timeout_ms integer
 )
 RETURNS TABLE (
-    out_row integer, out_outcome text, out_version bigint, out_known_under uuid, out_balances jsonb
+    out_row integer, out_outcome text, out_version bigint, out_known_under uuid
 )
 LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 DECLARE
     n CONSTANT integer := cardinality(p_payer);
@@ -52,13 +61,16 @@ DECLARE
     v_changed integer[] := '{}';
     v_below integer[] := '{}';
     v_open integer[];
-    -- what the rows' own accounts gain, one entry an account
+    -- what the rows' own accounts gain, one entry an account, with what was found there; NULL: no such account
     v_gain_row integer[];
     v_gain_kind text[];
     v_gain_card text[];
     v_gain_application text[];
     v_gain_unit text[];
     v_gain bigint[];
+    v_unit text[];
+    v_balance bigint[];
+    v_floor bigint[];
 BEGIN
     -- check: isolation
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -67,34 +79,30 @@ BEGIN
     -- end
 
     -- check: lengths
-    IF EXISTS (
-        SELECT FROM unnest(ARRAY[
-            cardinality(p_version), cardinality(p_id), cardinality(p_origin), cardinality(p_kind),
-            cardinality(p_terminal), cardinality(p_sequence), cardinality(p_provider), cardinality(p_service),
-            cardinality(p_action), cardinality(p_decision), cardinality(p_reason), cardinality(p_amount),
-            cardinality(p_unit), cardinality(p_tariff), cardinality(p_offline), cardinality(p_flags),
-            cardinality(p_replaces), cardinality(p_duplicate_of), cardinality(p_annuls), cardinality(p_body),
-            cardinality(p_occurred), cardinality(p_posted), cardinality(p_tombstone),
-            cardinality(p_proof_cardholder), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
-            cardinality(p_details_class), cardinality(p_details), cardinality(p_details_salt),
-            cardinality(p_details_answer)
-        ]) AS length WHERE length IS DISTINCT FROM n
-    ) OR EXISTS (
-        SELECT FROM unnest(ARRAY[cardinality(p_also_payer), cardinality(p_also_version)]) AS length
-        WHERE length IS DISTINCT FROM cardinality(p_also_row)
-    ) OR EXISTS (
-        SELECT FROM unnest(ARRAY[
-            cardinality(p_transfer_line), cardinality(p_debit), cardinality(p_credit),
-            cardinality(p_transfer_amount), cardinality(p_transfer_unit), cardinality(p_tax_code),
-            cardinality(p_tax_rate), cardinality(p_net), cardinality(p_tax), cardinality(p_supplier),
-            cardinality(p_reverses), cardinality(p_reverses_line)
-        ]) AS length WHERE length IS DISTINCT FROM cardinality(p_transfer_row)
-    ) OR EXISTS (
-        SELECT FROM unnest(ARRAY[
-            cardinality(p_counter_cardholder), cardinality(p_counter_rule), cardinality(p_counter_period),
-            cardinality(p_counter_change)
-        ]) AS length WHERE length IS DISTINCT FROM cardinality(p_counter_row)
-    ) OR EXISTS (
+    IF ARRAY[
+        cardinality(p_version), cardinality(p_id), cardinality(p_origin), cardinality(p_kind),
+        cardinality(p_terminal), cardinality(p_sequence), cardinality(p_provider), cardinality(p_service),
+        cardinality(p_action), cardinality(p_decision), cardinality(p_reason), cardinality(p_amount),
+        cardinality(p_unit), cardinality(p_tariff), cardinality(p_offline), cardinality(p_flags),
+        cardinality(p_replaces), cardinality(p_duplicate_of), cardinality(p_annuls), cardinality(p_body),
+        cardinality(p_occurred), cardinality(p_posted), cardinality(p_tombstone),
+        cardinality(p_proof_cardholder), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
+        cardinality(p_details_class), cardinality(p_details), cardinality(p_details_salt),
+        cardinality(p_details_answer)
+    ] IS DISTINCT FROM array_fill(n, ARRAY[30])
+    OR ARRAY[cardinality(p_also_payer), cardinality(p_also_version)]
+        IS DISTINCT FROM array_fill(cardinality(p_also_row), ARRAY[2])
+    OR ARRAY[
+        cardinality(p_transfer_line), cardinality(p_debit), cardinality(p_credit),
+        cardinality(p_transfer_amount), cardinality(p_transfer_unit), cardinality(p_tax_code),
+        cardinality(p_tax_rate), cardinality(p_net), cardinality(p_tax), cardinality(p_supplier),
+        cardinality(p_reverses), cardinality(p_reverses_line)
+    ] IS DISTINCT FROM array_fill(cardinality(p_transfer_row), ARRAY[12])
+    OR ARRAY[
+        cardinality(p_counter_cardholder), cardinality(p_counter_rule), cardinality(p_counter_period),
+        cardinality(p_counter_change)
+    ] IS DISTINCT FROM array_fill(cardinality(p_counter_row), ARRAY[4])
+    OR EXISTS (
         SELECT FROM unnest(p_also_row || p_transfer_row || p_counter_row) AS row WHERE row NOT BETWEEN 1 AND n
     ) THEN
         RAISE EXCEPTION 'the arrays do not belong together' USING ERRCODE = 'array_subscript_error';
@@ -156,8 +164,9 @@ BEGIN
 
     SELECT
         array_agg(g.row), array_agg(g.kind), array_agg(g.card), array_agg(g.application), array_agg(g.unit),
-        array_agg(g.gain)
-    INTO v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit, v_gain
+        array_agg(g.gain), array_agg(a.unit), array_agg(a.balance), array_agg(a.floor)
+    INTO
+        v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit, v_gain, v_unit, v_balance, v_floor
     FROM (
         SELECT
             side.row, split_part(substr(side.account, 7), '/', 1) AS kind,
@@ -174,15 +183,13 @@ BEGIN
         ) AS side
         WHERE side.account LIKE 'payer:%' AND side.row <> ALL (v_busy || v_known || v_changed)
         GROUP BY side.row, side.account, side.unit
-    ) AS g;
+    ) AS g
+    LEFT JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
+        AND a.application = g.application;
 
     -- check: account
     IF EXISTS (
-        SELECT FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit)
-            AS g (row, kind, card, application, unit)
-        LEFT JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-            AND a.application = g.application
-        WHERE a.unit IS DISTINCT FROM g.unit
+        SELECT FROM unnest(v_gain_unit, v_unit) AS g (unit, found) WHERE g.found IS DISTINCT FROM g.unit
     ) THEN
         RAISE EXCEPTION 'a transfer names no account of its payer, or another unit than the account''s'
             USING ERRCODE = 'foreign_key_violation';
@@ -191,11 +198,8 @@ BEGIN
 
     -- check: floor
     SELECT coalesce(array_agg(DISTINCT g.row), '{}') INTO v_below
-    FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
-        AS g (row, kind, card, application, gain)
-    JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-        AND a.application = g.application
-    WHERE a.balance + g.gain < a.floor;
+    FROM unnest(v_gain_row, v_gain, v_balance, v_floor) AS g (row, gain, balance, floor)
+    WHERE g.balance + g.gain < g.floor;
     -- end
 
     v_open := ARRAY(
@@ -268,26 +272,28 @@ BEGIN
     WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
         AND a.application = g.application;
 
-    WITH change AS (
-        SELECT p_payer[c.row] AS payer, c.cardholder, c.rule, c.period, sum(c.change)::bigint AS change
-        FROM unnest(p_counter_row, p_counter_cardholder, p_counter_rule, p_counter_period, p_counter_change)
-            AS c (row, cardholder, rule, period, change)
-        WHERE c.row = ANY (v_open)
-        GROUP BY 1, 2, 3, 4
-    ), changed AS (
-        UPDATE counter AS c SET used = c.used + change.change FROM change
-        WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
-            AND c.period = change.period
-        RETURNING c.payer_id, c.cardholder_id, c.rule, c.period
-    )
-    INSERT INTO counter (payer_id, cardholder_id, rule, period, used)
-    SELECT change.* FROM change
-    WHERE NOT EXISTS (
-        SELECT FROM changed AS c
-        WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
-            AND c.period = change.period
-    )
-    ORDER BY 1, 2, 3, 4;
+    IF p_counter_row <> '{}' THEN
+        WITH change AS (
+            SELECT p_payer[c.row] AS payer, c.cardholder, c.rule, c.period, sum(c.change)::bigint AS change
+            FROM unnest(p_counter_row, p_counter_cardholder, p_counter_rule, p_counter_period, p_counter_change)
+                AS c (row, cardholder, rule, period, change)
+            WHERE c.row = ANY (v_open)
+            GROUP BY 1, 2, 3, 4
+        ), changed AS (
+            UPDATE counter AS c SET used = c.used + change.change FROM change
+            WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
+                AND c.period = change.period
+            RETURNING c.payer_id, c.cardholder_id, c.rule, c.period
+        )
+        INSERT INTO counter (payer_id, cardholder_id, rule, period, used)
+        SELECT change.* FROM change
+        WHERE NOT EXISTS (
+            SELECT FROM changed AS c
+            WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
+                AND c.period = change.period
+        )
+        ORDER BY 1, 2, 3, 4;
+    END IF;
 
     UPDATE payer_state AS s SET version = s.version + 1
     FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
@@ -304,11 +310,7 @@ BEGIN
             ELSE 'posted'
         END,
         s.version,
-        (SELECT k.payer FROM unnest(v_known, v_known_under) AS k (row, payer) WHERE k.row = t.row),
-        CASE WHEN t.row = ANY (v_open) THEN (
-            SELECT jsonb_agg(to_jsonb(a) - 'payer_id' ORDER BY a.kind, a.card_id, a.application)
-            FROM account AS a WHERE a.payer_id = t.payer
-        ) END
+        (SELECT k.payer FROM unnest(v_known, v_known_under) AS k (row, payer) WHERE k.row = t.row)
     FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
     LEFT JOIN payer_state AS s ON s.payer_id = t.payer AND t.row = ANY (v_open)
     ORDER BY t.row;

@@ -1,23 +1,13 @@
 """Postings as the arrays of `post_transactions`, and its rows as results."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+import psycopg
 
-from cardservice.database import truncated
-from cardservice.ledger.values import AccountView, Outcome, Posting, PostingResult
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _time(value: datetime) -> datetime:
-    return truncated(value)
-
+from cardservice.ledger.prepared import Call, Row
+from cardservice.ledger.values import Outcome, Posting, PostingResult
+from cardservice.ledger.wire import TYPES, scalar
 
 # Each argument of the function: its name, its type, and where its value comes from.
 _POSTING: tuple[tuple[str, str, Callable[[Posting], Any]], ...] = (
@@ -37,21 +27,21 @@ _POSTING: tuple[tuple[str, str, Callable[[Posting], Any]], ...] = (
     ("unit", "text", lambda p: p.transaction.unit),
     ("tariff", "text", lambda p: p.transaction.tariff_version),
     ("offline", "boolean", lambda p: p.transaction.offline),
-    ("flags", "jsonb", lambda p: _json(list(p.transaction.flags))),
+    ("flags", "jsonb", lambda p: list(p.transaction.flags)),
     ("replaces", "uuid", lambda p: p.transaction.replaces),
     ("duplicate_of", "uuid", lambda p: p.transaction.duplicate_of),
     ("annuls", "uuid", lambda p: p.transaction.annuls),
     ("body", "bytea", lambda p: p.transaction.body),
-    ("occurred", "timestamptz", lambda p: _time(p.transaction.occurred_at)),
-    ("posted", "timestamptz", lambda p: _time(p.transaction.posted_at)),
+    ("occurred", "timestamptz", lambda p: p.transaction.occurred_at),
+    ("posted", "timestamptz", lambda p: p.transaction.posted_at),
     ("tombstone", "uuid", lambda p: p.tombstone),
     ("proof_cardholder", "uuid", lambda p: p.proof and p.proof.cardholder_id),
     ("proof_nonce", "bytea", lambda p: p.proof and p.proof.nonce),
     ("proof_ciphertext", "bytea", lambda p: p.proof and p.proof.ciphertext),
     ("details_class", "text", lambda p: p.details and p.details.retention_class),
-    ("details", "jsonb", lambda p: p.details and _json(p.details.details)),
+    ("details", "jsonb", lambda p: p.details and p.details.details),
     ("details_salt", "bytea", lambda p: p.details and p.details.salt),
-    ("details_answer", "jsonb", lambda p: p.details and _json(p.details.answer)),
+    ("details_answer", "jsonb", lambda p: p.details and p.details.answer),
 )
 # What belongs to a posting: (row of the posting, further values).
 _PARTS: tuple[tuple[tuple[tuple[str, str], ...], Callable[[Posting], Sequence[tuple[Any, ...]]]], ...] = (
@@ -110,22 +100,30 @@ _ARGUMENTS = (
     ("wait", "boolean"),
     ("lock_timeout_ms", "integer"),
 )
-# Every value is bound with its type, so that the call never depends on what a driver guesses.
-CALL = text(
-    "SELECT out_row, out_outcome, out_version, out_known_under, out_balances FROM post_transactions("  # noqa: S608 - only names from above
-    + ", ".join(f"p_{name} => CAST(:{name} AS {kind})" for name, kind in _ARGUMENTS)
-    + ")"
+_TYPES = {f"{kind}[]": type_ for kind, type_ in TYPES.items()}
+# Every value is bound with its type, so that the call never depends on what is guessed of it.
+CALL = Call(
+    b"post_transactions",
+    (
+        "SELECT out_outcome, out_version FROM post_transactions("  # noqa: S608 - only names from above
+        + ", ".join(f"p_{name} => ${at}::{kind}" for at, (name, kind) in enumerate(_ARGUMENTS, 1))
+        + ") ORDER BY out_row"
+    ).encode(),
 )
 
 
 def post(
-    connection: Connection, postings: Sequence[Posting], wait: bool, lock_timeout_s: float
+    connection: psycopg.Connection[Any], postings: Sequence[Posting], wait: bool, lock_timeout_s: float
 ) -> list[PostingResult]:
-    """One call of the function; the results in the order of the postings."""
-    rows = connection.execute(CALL, arguments(postings, wait, lock_timeout_s)).all()
+    """One call of the function; the results in the order of the postings. Raises psycopg.Error."""
+    return results(CALL.on(connection, encoded(arguments(postings, wait, lock_timeout_s))))
+
+
+def results(rows: Sequence[Row]) -> list[PostingResult]:
+    """The function's rows as values."""
     return [
-        PostingResult(Outcome(row.out_outcome), row.out_version, balances=_views(row.out_balances))
-        for row in rows
+        PostingResult(Outcome((outcome or b"").decode()), None if version is None else int(version))
+        for outcome, version in rows
     ]
 
 
@@ -138,5 +136,9 @@ def arguments(postings: Sequence[Posting], wait: bool, lock_timeout_s: float) ->
     return found | {"wait": wait, "lock_timeout_ms": round(lock_timeout_s * 1000)}
 
 
-def _views(balances: Sequence[Mapping[str, Any]] | None) -> tuple[AccountView, ...]:
-    return tuple(AccountView(**balance) for balance in balances or ())
+def encoded(named: Mapping[str, Any]) -> list[bytes | None]:
+    """The arguments as they are sent."""
+    return [
+        _TYPES[kind].array(named[name]) if kind in _TYPES else scalar(kind, named[name])
+        for name, kind in _ARGUMENTS
+    ]

@@ -45,10 +45,8 @@ def post(connection: Connection, postings: Sequence[Posting]) -> list[PostingRes
         results.append(PostingResult(outcome) if outcome else None)
     posted = [posting for posting, result in zip(postings, results, strict=True) if result is None]
     _store(connection, posted)
-    accounts = read_accounts(connection, [posting.payer_id for posting in posted])
     return [
-        result
-        or PostingResult(Outcome.POSTED, versions[posting.payer_id] + 1, balances=accounts[posting.payer_id])
+        result or PostingResult(Outcome.POSTED, versions[posting.payer_id] + 1)
         for posting, result in zip(postings, results, strict=True)
     ]
 

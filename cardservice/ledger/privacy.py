@@ -6,6 +6,7 @@ cardholder unreadable at once, in rows that are themselves never changed; the le
 
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +27,26 @@ _KEY_CONTEXT = b"citizen-card cardholder key\x00"
 _PROOF_CONTEXT = b"citizen-card proof\x00"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A cardholder's key as it is kept; `wrapped` is None once it has been destroyed."""
+
+    wrapped: bytes | None
+
+
+def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey | None:
+    """The cardholder's key, or None where none has been made yet."""
+    row = _key_row(connection, cardholder_id)
+    return None if row is None else StoredKey(row.wrapped)
+
+
+def unwrap(kek: bytes, cardholder_id: CardholderId, stored: StoredKey) -> bytes:
+    """The key itself. Raises ProofErased once it has been destroyed."""
+    if stored.wrapped is None:
+        raise ProofErased(f"the key of cardholder {cardholder_id} has been destroyed")
+    return _decrypt(kek, stored.wrapped, _KEY_CONTEXT + cardholder_id.bytes)
+
+
 def key_of(connection: Connection, kek: bytes, cardholder_id: CardholderId, moment: datetime) -> bytes:
     """The cardholder's key, made when it is first wanted. Raises ProofErased once it has been destroyed."""
     row = _key_row(connection, cardholder_id)
@@ -35,9 +56,7 @@ def key_of(connection: Connection, kek: bytes, cardholder_id: CardholderId, mome
         # Of two sessions that make it at the same time, one is the first.
         connection.execute(dialect.insert(cardholder_key).values(**new).on_conflict_do_nothing())
         row = _key_row(connection, cardholder_id)
-    if row is None or row.wrapped is None:
-        raise ProofErased(f"the key of cardholder {cardholder_id} has been destroyed")
-    return _decrypt(kek, row.wrapped, _KEY_CONTEXT + cardholder_id.bytes)
+    return unwrap(kek, cardholder_id, StoredKey(None if row is None else row.wrapped))
 
 
 def seal_proof(

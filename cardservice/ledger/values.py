@@ -304,12 +304,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostingResult:
-    """What became of one posting: the payer's new version and accounts if posted, the stored one if known."""
+    """What became of one posting: the payer's new version if posted, the stored transaction if known."""
 
     outcome: Outcome
     version: int | None = None
     known: KnownTransaction | None = None
-    balances: tuple[AccountView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.payers import payer_at, payers_of
 from cardservice.ledger.posting import locked, post_on
-from cardservice.ledger.reading import read, read_on
+from cardservice.ledger.reading import read, read_accounts, read_on
 from cardservice.ledger.values import (
     AccountView,
     NewTransaction,
@@ -59,9 +59,10 @@ def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
             return view.accounts
         also_under = tuple((other, found.views[other].version) for other in others)
         [result] = post_on(connection, [_posting(context, paid, view, also_under)])
+        balances = read_accounts(connection, [payer_id])[payer_id]
     if result.outcome is not Outcome.POSTED:
         raise Busy("this payer's account is in use; try again")
-    return result.balances
+    return balances
 
 
 def accounts_of(context: Context, cardholder_id: CardholderId) -> tuple[AccountView, ...]:

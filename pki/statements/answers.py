@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -90,4 +91,10 @@ def answer_certificate_sha256(raw: bytes) -> bytes | None:
 
 
 def _signature_input(scheme: str, payload: bytes) -> bytes:
-    return sig_structure(deterministic([scheme, _USE, _VERSION]), payload)
+    return sig_structure(_bound_to(scheme), payload)
+
+
+@lru_cache(maxsize=16)
+def _bound_to(scheme: str) -> bytes:
+    """The external_aad (RFC 9052, 4.3): the same for everything that a scheme signs here."""
+    return deterministic([scheme, _USE, _VERSION])

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -48,7 +49,13 @@ class SignedStatement:
 
 def signature_input(scheme: str, payload: bytes) -> bytes:
     """The Sig_structure (RFC 9052, 4.4). The card is given its SHA-256 to sign."""
-    return sig_structure(deterministic([scheme, _USE, _VERSION]), payload)
+    return sig_structure(_bound_to(scheme), payload)
+
+
+@lru_cache(maxsize=16)
+def _bound_to(scheme: str) -> bytes:
+    """The external_aad (RFC 9052, 4.3): the same for everything that a scheme signs here."""
+    return deterministic([scheme, _USE, _VERSION])
 
 
 def seal(payload: bytes, signature_der: bytes, certificate_sha256: bytes | None) -> bytes:

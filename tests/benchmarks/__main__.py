@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import authorisation, cards, issuing, painted, posting, report, status, tap, verifying
+from tests.benchmarks import (
+    authorisation,
+    cards,
+    issuing,
+    naive,
+    painted,
+    posting,
+    report,
+    status,
+    tap,
+    verifying,
+)
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
 from tests.support.databases import PostgresServer
@@ -21,8 +32,16 @@ def _posting(key: str, batch: int, server: PostgresServer, seconds: float) -> Me
     return posting.measure(posting.fill(server), key, batch, seconds, _say)
 
 
-def _authorisation(server: PostgresServer, seconds: float) -> Measurement:
-    return authorisation.measure(server, seconds, _say)
+def _hot_provider(server: PostgresServer, seconds: float) -> Measurement:
+    return posting.measure_hot_provider(posting.fill(server), seconds, _say)
+
+
+def _authorisation(size: int, server: PostgresServer, seconds: float) -> Measurement:
+    return authorisation.measure(server, seconds, _say, size)
+
+
+def _naive(server: PostgresServer, seconds: float) -> Measurement:
+    return naive.measure(server, seconds, _say)
 
 
 def _painted(server: PostgresServer, seconds: float) -> Measurement:
@@ -56,7 +75,11 @@ def _issuing(key: str, _: PostgresServer, seconds: float) -> Measurement:
 MEASUREMENTS: Mapping[str, Measure] = {
     "post_single": partial(_posting, "post_single", 1),
     "post_batch_32": partial(_posting, "post_batch_32", 32),
-    authorisation.KEY: _authorisation,
+    "hot_provider": _hot_provider,
+    authorisation.KEY: partial(_authorisation, 1),
+    "bulk_authorisation_50": partial(_authorisation, 50),
+    "bulk_authorisation_200": partial(_authorisation, 200),
+    naive.KEY: _naive,
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},

@@ -1,6 +1,7 @@
-"""`post_single` and `post_batch_32`: read, then post, by several processes through the ledger's functions.
+"""`post_single`, `post_batch_32` and `hot_provider`: read, then post, by several processes.
 
-No signature is checked and no rule asked: what is left is what the ledger and its database cost.
+By the two calls that an authorisation makes (`cardservice.authorisation.exchange`), for cards that are on
+record. No signature is checked and no rule asked: what is left is what the ledger and its database cost.
 """
 
 import multiprocessing
@@ -17,10 +18,10 @@ from uuid import UUID
 
 import psycopg
 
+from cardservice.authorisation.exchange import DirectExchange
+from cardservice.authorisation.found import Found, Wanted
 from cardservice.database import connect
-from cardservice.ids import CardholderId, PayerId, ProviderId, TerminalId, TransactionId, new_id
-from cardservice.ledger.posting import post
-from cardservice.ledger.reading import read
+from cardservice.ids import CardholderId, CardId, ProviderId, TerminalId, TransactionId, new_id
 from cardservice.ledger.values import (
     PAYER_PREPAID,
     NewDetails,
@@ -28,9 +29,7 @@ from cardservice.ledger.values import (
     NewTransaction,
     NewTransfer,
     Outcome,
-    PayerView,
     Posting,
-    ReadQuery,
     provider_payable,
 )
 from tests.benchmarks.report import Measurement
@@ -45,7 +44,7 @@ FARE_MINOR = 240
 PROCESSES = 8
 WARM_UP_CALLS = 20
 START_TIMEOUT_S = 120.0
-_PROVIDERS = [ProviderId(f"provider-{number}") for number in range(20)]
+PROVIDERS, HOT_CLIENTS = 20, 64
 # About the size of what an authorisation stores: evidence of 430 bytes, an answer of 600.
 _CIPHERTEXT = bytes(430)
 _ANSWER = {"given": {"message": "x" * 500}, "inputs": {"tariff": "y" * 60}}
@@ -54,11 +53,11 @@ _MOMENT = datetime.now(UTC)
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A migrated database with payers who have money."""
+    """A migrated database with cards whose payers have money."""
 
     owner_url: str
     service_url: str
-    payers: Sequence[PayerId]
+    cards: Sequence[CardId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,9 @@ def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
     name = server.create()
     owner_url = server.url(name, OWNER)
     prepare(owner_url)
-    rows = [(PayerId(new_id()), TransactionId(new_id())) for _ in range(payers)]
+    rows = [tuple(new_id() for _ in range(4)) for _ in range(payers)]
     with psycopg.connect(owner_url) as connection:
-        connection.execute("CREATE TEMP TABLE filling (payer uuid, top_up uuid)")
+        connection.execute("CREATE TEMP TABLE filling (payer uuid, top_up uuid, holder uuid, card uuid)")
         with connection.cursor().copy("COPY filling FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
@@ -103,7 +102,7 @@ def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
             connection.execute(statement, {"unit": CURRENCY, "amount": OPENING_MINOR})
     with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
-    return Ledger(owner_url, server.url(name, SERVICE_ROLE), [payer for payer, _ in rows])
+    return Ledger(owner_url, server.url(name, SERVICE_ROLE), [CardId(row[3]) for row in rows])
 
 
 _FILL = (
@@ -119,6 +118,32 @@ _FILL = (
     """,
     """
     INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', %(unit)s FROM filling
+    """,
+    """
+    INSERT INTO cardholder (id, name, category, created_at) SELECT holder, 'Morgan Reed', 'adult', now()
+    FROM filling
+    """,
+    """
+    INSERT INTO cardholder_payer (cardholder_id, payer_id, valid_from, recorded_at)
+    SELECT holder, payer, now(), now() FROM filling
+    """,
+    """
+    INSERT INTO cardholder_key (cardholder_id, wrapped, created_at)
+    SELECT holder, decode(repeat('00', 60), 'hex'), now() FROM filling
+    """,
+    """
+    INSERT INTO card (id, cardholder_id, kind, expires_on, created_at)
+    SELECT card, holder, 'citizen', now() + interval '5 years', now() FROM filling
+    """,
+    """
+    INSERT INTO card_state (card_id, valid_from, recorded_at, state, reason, actor)
+    SELECT card, now(), now(), 'active', 'issued', 'bench' FROM filling
+    """,
+    """
+    INSERT INTO certificate (authority, serial, profile, identity, der, sha256, not_before, not_after,
+        issued_at)
+    SELECT 'cards', replace(card::text, '-', ''), 'card', card::text, decode(repeat('00', 600), 'hex'),
+        sha256(card::text::bytea), now(), now() + interval '5 years', now() FROM filling
     """,
     """
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
@@ -142,12 +167,13 @@ def measure(
     *,
     processes: int = PROCESSES,
     slices: int = SLICES,
+    providers: int = PROVIDERS,
 ) -> Measurement:
     """The median slice; raises BenchmarkFailed unless the ledger holds exactly what was posted."""
     before = stored_requests(ledger)
     done: list[Slice] = []
     for number in range(slices):
-        found, posted = run_slice(ledger, batch, seconds, processes)
+        found, posted = run_slice(ledger, batch, seconds, processes, providers)
         before += posted
         if (stored := stored_requests(ledger)) != before:
             raise BenchmarkFailed(f"{key}: {stored} transactions are stored, {before} were posted")
@@ -158,8 +184,8 @@ def measure(
     together = "one at a time" if batch == 1 else f"{batch} a call"
     return Measurement(
         key=key,
-        what=f"read and post {together} by {processes} processes through `cardservice.ledger`, {PAYERS:,} "
-        "payers at random, with proof and details; latency is of one read and post",
+        what=f"read and post {together} by {processes} processes by an authorisation's two calls, {PAYERS:,} "
+        "cards at random, with proof and details; latency is of one read and post",
         rate=median(found.rate for found in done),
         p50_ms=median(latencies),
         p99_ms=quantiles(latencies, n=100)[98],
@@ -171,14 +197,43 @@ def measure(
     )
 
 
-def run_slice(ledger: Ledger, batch: int, seconds: float, processes: int) -> tuple[Slice, int]:
+def measure_hot_provider(
+    ledger: Ledger, seconds: float, say: Callable[[str], None], *, slices: int = SLICES
+) -> Measurement:
+    """One provider's sales ÷ sales of many providers, slice by slice in turn, by 64 clients in all."""
+    batch = HOT_CLIENTS // PROCESSES
+    pairs = []
+    for number in range(slices):
+        hot, uniform = (
+            measure(ledger, "hot_provider", batch, seconds, lambda _: None, slices=1, providers=providers)
+            for providers in (1, PROVIDERS)
+        )
+        pairs.append((hot.rate or 0.0, uniform.rate or 0.0))
+        say(f"hot_provider: slice {number + 1}: {pairs[-1][0]:,.0f} ÷ {pairs[-1][1]:,.0f} transactions/s")
+    return Measurement(
+        key="hot_provider",
+        what=f"{HOT_CLIENTS} sales at a time, {batch} a call by {PROCESSES} processes, all for one provider "
+        f"÷ for {PROVIDERS} providers; the median of pairs of slices",
+        value=median(hot / uniform for hot, uniform in pairs),
+        unit="of uniform",
+        detail={
+            "one provider, transactions/s": [round(hot) for hot, _ in pairs],
+            "many providers, transactions/s": [round(uniform) for _, uniform in pairs],
+        },
+    )
+
+
+def run_slice(
+    ledger: Ledger, batch: int, seconds: float, processes: int, providers: int = PROVIDERS
+) -> tuple[Slice, int]:
     """One slice, and how many transactions were posted in all, warming up included."""
     checkpoint(administrator_url(ledger.owner_url))
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes, timeout=START_TIMEOUT_S)
     with ProcessPoolExecutor(processes, context, _begin_process, (barrier,)) as pool:
         work = [
-            pool.submit(_work, ledger.service_url, ledger.payers, batch, seconds) for _ in range(processes)
+            pool.submit(_work, ledger.service_url, ledger.cards, batch, seconds, providers)
+            for _ in range(processes)
         ]
         workers = [future.result() for future in work]
     span = max(worker.ended for worker in workers) - min(worker.begun for worker in workers)
@@ -208,27 +263,31 @@ def _begin_process(barrier: Barrier) -> None:
     _barrier = barrier
 
 
-def _work(url: str, payers: Sequence[PayerId], batch: int, seconds: float) -> _Worker:
+def _work(url: str, cards: Sequence[CardId], batch: int, seconds: float, providers: int) -> _Worker:
     """In a process of its own: warm up, wait for the others, and post until the time is over."""
     database, chooser, done = connect(url, pool_size=1), random.Random(), _Worker()  # noqa: S311 - no secret
+    exchange = DirectExchange(database)
 
     def once() -> int:
-        wanted = {payer: TransactionId(new_id()) for payer in chooser.sample(payers, batch)}
+        wanted = [_wanted(card) for card in chooser.sample(cards, batch)]
         posted = 0
         while wanted:
-            results = read(database, [ReadQuery((payer,), (id_,)) for payer, id_ in wanted.items()])
             postings = [
-                _posting(result.views[payer], id_)
-                for result, (payer, id_) in zip(results, wanted.items(), strict=True)
+                _posting(found, one.id, providers)
+                for one, found in zip(wanted, exchange.read(wanted), strict=True)
             ]
-            for posting, result in zip(postings, post(database, postings), strict=True):
+            again = []
+            for one, result in zip(wanted, exchange.post(postings), strict=True):
+                if isinstance(result, Exception):
+                    raise result
                 if result.outcome is Outcome.POSTED:
                     posted += 1
-                    del wanted[posting.payer_id]
                 elif result.outcome in {Outcome.VERSION_CHANGED, Outcome.BUSY}:
-                    done.again += 1
+                    again.append(one)
                 else:
                     raise BenchmarkFailed(f"a sale within the balance came to {result.outcome}")
+            done.again += len(again)
+            wanted = again
         return posted
 
     done.warm_up = sum(once() for _ in range(WARM_UP_CALLS))
@@ -244,9 +303,23 @@ def _work(url: str, payers: Sequence[PayerId], batch: int, seconds: float) -> _W
     return done
 
 
-def _posting(view: PayerView, transaction_id: TransactionId) -> Posting:
+def _wanted(card: CardId) -> Wanted:
+    return Wanted(
+        terminal_id=None,
+        card_id=card,
+        certificate_sha256=None,
+        time=_MOMENT,
+        id=TransactionId(new_id()),
+        other=None,
+        service="transport",
+        tariff_version=None,
+    )
+
+
+def _posting(found: Found, transaction_id: TransactionId, providers: int) -> Posting:
     """A fare, as an authorisation would post it."""
-    provider = _PROVIDERS[transaction_id.int % len(_PROVIDERS)]
+    [view] = found.views.values()
+    provider = ProviderId(f"provider-{transaction_id.int % providers}")
     return Posting(
         payer_id=view.payer_id,
         expected_version=view.version,

@@ -25,8 +25,8 @@ class Goal:
     is_time: bool = False
 
 
-# Ratios to TPC-B in the same run, or to what took turns with it. What is not here has no goal: it
-# is measured to explain the others.
+# Ratios to TPC-B in the same run, or to what took turns with it, but where one says otherwise. What is not
+# here has no goal: it is measured to explain the others.
 GOALS: Mapping[str, Goal] = {
     "pki_issue": Goal(0.03, 0.03),
     "pki_issue_batch64": Goal(0.10, 0.10),
@@ -34,7 +34,11 @@ GOALS: Mapping[str, Goal] = {
     "pki_verify_first": Goal(0.25, 0.25),
     "pki_verify_cached": Goal(0.80, 0.80),
     "online_authorisation": Goal(0.40, 0.60, p99_ms=50.0),
+    "bulk_authorisation_50": Goal(1.5, 2.0),
+    "bulk_authorisation_200": Goal(1.5, 3.0),
     "post_batch_32": Goal(3.5, 5.0),
+    # Of the same with many providers.
+    "hot_provider": Goal(0.90, 0.97),
     # In ms, the median: under half a second people do not wait
     "tap_modelled_silicon": Goal(500.0, 350.0, is_time=True),
     # In ms, the 95th percentile, beside the reader's own time
@@ -89,6 +93,7 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
     """The measurement as `docs/benchmarks.json` has it."""
     goal = GOALS.get(measured.key)
     ratio = None if measured.rate is None else measured.rate / (measured.baseline or tpc_b)
+    reached = measured.value if ratio is None else ratio
     return {
         "key": measured.key,
         "what": measured.what,
@@ -99,19 +104,18 @@ def entry(measured: Measurement, tpc_b: float, run: Run) -> dict[str, object]:
         "p99_ms": _rounded(measured.p99_ms),
         "goal": None if goal is None else goal.goal,
         "at_least": None if goal is None else goal.at_least,
-        "met": None if goal is None else _is_met(goal, goal.goal, ratio, measured),
-        "least_met": None if goal is None else _is_met(goal, goal.at_least, ratio, measured),
+        "met": None if goal is None else _is_met(goal, goal.goal, reached, measured.p99_ms),
+        "least_met": None if goal is None else _is_met(goal, goal.at_least, reached, measured.p99_ms),
         "detail": dict(measured.detail),
         **asdict(run),
     }
 
 
-def _is_met(goal: Goal, wanted: float, ratio: float | None, measured: Measurement) -> bool:
+def _is_met(goal: Goal, wanted: float, reached: float | None, p99_ms: float | None) -> bool:
     if goal.is_time:
-        return measured.value is not None and measured.value < wanted
-    p99_ms = measured.p99_ms
+        return reached is not None and reached < wanted
     late = goal.p99_ms is not None and (p99_ms is None or p99_ms >= goal.p99_ms)
-    return ratio is not None and ratio >= wanted and not late
+    return reached is not None and reached >= wanted and not late
 
 
 def table(entries: Sequence[Mapping[str, object]]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from tests.benchmarks.town import SCHEME, Town, TownCard, TownTerminal
 from tests.support.council import FARE_MINOR, SALT, TRIP, from_base64url, new_id
 
 PATH = "/v1/authorisations"
+BULK_PATH = f"{PATH}/bulk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,15 @@ class _Job:
     # Each with its nonce.
     terminals: Sequence[tuple[TownTerminal, bytes]]
     count: int
+    # Messages in one request; more than one are sent in bulk.
+    size: int
     file: Path
 
 
-def prepare(town: Town, pool: Executor, count: int, folder: Path, files: int) -> None:
+def prepare(town: Town, pool: Executor, count: int, folder: Path, files: int, size: int = 1) -> None:
     """Write `count` signed requests, divided into files `0`, `1`, … for the threads that send them.
+
+    `size`: the messages in each.
 
     A card is in one file only, and there as far apart from itself as can be: two requests of one payer are
     never under way at the same time.
@@ -52,6 +57,7 @@ def prepare(town: Town, pool: Executor, count: int, folder: Path, files: int) ->
             cards=town.cards[number::files],
             terminals=with_nonces[number::files],
             count=-(-count // files),
+            size=size,
             file=folder / str(number),
         )
         for number in range(files)
@@ -79,17 +85,22 @@ def _signed(job: _Job) -> Iterator[bytes]:
     cards = [(card, _key(card.key_der)) for card in job.cards]
     terminals = [(terminal, nonce, _key(terminal.key_der)) for terminal, nonce in job.terminals]
     host = urlsplit(job.origin).netloc
-    turns = zip(cycle(cards), cycle(terminals), strict=False)
-    for sequence, ((card, card_key), (terminal, nonce, terminal_key)) in enumerate(turns, 1):
-        statement = _statement(card, terminal, sequence, nonce)
-        body = json.dumps(_message(statement, card, card_key)).encode()
+    path = PATH if job.size == 1 else BULK_PATH
+    numbers, cards_in_turn = count(1), cycle(cards)
+    for terminal, nonce, terminal_key in cycle(terminals):
+        made = (
+            _message(_statement(card, terminal, next(numbers), nonce), card, card_key)
+            for card, card_key in cards_in_turn
+        )
+        content = next(made) if job.size == 1 else {"messages": [*islice(made, job.size)]}
+        body = json.dumps(content).encode()
         headers = sign_request(
-            *("POST", job.origin + PATH, {"Content-Type": "application/json"}, body),
+            *("POST", job.origin + path, {"Content-Type": "application/json"}, body),
             *(terminal_key, terminal.id, datetime.now(UTC)),
         )
         headers |= {"Host": host, "Content-Length": str(len(body))}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        yield f"POST {PATH} HTTP/1.1\r\n{head}\r\n".encode() + body
+        yield f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 def _statement(card: TownCard, terminal: TownTerminal, sequence: int, nonce: bytes) -> TransactionStatement:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cardservice.authorisation.exchange import DirectExchange
 from cardservice.authorisation.proofs import CardProofs
 from cardservice.config import Mode, Settings
 from cardservice.context import Context, SchemeRecord
@@ -79,6 +80,7 @@ def context(
         services=services,
         tariffs=PreparedTariffs(database, services),
         proofs=CardProofs(made_scheme.pki.trust_store()),
+        exchange=DirectExchange(database),
         clock=clock,
     )
 

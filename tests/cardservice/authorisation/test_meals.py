@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cardservice.authorisation import settling
+from cardservice.authorisation import exchange
 from cardservice.ids import PayerId
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.payers import assign_payer, create_payer
@@ -346,7 +346,7 @@ def test_two_sales_at_once_under_a_limit_for_one(
             both_decided.wait()
         return post(database, postings)
 
-    monkeypatch.setattr(settling, "post", post_together)
+    monkeypatch.setattr(exchange, "post", post_together)
     replies: list[Reply] = []
     app = school.council.client.application
     tills = [Terminal("till-1", school.till.key, app.test_client(), school.till.clock) for _ in cards]

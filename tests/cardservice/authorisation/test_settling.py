@@ -4,25 +4,23 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from cardservice.authorisation import facts, service, settling
+from cardservice.authorisation import service, settling
 from cardservice.authorisation.answers import Given
 from cardservice.authorisation.facts import Facts
-from cardservice.authorisation.messages import CardMessage
-from cardservice.authorisation.settling import Prepared
+from cardservice.authorisation.settling import Prepared, Question
 from cardservice.context import Context
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.models import payer_state
 from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.privacy import destroy_key, erase_details
-from cardservice.ledger.reading import read
-from pki.statements import open_statement
 from tests.support.council import (
     FARE_MINOR,
     Card,
@@ -30,13 +28,11 @@ from tests.support.council import (
     Terminal,
     advice_of,
     annulment,
-    from_base64url,
     message,
     request_for,
 )
 
 URL = "/v1/authorisations"
-Decide = Callable[[Facts], Prepared]
 
 
 @pytest.fixture
@@ -56,14 +52,14 @@ def disturb(monkeypatch: pytest.MonkeyPatch, during: Callable[[Context, int], No
     made: list[int] = []
     real = settling.settle
 
-    def disturbed(context: Context, terminal: Any, message: Any, wanted: Any, decide: Decide) -> Given:
+    def disturbed(context: Context, question: Question) -> Given:
         def decide_then(found: Facts) -> Prepared:
-            prepared = decide(found)
+            prepared = question.decide(found)
             made.append(len(made) + 1)
             during(context, made[-1])
             return prepared
 
-        return real(context, terminal, message, wanted, decide_then)
+        return real(context, replace(question, decide=decide_then))
 
     monkeypatch.setattr(service, "settle", disturbed)
     return made
@@ -105,27 +101,6 @@ def is_locked(database: Database, payer: PayerId) -> bool:
     except OperationalError:
         return True
     return False
-
-
-def test_payer_changed_while_reading(
-    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A payer that comes while the others are read is read, too: an id may be stored under it."""
-    families: list[PayerId] = []
-
-    def read_late(*arguments: Any) -> Any:
-        if not families:
-            families.append(council.family(card))
-        return read(*arguments)
-
-    monkeypatch.setattr(facts, "read", read_late)
-    asked = CardMessage(
-        open_statement(from_base64url(message(request_for(bus, card), card)["statement"])), {}, b""
-    )
-    council.clock.advance(seconds=1)
-    found = facts.gather(council.context, asked, [asked.id])
-    assert set(found.views) == {card.payer, families[0]}
-    assert found.payer_id == card.payer
 
 
 def test_revoked_between_decision_and_posting(

@@ -109,6 +109,11 @@ def view_of(database: Database, payer_id: PayerId) -> PayerView:
     return read(database, [ReadQuery((payer_id,))])[0].views[payer_id]
 
 
+def balances_of(database: Database, payer_id: PayerId) -> dict[AccountName, int]:
+    """The payer's balances as of now, by account."""
+    return {account.name: account.balance for account in view_of(database, payer_id).accounts}
+
+
 def known_of(database: Database, wanted: TransactionId, *payer_ids: PayerId) -> KnownTransaction | None:
     """What is known of the id under these payers."""
     return read(database, [ReadQuery(payer_ids, (wanted,))])[0].known.get(wanted)

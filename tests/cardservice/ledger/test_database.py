@@ -1,5 +1,6 @@
 """Connections are set up the one way on which the ledger is right."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from threading import Thread
 
@@ -115,3 +116,20 @@ def test_a_naive_moment_is_refused(database: Database) -> None:
     row = {"id": "s", "name": "S", "currency": "GBP", "timezone": "Europe/London", "created_at": naive}
     with pytest.raises(StatementError, match="has no time zone"), database.begin() as connection:
         connection.execute(insert(scheme).values(row))
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_connection_that_the_server_has_ended_is_replaced(database: Database) -> None:
+    """As after a restart of the server: whoever comes next does not notice."""
+    with database.posting_engine.connect() as kept:
+        [[ended]] = kept.execute(text("SELECT pg_backend_pid()"))
+    with database.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
+        gone = text("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = :pid")
+        deadline = time.monotonic() + 60
+        while not connection.execute(gone, {"pid": ended}).scalar_one():
+            assert time.monotonic() < deadline
+            connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+    with database.posting_engine.connect() as other:
+        [[found]] = other.execute(text("SELECT pg_backend_pid()"))
+    assert found != ended

@@ -1,0 +1,176 @@
+"""What is wanted as the arrays of `read_for_messages`, and its rows as values."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from cardservice.authorisation.found import CrlInForce, Found, Wanted
+from cardservice.authorisation.proofs import CardCertificate
+from cardservice.cards.service import Card, StateChange
+from cardservice.cards.states import CardState
+from cardservice.ids import CardholderId, CardId, PayerId, ProviderId, TerminalId
+from cardservice.ledger.prepared import Call, Row
+from cardservice.ledger.privacy import StoredKey
+from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
+from cardservice.ledger.wire import TYPES
+from cardservice.tariffs.service import TariffVersion
+from cardservice.terminals.service import Terminal
+
+T = TypeVar("T")
+
+# Two kilobytes each.
+TEXTS_IN_MEMORY = 4_096
+# One of each key that the authority has had.
+LISTS_IN_MEMORY = 16
+_decode = json.JSONDecoder().decode
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+# Each argument of the function: its type, and where its value comes from.
+_ARGUMENTS: tuple[tuple[str, Callable[[Wanted], Any]], ...] = (
+    ("text", lambda wanted: wanted.terminal_id),
+    ("uuid", lambda wanted: wanted.card_id),
+    ("bytea", lambda wanted: wanted.certificate_sha256),
+    ("timestamptz", lambda wanted: wanted.time),
+    ("uuid", lambda wanted: wanted.id),
+    ("uuid", lambda wanted: wanted.other),
+    ("text", lambda wanted: wanted.service),
+    ("text", lambda wanted: wanted.tariff_version),
+)
+CALL = Call(
+    b"read_for_messages",
+    (
+        "SELECT out_terminal, out_card, out_certificate, out_key, out_tariff, out_payer, out_payers,"  # noqa: S608 - only types from above
+        " out_known, out_crl FROM read_for_messages("
+        + ", ".join(f"${at}::{kind}[]" for at, (kind, _) in enumerate(_ARGUMENTS, 1))
+        + ") ORDER BY out_row"
+    ).encode(),
+)
+
+
+def read(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> list[Found]:
+    """One result for each message, in their order. Raises psycopg.Error."""
+    return results(wanted, CALL.on(connection, arguments(wanted)))
+
+
+def arguments(wanted: Sequence[Wanted]) -> list[bytes]:
+    """The function's arguments as they are sent."""
+    return [TYPES[kind].array(map(value, wanted)) for kind, value in _ARGUMENTS]
+
+
+def results(wanted: Sequence[Wanted], rows: Sequence[Row]) -> list[Found]:
+    """The function's rows as values."""
+    return [_found(one, row) for one, row in zip(wanted, rows, strict=True)]
+
+
+def _found(wanted: Wanted, row: Row) -> Found:
+    terminal, card, certificate, key, tariff, payer, payers, known, crl = row
+    return Found(
+        terminal=None if terminal is None else _terminal(wanted.terminal_id or "", terminal),
+        card=_read(card, lambda it: _card(wanted, it)),
+        certificate=None if certificate is None else _certificate(certificate),
+        key=_read(key, lambda it: StoredKey(None if it[0] is None else bytes.fromhex(it[0]))),
+        tariff=None if tariff is None else _tariff(wanted.service or "", tariff),
+        payer_id=None if payer is None else PayerId(UUID(payer.decode())),
+        views={view.payer_id: view for view in _read(payers, lambda it: [_view(one) for one in it]) or ()},
+        known=frozenset() if known in {None, b"{}"} else _uuids(known or b""),
+        crl=None if crl is None else _crl(crl),
+    )
+
+
+def _read(text: bytes | None, of: Callable[[Any], T]) -> T | None:
+    return None if text is None else of(_decode(text.decode()))
+
+
+# What comes again and again is made once of each text, which has all of it: also when it was revoked.
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _terminal(terminal_id: str, text: bytes) -> Terminal:
+    provider, role, offline_limit_minor, der, revoked_at = _decode(text.decode())
+    return Terminal(
+        id=TerminalId(terminal_id),
+        provider_id=ProviderId(provider),
+        role=role,
+        offline_limit_minor=offline_limit_minor,
+        certificate_der=bytes.fromhex(der),
+        revoked_at=_optional(revoked_at),
+    )
+
+
+def _card(wanted: Wanted, values: list[Any]) -> Card:
+    cardholder_id, kind, expires_on, category, states = values
+    return Card(
+        id=CardId(wanted.card_id),
+        cardholder_id=CardholderId(UUID(cardholder_id)),
+        kind=kind,
+        expires_on=date.fromisoformat(expires_on),
+        category=category,
+        states=tuple(StateChange(CardState(name), _moment(at), reason) for name, at, reason in states or ()),
+    )
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _tariff(service: str, text: bytes) -> TariffVersion:
+    version, valid_from = _decode(text.decode())
+    return TariffVersion(service, version, _moment(valid_from))
+
+
+@lru_cache(maxsize=LISTS_IN_MEMORY)
+def _crl(text: bytes) -> CrlInForce:
+    sha256, this_update = _decode(text.decode())
+    return CrlInForce(bytes.fromhex(sha256), _moment(this_update))
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _certificate(text: bytes) -> CardCertificate:
+    sha256, der, issuer, identity, not_before, not_after, revoked_at = _decode(text.decode())
+    return CardCertificate(
+        sha256=bytes.fromhex(sha256),
+        der=bytes.fromhex(der),
+        issuer=issuer,
+        identity=identity,
+        not_before=_moment(not_before),
+        not_after=_moment(not_after),
+        revoked_at=_optional(revoked_at),
+    )
+
+
+def _view(values: list[Any]) -> PayerView:
+    payer_id, version, accounts, counters, limits = values
+    return PayerView(
+        PayerId(UUID(payer_id)),
+        version,
+        tuple(AccountView(*account) for account in accounts or ()),
+        tuple(
+            CounterView(CardholderId(UUID(holder)), rule, period, used)
+            for holder, rule, period, used in counters or ()
+        ),
+        tuple(
+            LimitView(
+                None if holder is None else CardholderId(UUID(holder)),
+                rule,
+                amount_minor,
+                _moment(valid_from),
+                _moment(recorded_at),
+            )
+            for holder, rule, amount_minor, valid_from, recorded_at in limits or ()
+        ),
+    )
+
+
+def _uuids(array: bytes) -> frozenset[UUID]:
+    return frozenset(UUID(text) for text in array.decode().strip("{}").split(","))
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def _optional(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _moment(milliseconds)

@@ -1,0 +1,261 @@
+"""What the tests do with a batched exchange, in a process whose standard library gevent has patched.
+
+`python -m tests.cardservice.batching.greenlets SCENARIO URL` prints what came of it as JSON.
+"""
+
+# ruff: noqa: E402 - psycopg must find gevent's patches when it is imported
+from gevent import monkey
+
+monkey.patch_all()
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gevent
+from sqlalchemy import text
+
+from cardservice.batching import exchange as module
+from cardservice.batching import lane
+from cardservice.batching.exchange import BatchedExchange
+from cardservice.database import Database, connect
+from cardservice.errors import Busy
+from cardservice.ids import PayerId
+from cardservice.ledger import posting_postgresql
+from cardservice.ledger.payers import create_payer, touch_payers
+from cardservice.ledger.posting import post
+from cardservice.ledger.values import PAYER_PREPAID, Posting, PostingResult
+from tests.cardservice.ledger.postings import CURRENCY, MOMENT, balances_of, sale, topup, view_of
+
+LIMIT_S = 60.0
+MONEY = 1_000
+
+
+def one_payer_twice(database: Database) -> Any:
+    """Asked for at once: the turns that were flown, and what came of both."""
+    [payer] = payers(database, 1)
+    flown = turns()
+    with exchange_of(database) as exchange:
+        came = at_once(exchange, [[sale(payer, 1, 200)], [sale(payer, 1, 200)]])
+    return {"turns": flown, "came": told(came), "left": left(database, [payer])}
+
+
+def one_payer_twice_without_keys(database: Database) -> Any:
+    """The same, where a turn takes whatever waits."""
+    setattr(module, "_keys", lambda _: ())  # noqa: B010 - for mypy
+    return one_payer_twice(database)
+
+
+def a_bad_row(database: Database) -> Any:
+    """One of 64 names an account that its payer does not have."""
+    found = payers(database, 64)
+    postings = [sale(payer, 1, 100) for payer in found]
+    [line] = postings[17].transfers
+    postings[17] = replace(postings[17], transfers=(replace(line, unit="EUR"),))
+    with exchange_of(database) as exchange:
+        came = at_once(exchange, [[posting] for posting in postings])
+    return {"came": told(came), "left": left(database, found)}
+
+
+def a_held_payer(database: Database) -> Any:
+    """Staff hold one of eight: whose answers come before they let go, and whose after."""
+    found = payers(database, 8)
+    order: list[str] = []
+
+    def ask(exchange: BatchedExchange, payer: PayerId) -> None:
+        [answer] = exchange.post([sale(payer, 1, 100)])
+        assert isinstance(answer, PostingResult)
+        order.append(("held " if payer == found[3] else "") + answer.outcome)
+
+    with exchange_of(database) as exchange:
+        with database.begin() as connection:
+            touch_payers(connection, [found[3]])
+            asking = [gevent.spawn(ask, exchange, payer) for payer in found]
+            gevent.joinall(asking[:3] + asking[4:], timeout=LIMIT_S, raise_error=True)
+            order.append("let go")
+        gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
+    return {"order": order, "left": left(database, found)}
+
+
+def killed_in_flight(database: Database) -> Any:
+    """The lane's session is ended while a turn waits in the database; then the same is sent again, twice."""
+    found = payers(database, 5)
+    asked = [[sale(payer, 1, 100)] for payer in found]
+    with exchange_of(database) as exchange:
+        with closed_gate(database) as gate:
+            asking = [gevent.spawn(exchange.post, postings) for postings in asked]
+            gate.until_waiting()
+            gate.end_sessions()
+            gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
+        came = told([greenlet.value for greenlet in asking])
+        again, once_more = told(at_once(exchange, asked)), told(at_once(exchange, asked))
+    return {"came": came, "again": again, "once more": once_more, "left": left(database, found)}
+
+
+def pilot_killed(database: Database) -> Any:
+    """The lane's greenlet is ended while a turn is in the air and another gathers; then there is another."""
+    found = payers(database, 3)
+    asked = [[sale(payer, 1, 100)] for payer in found]
+    with exchange_of(database) as exchange:
+        with closed_gate(database) as gate:
+            asking = [gevent.spawn(exchange.post, asked[0])]
+            gate.until_waiting()
+            asking += [gevent.spawn(exchange.post, postings) for postings in asked[1:]]
+            gevent.sleep(0)
+            assert exchange._posts._pilot is not None
+            exchange._posts._pilot.kill()
+            gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
+        came = told([greenlet.value for greenlet in asking])
+        after = told(at_once(exchange, asked[1:]))
+    return {"came": came, "after": after, "left": left(database, found[1:])}
+
+
+def two_workers(database: Database) -> Any:
+    """Two exchanges post for the same payers, one forwards and one backwards, until every sale is posted."""
+    found = payers(database, 12)
+
+    def work(exchange: BatchedExchange, order: Sequence[PayerId]) -> int:
+        posted = 0
+        for _ in range(4):
+            missing = list(order)
+            while missing:
+                sales = [sale(payer, view_of(database, payer).version, 10) for payer in missing]
+                came = [answer for [answer] in at_once(exchange, [[one] for one in sales])]
+                outcomes = dict(zip(missing, told([came]), strict=True))
+                assert set(outcomes.values()) <= {"posted", "version_changed", "busy"}, outcomes
+                missing = [payer for payer in missing if outcomes[payer] != "posted"]
+            posted += len(order)
+        return posted
+
+    with exchange_of(database) as one, exchange_of(database) as other:
+        working = [gevent.spawn(work, one, found), gevent.spawn(work, other, found[::-1])]
+        gevent.joinall(working, timeout=LIMIT_S, raise_error=True)
+    with database.reading() as connection:
+        query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        deadlocks = connection.execute(query).scalar_one()
+    return {
+        "posted": sum(greenlet.value for greenlet in working),
+        "deadlocks": deadlocks,
+        "left": left(database, found),
+    }
+
+
+def too_many(database: Database) -> Any:
+    """More than may wait."""
+    lane.MAX_WAITING = 3
+    found = payers(database, 6)
+    with exchange_of(database) as exchange:
+        with closed_gate(database) as gate:
+            asking = [gevent.spawn(_busy_or, exchange, sale(found[0], 1, 100))]
+            gate.until_waiting()
+            asking += [gevent.spawn(_busy_or, exchange, sale(payer, 1, 100)) for payer in found[1:]]
+            gevent.sleep(0)
+        gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
+    return {"came": told([greenlet.value for greenlet in asking]), "left": left(database, found)}
+
+
+def _busy_or(exchange: BatchedExchange, posting: Posting) -> list[Any]:
+    try:
+        return exchange.post([posting])
+    except Busy as error:
+        return [error]
+
+
+def payers(database: Database, count: int) -> list[PayerId]:
+    """Payers with money, at version 1."""
+    with database.begin() as connection:
+        made = [create_payer(connection, "person", CURRENCY, MOMENT) for _ in range(count)]
+    post(database, [topup(payer, 0, MONEY) for payer in made])
+    return made
+
+
+@contextmanager
+def exchange_of(database: Database) -> Iterator[BatchedExchange]:
+    """An exchange, ended afterwards."""
+    exchange = BatchedExchange(database)
+    yield exchange
+    exchange.close()
+
+
+def at_once(exchange: BatchedExchange, asked: Sequence[Sequence[Posting]]) -> list[Any]:
+    """What came of each, all asked for before any is answered."""
+    asking = [gevent.spawn(exchange.post, postings) for postings in asked]
+    gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
+    return [greenlet.value for greenlet in asking]
+
+
+def turns() -> list[int]:
+    """How many postings each call had, from now on."""
+    flown: list[int] = []
+    real = posting_postgresql.post
+
+    def counted(connection: Any, postings: Sequence[Posting], *more: Any, **named: Any) -> Any:
+        flown.append(len(postings))
+        return real(connection, postings, *more, **named)
+
+    posting_postgresql.post = counted
+    return flown
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Closed: whatever posts waits in the database, after it has locked its payers."""
+
+    database: Database
+
+    def until_waiting(self) -> None:
+        """Return once a turn is in the air and waits."""
+        deadline = time.monotonic() + LIMIT_S
+        while not self._waiting("count(*) > 0"):
+            assert time.monotonic() < deadline
+            gevent.sleep(0.01)
+
+    def end_sessions(self) -> None:
+        """End the sessions that wait, as an administrator would."""
+        assert self._waiting("bool_and(pg_terminate_backend(pid))")
+
+    def _waiting(self, what: str) -> bool:
+        query = text(
+            f"SELECT {what} FROM pg_stat_activity"  # noqa: S608 - from above
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with self.database.posting_engine.connect() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+
+@contextmanager
+def closed_gate(database: Database) -> Iterator[Gate]:
+    """Nothing can be posted until the end."""
+    with database.begin() as connection:
+        connection.execute(text("LOCK TABLE transaction_details IN SHARE MODE"))
+        yield Gate(database)
+
+
+def told(came: Sequence[Sequence[Any]]) -> list[str]:
+    """Outcomes and errors by name."""
+    return [
+        str(one.outcome) if isinstance(one, PostingResult) else type(one).__name__
+        for answers in came
+        for one in answers
+    ]
+
+
+def left(database: Database, found: Sequence[PayerId]) -> list[int]:
+    """What each payer has left."""
+    return [balances_of(database, payer)[PAYER_PREPAID] for payer in found]
+
+
+SCENARIOS = (
+    *(one_payer_twice, one_payer_twice_without_keys, a_bad_row, a_held_payer, killed_in_flight, pilot_killed),
+    *(two_workers, too_many),
+)
+
+if __name__ == "__main__":
+    [scenario] = (found for found in SCENARIOS if found.__name__ == sys.argv[1])
+    opened = connect(sys.argv[2])
+    print(json.dumps(scenario(opened)))
+    opened.dispose()
