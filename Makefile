@@ -47,4 +47,4 @@ lock: setup ## Choose the newest allowed versions anew and pin them with their h
 		--output-file requirements.lock setup.cfg
 
 clean: ## Remove the virtual environment, what npm brought, and the demo's data
-	rm -rf .venv .demo .demo-smoke kiosk/assets/node_modules kiosk/static/vendor
+	rm -rf .venv .demo .demo-smoke kiosk/assets/node_modules kiosk/static/vendor tests/witnesses/node_modules

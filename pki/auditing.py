@@ -27,6 +27,23 @@ class Audited:
     # Note it elsewhere: the next audit can be told that the trail reached it
     head: TrailHead | None
 
+    def to_json(self) -> dict[str, object]:
+        """For scripts."""
+        return {
+            "authority": self.authority,
+            "entries": self.entries,
+            "certificates": self.certificates,
+            "revoked": self.revoked,
+            "head": None if self.head is None else str(self.head),
+        }
+
+    def __str__(self) -> str:
+        """For a person, in a line."""
+        return (
+            f"{self.authority}: {self.entries} entries, {self.certificates} certificates, "
+            f"{self.revoked} revoked; head {self.head}"
+        )
+
 
 @dataclass(slots=True)
 class _Told:

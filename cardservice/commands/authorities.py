@@ -59,22 +59,8 @@ def pki_audit(authority: tuple[str, ...], reached: str | None, as_json: bool) ->
             found = [_audit(context, name, head) for name in names]
         except (TrailBroken, AuditFailed) as error:
             raise Failure(str(error)) from error
-    values = [
-        {
-            "authority": each.authority,
-            "entries": each.entries,
-            "certificates": each.certificates,
-            "revoked": each.revoked,
-            "head": None if each.head is None else str(each.head),
-        }
-        for each in found
-    ]
-    words = [
-        f"{value['authority']}: {value['entries']} entries, {value['certificates']} certificates, "
-        f"{value['revoked']} revoked; head {value['head']}"
-        for value in values
-    ]
-    say("\n".join(words), {"authorities": values}, as_json=as_json)
+    values = [each.to_json() for each in found]
+    say("\n".join(map(str, found)), {"authorities": values}, as_json=as_json)
 
 
 @pki.command("issue")

@@ -99,22 +99,8 @@ def audit_command(directory: Path, authority: tuple[str, ...], reached: str | No
         if as_json:
             click.echo(json.dumps({"valid": False, "code": error.code, "message": str(error)}, indent=2))
         raise
-    facts = [
-        {
-            "authority": each.authority,
-            "entries": each.entries,
-            "certificates": each.certificates,
-            "revoked": each.revoked,
-            "head": None if each.head is None else str(each.head),
-        }
-        for each in found
-    ]
-    lines = [
-        f"{fact['authority']}: {fact['entries']} entries, {fact['certificates']} certificates, "
-        f"{fact['revoked']} revoked; head {fact['head']}"
-        for fact in facts
-    ]
-    answer(as_json, {"valid": True, "authorities": facts}, "\n".join(lines))
+    facts = [each.to_json() for each in found]
+    answer(as_json, {"valid": True, "authorities": facts}, "\n".join(map(str, found)))
 
 
 def _audit(scheme: Scheme, name: str, reached: TrailHead | None) -> Audited:
