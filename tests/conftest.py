@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
 pytest_plugins = (
+    "tests.support.browsers",
     "tests.support.budget",
     "tests.support.databases",
     "tests.support.softhsm",

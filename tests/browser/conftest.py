@@ -11,14 +11,6 @@ from tests.browser.running import RunningTown
 from tests.support.databases import KINDS, Databases
 from tests.support.demonstration import Demonstration
 from tests.support.proxy import Wire
-from tests.tour.browser import chromium
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.kiosk.agent import READER, Agent
 from tests.kiosk.face import FaceProcess
 
-CHROMIUM = "/usr/bin/chromium-headless-shell"
 # Generous: what is waited for has happened long before on a machine that is not busy.
 expect.set_options(timeout=20_000)
 
@@ -49,15 +48,6 @@ def validator(agent: Agent, tmp_path: Path) -> Iterator[FaceProcess]:
     face.start()
     yield face
     face.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
