@@ -142,8 +142,9 @@ _FILL = (
     """
     INSERT INTO certificate (authority, serial, profile, identity, der, sha256, not_before, not_after,
         issued_at, issuer)
-    SELECT 'cards', replace(card::text, '-', ''), 'card-authentication', card::text, decode(repeat('00', 600), 'hex'),
-        sha256(card::text::bytea), now(), now() + interval '5 years', now(), 'cards' FROM filling
+    SELECT 'cards', replace(card::text, '-', ''), 'card-authentication', card::text,
+        decode(repeat('00', 600), 'hex'), sha256(card::text::bytea), now(), now() + interval '5 years',
+        now(), 'cards' FROM filling
     """,
     """
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,

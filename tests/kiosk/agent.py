@@ -13,6 +13,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Agent:
 
     def __init__(self, folder: Path) -> None:
         self.token_file = folder / "api-token"
-        self.port = 0
+        self.port = _quiet_port()
         self.catalogue: dict[str, Any] | None = {"sections": [LUNCH, BREAK]}
         self.is_online = True
         self.waiting = 0
@@ -113,7 +114,6 @@ class Agent:
         # Connections that a page still holds must not keep the server from ending.
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         self._server.block_on_close = False  # type: ignore[attr-defined]
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
@@ -285,6 +285,19 @@ def problem(status: int, code: str, reason: str | None = None) -> Response:
     if reason is not None:
         document["reason"] = reason
     return Response(json.dumps(document), status, content_type="application/problem+json")
+
+
+def _quiet_port() -> int:
+    """A free port that the system gives to nobody else while the stand-in is away.
+
+    Those for outgoing connections (32768 and up) are given to other tests, and who connects to one of them
+    from loopback can be answered by themself.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _app(agent: Agent) -> Flask:
