@@ -92,8 +92,8 @@ def _block_length(algorithm: Algorithm) -> int:
 def _cipher(algorithm: Algorithm, key: bytes) -> Cipher[modes.ECB]:
     # S305: one random block each, as the standard wants it
     if algorithm is Algorithm.TRIPLE_DES:
-        return Cipher(TripleDES(key), modes.ECB())  # noqa: S305
-    return Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
+        return Cipher(TripleDES(key), modes.ECB())  # noqa: S305 -- one block
+    return Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 -- one block
 
 
 def _encrypt(algorithm: Algorithm, key: bytes, block: bytes) -> bytes:
