@@ -228,7 +228,7 @@ def _secret(name: str, path: Path | None) -> str:
 def _told_puk(session: PivSession, desk: Path) -> str:
     """The PUK of a card that has proved to be the one it says it is: a false one would learn another's."""
     with common.open_agent(desk) as agent:
-        card = identify(session, agent.trust(), agent.now())
+        card = identify(session, agent.trust(), agent.now(), agent.known_cards)
         card.prove_presence()
         return agent.client.puk(card.card)
 

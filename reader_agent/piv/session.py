@@ -267,12 +267,19 @@ class CardIdentity:
 
     card: UUID
     certificate: x509.Certificate
+    # Whether the card said its number alone, and the certificate is of an earlier time
+    is_remembered: bool = False
 
 
-def read_identity(session: PivSession) -> CardIdentity:
-    """The card's GUID and the certificate of its key 9E."""
+def read_identity(
+    session: PivSession, remembered: Callable[[UUID], x509.Certificate | None] = lambda _: None
+) -> CardIdentity:
+    """The card's GUID and the certificate of its key 9E, which is not read where it is `remembered`."""
     with session.exclusive():
-        return CardIdentity(session.guid(), session.card_certificate())
+        card = session.guid()
+        if (certificate := remembered(card)) is not None:
+            return CardIdentity(card, certificate, is_remembered=True)
+        return CardIdentity(card, session.card_certificate())
 
 
 def _data(response: ResponseApdu, what: str) -> bytes:
