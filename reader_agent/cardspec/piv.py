@@ -6,7 +6,7 @@ and the card's affair. What is 'ours' is what a scheme that is no federal agency
 
 import zlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import IntEnum
 from typing import Final
 from uuid import UUID
@@ -175,7 +175,8 @@ class Chuid:
             (
                 tlv.encode(0x30, self.fascn),
                 tlv.encode(0x34, self.guid.bytes),
-                tlv.encode(0x35, self.expires_on.strftime("%Y%m%d").encode()),
+                # Not by strftime, which writes the year 301 in three digits.
+                tlv.encode(0x35, self.expires_on.isoformat().replace("-", "").encode()),
                 tlv.encode(0x3E, self.issuer_signature),
                 tlv.encode(0xFE, b""),
             )
@@ -188,8 +189,7 @@ class Chuid:
         try:
             return cls(
                 guid=UUID(bytes=items[0x34]),
-                # The eight digits have no zone: this is a date, never a moment.
-                expires_on=datetime.strptime(items[0x35].decode("ascii"), "%Y%m%d").date(),  # noqa: DTZ007
+                expires_on=_date(items[0x35]),
                 fascn=items[0x30],
                 issuer_signature=items.get(0x3E, b""),
             )
@@ -309,6 +309,13 @@ def encode_pin(pin: str) -> bytes:
     if not (pin.isascii() and pin.isdigit() and PIN_MIN_DIGITS <= len(pin) <= PIN_LENGTH):
         raise PivDataError("a PIN has six to eight digits")
     return pin.encode().ljust(PIN_LENGTH, b"\xff")
+
+
+def _date(digits: bytes) -> date:
+    """YYYYMMDD, and nothing else that Python takes for a date. Raises ValueError."""
+    if len(digits) != 8 or not digits.isdigit():
+        raise ValueError("a date has eight digits")
+    return date.fromisoformat(digits.decode("ascii"))
 
 
 def _fields(content: bytes) -> dict[int, bytes]:

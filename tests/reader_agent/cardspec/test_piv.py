@@ -91,11 +91,19 @@ def test_what_does_not_unpack_to_a_certificate_is_refused(packed: bytes) -> None
         "3019" + "D4" * 25 + "340F" + "11" * 15 + "35083230333030313031",  # a short GUID
         "3019" + "D4" * 25 + "3410" + "11" * 16 + "35083230333031333031",  # month 13
         "3019" + "D4" * 25 + "3410" + "11" * 16 + "3508FFFFFFFFFFFFFFFF",  # no digits
+        "3019" + "D4" * 25 + "3410" + "11" * 16 + "35083230333257303131",  # a week, which Python reads
+        "3019" + "D4" * 25 + "3410" + "11" * 16 + "350732303332313233",  # seven digits
     ],
 )
 def test_a_chuid_without_what_we_need_is_refused(content: str) -> None:
     with pytest.raises(PivDataError):
         Chuid.decode(bytes.fromhex(content))
+
+
+def test_a_chuid_of_any_year_is_read_as_it_was_written() -> None:
+    """Found by fuzzing: strftime writes the year 301 in three digits."""
+    chuid = Chuid(UUID(int=1), date(301, 1, 31))
+    assert Chuid.decode(chuid.encode()) == chuid
 
 
 def test_a_public_key_is_taken_out_of_its_template() -> None:
