@@ -115,7 +115,7 @@ def test_a_key_is_made_on_the_card_and_survives_a_loss_of_power(personalised: Pa
     [
         (0x82, "AC03800111", 0x6A86),
         (0x9B, "AC03800111", 0x6A86),
-        (0x9E, "AC03800107", 0x6A80),
+        (0x9E, "AC03800106", 0x6A80),
         (0x9E, "AC0480021111", 0x6A80),
         (0x9E, "AC00", 0x6A80),
         (0x9E, "", 0x6A80),
