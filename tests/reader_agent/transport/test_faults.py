@@ -1,7 +1,8 @@
 """Faults of readers and of pcscd that other tests do not meet: by the rows of what is known to happen."""
 
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from reader_agent.cli import main
-from reader_agent.errors import CardRemoved, PcscUnavailable, PinWrong, ReaderBusy
+from reader_agent.errors import CardRemoved, CardSilent, PcscUnavailable, PinWrong, ReaderBusy
 from reader_agent.piv.session import PivSession
+from reader_agent.transport import pcsc
 from reader_agent.transport.access import Access
 from reader_agent.transport.feeding import CardFeeder
 from reader_agent.transport.pcsc import PcscReaders
+from reader_agent.transport.slots import SlotWatch
 from reader_agent.virtual_card.behaviour import Behaviour
 from reader_agent.virtual_card.state import CardState, read_memory
 from tests.reader_agent.card_service import CardService
@@ -23,6 +26,8 @@ from tests.reader_agent.world import World, blank_card
 from tests.support.pcsc import CONTACT_READER, Readers, wait_until
 
 __all__ = ["card_file", "full_card"]
+
+SELECT = bytes.fromhex("00A4040009A0000003080000100000")
 
 
 @pytest.fixture
@@ -49,6 +54,86 @@ def test_pcscd_is_absent(readers: Readers, others: PcscReaders) -> None:
             others.names()
     readers.pcscd.start()
     assert readers.full_name(CONTACT_READER) in others.names()
+
+
+@pytest.fixture
+def hanging(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Stops pcscd's process, or lets it go on; it neither answers nor ends. Nobody waits for it for long."""
+    monkeypatch.setattr(pcsc, "SERVICE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "TRANSMIT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "TRANSACTION_TIMEOUT_S", 0.3)
+    process = readers.pcscd._process
+    assert process is not None
+
+    def hang(is_hanging: bool) -> None:
+        process.send_signal(signal.SIGSTOP if is_hanging else signal.SIGCONT)
+
+    yield hang
+    hang(False)
+
+
+def test_pcscd_hangs(
+    readers: Readers, others: PcscReaders, hanging: Callable[[bool], None], full_card: Path
+) -> None:
+    """Every call has a limit, and says who does not answer; the same objects work as soon as it goes on."""
+    readers.insert(CONTACT_READER, full_card)
+    name = readers.full_name(CONTACT_READER)
+    watch = SlotWatch()
+    known = watch.wait([CONTACT_READER], {}, 100)
+    fresh = PcscReaders()
+    assert known[CONTACT_READER].has_card
+    others.names()
+    hanging(True)
+    calls: list[Callable[[], object]] = [
+        *(others.names, others.names, fresh.names),
+        lambda: others.wait_for_card(name, 5.0),
+        lambda: others.connect(CONTACT_READER, wait_s=5.0),
+        lambda: others.has_pin_pad(CONTACT_READER),
+        lambda: watch.wait([CONTACT_READER], known, 100),
+        lambda: watch.wait([CONTACT_READER], {}, 100),
+    ]
+    for call in calls:
+        with pytest.raises(PcscUnavailable):
+            call()
+    hanging(False)
+    assert watch.wait([CONTACT_READER], {}, 100)[CONTACT_READER].has_card
+    for each in (others, fresh):
+        connection = each.connect(CONTACT_READER, wait_s=10.0)
+        with connection.transaction():
+            assert connection.transmit(SELECT)[1] == 0x9000
+        connection.close()
+    watch.close()
+    fresh.close()
+
+
+@pytest.mark.parametrize("at", ["transmit", "begin", "end", "close", "reset"])
+def test_pcscd_hangs_under_a_connection(
+    readers: Readers, others: PcscReaders, hanging: Callable[[bool], None], full_card: Path, at: str
+) -> None:
+    """The session is over, whichever call it was; nobody waits, also not to close it."""
+    readers.insert(CONTACT_READER, full_card)
+    connection = others.connect(CONTACT_READER)
+
+    def use() -> None:
+        with connection.transaction():
+            hanging(at == "end")
+
+    if at in ("close", "reset"):
+        hanging(True)
+        connection.close(reset=at == "reset")
+    else:
+        hanging(at != "end")
+        with pytest.raises(CardSilent):
+            connection.transmit(SELECT) if at == "transmit" else use()
+        with pytest.raises(CardSilent):
+            connection.transmit(SELECT)
+        connection.close()
+    others.close()
+    hanging(False)
+    again = others.connect(CONTACT_READER)
+    assert again.transmit(SELECT)[1] == 0x9000
+    again.close()
 
 
 def test_a_kiosks_card_is_its_own(
