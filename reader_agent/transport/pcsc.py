@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from smartcard import scard
 
+from reader_agent.cardspec.chaining import as_t0
 from reader_agent.errors import (
     AgentError,
     CardRemoved,
@@ -216,6 +217,8 @@ class PcscConnection:
 
     def transmit(self, command: bytes) -> tuple[bytes, int]:
         """See CardConnection."""
+        if self._protocol == scard.SCARD_PROTOCOL_T0:
+            command = as_t0(command)
         since = self._traffic.sent(command) if self._traffic is not None else 0.0
         code, response = self._limited(
             lambda: scard.SCardTransmit(self._handle, self._protocol, list(command)), TRANSMIT_TIMEOUT_S
