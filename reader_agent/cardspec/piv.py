@@ -56,7 +56,7 @@ class ObjectId(IntEnum):
     PAIRING_CODE = 0x5FC123
 
 
-# The number of each object's container in the security object, SP 800-73-5 part 1, table 3.
+# The number of each object's container in the security object, SP 800-73-5 part 1, appendix A, table 8.
 CONTAINER_OF: Final = {
     ObjectId.CARD_AUTHENTICATION_CERTIFICATE: 0x0500,
     ObjectId.CHUID: 0x3000,
@@ -123,8 +123,8 @@ P384_POINT_LENGTH: Final = 97
 EC_POINT_LENGTH: Final = {Algorithm.ECC_P256: P256_POINT_LENGTH, Algorithm.ECC_P384: P384_POINT_LENGTH}
 RSA_BYTES: Final = {Algorithm.RSA_2048: 256, Algorithm.RSA_3072: 384}
 
-# What a key is given to sign: a digest of SHA-256 or SHA-384 (SP 800-78-5, 3.1), or for RSA the block that
-# the host has padded, as long as the modulus (SP 800-73-5 part 2, 3.2.4).
+# What a key is given to sign: a digest of SHA-256 or SHA-384 (SP 800-78-5, table 2), or for RSA the block
+# that the host has padded, as long as the modulus (SP 800-73-5 part 2, 3.2.4).
 SIGNED_LENGTH: Final = {Algorithm.ECC_P256: 32, Algorithm.ECC_P384: 48, **RSA_BYTES}
 
 PIN_LENGTH: Final = 8  # SP 800-73-5 part 2, 2.4.3: six to eight digits, padded with FF to eight bytes

@@ -30,7 +30,7 @@ def require_suitable(key: object) -> CardPublicKey:
 
 
 def hash_of(key: CardPublicKey) -> hashes.HashAlgorithm:
-    """The hash that goes with a key: SHA-384 with P-384, else SHA-256 (SP 800-78-5, 3.1)."""
+    """The hash that goes with a key: SHA-384 with P-384, else SHA-256 (SP 800-78-5, table 2)."""
     return hashes.SHA384() if _algorithm_of(key) is Algorithm.ECC_P384 else hashes.SHA256()
 
 

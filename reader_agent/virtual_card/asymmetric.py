@@ -28,7 +28,7 @@ CURVES: Final[dict[int, ec.EllipticCurve]] = {
     Algorithm.ECC_P256: ec.SECP256R1(),
     Algorithm.ECC_P384: ec.SECP384R1(),
 }
-# The hash whose digest a curve signs, SP 800-78-5, 3.1.
+# The hash whose digest a curve signs, SP 800-78-5, table 2.
 HASHES: Final[dict[int, hashes.HashAlgorithm]] = {
     Algorithm.ECC_P256: hashes.SHA256(),
     Algorithm.ECC_P384: hashes.SHA384(),
@@ -128,7 +128,7 @@ def _raise(slot: KeyReference, key: rsa.RSAPrivateKey, block: bytes, security: S
 
 
 def _agree(key: ec.EllipticCurvePrivateKey, point: bytes, security: SecurityStatus) -> bytes:
-    """The X coordinate that both sides come to (SP 800-73-5 part 2, appendix A.6)."""
+    """The X coordinate that both sides come to (SP 800-73-5 part 2, appendix A.5)."""
     try:
         # Refuses a point that is not on the curve: it would give the key away bit by bit.
         other = ec.EllipticCurvePublicKey.from_encoded_point(key.curve, point)

@@ -130,7 +130,7 @@ def test_how_the_pin_stands(sw: str, left: int | None) -> None:
 
 @dataclass
 class TripleDesCard:
-    """A card whose management key is 3DES: the card's side, written from SP 800-73-4 part 2, A.1.2."""
+    """A card whose management key is 3DES: the card's side, written from SP 800-73-4 part 2, A.2."""
 
     key: bytes = WELL_KNOWN_3DES
     refusal: str = "6A86"

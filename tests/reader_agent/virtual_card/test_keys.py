@@ -127,7 +127,7 @@ def test_keys_that_cannot_be_made(contact: Host, slot: int, data: str, sw: int) 
 
 
 def test_9d_agrees_on_a_secret_with_the_pin(contact: Host) -> None:
-    """SP 800-73-5 part 2, A.6: 85 with the other side's point, answered by the result's X coordinate."""
+    """SP 800-73-5 part 2, A.5: 85 with the other side's point, answered by the result's X coordinate."""
     assert contact.authenticate() == 0x9000
     card_key = public_key(contact.generate(0x9D)[0])
     other = ec.generate_private_key(ec.SECP256R1())
