@@ -14,6 +14,7 @@ _READERS: tuple[Callable[[bytes], object], ...] = (
     piv.decode_data,
     piv.decode_certificate,
     piv.decode_public_key,
+    piv.decode_rsa_public_key,
     piv.decode_guid,
     piv_data.Discovery.decode,
 )
@@ -39,6 +40,7 @@ class Codecs:
             piv.encode_discovery(),
             piv.encode_data(piv.encode_certificate(bytes(300))),
             piv.encode_public_key(b"\x04" + bytes(64)),
+            piv.encode_rsa_public_key(3 << 2046, 65537),
             piv.encode_application_property_template(),
             apdu.CommandApdu(0, 0xCB, 0x3F, 0xFF, piv.encode_tag_list(0x5FC102), 256).encode(),
             apdu.CommandApdu(0, 0xDB, 0x3F, 0xFF, bytes(600)).encode(extended=True),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reader_agent.cardspec.piv import KeyReference, ObjectId
+from reader_agent.cardspec.piv import Algorithm, KeyReference, ObjectId
 from reader_agent.piv.inventory import take_inventory
 from reader_agent.piv.session import PivSession
 
@@ -40,6 +40,11 @@ VERBS: dict[str, Callable[[PivSession], object]] = {
     "certificate": lambda session: session.certificate(KeyReference.PIV_AUTHENTICATION),
     "write": lambda session: session.write(ObjectId.SECURITY_OBJECT, bytes(600)),
     "sign": lambda session: session.sign(bytes(32)),
+    "sign with RSA": lambda session: session.sign(
+        bytes(256), KeyReference.DIGITAL_SIGNATURE, Algorithm.RSA_2048
+    ),
+    "generate RSA": lambda session: session.generate(KeyReference.PIV_AUTHENTICATION, Algorithm.RSA_2048),
+    "generate P-384": lambda session: session.generate(KeyReference.PIV_AUTHENTICATION, Algorithm.ECC_P384),
     "generate": lambda session: session.generate_key(KeyReference.PIV_AUTHENTICATION),
     "management": lambda session: session.authenticate_management(WELL_KNOWN_3DES),
     "verify": lambda session: session.verify_pin("123456"),
