@@ -112,6 +112,31 @@ def test_a_public_key_is_taken_out_of_its_template() -> None:
     assert piv.encode_public_key(point) == bytes.fromhex("7F49438641") + point
 
 
+def test_an_rsa_key_is_taken_out_of_its_template() -> None:
+    modulus = (1 << 2047) + 12345
+    raw = bytes.fromhex("7F4982010981820100") + modulus.to_bytes(256) + bytes.fromhex("8203010001")
+    assert piv.encode_rsa_public_key(modulus, 65537) == raw
+    assert piv.decode_rsa_public_key(raw) == (modulus, 65537)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "8101C3",
+        "8203010001",
+        "81008203010001",
+        "8101C38200",
+        "8101C38209" + "01" * 9,
+        "82030100018182018200" + "C3" * 385,
+    ],
+)
+def test_what_holds_no_rsa_key_is_refused(content: str) -> None:
+    """A number is missing or empty, or longer than any key of a card."""
+    with pytest.raises(PivDataError):
+        piv.decode_rsa_public_key(tlv.encode(0x7F49, bytes.fromhex(content)))
+
+
 @pytest.mark.parametrize(
     "raw", ["", "7F4900", "7F49028600", "7F49438641" + "02" + "00" * 64, "8641" + "04" * 65]
 )
