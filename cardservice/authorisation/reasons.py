@@ -27,6 +27,10 @@ class Reason(StrEnum):
     ANNULLED_BEFORE = "annulled_before"
     NOTHING_TO_ANNUL = "nothing_to_annul"
     KEPT_BY_DUPLICATE = "kept_by_duplicate"
+    # Of refunds.
+    REFUNDED = "refunded"
+    NOTHING_TO_REFUND = "nothing_to_refund"
+    MORE_THAN_LEFT = "more_than_left"
 
 
 class Flag(StrEnum):
