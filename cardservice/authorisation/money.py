@@ -66,7 +66,7 @@ def pay_in(view: PayerView, source: AccountName, amount_minor: int, unit: str) -
 
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
     """What gives back all that is left of a sale, the last source first."""
-    return given_back(view, sale.id, last_first(sale.transfers))
+    return given_back(sale.id, last_first(sale.transfers), -view.arrears.balance)
 
 
 def receipt_lines(lines: Sequence[Line], transfers: Sequence[NewTransfer]) -> tuple[int, ...]:

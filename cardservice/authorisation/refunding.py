@@ -68,7 +68,7 @@ def plan(view: PayerView, sale: KnownTransaction | None, wish: Wish) -> Plan | O
     wanted_minor = left_minor if wish.amount_minor is None else wish.amount_minor
     if wanted_minor > left_minor:
         return Objection(Reason.MORE_THAN_LEFT, "That is more than is left to give back.", left_minor)
-    transfers = given_back(view, sale.id, last_first(lines, wanted_minor))
+    transfers = given_back(sale.id, last_first(lines, wanted_minor), -view.arrears.balance)
     return Plan(
         sale=sale,
         lines=(Line(label=_label(sale, wish.line), amount_minor=wanted_minor),),

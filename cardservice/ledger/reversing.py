@@ -12,7 +12,6 @@ from cardservice.ledger.values import (
     PAYER_PREPAID,
     AccountName,
     NewTransfer,
-    PayerView,
     StoredTransfer,
 )
 
@@ -38,12 +37,11 @@ def last_first(lines: Iterable[StoredTransfer], amount_minor: int | None = None)
     return tuple(parts)
 
 
-def given_back(view: PayerView, transaction: TransactionId, parts: Iterable[Part]) -> tuple[NewTransfer, ...]:
-    """The transfers that reverse these parts of a transaction, in their order.
+def given_back(transaction: TransactionId, parts: Iterable[Part], owed_minor: int) -> tuple[NewTransfer, ...]:
+    """The transfers that reverse these parts of a transaction, in their order, for who owes so much.
 
     What came from arrears that have been settled since was paid with money by now: it goes to `prepaid`.
     """
-    owed_minor = -view.arrears.balance
     transfers: list[NewTransfer] = []
     for part in parts:
         targets = [(part.of.debit, part.amount_minor)]

@@ -51,6 +51,12 @@ def provider_payable(provider: ProviderId) -> AccountName:
     return AccountName(f"provider:{provider}:payable")
 
 
+def provider_of(name: AccountName) -> ProviderId | None:
+    """Whose account it is, where it is a provider's."""
+    owner, _, rest = name.partition(":")
+    return ProviderId(rest.rpartition(":")[0]) if owner == "provider" else None
+
+
 def scheme_clearing(method: str) -> AccountName:
     """What a payment method (cash, card, …) has brought in and the bank has not yet shown."""
     return AccountName(f"scheme:clearing:{method}")

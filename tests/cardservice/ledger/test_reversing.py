@@ -51,7 +51,7 @@ def test_parts_of_any_size_add_up_to_the_lines_net_and_tax(line: StoredTransfer,
     for end in sorted({cut for cut in cuts if cut < line.amount_minor} | {line.amount_minor}):
         amount_minor = end - done
         as_it_stands = replace(line, reversed_minor=done)
-        [back] = given_back(view(), SALE, last_first([as_it_stands], amount_minor))
+        [back] = given_back(SALE, last_first([as_it_stands], amount_minor), 0)
         assert (back.debit, back.credit, back.amount_minor) == (BUSES, PAYER_PREPAID, amount_minor)
         assert (back.tax_code, back.tax_rate_bp, back.reverses_line) == ("standard", 2000, 1)
         assert back.net_minor is not None
@@ -79,7 +79,7 @@ def test_the_last_source_comes_first_and_never_more_than_came(
     ]
     left = {line.line: line.amount_minor - line.reversed_minor for line in lines}
     wanted_minor = done.draw(st.integers(0, sum(left.values()) + 10))
-    back = given_back(view(owed_minor=owed_minor), SALE, last_first(lines, wanted_minor))
+    back = given_back(SALE, last_first(lines, wanted_minor), owed_minor)
     assert sum(each.amount_minor for each in back) == min(wanted_minor, sum(left.values()))
     taken: Counter[int] = Counter()
     for each in back:
