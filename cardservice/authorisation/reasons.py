@@ -22,6 +22,7 @@ class Reason(StrEnum):
     TARIFF_MISSING = "tariff_missing"
     DETAILS_MALFORMED = "details_malformed"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    RESOURCE_TAKEN = "resource_taken"
     # Of annulments; a request that comes after its annulment is declined with the first.
     ANNULLED = "annulled"
     ANNULLED_BEFORE = "annulled_before"
@@ -43,3 +44,4 @@ class Flag(StrEnum):
     CLOCK_DOUBTFUL = "clock_doubtful"
     OUTSIDE_OFFLINE_LIMITS = "outside_offline_limits"
     OVER_FLOOR = "over_floor"
+    RESOURCE_TAKEN = "resource_taken"

@@ -6,6 +6,7 @@ from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import as_stored
 from cardservice.authorisation.evidence import Evidence, crl_sha256, seal
+from cardservice.authorisation.judging import without_resources
 from cardservice.authorisation.money import balances_after, receipt_lines
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
@@ -36,7 +37,14 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
     )
-    return Prepared(posting, answer)
+    if not verdict.claims:
+        return Prepared(posting, answer)
+    return Prepared(
+        posting,
+        answer,
+        claims=verdict.claims,
+        otherwise=lambda: sale_of(context, case, without_resources(case, verdict)),
+    )
 
 
 def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
