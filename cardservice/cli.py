@@ -10,6 +10,7 @@ from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.people import payer, provider
 from cardservice.commands.running import init, serve
+from cardservice.commands.transactions import transaction
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +31,7 @@ for _command in (
     topup,
     balance,
     limit,
+    transaction,
     proof,
     ledger,
     security,

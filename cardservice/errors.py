@@ -89,6 +89,12 @@ class TransactionUnknown(Unknown):
         super().__init__("transaction", transaction)
 
 
+class ExplanationMissing(CardServiceError):
+    """What a decision was reached by was not kept, or cannot be read any more."""
+
+    code = "explanation_missing"
+
+
 class ServiceUnknown(Unknown):
     """No service has this name."""
 

@@ -5,7 +5,7 @@ an annulment takes back just that: from the person and the period that it was co
 whichever day the annulment comes on. Where the answer has been erased, its periods are long over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -39,3 +39,8 @@ def taken_back(sale: KnownTransaction) -> tuple[CounterChange, ...]:
         CounterChange(CardholderId(UUID(kept["cardholder"])), kept["rule"], kept["period"], -kept["change"])
         for kept in stored
     )
+
+
+def changes_of(answer: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Rule, period and change of each counter that a stored answer was counted in; all are its holder's."""
+    return [(kept["rule"], kept["period"], kept["change"]) for kept in answer.get("counters", ())]
