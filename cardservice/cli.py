@@ -3,7 +3,7 @@
 import click
 
 from cardservice.commands.authorities import pki
-from cardservice.commands.holders import cardholder
+from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
@@ -31,6 +31,8 @@ for _command in (
     topup,
     balance,
     limit,
+    retention,
+    keys,
     transaction,
     proof,
     ledger,

@@ -51,6 +51,7 @@ def ledger_verify(as_json: bool) -> None:
         "transfers": report.transfers,
         "proofs_checked": report.proofs_checked,
         "proofs_erased": report.proofs_erased,
+        "erased_on": {str(day): count for day, count in sorted(report.erased_on.items())},
         "findings": [
             {
                 "code": finding.code,
@@ -65,6 +66,7 @@ def ledger_verify(as_json: bool) -> None:
         f"{report.transactions} transactions, {report.transfers} transfers, {report.proofs_checked} proofs, "
         f"of which {report.proofs_erased} erased: "
         + ("nothing wrong." if report.is_clean else f"{len(report.findings)} findings."),
+        *(f"  {count} proofs erased on {day}" for day, count in sorted(report.erased_on.items())),
         *(f"  {finding.code}: {finding.transaction_id} {finding.detail}" for finding in report.findings),
     ]
     say("\n".join(words), values, as_json=as_json)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from cardservice.database import Database
 from cardservice.ids import CardholderId, PayerId, TransactionId
 from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.models import cardholder_key
 from cardservice.ledger.posting import post
 from cardservice.ledger.privacy import destroy_key, erase_details, key_of, open_proof, seal_proof
@@ -15,7 +16,7 @@ from cardservice.ledger.values import Outcome, Posting
 from cardservice.ledger.verify import verify
 from tests.cardservice.ledger.postings import MOMENT, known_of, make_holder, new_transaction_id, sale
 
-KEK = bytes(range(32))
+KEK = KeyRing.of(bytes(range(32)))
 EVIDENCE = b"statement, card and chain"
 
 
@@ -25,7 +26,7 @@ def proven(database: Database, payer: PayerId, holder: CardholderId) -> Posting:
     with database.begin() as connection:
         key = key_of(connection, KEK, holder, MOMENT)
     posting = sale(payer, 2, 200)
-    posting = replace(posting, proof=seal_proof(key, holder, posting.transaction.id, EVIDENCE))
+    posting = replace(posting, proof=seal_proof(key, posting.transaction.id, EVIDENCE))
     [result] = post(database, [posting])
     assert result.outcome is Outcome.POSTED
     return posting
@@ -36,9 +37,10 @@ def test_a_key_is_made_once_and_kept_wrapped(database: Database, holder: Cardhol
         first, second = (key_of(connection, KEK, holder, MOMENT) for _ in range(2))
         wrapped = connection.execute(select(cardholder_key.c.wrapped)).scalar_one()
     assert first == second
-    assert len(first) == 32
+    assert len(first.key) == 32
     assert wrapped is not None
-    assert first not in wrapped
+    assert first.key not in wrapped
+    assert first.id != holder
 
 
 def test_each_cardholder_has_a_key_of_their_own(
@@ -46,7 +48,7 @@ def test_each_cardholder_has_a_key_of_their_own(
 ) -> None:
     other = make_holder(database, payer)
     with database.begin() as connection:
-        assert key_of(connection, KEK, holder, MOMENT) != key_of(connection, KEK, other, MOMENT)
+        assert key_of(connection, KEK, holder, MOMENT).key != key_of(connection, KEK, other, MOMENT).key
 
 
 def test_a_proof_is_read_back(database: Database, proven: Posting) -> None:
@@ -60,7 +62,7 @@ def test_another_kek_or_an_altered_proof_is_unreadable(
     database: Database, holder: CardholderId, proven: Posting
 ) -> None:
     with pytest.raises(ProofUnreadable), database.reading() as connection:
-        open_proof(connection, bytes(32), proven.payer_id, proven.transaction.id)
+        open_proof(connection, KeyRing.of(bytes(32)), proven.payer_id, proven.transaction.id)
     assert proven.proof is not None
     changed = bytes([proven.proof.ciphertext[0] ^ 1]) + proven.proof.ciphertext[1:]
     for version, proof in (
