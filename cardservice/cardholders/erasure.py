@@ -109,7 +109,8 @@ def erase_cardholder(context: Context, holder: UUID, *, actor: str) -> Plan:
 @contextmanager
 def _eraser(context: Context) -> Iterator[Database]:
     """The database as the role that may erase."""
-    database = connect(context.settings.erasure_database_url, pool_size=1)
+    settings = context.settings
+    database = connect(settings.erasure_database_url or settings.owner_database_url, pool_size=1)
     try:
         yield database
     finally:
