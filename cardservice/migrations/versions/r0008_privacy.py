@@ -1,7 +1,7 @@
 """Proofs name a key and not whose it is; versions of the key that wraps those; cards that were erased.
 
 Revision ID: 0008
-Revises: 0005
+Revises: 0007
 
 A key that is there already keeps its cardholder's identifier as its own: proofs are never changed, and it is
 part of what they were wrapped with.
