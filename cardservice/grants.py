@@ -43,6 +43,10 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ledger_transaction": _ADD,
         "transfer": _ADD,
         "transaction_proof": _ADD,
+        "rating": _ADD,
+        "payment_reference": _ADD,
+        "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
+        "reservation": (*_ADD, "UPDATE (state, expires_at)"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
         # Wrapped anew under another version; destroyed.
@@ -74,8 +78,10 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "payer_limit": _TAKE,
         "counter": _TAKE,
         "ledger_transaction": ("SELECT",),
+        "transfer": ("SELECT",),
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
+        "rating": ("SELECT", "UPDATE (cardholder_id)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
     }
