@@ -18,18 +18,7 @@ revision = "0008"
 down_revision = "0007"
 
 # All of a rating but whose it is.
-_OF_RATING = (
-    *(
-        "payer_id",
-        "transaction_id",
-        "service",
-        "travel_day",
-        "revision",
-        "follows",
-        "should_be_minor",
-        "taps",
-    ),
-)
+_OF_RATING = "payer_id, transaction_id, service, travel_day, revision, follows, should_be_minor, taps"
 
 
 def upgrade() -> None:
@@ -60,7 +49,7 @@ def upgrade() -> None:
         sa.Column("card_sha256", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("card_sha256"),
     )
-    _rating("UPDATE OF " + ", ".join(_OF_RATING))
+    _rating(f"UPDATE OF {_OF_RATING}")
     _install_functions()
 
 
