@@ -1,5 +1,6 @@
 """The service's identifiers: one type each, so that a card's id cannot be passed for its holder's."""
 
+from hashlib import sha256
 from typing import NewType
 from uuid import UUID
 
@@ -16,3 +17,10 @@ ProviderId = NewType("ProviderId", str)
 def new_id() -> UUID:
     """A fresh UUIDv7 (RFC 9562, 5.7): ids made later sort later, so that new rows lie side by side."""
     return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def companion(first: UUID, purpose: bytes) -> UUID:
+    """The id of what belongs to `first` and is made again with it: its time, the rest derived (UUIDv7)."""
+    derived = first.bytes[:8] + sha256(purpose + first.bytes).digest()[:8]
+    # RFC 9562, 4.1 and 4.2: variant and version stay where they are.
+    return UUID(int=int.from_bytes(derived) & ~(0xC << 60) | 0x8 << 60)
