@@ -8,7 +8,9 @@ from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
-from cardservice.commands.people import payer, provider
+from cardservice.commands.payers import payer
+from cardservice.commands.payments import payment
+from cardservice.commands.people import provider
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
 from cardservice.commands.transactions import transaction
@@ -30,6 +32,7 @@ for _command in (
     card,
     terminal,
     topup,
+    payment,
     refund,
     balance,
     limit,

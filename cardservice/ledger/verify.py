@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, and_, case, exists, func, litera
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.errors import ProofErased
+from cardservice.ledger.event_checks import EVENT_CHECKS
 from cardservice.ledger.models import (
     account,
     ledger_transaction,
@@ -246,6 +247,7 @@ CHECKS: dict[str, Callable[[], Select[Any]]] = {
     "reversed_too_much": _reversed_too_much,
     "proof_missing": _proofs_missing,
     "orphan": _orphans,
+    **EVENT_CHECKS,
     "named_transaction_missing": _named_missing,
 }
 
