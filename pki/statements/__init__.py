@@ -2,7 +2,7 @@
 
 from pki.statements.annulment import AnnulNotice
 from pki.statements.answers import Answer, answer_certificate_sha256, open_answer, sign_answer
-from pki.statements.cbor import decode_deterministic, deterministic
+from pki.statements.cbor import byte_strings, decode_deterministic, deterministic
 from pki.statements.entitlement import (
     CardBinding,
     Entitlement,
@@ -40,6 +40,7 @@ __all__ = [
     "StatementKind",
     "TransactionStatement",
     "answer_certificate_sha256",
+    "byte_strings",
     "decode_deterministic",
     "details_hmac",
     "deterministic",

@@ -40,6 +40,24 @@ def decode_deterministic(data: bytes, max_bytes: int = MAX_BYTES) -> object:
     return value
 
 
+def byte_strings(data: bytes, most: int, max_bytes: int = MAX_BYTES) -> list[bytes]:
+    """The contents of a CBOR sequence (RFC 8742) of byte strings alone, at most `most` of `max_bytes` each.
+
+    Raises StatementMalformed.
+    """
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        if data[at] >> 5 != _BYTES:
+            raise StatementMalformed("the sequence holds something else than byte strings")
+        length, at = _decode_argument(data, at)
+        if length > max_bytes or len(found) == most:
+            raise StatementMalformed(f"more than {most} items, or one of more than {max_bytes} bytes")
+        found.append(_slice(data, at, length))
+        at += length
+    return found
+
+
 def _encode(value: object, depth: int) -> bytes:
     if depth < 0:
         raise StatementMalformed(f"nested deeper than {MAX_DEPTH}")
