@@ -105,7 +105,8 @@ def question_of(
     _check_role(context, terminal, statement)
 
     def decide(facts: Facts) -> Prepared:
-        case = case_of(context, terminal, statement, facts)
+        tariff = _tariff(context, statement, facts.found.tariff)
+        case = case_of(context, terminal, statement, facts, tariff)
         return sale_of(context, case, judge(case))
 
     return Question(terminal, statement, wanted, decide, found)
@@ -124,7 +125,9 @@ def _check_role(context: Context, terminal: Terminal, message: CardMessage) -> N
         raise RoleNotAllowed(terminal.id, terminal.role, f"{statement.service} {statement.action}")
 
 
-def case_of(context: Context, terminal: Terminal, message: CardMessage, facts: Facts) -> Case:
+def case_of(
+    context: Context, terminal: Terminal, message: CardMessage, facts: Facts, tariff: TariffVersion | None
+) -> Case:
     """Check 5, and what the checks after it look at. Raises MessageRefused."""
     statement = message.signed.statement
     proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
@@ -136,7 +139,7 @@ def case_of(context: Context, terminal: Terminal, message: CardMessage, facts: F
         proof=proof,
         nonce_is_fresh=_is_fresh(context, terminal, message),
         service=context.services[statement.service],
-        tariff=_prepared(context, _tariff(context, message, facts.found.tariff)),
+        tariff=None if tariff is None else context.tariffs.get(tariff),
         currency=context.scheme.currency,
     )
 
@@ -159,7 +162,3 @@ def _tariff(context: Context, message: CardMessage, found: TariffVersion | None)
         return found
     with context.database.reading() as connection:
         return tariff_in_force(connection, statement.service, statement.time, statement.time) or found
-
-
-def _prepared(context: Context, version: TariffVersion | None) -> object | None:
-    return None if version is None else context.tariffs.get(version)

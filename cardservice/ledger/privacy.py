@@ -40,6 +40,17 @@ def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey |
     return None if row is None else StoredKey(row.wrapped)
 
 
+def find_keys(
+    connection: Connection, cardholder_ids: Collection[CardholderId]
+) -> dict[CardholderId, StoredKey]:
+    """The keys of those of these cardholders that have one."""
+    stored = cardholder_key.c
+    rows = connection.execute(
+        select(stored.cardholder_id, stored.wrapped).where(stored.cardholder_id.in_(cardholder_ids))
+    )
+    return {CardholderId(holder): StoredKey(wrapped) for holder, wrapped in rows}
+
+
 def unwrap(kek: bytes, cardholder_id: CardholderId, stored: StoredKey) -> bytes:
     """The key itself. Raises ProofErased once it has been destroyed."""
     if stored.wrapped is None:

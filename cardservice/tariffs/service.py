@@ -26,6 +26,14 @@ class TariffVersion:
     valid_from: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class DatedTariff:
+    """A stored tariff, and since when it is on record."""
+
+    version: TariffVersion
+    recorded_at: datetime
+
+
 def store_tariff(
     connection: Connection, service: str, loaded: LoadedTariff, *, source: str, actor: str, moment: datetime
 ) -> bool:
@@ -73,6 +81,19 @@ def tariff_in_force(
         wanted = wanted.where(tariff.c.recorded_at <= known_at)
     row = connection.execute(wanted).one_or_none()
     return None if row is None else _version(row)
+
+
+def tariffs_of(connection: Connection, service: str) -> tuple[DatedTariff, ...]:
+    """All tariffs of a service; of those in force at a moment the last is the one that applies."""
+    rows = connection.execute(
+        select(tariff.c.service, tariff.c.version, tariff.c.valid_from, tariff.c.recorded_at)
+        .where(tariff.c.service == service)
+        .order_by(tariff.c.valid_from, tariff.c.recorded_at)
+    )
+    return tuple(
+        DatedTariff(TariffVersion(name, version, valid_from), recorded_at)
+        for name, version, valid_from, recorded_at in rows
+    )
 
 
 def superseded_at(connection: Connection, current: TariffVersion) -> datetime | None:
