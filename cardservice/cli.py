@@ -5,11 +5,14 @@ import click
 from cardservice.commands.authorities import pki
 from cardservice.commands.holders import cardholder
 from cardservice.commands.inspecting import ledger, proof, security
-from cardservice.commands.issuing import card, terminal
+from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.people import payer, provider
+from cardservice.commands.quarantine import quarantine
 from cardservice.commands.running import init, serve
+from cardservice.commands.telling import advices
+from cardservice.commands.terminals import terminal
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,6 +36,8 @@ for _command in (
     proof,
     ledger,
     security,
+    quarantine,
+    advices,
     pki,
 ):
     main.add_command(_command)

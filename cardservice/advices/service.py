@@ -143,12 +143,13 @@ class _Chunk:
 
 
 def counts(settled: Sequence[Settled]) -> dict[str, Any]:
-    """How many entries came to what: `answered`, `repeated`, and each problem's code."""
-    found: dict[str, Any] = {"answered": 0, "repeated": 0, "problems": {}}
+    """How many entries came to what: answered, repeated, each problem; `again`: not settled yet."""
+    found: dict[str, Any] = {"answered": 0, "repeated": 0, "again": 0, "problems": {}}
     for one in settled:
         if isinstance(one, Given):
             found["repeated" if one.repeated else "answered"] += 1
         else:
             code = getattr(one, "code", "internal_error")
+            found["again"] += not isinstance(one, MessageRefused)
             found["problems"][code] = found["problems"].get(code, 0) + 1
     return found

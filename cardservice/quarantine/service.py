@@ -104,12 +104,20 @@ def note(connection: Connection, kek: bytes, refused: Sequence[Refused]) -> None
         )
 
 
-def held(connection: Connection, *, terminal_id: str | None = None, everything: bool = False) -> list[Held]:
+def held(
+    connection: Connection,
+    *,
+    terminal_id: str | None = None,
+    number: int | None = None,
+    everything: bool = False,
+) -> list[Held]:
     """What lies in quarantine, the oldest first; `everything`: what was dismissed, too."""
     columns = [column for column in quarantine.c if column is not quarantine.c.sealed]
     wanted = select(*columns).order_by(quarantine.c.id)
     if terminal_id is not None:
         wanted = wanted.where(quarantine.c.terminal_id == terminal_id)
+    if number is not None:
+        wanted = wanted.where(quarantine.c.id == number)
     if not everything:
         wanted = wanted.where(quarantine.c.state == "held")
     return [_held(row) for row in connection.execute(wanted)]
