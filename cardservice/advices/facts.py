@@ -41,16 +41,22 @@ class Payers:
     """Who has paid for a cardholder, and from when on, the earliest first."""
 
     history: tuple[tuple[datetime, PayerId], ...]
+    # Everybody who does, did or will, the first first.
+    all: tuple[PayerId, ...]
 
     def at(self, moment: datetime) -> PayerId | None:
         """Who pays at `moment`; a moment before the first counts as the first's."""
-        due = [payer for since, payer in self.history if since <= moment]
-        return due[-1] if due else next((payer for _, payer in self.history), None)
+        if not self.history:
+            return None
+        found = self.history[0][1]
+        for since, payer in self.history:
+            if since > moment:
+                break
+            found = payer
+        return found
 
-    @property
-    def all(self) -> tuple[PayerId, ...]:
-        """Everybody who does, did or will, the first first."""
-        return tuple(dict.fromkeys(payer for _, payer in self.history))
+
+_NOBODY = Payers((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class ChunkFacts:
     def payers_for(self, message: CardMessage) -> Payers:
         """The payers of the message's card."""
         card = self.cards.get(message.card_id)
-        return Payers(()) if card is None else self.payers.get(card.cardholder_id, Payers(()))
+        return _NOBODY if card is None else self.payers.get(card.cardholder_id, _NOBODY)
 
     def tariff_for(self, message: CardMessage) -> TariffVersion | None:
         """The tariff that an advice names, else the one on record at its moment that was in force then."""
@@ -156,7 +162,10 @@ def _payers(connection: Connection, holders: Sequence[CardholderId]) -> dict[Car
         )
         for holder, since, payer in rows:
             found[CardholderId(holder)].append((since, PayerId(payer)))
-    return {holder: Payers(tuple(history)) for holder, history in found.items()}
+    return {
+        holder: Payers(tuple(history), tuple(dict.fromkeys(payer for _, payer in history)))
+        for holder, history in found.items()
+    }
 
 
 def _certificates(connection: Connection, messages: Iterable[CardMessage]) -> dict[bytes, CardCertificate]:

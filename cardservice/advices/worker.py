@@ -26,8 +26,12 @@ def main(descriptor: int) -> None:
     context = open_context(load_settings())
     gc.collect()
     gc.freeze()
+    # Within a chunk nothing is to be found; between two, whatever they have left.
+    gc.disable()
     try:
         with socket.socket(fileno=descriptor) as connection:
+            # gevent has made it one that never waits.
+            connection.setblocking(True)
             _serve(context, connection)
     finally:
         context.close()
@@ -40,6 +44,7 @@ def _serve(context: Context, connection: socket.socket) -> None:
         except EOFError:
             return
         frames.send(connection, _answered(context, terminal_id.decode(), entries))
+        gc.collect()
 
 
 def _answered(context: Context, terminal_id: str, entries: list[bytes]) -> list[bytes]:

@@ -5,7 +5,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any
 
-from cardservice.ledger.values import Posting
+from cardservice.ledger.errors import PostingInvalid
+from cardservice.ledger.values import NewTransfer, Posting
 from cardservice.ledger.wire import TYPES
 
 # PostgreSQL 15, COPY, "Binary Format": a signature, flags, the length of an extension; then a tuple's number
@@ -17,59 +18,110 @@ _NULL = _LENGTH.pack(-1)
 # Terminals, services, reasons: the same few again and again.
 TEXTS_IN_MEMORY = 4_096
 
-Column = tuple[str, str, Callable[..., Any]]
-# Each column: its name, its type, and where its value comes from.
-_ROW: tuple[Column, ...] = (
-    ("payer_id", "uuid", lambda p: p.payer_id),
-    ("id", "uuid", lambda p: p.transaction.id),
-    ("origin", "text", lambda p: p.transaction.origin),
-    ("kind", "text", lambda p: p.transaction.kind),
-    ("terminal_id", "text", lambda p: p.transaction.terminal_id),
-    ("sequence", "bigint", lambda p: p.transaction.sequence),
-    ("provider_id", "text", lambda p: p.transaction.provider_id),
-    ("service", "text", lambda p: p.transaction.service),
-    ("action", "text", lambda p: p.transaction.action),
-    ("decision", "text", lambda p: p.transaction.decision),
-    ("reason", "text", lambda p: p.transaction.reason),
-    ("amount_minor", "bigint", lambda p: p.transaction.amount_minor),
-    ("unit", "text", lambda p: p.transaction.unit),
-    ("tariff_version", "text", lambda p: p.transaction.tariff_version),
-    ("offline", "boolean", lambda p: p.transaction.offline),
-    ("flags", "jsonb", lambda p: list(p.transaction.flags)),
-    ("body", "bytea", lambda p: p.transaction.body),
-    ("occurred_at", "timestamptz", lambda p: p.transaction.occurred_at),
-    ("posted_at", "timestamptz", lambda p: p.transaction.posted_at),
-    ("cardholder_id", "uuid", lambda p: p.proof.cardholder_id),
-    ("nonce", "bytea", lambda p: p.proof.nonce),
-    ("ciphertext", "bytea", lambda p: p.proof.ciphertext),
-    ("retention_class", "text", lambda p: p.details.retention_class),
-    ("details", "jsonb", lambda p: p.details.details),
-    ("salt", "bytea", lambda p: p.details.salt),
-    ("answer", "jsonb", lambda p: p.details.answer),
+# Each column with its type; the values come in this order, too.
+_ROW = (
+    ("payer_id", "uuid"),
+    ("id", "uuid"),
+    ("origin", "text"),
+    ("kind", "text"),
+    ("terminal_id", "text"),
+    ("sequence", "bigint"),
+    ("provider_id", "text"),
+    ("service", "text"),
+    ("action", "text"),
+    ("decision", "text"),
+    ("reason", "text"),
+    ("amount_minor", "bigint"),
+    ("unit", "text"),
+    ("tariff_version", "text"),
+    ("offline", "boolean"),
+    ("flags", "jsonb"),
+    ("body", "bytea"),
+    ("occurred_at", "timestamptz"),
+    ("posted_at", "timestamptz"),
+    ("cardholder_id", "uuid"),
+    ("nonce", "bytea"),
+    ("ciphertext", "bytea"),
+    ("retention_class", "text"),
+    ("details", "jsonb"),
+    ("salt", "bytea"),
+    ("answer", "jsonb"),
 )
-_TRANSFER: tuple[Column, ...] = (
-    ("payer_id", "uuid", lambda p, _, __: p.payer_id),
-    ("transaction_id", "uuid", lambda p, _, __: p.transaction.id),
-    ("line", "integer", lambda _, line, __: line),
-    ("debit", "text", lambda _, __, t: t.debit),
-    ("credit", "text", lambda _, __, t: t.credit),
-    ("amount_minor", "bigint", lambda _, __, t: t.amount_minor),
-    ("unit", "text", lambda _, __, t: t.unit),
-    ("tax_code", "text", lambda _, __, t: t.tax_code),
-    ("tax_rate_bp", "integer", lambda _, __, t: t.tax_rate_bp),
-    ("net_minor", "bigint", lambda _, __, t: t.net_minor),
-    ("tax_minor", "bigint", lambda _, __, t: t.tax_minor),
-    ("supplier", "text", lambda _, __, t: t.supplier),
+_TRANSFER = (
+    ("payer_id", "uuid"),
+    ("transaction_id", "uuid"),
+    ("line", "integer"),
+    ("debit", "text"),
+    ("credit", "text"),
+    ("amount_minor", "bigint"),
+    ("unit", "text"),
+    ("tax_code", "text"),
+    ("tax_rate_bp", "integer"),
+    ("net_minor", "bigint"),
+    ("tax_minor", "bigint"),
+    ("supplier", "text"),
 )
+_Columns = Sequence[tuple[str, str]]
 
 
-def _table(name: str, columns: Sequence[Column]) -> str:
-    described = ", ".join(f"{column} {kind}" for column, kind, _ in columns)
+def _values(posting: Posting) -> tuple[Any, ...]:
+    new, proof, details = posting.transaction, posting.proof, posting.details
+    if proof is None or details is None:
+        raise PostingInvalid("a chunk takes what cards have made")
+    return (
+        posting.payer_id,
+        new.id,
+        new.origin,
+        new.kind,
+        new.terminal_id,
+        new.sequence,
+        new.provider_id,
+        new.service,
+        new.action,
+        new.decision,
+        new.reason,
+        new.amount_minor,
+        new.unit,
+        new.tariff_version,
+        new.offline,
+        list(new.flags),
+        new.body,
+        new.occurred_at,
+        new.posted_at,
+        proof.cardholder_id,
+        proof.nonce,
+        proof.ciphertext,
+        details.retention_class,
+        details.details,
+        details.salt,
+        details.answer,
+    )
+
+
+def _transfer_values(posting: Posting, line: int, new: NewTransfer) -> tuple[Any, ...]:
+    return (
+        posting.payer_id,
+        posting.transaction.id,
+        line,
+        new.debit,
+        new.credit,
+        new.amount_minor,
+        new.unit,
+        new.tax_code,
+        new.tax_rate_bp,
+        new.net_minor,
+        new.tax_minor,
+        new.supplier,
+    )
+
+
+def _table(name: str, columns: _Columns) -> str:
+    described = ", ".join(f"{column} {kind}" for column, kind in columns)
     return f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({described}) ON COMMIT DELETE ROWS"
 
 
-def _copy(name: str, columns: Sequence[Column]) -> str:
-    return f"COPY {name} ({', '.join(column for column, _, _ in columns)}) FROM STDIN (FORMAT binary)"
+def _copy(name: str, columns: _Columns) -> str:
+    return f"COPY {name} ({', '.join(column for column, _ in columns)}) FROM STDIN (FORMAT binary)"
 
 
 # Of a session: made with its first chunk, and emptied with each commit.
@@ -79,21 +131,24 @@ COPY_ROWS, COPY_TRANSFERS = _copy("advice_chunk", _ROW), _copy("advice_chunk_tra
 
 def rows_of(postings: Sequence[Posting]) -> bytes:
     """The transactions with their proofs and details."""
-    return _encoded(_ROW, ((posting,) for posting in postings))
+    return _encoded(_ROW, map(_values, postings))
 
 
 def transfers_of(postings: Sequence[Posting]) -> bytes:
     """Their transfers."""
-    return _encoded(_TRANSFER, ((p, line, new) for p in postings for line, new in enumerate(p.transfers, 1)))
+    return _encoded(
+        _TRANSFER,
+        (_transfer_values(p, line, new) for p in postings for line, new in enumerate(p.transfers, 1)),
+    )
 
 
-def _encoded(columns: Sequence[Column], sources: Iterable[tuple[Any, ...]]) -> bytes:
-    writers = [(value, _text if kind == "text" else _field(kind)) for _, kind, value in columns]
+def _encoded(columns: _Columns, rows: Iterable[tuple[Any, ...]]) -> bytes:
+    writers = [_text if kind == "text" else _field(kind) for _, kind in columns]
     count = _FIELDS.pack(len(columns))
     parts = [_HEADER]
-    for source in sources:
+    for row in rows:
         parts.append(count)
-        parts += [write(value(*source)) for value, write in writers]
+        parts += [write(value) for write, value in zip(writers, row, strict=True)]
     parts.append(_TRAILER)
     return b"".join(parts)
 

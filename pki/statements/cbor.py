@@ -19,6 +19,7 @@ _SIMPLE_VALUES: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 # RFC 8949, 3: additional information 24 to 27 is followed by an argument of so many bytes, and each form may
 # only be used for what does not fit the one before (4.2.1).
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+_SHORT_HEADS = tuple(bytes([head]) for head in range(256))
 _SMALLEST_ARGUMENT = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 
 
@@ -104,7 +105,7 @@ def _key_type(key: object) -> type:
 
 def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        return bytes([major << 5 | argument])
+        return _SHORT_HEADS[major << 5 | argument]
     for information, size in _ARGUMENT_BYTES.items():
         if argument < 1 << (8 * size):
             return bytes([major << 5 | information]) + argument.to_bytes(size, "big")

@@ -52,21 +52,25 @@ class Town:
 
 
 @contextmanager
-def running_town(server: PostgresServer, root: Path) -> Iterator[Town]:
+def running_town(
+    server: PostgresServer, root: Path, cards: int = CARDS, terminals: int = TERMINALS
+) -> Iterator[Town]:
     """A town whose service `cardservice serve` runs, until the end of the block."""
     name = server.create()
     owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
     stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
     try:
         stack.install(SCHEME)
-        cards, terminals = _populate(stack)
+        people, validators = _populate(stack, cards, terminals)
         stack.start_service()
-        yield Town(stack, owner_url, cards, terminals)
+        yield Town(stack, owner_url, people, validators)
     finally:
         stack.close()
 
 
-def _populate(stack: Stack) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
+def _populate(
+    stack: Stack, people: int, terminals: int
+) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
     """People with cards and money, and terminals, by the functions behind the console scripts."""
     clock = StandingClock(datetime.now(UTC))
     origin = {"CARDSERVICE_PUBLIC_ORIGIN": stack.origin}
@@ -75,8 +79,8 @@ def _populate(stack: Stack) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, .
         council = Council(context, create_app(context).test_client(), clock)
         council.provider()
         council.load_fares()
-        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(CARDS))
-        validators = [council.terminal(f"validator-{number}") for number in range(TERMINALS)]
+        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(people))
+        validators = [council.terminal(f"validator-{number}") for number in range(terminals)]
         return cards, tuple(TownTerminal(found.id, _der(found.key)) for found in validators)
     finally:
         context.close()
