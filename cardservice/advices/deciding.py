@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from cardservice.advices.facts import ChunkFacts
 from cardservice.authorisation.facts import facts_of
-from cardservice.authorisation.found import wanted_for
 from cardservice.authorisation.judging import judge
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.money import balances_after
@@ -28,7 +27,7 @@ class Decider:
     def decide(self, terminal: Terminal, message: CardMessage) -> Prepared:
         """What to post for an advice whose id is not known. Raises MessageRefused from check 5, and Busy."""
         found = self._facts.found_for(message, self._views)
-        facts = facts_of(self._context, wanted_for(message, None), found)
+        facts = facts_of(self._context, None, found)
         case = case_of(self._context, terminal, message, facts, self._facts.tariff_for(message))
         prepared = sale_of(self._context, case, judge(case))
         self._views[prepared.posting.payer_id] = left_by(case.view, prepared.posting)
@@ -38,7 +37,8 @@ class Decider:
 def left_by(view: PayerView, posting: Posting) -> PayerView:
     """The payer's state once this is posted, still at the version that was read."""
     accounts = tuple(
-        replace(account, balance=balance) for account, balance in balances_after(view, posting.transfers)
+        account if account.balance == balance else replace(account, balance=balance)
+        for account, balance in balances_after(view, posting.transfers)
     )
     return replace(view, accounts=accounts, counters=_counted(view, posting))
 

@@ -6,7 +6,7 @@ whatever changes afterwards is noticed when the chunk is posted.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -21,7 +21,7 @@ from cardservice.cards.service import Card, find_cards
 from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
 from cardservice.ledger.models import cardholder_payer, ledger_transaction
-from cardservice.ledger.privacy import StoredKey, find_keys
+from cardservice.ledger.privacy import StoredKey, find_keys, unwrap
 from cardservice.ledger.reading import read_payers
 from cardservice.ledger.values import PayerView
 from cardservice.tariffs.service import DatedTariff, TariffVersion, tariffs_of
@@ -129,7 +129,9 @@ def read_facts(context: Context, messages: Sequence[CardMessage]) -> ChunkFacts:
             cards=cards,
             certificates=certificates,
             keys={
-                holder: key for some in groups(holders) for holder, key in find_keys(connection, some).items()
+                holder: _opened(context, holder, key)
+                for some in groups(holders)
+                for holder, key in find_keys(connection, some).items()
             },
             payers=payers,
             views=views,
@@ -144,6 +146,13 @@ def read_facts(context: Context, messages: Sequence[CardMessage]) -> ChunkFacts:
                 if (crl := newest_crl(connection, issuer)) is not None
             },
         )
+
+
+def _opened(context: Context, holder: CardholderId, key: StoredKey) -> StoredKey:
+    """The key, unwrapped once for all advices of its holder; one that was destroyed as it is."""
+    if key.wrapped is None:
+        return key
+    return replace(key, opened=unwrap(context.keys.cardholder_kek, holder, key))
 
 
 def groups(keys: Sequence[T]) -> Iterator[Sequence[T]]:

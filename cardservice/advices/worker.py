@@ -1,9 +1,11 @@
 """A process for chunks: `python -m cardservice.advices.worker FD`, which the service starts and ends.
 
-It opens the service for itself, answers what comes on its socket, and ends when the other side does.
+It opens the service for itself, answers what comes on its socket, and ends when the other side does, or when
+nothing has come for a while.
 """
 
 import gc
+import select
 import signal
 import socket
 import sys
@@ -16,6 +18,8 @@ from cardservice.config import load_settings
 from cardservice.context import Context, open_context
 from cardservice.errors import TerminalUnknown
 from cardservice.terminals.service import find_terminal
+
+IDLE_S = 300.0
 
 
 def main(descriptor: int) -> None:
@@ -38,7 +42,8 @@ def main(descriptor: int) -> None:
 
 
 def _serve(context: Context, connection: socket.socket) -> None:
-    while True:
+    # Chunks come at night, or after an hour without the service: in between this would lie idle.
+    while select.select([connection], (), (), IDLE_S)[0]:
         try:
             terminal_id, *entries = frames.receive(connection)
         except EOFError:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Fewer than this are not worth another process.
 SMALLEST_SHARE = 50
+# Each process of the service has its own: more would be idle most of the time, in memory all the time.
+MOST_PROCESSES = 4
 END_TIMEOUT_S = 20.0
 
 
@@ -57,7 +59,7 @@ class Workers:
 
     def __init__(self, scheme_id: str, count: int | None = None) -> None:
         self._scheme_id = scheme_id
-        self._workers = [_Worker() for _ in range(count or os.cpu_count() or 1)]
+        self._workers = [_Worker() for _ in range(count or min(MOST_PROCESSES, os.cpu_count() or 1))]
 
     def __call__(self, terminal: Terminal, entries: Sequence[bytes]) -> list[Entry]:
         """See Ingest. What a process did not answer is Busy: sent again, it finds out."""

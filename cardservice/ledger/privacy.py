@@ -6,7 +6,7 @@ cardholder unreadable at once, in rows that are themselves never changed; the le
 
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -32,6 +32,8 @@ class StoredKey:
     """A cardholder's key as it is kept; `wrapped` is None once it has been destroyed."""
 
     wrapped: bytes | None
+    # The key itself, where it was unwrapped already, for as long as this value lives.
+    opened: bytes | None = field(default=None, repr=False, compare=False)
 
 
 def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey | None:
@@ -53,6 +55,8 @@ def find_keys(
 
 def unwrap(kek: bytes, cardholder_id: CardholderId, stored: StoredKey) -> bytes:
     """The key itself. Raises ProofErased once it has been destroyed."""
+    if stored.opened is not None:
+        return stored.opened
     if stored.wrapped is None:
         raise ProofErased(f"the key of cardholder {cardholder_id} has been destroyed")
     return _decrypt(kek, stored.wrapped, _KEY_CONTEXT + cardholder_id.bytes)

@@ -92,6 +92,11 @@ def _encode_text(value: str) -> bytes:
 def _encode_map(value: Mapping[object, object], depth: int) -> bytes:
     if len({_key_type(key) for key in value}) > 1:
         raise StatementMalformed("the keys of a map are all integers or all text")
+    small = sorted(key for key in value if isinstance(key, int) and 0 <= key < _SMALLEST_ARGUMENT[24])
+    if len(small) == len(value):
+        # Each is one byte: their order is that of their encodings.
+        items = (_SHORT_HEADS[key] + _encode(value[key], depth - 1) for key in small)
+        return _head(_MAP, len(small)) + b"".join(items)
     # RFC 8949, 4.2.1: in the bytewise order of the encoded keys
     pairs = sorted((_encode(key, depth - 1), _encode(item, depth - 1)) for key, item in value.items())
     return _head(_MAP, len(pairs)) + b"".join(key + item for key, item in pairs)

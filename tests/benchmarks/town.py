@@ -1,7 +1,7 @@
 """A council's installation to put load on: made by the console scripts, with people and terminals in bulk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,12 +53,17 @@ class Town:
 
 @contextmanager
 def running_town(
-    server: PostgresServer, root: Path, cards: int = CARDS, terminals: int = TERMINALS
+    server: PostgresServer,
+    root: Path,
+    cards: int = CARDS,
+    terminals: int = TERMINALS,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Town]:
     """A town whose service `cardservice serve` runs, until the end of the block."""
     name = server.create()
     owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
     stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
+    stack.environment |= environment or {}
     try:
         stack.install(SCHEME)
         people, validators = _populate(stack, cards, terminals)
