@@ -10,6 +10,7 @@ from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.people import payer, provider
 from cardservice.commands.quarantine import quarantine
+from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
@@ -31,6 +32,7 @@ for _command in (
     card,
     terminal,
     topup,
+    refund,
     balance,
     limit,
     proof,

@@ -25,12 +25,17 @@ class Decider:
         self._views: dict[PayerId, PayerView] = dict(facts.views)
 
     def decide(self, terminal: Terminal, message: CardMessage) -> Prepared:
-        """What to post for an advice whose id is not known. Raises MessageRefused from check 5, and Busy."""
+        """What to post for an advice whose id is not known. Raises MessageRefused from check 5, and Busy.
+
+        What claims something of which there is only so much is not taken to be posted: those after it are
+        decided without it.
+        """
         found = self._facts.found_for(message, self._views)
         facts = facts_of(self._context, None, found)
         case = case_of(self._context, terminal, message, facts, self._facts.tariff_for(message))
         prepared = sale_of(self._context, case, judge(case))
-        self._views[prepared.posting.payer_id] = left_by(case.view, prepared.posting)
+        if not prepared.claims:
+            self._views[prepared.posting.payer_id] = left_by(case.view, prepared.posting)
         return prepared
 
 

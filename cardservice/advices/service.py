@@ -20,7 +20,7 @@ from cardservice.authorisation.service import question_of, read_terms
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle_all
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
-from cardservice.ids import CardId
+from cardservice.ids import CardId, PayerId
 from cardservice.ledger.chunks import post_chunk
 from cardservice.ledger.reading import read_known
 from cardservice.quarantine.service import note
@@ -109,9 +109,15 @@ class _Chunk:
         """Decide these one after another and post them together; what does not stand is left for later."""
         decider = Decider(self.context, facts)
         prepared: dict[int, Prepared] = {}
+        # Payers of what has to be claimed first; what follows of them is decided after it.
+        apart: set[PayerId] = set()
         for row, message in new.items():
             try:
-                prepared[row] = decider.decide(self.questions[row].terminal, message)
+                decided = decider.decide(self.questions[row].terminal, message)
+                if decided.claims:
+                    apart.add(decided.posting.payer_id)
+                if decided.posting.payer_id not in apart:
+                    prepared[row] = decided
             except MessageRefused as refusal:
                 self.settled[row] = refusal
             except Exception:  # noqa: BLE001, S112 - it is tried alone, where it is answered or logged
