@@ -1,12 +1,14 @@
 """The service's identifiers: one type each, so that a card's id cannot be passed for its holder's."""
 
 from typing import NewType
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import uuid_utils
 
 CardId = NewType("CardId", UUID)
 CardholderId = NewType("CardholderId", UUID)
+# Of the key that a cardholder's proofs are encrypted under: a pseudonym.
+KeyId = NewType("KeyId", UUID)
 PayerId = NewType("PayerId", UUID)
 TransactionId = NewType("TransactionId", UUID)
 TerminalId = NewType("TerminalId", str)
@@ -16,3 +18,8 @@ ProviderId = NewType("ProviderId", str)
 def new_id() -> UUID:
     """A fresh UUIDv7 (RFC 9562, 5.7): ids made later sort later, so that new rows lie side by side."""
     return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def new_random_id() -> UUID:
+    """A fresh UUIDv4 (RFC 9562, 5.4), for what must not tell when it was made."""
+    return uuid4()

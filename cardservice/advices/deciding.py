@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cardservice.advices.facts import ChunkFacts
 from cardservice.authorisation.facts import facts_of
+from cardservice.authorisation.found import wanted_for
 from cardservice.authorisation.judging import judge
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.money import balances_after
@@ -31,7 +32,7 @@ class Decider:
         decided without it.
         """
         found = self._facts.found_for(message, self._views)
-        facts = facts_of(self._context, None, found)
+        facts = facts_of(self._context, wanted_for(message, None) if found.card is None else None, found)
         case = case_of(self._context, terminal, message, facts, self._facts.tariff_for(message))
         prepared = sale_of(self._context, case, judge(case))
         if not prepared.claims:

@@ -20,6 +20,7 @@ from cardservice.authorisation.reading_core import newest_crl
 from cardservice.cards.service import Card, find_cards
 from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
+from cardservice.ledger.errors import LedgerError
 from cardservice.ledger.models import cardholder_payer, ledger_transaction
 from cardservice.ledger.privacy import StoredKey, find_keys, unwrap
 from cardservice.ledger.reading import read_payers
@@ -129,7 +130,7 @@ def read_facts(context: Context, messages: Sequence[CardMessage]) -> ChunkFacts:
             cards=cards,
             certificates=certificates,
             keys={
-                holder: _opened(context, holder, key)
+                holder: _opened(context, key)
                 for some in groups(holders)
                 for holder, key in find_keys(connection, some).items()
             },
@@ -148,11 +149,12 @@ def read_facts(context: Context, messages: Sequence[CardMessage]) -> ChunkFacts:
         )
 
 
-def _opened(context: Context, holder: CardholderId, key: StoredKey) -> StoredKey:
-    """The key, unwrapped once for all advices of its holder; one that was destroyed as it is."""
-    if key.wrapped is None:
-        return key
-    return replace(key, opened=unwrap(context.keys.cardholder_kek, holder, key))
+def _opened(context: Context, key: StoredKey) -> StoredKey:
+    """The key, unwrapped once for all advices of its holder; as it is where it cannot be."""
+    try:
+        return replace(key, opened=unwrap(context.keys.cardholder_kek, key))
+    except LedgerError:
+        return key  # each of its advices is told why
 
 
 def groups(keys: Sequence[T]) -> Iterator[Sequence[T]]:

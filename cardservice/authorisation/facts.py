@@ -19,8 +19,9 @@ from cardservice.authorisation.found import Found, Wanted
 from cardservice.authorisation.reading import read_for_messages, read_for_messages_on
 from cardservice.cards.service import Card
 from cardservice.context import Context
-from cardservice.errors import Busy, CardNotInScheme
+from cardservice.errors import Busy, CardNotInScheme, Erased
 from cardservice.ids import PayerId
+from cardservice.ledger.erasing import is_erased_card
 from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read_known
 from cardservice.ledger.values import KnownTransaction, PayerView
@@ -49,11 +50,13 @@ def facts_of(
 ) -> Facts:
     """What was found, as facts; `connection`: of whoever holds the payers' locks.
 
-    `wanted` is None where none of the ids in question is known.
+    `wanted` is None where neither an id in question is known nor the card is missing.
 
-    Raises CardNotInScheme, and Busy where the card has no payer yet.
+    Raises CardNotInScheme, Erased, and Busy where the card has no payer yet.
     """
     if found.card is None:
+        if wanted is not None:
+            _refuse_erased(context, wanted, connection)
         raise CardNotInScheme("the card that the message names is not of this scheme")
     if found.payer_id is None or found.payer_id not in found.views:
         raise Busy("the card's payer is being changed; send the same message again")
@@ -61,6 +64,17 @@ def facts_of(
     if wanted is not None and found.known:
         known = _known(context, wanted, found, connection)
     return Facts(context.now(), found.card, found.payer_id, found.views, known, found)
+
+
+def _refuse_erased(context: Context, wanted: Wanted, connection: Connection | None) -> None:
+    """Whether a card that is not there was of somebody who was erased, and its transactions with them."""
+    if connection is None:
+        with context.database.reading() as reading:
+            erased = is_erased_card(reading, wanted.card_id)
+    else:
+        erased = is_erased_card(connection, wanted.card_id)
+    if erased:
+        raise Erased("the card's holder was erased; whatever its id, nothing of this card is taken any more")
 
 
 @contextmanager

@@ -27,8 +27,8 @@ _LEAVE_OUT = (
 )
 # Rows are inserted in key order: two chunks then wait for each other in one direction only.
 _PROOFS = """
-    INSERT INTO transaction_proof (payer_id, transaction_id, cardholder_id, nonce, ciphertext)
-    SELECT payer_id, id, cardholder_id, nonce, ciphertext FROM advice_chunk ORDER BY payer_id, id
+    INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
+    SELECT payer_id, id, key_id, nonce, ciphertext FROM advice_chunk ORDER BY payer_id, id
     ON CONFLICT DO NOTHING
 """
 _TRANSACTIONS = """

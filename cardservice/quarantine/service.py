@@ -18,6 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cardservice.audit.service import SecurityEvent, record, record_security_event
 from cardservice.errors import CardServiceError, OrderInvalid, Unknown
+from cardservice.ledger.errors import LedgerError
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.quarantine.models import quarantine, refusal_tally
 
 # Of one terminal and day; what is beyond is counted.
@@ -27,7 +29,8 @@ HELD_MESSAGES = 2_000
 HELD_BYTES = 8 * 1024 * 1024
 
 NO_ID = UUID(int=0)
-_NONCE_BYTES = 12
+_VERSION_BYTES, _NONCE_BYTES = 4, 12
+_SEALED_FROM = _VERSION_BYTES + _NONCE_BYTES
 # Ours: what an encryption is for, so that one cannot be taken for another.
 _CONTEXT = b"citizen-card quarantine\x00"
 
@@ -78,13 +81,13 @@ class Tally:
     not_kept: int
 
 
-def note(connection: Connection, kek: bytes, refused: Sequence[Refused]) -> None:
+def note(connection: Connection, ring: KeyRing, refused: Sequence[Refused]) -> None:
     """Note refused messages of one terminal, and keep those with bytes, as far as there is room."""
     if not refused:
         return
     first = refused[0]
     room = _Room.of(connection, first.terminal_id)
-    kept = [each.entry is not None and room.keep(connection, kek, each) for each in refused]
+    kept = [each.entry is not None and room.keep(connection, ring, each) for each in refused]
     not_kept = sum(
         each.entry is not None and not is_kept for each, is_kept in zip(refused, kept, strict=True)
     )
@@ -134,7 +137,7 @@ def tallies(connection: Connection) -> list[Tally]:
     return [Tally(terminal, int(refused), int(not_kept)) for terminal, refused, not_kept in rows]
 
 
-def opened(connection: Connection, kek: bytes, number: int, *, actor: str, moment: datetime) -> bytes:
+def opened(connection: Connection, ring: KeyRing, number: int, *, actor: str, moment: datetime) -> bytes:
     """The bytes of what is held: an entry of a chunk, or what could not be read as one. The look is logged.
 
     Raises QuarantineUnknown and QuarantineUnreadable.
@@ -144,12 +147,20 @@ def opened(connection: Connection, kek: bytes, number: int, *, actor: str, momen
         raise QuarantineUnknown(number)
     record(connection, actor, "quarantine.read", number, moment, terminal=row.terminal_id)
     sealed: bytes = row.sealed
+    version, nonce = int.from_bytes(sealed[:_VERSION_BYTES], "big"), sealed[_VERSION_BYTES:_SEALED_FROM]
     try:
-        return AESGCMSIV(kek).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _CONTEXT + row.body)
-    except (InvalidTag, ValueError) as error:
+        return AESGCMSIV(ring.key(version)).decrypt(nonce, sealed[_SEALED_FROM:], _CONTEXT + row.body)
+    except (InvalidTag, ValueError, LookupError, LedgerError) as error:
         raise QuarantineUnreadable(
-            f"message {number} in quarantine was changed, or sealed by another key"
+            f"message {number} in quarantine was changed, or the key that sealed it is gone"
         ) from error
+
+
+def _sealed(ring: KeyRing, entry: bytes, body: bytes) -> bytes:
+    """The version of the key, a nonce, and the entry encrypted under that key."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    ciphertext = AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, entry, _CONTEXT + body)
+    return ring.newest.to_bytes(_VERSION_BYTES, "big") + nonce + ciphertext
 
 
 def dismiss(connection: Connection, number: int, reason: str, *, actor: str, moment: datetime) -> None:
@@ -189,12 +200,11 @@ class _Room:
         ).one()
         return cls(HELD_MESSAGES - int(count), HELD_BYTES - int(size))
 
-    def keep(self, connection: Connection, kek: bytes, refused: Refused) -> bool:
+    def keep(self, connection: Connection, ring: KeyRing, refused: Refused) -> bool:
         """Whether the bytes are kept, now or since they came before."""
         entry = refused.entry or b""
         body = refused.body or sha256(entry).digest()
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + AESGCMSIV(kek).encrypt(nonce, entry, _CONTEXT + body)
+        sealed = _sealed(ring, entry, body)
         is_known = connection.execute(
             select(quarantine.c.id).where(
                 quarantine.c.terminal_id == refused.terminal_id,

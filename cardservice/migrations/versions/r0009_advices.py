@@ -1,7 +1,7 @@
 """What advices need: terminals' terms with their dates, quarantine with its bytes and bounds.
 
 Revision ID: 0009
-Revises: 0007
+Revises: 0008
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import BigSerial, UtcDateTime
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 
 def upgrade() -> None:
