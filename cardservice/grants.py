@@ -81,8 +81,10 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "payer_limit": _TAKE,
         "counter": _TAKE,
         "ledger_transaction": ("SELECT",),
+        "transfer": ("SELECT",),
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
+        "rating": ("SELECT", "UPDATE (cardholder_id)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
     }

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, Row, and_, select
 from cardservice.api.fields import to_rfc3339
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes_of
-from cardservice.authorisation.judging import judge
+from cardservice.authorisation.judging import judge, without_resources
 from cardservice.authorisation.seen import Move, StoredDecision, case_of
 from cardservice.authorisation.speaking import Spoken, spoken_of, spoken_without_rules
 from cardservice.context import Context
 from cardservice.errors import Erased, ExplanationMissing, TransactionUnknown
 from cardservice.ids import ProviderId, TerminalId, TransactionId
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
-from cardservice.ledger.values import NewTransfer
+from cardservice.ledger.values import INTO_ARREARS, NewTransfer
 from cardservice.services.seam import Service
 from cardservice.tariffs.service import TariffVersion
 
@@ -95,7 +95,8 @@ def decide_again(
     if service is None or stored.action not in service.actions:
         raise ExplanationMissing(f"there is no {stored.service} {stored.action} any more")
     case = case_of(stored, service, tariff)
-    return case, judge(case)
+    verdict = judge(case)
+    return case, without_resources(case, verdict) if "taken" in stored.seen else verdict
 
 
 def differences(stored: StoredDecision, verdict: Verdict) -> tuple[str, ...]:
@@ -108,7 +109,8 @@ def differences(stored: StoredDecision, verdict: Verdict) -> tuple[str, ...]:
         "message": (given["message"], verdict.message),
         "amount": (stored.amount_minor, verdict.amount_minor),
         "receipt": (given["receipt"], receipt),
-        "flags": (list(stored.flags), list(verdict.flags)),
+        # Not the rules' own: it lets the tables know that they allowed it.
+        "flags": ([flag for flag in stored.flags if flag != INTO_ARREARS], list(verdict.flags)),
         "duplicate_of": (stored.duplicate_of, verdict.duplicate_of),
         "transfers": (stored.transfers, moves_of(verdict.transfers)),
         "counters": (

@@ -55,7 +55,7 @@ def without_resources(case: Case, verdict: Verdict) -> Verdict:
     """The verdict on what needs more of something than there is left: only an advice has had it already."""
     if case.message.is_advice:
         return replace(verdict, claims=(), flags=(*verdict.flags, Flag.RESOURCE_TAKEN))
-    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs)
+    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs, verdict.looked_at)
 
 
 def _paid_already(case: Case) -> TransactionId | None:

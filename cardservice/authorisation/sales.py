@@ -122,9 +122,9 @@ def details_of(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetai
             "given": answer,
             "inputs": dict(verdict.inputs),
             "counters": as_stored(verdict.counters),
+            "seen": seen_of(case, verdict),
             # Which line of the receipt each transfer pays: what is refunded by line goes back by it.
             "receipt_lines": list(receipt_lines(verdict.lines, verdict.transfers)),
-            "seen": seen_of(case, verdict),
         },
     )
 

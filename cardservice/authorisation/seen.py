@@ -17,6 +17,7 @@ from cardservice.authorisation.found import Found
 from cardservice.authorisation.judging import judged_at
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.proofs import CheckedProof
+from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.cards.service import Card, StateChange
 from cardservice.cards.states import CardState
 from cardservice.ids import CardholderId, CardId, PayerId, ProviderId, TerminalId, TransactionId
@@ -127,6 +128,9 @@ def seen_of(case: Case, verdict: Verdict) -> dict[str, Any]:
             for limit in case.view.limits
             if limit.cardholder_id in (None, holder)
         ]
+    if verdict.reason == Reason.RESOURCE_TAKEN or Flag.RESOURCE_TAKEN in verdict.flags:
+        # Judged before it was known that there was none left.
+        seen["taken"] = True
     if (replaced := case.replaced) is not None:
         first = None if replaced.duplicate_of is None else str(replaced.duplicate_of)
         seen["replaced"] = [replaced.decision, replaced.stands, first]

@@ -40,6 +40,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "money_enough": "There was enough money: {available} could be spent, {amount} was wanted.",
         "money_short": "There was not enough money: {available} could be spent, {amount} was wanted.",
         "money_owed": "{owed} of it was not there, and is owed.",
+        "resource_taken": "There was none left of what was wanted.",
         "free": "It cost nothing.",
         "annulled": "The terminal took its request back before it had seen an answer to it.",
         "payment": "Money was paid in; no rule decides on that.",
@@ -150,6 +151,8 @@ def _of_rules(case: Case, verdict: Verdict) -> Iterator[Spoken]:
             yield Spoken("rules_flagged", {"service": service, "flag": flag}, against=True)
     if verdict.is_approved or verdict.reason == Reason.INSUFFICIENT_FUNDS:
         yield Spoken("rules_approved", {"service": service})
+    elif verdict.reason == Reason.RESOURCE_TAKEN:
+        yield Spoken("resource_taken", against=True)
     elif verdict.reason != APPROVED:
         values = {"service": service, "reason": str(verdict.reason), "message": verdict.message}
         yield Spoken("rules_declined", values, against=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
+from cardservice.ids import CardholderId, CardId, PayerId, TransactionId, new_random_id
+from cardservice.ledger.event_models import rating
 from cardservice.ledger.models import (
     account,
     cardholder_key,
@@ -23,6 +24,7 @@ from cardservice.ledger.models import (
     payer_limit,
     transaction_details,
     transaction_proof,
+    transfer,
 )
 from cardservice.ledger.payers import payers_of
 from cardservice.ledger.privacy import destroy_key, erase_details
@@ -85,6 +87,9 @@ def forget_person(
     connection.execute(delete(counter).where(counter.c.cardholder_id == holder))
     connection.execute(delete(payer_limit).where(payer_limit.c.cardholder_id == holder))
     connection.execute(delete(cardholder_payer).where(cardholder_payer.c.cardholder_id == holder))
+    # A day's charges go on belonging together.
+    pseudonym = {"cardholder_id": new_random_id()}
+    connection.execute(update(rating).where(rating.c.cardholder_id == holder).values(**pseudonym))
     destroy_key(connection, holder, moment)
     connection.execute(
         update(cardholder_key).where(cardholder_key.c.cardholder_id == holder).values(cardholder_id=None)
@@ -144,8 +149,15 @@ def _transactions(connection: Connection, holder: CardholderId, own: OwnPayer) -
         .join(cardholder_key, key.id == proof.key_id)
         .where(proof.payer_id == own.id, key.cardholder_id == holder)
     )
+    undone = select(transfer.c.transaction_id).where(
+        transfer.c.payer_id == own.id, transfer.c.reverses_transaction.in_(by_card)
+    )
+    rated = select(rating.c.transaction_id).where(
+        rating.c.payer_id == own.id, rating.c.cardholder_id == holder
+    )
     about = select(stored.id).where(
-        stored.payer_id == own.id, stored.annuls.in_(by_card) | stored.id.in_(by_card)
+        stored.payer_id == own.id,
+        or_(stored.annuls.in_(by_card), *(stored.id.in_(each) for each in (by_card, undone, rated))),
     )
     return [TransactionId(row.id) for row in connection.execute(about)]
 

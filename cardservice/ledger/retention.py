@@ -26,6 +26,7 @@ DEFAULT_DAYS: Mapping[str, int] = MappingProxyType(
         "loans": 400,
         # Thirteen months: as long as a payment may be disputed (Directive (EU) 2015/2366, article 71).
         "annulment": 396,
+        "refund": 396,
         # Seven years: what the books need of a payment beside its amount.
         "finance": 2557,
     }

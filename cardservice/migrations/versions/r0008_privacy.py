@@ -1,7 +1,7 @@
 """Proofs name a key and not whose it is; versions of the key that wraps those; cards that were erased.
 
 Revision ID: 0008
-Revises: 0005
+Revises: 0007
 
 A key that is there already keeps its cardholder's identifier as its own: proofs are never changed, and it is
 part of what they were wrapped with.
@@ -16,6 +16,9 @@ from cardservice.database import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
+
+# All of a rating but whose it is.
+_OF_RATING = "payer_id, transaction_id, service, travel_day, revision, follows, should_be_minor, taps"
 
 
 def upgrade() -> None:
@@ -46,6 +49,7 @@ def upgrade() -> None:
         sa.Column("card_sha256", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("card_sha256"),
     )
+    _rating(f"UPDATE OF {_OF_RATING}")
     _install_functions()
 
 
@@ -56,6 +60,7 @@ def downgrade() -> None:
         raise RuntimeError(
             "there are keys that the older schema cannot keep: every proof under them would be lost"
         )
+    _rating("UPDATE")
     op.drop_table("erased_card")
     op.execute("ALTER TABLE transaction_proof RENAME COLUMN key_id TO cardholder_id")
     op.execute("CREATE TEMPORARY TABLE kept_key AS SELECT * FROM cardholder_key")
@@ -76,6 +81,22 @@ def downgrade() -> None:
         " WHERE cardholder_id IS NOT NULL"
     )
     op.execute("DROP TABLE kept_key")
+
+
+def _rating(change: str) -> None:
+    """Let whose a rating is become a pseudonym, when somebody is erased; nothing else of it changes."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP TRIGGER rating_unchanging ON rating")
+        op.execute(
+            f"CREATE TRIGGER rating_unchanging BEFORE {change} OR DELETE ON rating"
+            " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        return
+    op.execute("DROP TRIGGER rating_no_update")
+    op.execute(
+        f"CREATE TRIGGER rating_no_update BEFORE {change} ON rating FOR EACH ROW BEGIN"
+        " SELECT RAISE(ABORT, 'rating is never changed and never deleted'); END"
+    )
 
 
 def _install_functions() -> None:

@@ -82,9 +82,12 @@ def test_ten_thousand_decisions_are_reached_again(known: Tariffs) -> None:
             assert "{" not in spoken.text()
             heard[f"text {spoken.code}"] += 1
     never_asked = {Reason.ANNULLED, Reason.ANNULLED_BEFORE, Reason.NOTHING_TO_ANNUL, Reason.KEPT_BY_DUPLICATE}
-    wanted = {*Reason, *Flag} - never_asked - {Flag.CARD_WAS_NOT_ACTIVE, Reason.CARD_NOT_ACTIVE}
+    never_asked |= {Reason.RESOURCE_TAKEN, Reason.CARD_NOT_ACTIVE, Reason.REFUNDED}
+    never_asked |= {Reason.NOTHING_TO_REFUND, Reason.MORE_THAN_LEFT}
+    wanted = {*Reason, *Flag} - never_asked - {Flag.CARD_WAS_NOT_ACTIVE, Flag.RESOURCE_TAKEN}
     wanted |= {"limit_reached", "over_limit", "price_changed", "request", "advice", "duplicate"}
-    wanted |= {f"text {code}" for code in TEXTS} - {"text annulled", "text payment", "text not_decided"}
+    not_here = {"text annulled", "text payment", "text not_decided", "text resource_taken"}
+    wanted |= {f"text {code}" for code in TEXTS} - not_here
     assert {code for code in wanted if not heard[code]} == set()
 
 

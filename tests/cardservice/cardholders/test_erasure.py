@@ -17,10 +17,13 @@ from cardservice.cardholders.service import NewCardholder, add_cardholder, set_p
 from cardservice.cli import main
 from cardservice.database import Database, connect, metadata
 from cardservice.errors import CardholderUnknown, ErasureRefused, OrderInvalid
+from cardservice.ids import ProviderId, TransactionId
 from cardservice.ledger.errors import ProofErased
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
 from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.rating_days import rate
+from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.verify import verify
 from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.auditing import audit as audit_authority
@@ -35,6 +38,7 @@ from tests.support.council import (
     advice_of,
     annulment,
     message,
+    new_id,
     request_for,
 )
 from tests.support.databases import DatabaseUrls
@@ -58,7 +62,7 @@ class Life:
 def life(council: Council) -> Life:
     """Sales, a decline, an advice, an annulment, a limit, a photo, allergens; in the end no money left."""
     bus = council.terminal("bus-12")
-    card = council.card("adult", top_up_minor=2 * FARE_MINOR, form="Wren class", allergens=["nuts"])
+    card = council.card("adult", top_up_minor=2 * FARE_MINOR + 120, form="Wren class", allergens=["nuts"])
     with council.context.database.begin() as connection:
         set_photo(connection, card.holder, PHOTO, actor=ACTOR, moment=council.clock())
         limit = NewLimit(card.payer, card.holder, "meals.day", 300)
@@ -72,6 +76,13 @@ def life(council: Council) -> Life:
     )
     for body in sent:
         assert bus.post(URL, body).status == 200
+    # A day that was rated twice: the second follows the first.
+    subject = Subject(card.payer, card.holder, "transport", council.clock().date())
+    for price_minor, taps in ((100, 1), (120, 2)):
+        shares = (Share(ProviderId("vale-buses"), price_minor),)
+        tapped = tuple(TransactionId(new_id()) for _ in range(taps))
+        rated = Rating(subject=subject, shares=shares, taps=tapped, tariff_version="t1", unit="GBP")
+        assert rate(council.context.database, rated, council.clock()) is not None
     assert council.balances(card.payer) == (0, 0)
     return Life(council, bus, card, sent, (first, wrong, undone, told))
 
@@ -117,13 +128,14 @@ def test_nothing_links_to_the_person(life: Life, owner_database: Database) -> No
         "audit.subject",
     } <= before
     assert {"cardholder_key.cardholder_id", "cardholder_photo.jpeg", "payer_limit.cardholder_id"} <= before
+    assert "rating.cardholder_id" in before
     # The rows that are never changed name nobody to begin with.
     assert not {
         where for where in before if where.startswith(("ledger_transaction", "transfer", "transaction_"))
     }
     rows = _count(owner_database)
     plan = erase_cardholder(context, card.holder, actor=ACTOR)
-    assert (len(plan.cards), plan.transactions, plan.details) == (1, 6, 5)
+    assert (len(plan.cards), plan.transactions, plan.details) == (1, 8, 5)
     assert places(owner_database, *names) == set()
     assert _count(owner_database) == rows
     with owner_database.reading() as connection:
@@ -231,7 +243,7 @@ def test_the_command(life: Life, database_urls: DatabaseUrls) -> None:
     }
     erase = ["cardholder", "erase", str(life.card.holder)]
     dry = CliRunner().invoke(main, [*erase, "--dry-run"], env=environment)
-    assert (dry.exit_code, "6 transactions, 5 of them with details" in dry.output) == (0, True), dry.output
+    assert (dry.exit_code, "8 transactions, 5 of them with details" in dry.output) == (0, True), dry.output
     assert CliRunner().invoke(main, [*erase, "--json"], env=environment).exit_code == 1
     assert CliRunner().invoke(main, erase, input="n\n", env=environment).exit_code == 1
     with life.council.context.database.reading() as connection:
