@@ -3,7 +3,7 @@
 import click
 
 from cardservice.commands.authorities import pki
-from cardservice.commands.holders import cardholder
+from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import ledger, proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
@@ -13,6 +13,7 @@ from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
+from cardservice.commands.transactions import transaction
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +36,9 @@ for _command in (
     refund,
     balance,
     limit,
+    retention,
+    keys,
+    transaction,
     proof,
     ledger,
     security,
