@@ -14,14 +14,15 @@ from sqlalchemy import Connection, Row, and_, select
 from cardservice.api.fields import to_rfc3339
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes_of
-from cardservice.authorisation.judging import judge
+from cardservice.authorisation.judging import judge, without_resources
+from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.seen import Move, StoredDecision, case_of
 from cardservice.authorisation.speaking import Spoken, spoken_of, spoken_without_rules
 from cardservice.context import Context
 from cardservice.errors import Erased, ExplanationMissing, TransactionUnknown
 from cardservice.ids import ProviderId, TerminalId, TransactionId
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
-from cardservice.ledger.values import NewTransfer
+from cardservice.ledger.values import INTO_ARREARS, NewTransfer
 from cardservice.services.seam import Service
 from cardservice.tariffs.service import TariffVersion
 
@@ -95,7 +96,11 @@ def decide_again(
     if service is None or stored.action not in service.actions:
         raise ExplanationMissing(f"there is no {stored.service} {stored.action} any more")
     case = case_of(stored, service, tariff)
-    return case, judge(case)
+    verdict = judge(case)
+    # How much was left of something is not kept: that there was too little is taken from what was stored.
+    if verdict.claims and Reason.RESOURCE_TAKEN in (stored.reason, *stored.flags):
+        verdict = without_resources(case, verdict)
+    return case, verdict
 
 
 def differences(stored: StoredDecision, verdict: Verdict) -> tuple[str, ...]:
@@ -108,7 +113,8 @@ def differences(stored: StoredDecision, verdict: Verdict) -> tuple[str, ...]:
         "message": (given["message"], verdict.message),
         "amount": (stored.amount_minor, verdict.amount_minor),
         "receipt": (given["receipt"], receipt),
-        "flags": (list(stored.flags), list(verdict.flags)),
+        # The row's own flag says what transfers and lines say, which are compared below.
+        "flags": ([flag for flag in stored.flags if flag != INTO_ARREARS], list(verdict.flags)),
         "duplicate_of": (stored.duplicate_of, verdict.duplicate_of),
         "transfers": (stored.transfers, moves_of(verdict.transfers)),
         "counters": (
