@@ -25,13 +25,13 @@ from cardservice.api.sending import together
 from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_terminal
 from cardservice.authorisation.answers import Given, rendered
 from cardservice.authorisation.bodies import bulk_body, message_body
-from cardservice.authorisation.incoming import Incoming, message_of
+from cardservice.authorisation.incoming import Incoming, IncomingBulk
 from cardservice.authorisation.service import authorise_all
 from cardservice.authorisation.settling import Settled
 from cardservice.authorisation.views import BULK_PATH
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
-from cardservice.terminals.service import Terminal, find_terminal
+from cardservice.terminals.service import Terminal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -101,21 +101,16 @@ class HotEndpoint:
         return _as_sent(incoming.answer(terminal))
 
     def _many(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
-        bodies = _read(bulk_body, body)["messages"]
-        terminal = self._caller(environ, body, self._find)
+        incoming = IncomingBulk(self._context, _read(bulk_body, body)["messages"])
+        terminal = self._caller(environ, body, incoming.find)
         known.append(terminal)
-        messages = [message_of(self._context, terminal.id, each) for each in bodies]
-        settled = authorise_all(self._context, terminal, messages)
+        settled = authorise_all(self._context, terminal, incoming.messages)
         return {"answers": [self._entry(terminal, one) for one in settled]}
 
     def _entry(self, terminal: Terminal, settled: Settled) -> dict[str, Any]:
         if isinstance(settled, Given):
             return {"answer": _as_sent(rendered(self._context, terminal.id, settled))}
         return {"problem": document_of(settled)}
-
-    def _find(self, keyid: str) -> Terminal | None:
-        with self._context.database.reading() as connection:
-            return find_terminal(connection, keyid)
 
     def _caller(self, environ: "WSGIEnvironment", body: bytes, find: Find) -> Terminal:
         headers = {name: environ[key] for name, key in _HEADERS if key in environ}
