@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -25,6 +26,7 @@ _NONCE_BYTES = 12
 # Ours: what an encryption is for, so that one cannot be taken for another.
 _KEY_CONTEXT = b"citizen-card cardholder key\x00"
 _PROOF_CONTEXT = b"citizen-card proof\x00"
+_UNREADABLE = "it was changed, or the key is not the one it was sealed under"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def unwrap(kek: bytes, cardholder_id: CardholderId, stored: StoredKey) -> bytes:
     """The key itself. Raises ProofErased once it has been destroyed."""
     if stored.wrapped is None:
         raise ProofErased(f"the key of cardholder {cardholder_id} has been destroyed")
-    return _decrypt(kek, stored.wrapped, _KEY_CONTEXT + cardholder_id.bytes)
+    # The service has one such key: its cipher is made once, and not for each cardholder's.
+    return _opened(_cipher(kek), stored.wrapped, _KEY_CONTEXT + cardholder_id.bytes)
 
 
 def key_of(connection: Connection, kek: bytes, cardholder_id: CardholderId, moment: datetime) -> bytes:
@@ -126,8 +129,21 @@ def _wrap(kek: bytes, cardholder_id: CardholderId) -> bytes:
 
 
 def _decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:
+    try:
+        cipher = AESGCMSIV(key)
+    except ValueError as error:
+        raise ProofUnreadable(_UNREADABLE) from error
+    return _opened(cipher, sealed, context)
+
+
+@lru_cache(maxsize=1)
+def _cipher(kek: bytes) -> AESGCMSIV:
+    return AESGCMSIV(kek)
+
+
+def _opened(cipher: AESGCMSIV, sealed: bytes, context: bytes) -> bytes:
     nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
-        return AESGCMSIV(key).decrypt(nonce, ciphertext, context)
+        return cipher.decrypt(nonce, ciphertext, context)
     except (InvalidTag, ValueError) as error:
-        raise ProofUnreadable("it was changed, or the key is not the one it was sealed under") from error
+        raise ProofUnreadable(_UNREADABLE) from error
