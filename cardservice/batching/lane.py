@@ -26,7 +26,7 @@ R = TypeVar("R")
 TURN = 64
 # A turn costs as much as four of what it carries. So it leaves when the worker has nothing else to do, where
 # that comes within this.
-GATHER_S = 0.005
+GATHER_S = 0.01
 # Waiting beside those: beyond that a worker is behind by a second or more, and says so at once.
 MAX_WAITING = 1_024
 # A turn takes milliseconds. One that takes longer than this has lost its database, or its network.
