@@ -9,6 +9,7 @@ from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.people import payer, provider
+from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
 
 
@@ -28,6 +29,7 @@ for _command in (
     card,
     terminal,
     topup,
+    refund,
     balance,
     limit,
     proof,

@@ -291,6 +291,16 @@ class PhotoRefused(CardServiceError):
     code = "photo_refused"
 
 
+class RefundRefused(CardServiceError):
+    """Nothing is given back; `reason` is a stable code, `left_minor` what could be."""
+
+    code = "refund_refused"
+
+    def __init__(self, reason: str, message: str, left_minor: int = 0) -> None:
+        super().__init__(message)
+        self.reason, self.left_minor = reason, left_minor
+
+
 class Busy(CardServiceError):
     """The payer's state is held by others; nothing was posted. Sent again with the same id, it will be."""
 

@@ -43,6 +43,10 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ledger_transaction": _ADD,
         "transfer": _ADD,
         "transaction_proof": _ADD,
+        "rating": _ADD,
+        "payment_reference": _ADD,
+        "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
+        "reservation": (*_ADD, "UPDATE (state, expires_at)"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
         "cardholder_key": (*_ADD, "UPDATE (wrapped, destroyed_at)"),

@@ -7,6 +7,7 @@ from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.proofs import CheckedProof
 from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.resources import Claim
 from cardservice.ledger.values import CounterChange, Decision, KnownTransaction, NewTransfer, PayerView
 from cardservice.services.seam import APPROVED, Line, Service
 from cardservice.terminals.service import Terminal
@@ -57,6 +58,8 @@ class Verdict:
     transfers: tuple[NewTransfer, ...] = ()
     counters: tuple[CounterChange, ...] = ()
     duplicate_of: TransactionId | None = None
+    # What it takes of what there is only so much of: held before it is posted.
+    claims: tuple[Claim, ...] = ()
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
 

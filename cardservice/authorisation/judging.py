@@ -4,6 +4,7 @@ A request that meets an objection is declined with its reason. An advice's goods
 approved, and each objection becomes a flag.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -15,6 +16,7 @@ from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.status import Objection, status_of
 from cardservice.ids import TransactionId
+from cardservice.ledger.resources import Claim
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -40,6 +42,13 @@ def judge(case: Case) -> Verdict:
     if objection is not None:
         return _declined(case, objection.reason, objection.message)
     return _decided(case, ())
+
+
+def without_resources(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict on what needs more of something than there is left: only an advice has had it already."""
+    if case.message.is_advice:
+        return replace(verdict, claims=(), flags=(*verdict.flags, Flag.RESOURCE_TAKEN))
+    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs)
 
 
 def _paid_already(case: Case) -> TransactionId | None:
@@ -106,6 +115,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
         counters=changes(decision.counters, case.facts.card.cardholder_id),
+        claims=tuple(Claim(case.service.name, use.key, use.quantity) for use in decision.resources),
         inputs=decision.inputs,
     )
 

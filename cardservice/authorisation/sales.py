@@ -6,11 +6,20 @@ from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import as_stored
 from cardservice.authorisation.evidence import Evidence, crl_sha256, seal
-from cardservice.authorisation.money import balances_after
+from cardservice.authorisation.judging import without_resources
+from cardservice.authorisation.money import balances_after, receipt_lines
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
 from cardservice.ids import TransactionId
-from cardservice.ledger.values import Kind, NewDetails, NewProof, NewTransaction, Posting
+from cardservice.ledger.values import (
+    INTO_ARREARS,
+    PAYER_ARREARS,
+    Kind,
+    NewDetails,
+    NewProof,
+    NewTransaction,
+    Posting,
+)
 
 
 def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
@@ -28,7 +37,14 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
     )
-    return Prepared(posting, answer)
+    if not verdict.claims:
+        return Prepared(posting, answer)
+    return Prepared(
+        posting,
+        answer,
+        claims=verdict.claims,
+        otherwise=lambda: sale_of(context, case, without_resources(case, verdict)),
+    )
 
 
 def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
@@ -68,10 +84,17 @@ def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
         amount_minor=verdict.amount_minor,
         tariff_version=statement.tariff_version,
         offline=statement.offline,
-        flags=verdict.flags,
+        flags=(*verdict.flags, *_into_arrears(case, verdict)),
         replaces=case.message.replaces,
         duplicate_of=verdict.duplicate_of,
     )
+
+
+def _into_arrears(case: Case, verdict: Verdict) -> tuple[str, ...]:
+    """That the rules let what they approved end in arrears, where it does: the tables ask for it."""
+    owes = any(transfer.debit == PAYER_ARREARS for transfer in verdict.transfers)
+    may = any(line.may_end_in_arrears for line in verdict.lines)
+    return (INTO_ARREARS,) if owes and may and not case.message.is_advice else ()
 
 
 def _proof(context: Context, case: Case) -> NewProof:
@@ -91,7 +114,13 @@ def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails
         retention_class=action.retention_class,
         details=dict(case.message.details),
         salt=case.message.details_salt,
-        answer={"given": answer, "inputs": dict(verdict.inputs), "counters": as_stored(verdict.counters)},
+        answer={
+            "given": answer,
+            "inputs": dict(verdict.inputs),
+            "counters": as_stored(verdict.counters),
+            # Which line of the receipt each transfer pays: what is refunded by line goes back by it.
+            "receipt_lines": list(receipt_lines(verdict.lines, verdict.transfers)),
+        },
     )
 
 

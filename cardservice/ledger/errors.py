@@ -49,3 +49,19 @@ class ProofMissing(LedgerError):
     """The transaction carries no proof: no card made it, or there is no such transaction."""
 
     code = "proof_missing"
+
+
+class ResourceTaken(LedgerError):
+    """There is too little left of a resource, or none of that name."""
+
+    code = "resource_taken"
+
+    def __init__(self, service: str, key: str) -> None:
+        super().__init__(f"nothing is left of {service} {key}")
+        self.service, self.key = service, key
+
+
+class ResourceInvalid(LedgerError):
+    """More of a resource is taken than there would be."""
+
+    code = "resource_invalid"

@@ -88,6 +88,8 @@ account = Table(
     CheckConstraint("floor IS NULL OR balance >= floor", name="floor"),
     CheckConstraint("(kind = 'arrears') = (floor IS NULL)", name="only_arrears_without_floor"),
     CheckConstraint("kind <> 'arrears' OR balance <= 0", name="arrears_are_owed"),
+    # Points never become money: no account of money takes them, and none of points takes anything else.
+    CheckConstraint("(kind = 'points') = (unit = 'points')", name="points_are_no_money"),
     CheckConstraint(
         "(kind = 'card_value') = (card_id <> '' AND application <> '')", name="card_value_names_card"
     ),
@@ -147,7 +149,11 @@ ledger_transaction = Table(
     Column(
         "kind",
         Text,
-        CheckConstraint("kind IN ('request', 'advice', 'annul', 'tombstone', 'topup')", name="kind"),
+        CheckConstraint(
+            "kind IN ('request', 'advice', 'annul', 'tombstone', 'refund', 'goodwill', 'rating', 'topup',"
+            " 'repayment', 'chargeback', 'carry_over')",
+            name="kind",
+        ),
         nullable=False,
     ),
     Column("terminal_id", Text, nullable=True),
@@ -186,6 +192,11 @@ ledger_transaction = Table(
     CheckConstraint("kind <> 'tombstone' OR decision = 'annulled'", name="tombstone_is_annulled"),
     CheckConstraint("(decision = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_first"),
     CheckConstraint("(kind = 'annul') = (annuls IS NOT NULL)", name="annul_names_transaction"),
+    CheckConstraint("(kind = 'rating') = (origin = 'rating')", name="rating_is_rated"),
+    CheckConstraint(
+        "kind NOT IN ('topup', 'repayment', 'chargeback') OR origin = 'payment'", name="payment_is_paid"
+    ),
+    CheckConstraint("kind NOT IN ('refund', 'goodwill', 'carry_over') OR origin = 'staff'", name="by_staff"),
 )
 _annuls, _duplicate_of = ledger_transaction.c.annuls, ledger_transaction.c.duplicate_of
 Index(

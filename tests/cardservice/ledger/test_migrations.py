@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 import cardservice.audit.models
 import cardservice.cardholders.models
 import cardservice.cards.models
+import cardservice.ledger.event_models
 import cardservice.ledger.models
 import cardservice.pki_store.models
 import cardservice.tariffs.models
