@@ -6,7 +6,7 @@ whoever's card and whichever day it comes on, so that no other period's allowanc
 answer has been erased, its periods are long over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -56,3 +56,8 @@ def taken_back(sale: KnownTransaction, given_back_minor: int | None = None) -> t
 def _share(counted: int, given_back_minor: int, whole_minor: int) -> int:
     # Rounded down from the beginning of the sale each time, so that the parts add up to what was counted.
     return counted * given_back_minor // whole_minor if whole_minor else counted
+
+
+def changes_of(answer: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Rule, period and change of each counter that a stored answer was counted in; all are its holder's."""
+    return [(kept["rule"], kept["period"], kept["change"]) for kept in answer.get("counters", ())]

@@ -7,7 +7,6 @@ from cardservice.ledger.reversing import given_back, last_first
 from cardservice.ledger.values import (
     PAYER_ARREARS,
     PAYER_PREPAID,
-    AccountName,
     AccountView,
     KnownTransaction,
     NewTransfer,
@@ -51,17 +50,6 @@ def pay(view: PayerView, lines: Iterable[Line], provider: ProviderId, unit: str)
             if amount_minor > 0
         ]
     return tuple(transfers)
-
-
-def pay_in(view: PayerView, source: AccountName, amount_minor: int, unit: str) -> tuple[NewTransfer, ...]:
-    """What a payment from `source` does: it settles arrears first, the rest is `prepaid`."""
-    settled_minor = min(amount_minor, -view.arrears.balance)
-    targets = ((PAYER_ARREARS, settled_minor), (PAYER_PREPAID, amount_minor - settled_minor))
-    return tuple(
-        NewTransfer(debit=source, credit=target, amount_minor=share, unit=unit)
-        for target, share in targets
-        if share > 0
-    )
 
 
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -10,7 +11,7 @@ from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.refunding import Objection, Plan, Wish, plan
 from cardservice.context import Context
 from cardservice.errors import Busy, IdConflict, OrderInvalid, RefundRefused, TransactionUnknown
-from cardservice.ids import PayerId, ProviderId, TransactionId, new_id
+from cardservice.ids import PayerId, ProviderId, TerminalId, TransactionId, new_id
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.posting import locked, post_on
 from cardservice.ledger.reading import read_on
@@ -75,7 +76,7 @@ def give(context: Context, refund: Refund, *, actor: str) -> Refunded:
                 raise IdConflict("this id is taken by another transaction")
             return Refunded(payer_id, known.amount_minor or 0, repeated=True)
         view, planned = _planned(connection, payer_id, refund)
-        [result] = post_on(connection, [_posting(context, refund, view, planned)])
+        [result] = post_on(connection, [refund_posting(context, refund, view, planned)[0]])
         if result.outcome is not Outcome.POSTED:
             raise Busy("this payer's account is in use; try again")
         detail = {"sale": str(refund.wish.sale), "line": refund.wish.line}
@@ -105,7 +106,16 @@ def _shown(payer_id: PayerId, planned: Plan) -> Refunded:
     return Refunded(payer_id, planned.amount_minor, planned.transfers)
 
 
-def _posting(context: Context, refund: Refund, view: PayerView, planned: Plan) -> Posting:
+def refund_posting(
+    context: Context,
+    refund: Refund,
+    view: PayerView,
+    planned: Plan,
+    *,
+    terminal: TerminalId | None = None,
+    also_under: tuple[tuple[PayerId, int], ...] = (),
+) -> tuple[Posting, dict[str, Any]]:
+    """What posts a planned refund, and its answer."""
     sale, moment = planned.sale, context.now()
     answer = new_answer(
         transaction_id=refund.id,
@@ -120,7 +130,7 @@ def _posting(context: Context, refund: Refund, view: PayerView, planned: Plan) -
         has_proof=False,
         moment=moment,
     )
-    return Posting(
+    posting = Posting(
         payer_id=view.payer_id,
         expected_version=view.version,
         transaction=NewTransaction(
@@ -133,6 +143,7 @@ def _posting(context: Context, refund: Refund, view: PayerView, planned: Plan) -
             body=refund.body,
             occurred_at=moment,
             posted_at=moment,
+            terminal_id=terminal,
             provider_id=None if sale.provider_id is None else ProviderId(sale.provider_id),
             service=sale.service,
             action=sale.action,
@@ -142,4 +153,6 @@ def _posting(context: Context, refund: Refund, view: PayerView, planned: Plan) -
         transfers=planned.transfers,
         counters=planned.counters,
         details=NewDetails(RETENTION, None, None, {"given": answer, "sale": str(sale.id)}),
+        also_under=also_under,
     )
+    return posting, answer

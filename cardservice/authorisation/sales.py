@@ -8,6 +8,7 @@ from cardservice.authorisation.counting import as_stored
 from cardservice.authorisation.evidence import Evidence, crl_sha256, seal
 from cardservice.authorisation.judging import without_resources
 from cardservice.authorisation.money import balances_after, receipt_lines
+from cardservice.authorisation.seen import seen_of
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
 from cardservice.ids import TransactionId
@@ -24,16 +25,16 @@ from cardservice.ledger.values import (
 
 def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
     """What to post for a judged statement, and its answer."""
-    answer = _answer(case, verdict)
+    answer = answer_of(case, verdict)
     payer_id = case.payer_id
     posting = Posting(
         payer_id=payer_id,
         expected_version=case.view.version,
-        transaction=_transaction(case, verdict),
+        transaction=transaction_of(case, verdict),
         transfers=verdict.transfers,
         counters=verdict.counters,
         proof=_proof(context, case),
-        details=_details(case, verdict, answer),
+        details=details_of(case, verdict, answer),
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
     )
@@ -47,7 +48,8 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
     )
 
 
-def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
+def answer_of(case: Case, verdict: Verdict) -> dict[str, Any]:
+    """The answer as it is stored."""
     return new_answer(
         transaction_id=case.message.id,
         kind=_kind(case),
@@ -64,7 +66,8 @@ def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
     )
 
 
-def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
+def transaction_of(case: Case, verdict: Verdict) -> NewTransaction:
+    """The ledger's row."""
     statement = case.message.signed.statement
     return NewTransaction(
         id=case.message.id,
@@ -108,7 +111,8 @@ def _proof(context: Context, case: Case) -> NewProof:
     return seal(context, found.key, case.facts.card.cardholder_id, case.message.id, evidence)
 
 
-def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:
+def details_of(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:
+    """What is erased when its retention ends: details, answer, and what explains the decision."""
     action = case.service.actions[case.message.signed.statement.action]
     return NewDetails(
         retention_class=action.retention_class,
@@ -118,6 +122,7 @@ def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails
             "given": answer,
             "inputs": dict(verdict.inputs),
             "counters": as_stored(verdict.counters),
+            "seen": seen_of(case, verdict),
             # Which line of the receipt each transfer pays: what is refunded by line goes back by it.
             "receipt_lines": list(receipt_lines(verdict.lines, verdict.transfers)),
         },

@@ -121,13 +121,14 @@ counter = Table(
     **CHANGED_BY_SALES,
 )
 
-# Statement, card and evidence, encrypted under the cardholder's key: destroying the key erases them.
+# Statement, card and evidence, encrypted under the cardholder's key: destroying the key erases them. The rows
+# are never changed, so they name the key and not whose it is.
 transaction_proof = Table(
     "transaction_proof",
     metadata,
     Column("payer_id", Uuid, primary_key=True),
     Column("transaction_id", Uuid, primary_key=True),
-    Column("cardholder_id", Uuid, nullable=False),
+    Column("key_id", Uuid, nullable=False),
     Column("nonce", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     # On PostgreSQL its transaction has the same payer, whose state is looked for once (docs/adr/0059).
@@ -268,12 +269,25 @@ transaction_details = Table(
     ),
 )
 
+# Whose key it is stands here alone, and no longer once the cardholder was erased.
 cardholder_key = Table(
     "cardholder_key",
     metadata,
-    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), nullable=True, unique=True),
+    # Which version of the key-encryption key it is wrapped under.
+    Column("kek_version", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("destroyed_at", UtcDateTime, nullable=True),
     CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
+    CheckConstraint("wrapped IS NULL OR cardholder_id IS NOT NULL", name="nobodys_is_destroyed"),
+)
+
+# What is told from a card that was erased when it, or a message of it, turns up: that it was. A hash, so that
+# nobody who reads this knows the card; no date, so that it is not found by when anything else ended.
+erased_card = Table(
+    "erased_card",
+    metadata,
+    Column("card_sha256", LargeBinary, primary_key=True),
 )

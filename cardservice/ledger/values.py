@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal, NewType
 from uuid import UUID
 
-from cardservice.ids import CardholderId, PayerId, ProviderId, TerminalId, TransactionId
+from cardservice.ids import CardholderId, KeyId, PayerId, ProviderId, TerminalId, TransactionId
 from cardservice.ledger.errors import PostingInvalid
 
 # An account as a transfer names it: `payer:prepaid`, `provider:buses:payable`, `scheme:clearing:cash`.
@@ -286,7 +286,7 @@ class CounterChange:
 class NewProof:
     """The card's proof, encrypted under the cardholder's key (`ledger.privacy.seal_proof`)."""
 
-    cardholder_id: CardholderId
+    key_id: KeyId
     nonce: bytes
     ciphertext: bytes
 

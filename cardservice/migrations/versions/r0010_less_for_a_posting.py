@@ -1,7 +1,7 @@
 """Less for a posting and for what it is decided on: functions as they are now, and room for changed rows.
 
 Revision ID: 0010
-Revises: 0007
+Revises: 0008
 """
 
 from importlib.resources import files
@@ -9,7 +9,7 @@ from importlib.resources import files
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0008"
 
 # These rows are changed by every sale. With room on its page a row is changed in place (PostgreSQL, "HOT
 # updates"): its index is left alone, and the old row goes with the next look at the page.

@@ -111,6 +111,39 @@ def test_what_is_no_sale_is_not_refunded(school: School, lunch: TransactionState
         refund(school, declined)
 
 
+def test_a_terminal_refunds_its_own_providers_sales(school: School, lunch: TransactionStatement) -> None:
+    """Once, by its id; under whoever paid, though somebody else pays by now."""
+    before = school.council.balances(school.family)
+    wanted = {"id": str(new_id()), "sale": str(lunch.id), "card": str(school.ada.id), "line": 2}
+    school.council.clock.advance(seconds=1)
+    now_pays = school.council.family(school.ada)
+    for repeated in (False, True):
+        reply = school.till.post("/v1/refunds", wanted)
+        assert reply.outcome == (200, "refunded")
+        assert (reply.json["kind"], reply.json["amount_minor"], reply.json["repeated"]) == (
+            "refund",
+            MILK,
+            repeated,
+        )
+    assert reply.json["receipt"] == [{"label": "Carton of milk", "amount_minor": MILK}]
+    assert school.council.balances(school.family) == (before[0] + MILK, 0)
+    assert school.council.balances(now_pays) == (0, 0)
+    other = {**wanted, "amount_minor": 1}
+    assert school.till.post("/v1/refunds", other).outcome == (409, "id_conflict")
+    refused = school.till.post("/v1/refunds", {**wanted, "id": str(new_id())})
+    assert refused.outcome == (422, "refund_refused")
+    assert (refused.json["reason"], refused.json["left_minor"]) == ("nothing_to_refund", 0)
+    council = school.council
+    council.provider("other-kitchen")
+    others = council.terminal("till-9", "till", provider="other-kitchen")
+    for terminal in (others, council.terminal("door-1", "validator", provider="school-kitchen")):
+        reply = terminal.post("/v1/refunds", {**wanted, "id": str(new_id()), "line": 1})
+        code = "refund_refused" if terminal is others else "role_not_allowed"
+        assert reply.json["code"] == code
+    unknown = {**wanted, "id": str(new_id()), "card": str(new_id())}
+    assert school.till.post("/v1/refunds", unknown).outcome == (422, "card_unknown")
+
+
 def run(context: Context, *arguments: str) -> Result:
     """The command in this process."""
     settings = {
