@@ -100,7 +100,7 @@ def open_context(
             keys=load_service_keys(settings.pki_dir, passphrase),
             services=services,
             tariffs=PreparedTariffs(database, services),
-            proofs=CardProofs(pki.trust_store()),
+            proofs=CardProofs(pki.trust_store(), database),
             exchange=exchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
         )
