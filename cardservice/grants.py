@@ -84,7 +84,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "transfer": ("SELECT",),
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
-        "rating": ("SELECT", "UPDATE (cardholder_id)"),
+        "rating": ("SELECT",),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
     }
