@@ -46,6 +46,7 @@ def create_app(context: Context) -> Flask:
     for blueprint in (authorisation, presentations, personalisation, public):
         api.register_blueprint(blueprint)
     published = open_desk(context)
+    current.install_desk(app, published.desk)
     app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from pki.statements import TransactionStatement, seal, signature_input
-from pki.verification import Purpose, verify
+from pki.verification import Purpose
 from reader_agent.errors import CardIdentityMismatch, CardProofInvalid
 from reader_agent.piv.session import PivSession, read_identity
 from reader_agent.trust import SchemeTrust
@@ -59,10 +59,10 @@ class PresentCard:
 def identify(session: PivSession, trust: SchemeTrust, moment: datetime) -> PresentCard:
     """The card on the reader, if it is of this scheme and not revoked as far as is known here.
 
-    Raises CardError, and the VerificationError of `pki.verification.verify`.
+    Raises CardError, and the VerificationError of `pki.verification`.
     """
     identity = read_identity(session)
-    verified = verify(identity.certificate, Purpose.CARD_AUTHENTICATION, moment, trust.store)
+    verified = trust.verify(identity.certificate, Purpose.CARD_AUTHENTICATION, moment)
     if verified.identity != str(identity.card):
         raise CardIdentityMismatch(identity.card)
     fingerprint = identity.certificate.fingerprint(hashes.SHA256())
