@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from cardservice.audit.service import security_events
+from cardservice.audit.service import record, security_events
 from cardservice.authorisation.export import export_proof, fault_of_proof
-from cardservice.commands.common import Failure, command, identifier, json_option, opened, say
+from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
 from cardservice.ledger.verify import verify
 
 
@@ -22,8 +22,12 @@ def proof() -> None:
 @command
 def proof_export(transaction_id: str, directory: Path, as_json: bool) -> None:
     """Write a transaction's proof into a new folder, to be checked with openssl alone."""
+    wanted = identifier(transaction_id)
     with opened() as context:
-        files = export_proof(context, identifier(transaction_id), directory)
+        # A proof tells whose card was where: that somebody reads it is noted first.
+        with context.database.begin() as connection:
+            record(connection, actor(), "proof.export", wanted, context.now())
+        files = export_proof(context, wanted, directory)
     say(
         f"Wrote {len(files)} files; sh {directory / 'verify.sh'} checks them.",
         {"directory": str(directory), "files": [path.name for path in files]},
@@ -51,6 +55,7 @@ def ledger_verify(as_json: bool) -> None:
         "transfers": report.transfers,
         "proofs_checked": report.proofs_checked,
         "proofs_erased": report.proofs_erased,
+        "erased_on": {str(day): count for day, count in sorted(report.erased_on.items())},
         "findings": [
             {
                 "code": finding.code,
@@ -65,6 +70,7 @@ def ledger_verify(as_json: bool) -> None:
         f"{report.transactions} transactions, {report.transfers} transfers, {report.proofs_checked} proofs, "
         f"of which {report.proofs_erased} erased: "
         + ("nothing wrong." if report.is_clean else f"{len(report.findings)} findings."),
+        *(f"  {count} proofs erased on {day}" for day, count in sorted(report.erased_on.items())),
         *(f"  {finding.code}: {finding.transaction_id} {finding.detail}" for finding in report.findings),
     ]
     say("\n".join(words), values, as_json=as_json)

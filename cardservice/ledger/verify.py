@@ -3,8 +3,10 @@
 Reads in one transaction, so that a busy ledger is checked as of one moment.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, case, exists, func, literal, or_, select, union_all
@@ -12,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, and_, case, exists, func, litera
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.errors import ProofErased
+from cardservice.ledger.event_checks import EVENT_CHECKS
 from cardservice.ledger.models import (
     account,
     ledger_transaction,
@@ -44,6 +47,8 @@ class Report:
     proofs_checked: int
     proofs_erased: int
     findings: tuple[Finding, ...]
+    # How many proofs were erased on which day, where it is known.
+    erased_on: Mapping[date, int] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -60,13 +65,16 @@ def verify(database: Database, check_proof: ProofCheck | None = None) -> Report:
             for row in connection.execute(query())
         ]
         checked, erased = 0, 0
+        erased_on: Counter[date] = Counter()
         if check_proof is not None:
             for payer_id, transaction_id in _with_proof(connection):
                 checked += 1
                 try:
                     fault = check_proof(connection, payer_id, transaction_id)
-                except ProofErased:
+                except ProofErased as error:
                     erased += 1
+                    if error.erased_on is not None:
+                        erased_on[error.erased_on] += 1
                     continue
                 if fault is not None:
                     findings.append(Finding("proof_invalid", payer_id, transaction_id, fault))
@@ -74,7 +82,7 @@ def verify(database: Database, check_proof: ProofCheck | None = None) -> Report:
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (ledger_transaction, transfer)
         ]
-    return Report(counts[0], counts[1], checked, erased, tuple(findings))
+    return Report(counts[0], counts[1], checked, erased, tuple(findings), erased_on)
 
 
 def _sides() -> Any:
@@ -239,6 +247,7 @@ CHECKS: dict[str, Callable[[], Select[Any]]] = {
     "reversed_too_much": _reversed_too_much,
     "proof_missing": _proofs_missing,
     "orphan": _orphans,
+    **EVENT_CHECKS,
     "named_transaction_missing": _named_missing,
 }
 

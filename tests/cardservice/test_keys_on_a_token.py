@@ -16,6 +16,7 @@ from cardservice.context import Context, open_context
 from cardservice.errors import NotInitialised, OrderInvalid
 from cardservice.ids import CardId
 from cardservice.key_place import KeyToken, token_of
+from cardservice.keys import make_kek_version
 from cardservice.pki_store.desk import open_desk
 from cardservice.setup import initialise
 from pki.card_keys import diversify_aes128
@@ -106,13 +107,18 @@ def test_what_is_derived_is_the_same_again(on_a_token: Settings) -> None:
     for _ in range(2):
         context = opened(on_a_token)
         keys = context.keys
-        seen.append((keys.cardholder_kek, keys.nonces.key, keys.management_key(card), keys.puk(card)))
+        seen.append((keys.cardholder_kek.key(1), keys.nonces.key, keys.management_key(card), keys.puk(card)))
         context.close()
         start(on_a_token)
     assert seen[0] == seen[1]
     kek, nonces, management, _ = seen[0]
     assert len({kek, nonces, management}) == 3
     assert (len(kek), len(nonces), len(management)) == (32, 32, 16)
+    context = opened(on_a_token)
+    newer = make_kek_version(context.keys)
+    context.close()
+    assert newer.versions == (1, 2)
+    assert newer.key(1) == kek != newer.key(2)
 
 
 def test_a_token_of_the_services_own(settings: Settings, softhsm: SoftHsm, tmp_path: Path) -> None:
