@@ -43,6 +43,13 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ledger_transaction": _ADD,
         "transfer": _ADD,
         "transaction_proof": _ADD,
+        # What follows the commit is only added to, too, but for the worker's place and sums, and erased salts.
+        "ledger_epoch": _ADD,
+        "ledger_position": (*_ADD, "UPDATE (epoch, sequence, posted_below, open_day)"),
+        "ledger_sequence": _ADD,
+        "account_rollup": (*_ADD, "UPDATE (debit_minor, credit_minor)"),
+        "day_seal": _ADD,
+        "sealed_leaf": (*_ADD, "UPDATE (salt, erased_at)"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
         "cardholder_key": (*_ADD, "UPDATE (wrapped, destroyed_at)"),

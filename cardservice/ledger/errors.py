@@ -49,3 +49,9 @@ class ProofMissing(LedgerError):
     """The transaction carries no proof: no card made it, or there is no such transaction."""
 
     code = "proof_missing"
+
+
+class SequenceHeld(LedgerError):
+    """Another worker is numbering the ledger: there is one at a time."""
+
+    code = "sequence_held"

@@ -177,6 +177,8 @@ ledger_transaction = Table(
     CheckConstraint("(decision = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_first"),
     CheckConstraint("(kind = 'annul') = (annuls IS NOT NULL)", name="annul_names_transaction"),
 )
+# Not on SQLite, where rows are in the order of commits themselves.
+Index("ix_ledger_transaction_posted_xid", ledger_transaction.c.posted_xid).ddl_if(dialect="postgresql")
 _annuls, _duplicate_of = ledger_transaction.c.annuls, ledger_transaction.c.duplicate_of
 Index(
     "ix_ledger_transaction_annuls",
