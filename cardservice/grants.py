@@ -43,7 +43,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ledger_transaction": _ADD,
         "transfer": _ADD,
         "transaction_proof": _ADD,
-        # What follows the commit is only added to, too, but for the worker's place and sums, and erased salts.
+        # Only added to, too, but for the worker's place, its sums, and salts that are erased.
         "ledger_epoch": _ADD,
         "ledger_position": (*_ADD, "UPDATE (epoch, sequence, posted_below, open_day)"),
         "ledger_sequence": _ADD,

@@ -55,3 +55,21 @@ class SequenceHeld(LedgerError):
     """Another worker is numbering the ledger: there is one at a time."""
 
     code = "sequence_held"
+
+
+class DayNotOver(LedgerError):
+    """A day is sealed when it is over."""
+
+    code = "day_not_over"
+
+
+class NotSealed(LedgerError):
+    """The transaction's day has not been sealed yet: until then there is nothing to prove by."""
+
+    code = "not_sealed"
+
+
+class LeafErased(LedgerError):
+    """The salt of the transaction's leaf has been erased: nobody can tell what it was of."""
+
+    code = "leaf_erased"

@@ -27,6 +27,12 @@ from pki.statements.transaction import (
     details_hmac,
     parse_payload,
 )
+from pki.statements.tree_head import (
+    TreeHead,
+    open_tree_head,
+    sign_tree_head,
+    tree_head_certificate_sha256,
+)
 
 __all__ = [
     "DETAILS_SALT_BYTES",
@@ -39,6 +45,7 @@ __all__ = [
     "SignedStatement",
     "StatementKind",
     "TransactionStatement",
+    "TreeHead",
     "answer_certificate_sha256",
     "decode_deterministic",
     "details_hmac",
@@ -48,11 +55,14 @@ __all__ = [
     "open_answer",
     "open_entitlement",
     "open_statement",
+    "open_tree_head",
     "parse_payload",
     "seal",
     "sign_answer",
     "sign_entitlement",
+    "sign_tree_head",
     "signature_input",
+    "tree_head_certificate_sha256",
     "verify_entitlement",
     "verify_statement",
 ]
