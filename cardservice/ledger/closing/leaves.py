@@ -118,6 +118,7 @@ def _encoded(
 
 def _columns(row: RowMapping) -> dict[str, object]:
     """What is in a row, as CBOR has it: times in milliseconds since 1970, ids as their bytes."""
+    # SQLAlchemy's names are a kind of str of their own.
     return {
         str(name): _plain(value)
         for name, value in row.items()
