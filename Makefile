@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smoke pictures portraits lint test test-long bench card-conformance lock clean
+.PHONY: help setup demo smoke pictures portraits lint test test-long bench fuzz card-conformance lock clean
 BIN := .venv/bin
 
 help: ## Show these commands
@@ -38,6 +38,11 @@ test-long: setup lint ## Everything of `make test`, and what is exhaustive
 bench: setup ## Measure the hot paths; writes docs/benchmarks.json and .md (ARGS="--only KEY --seconds N")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+fuzz: setup ## Look for inputs that break what reads strangers' bytes (ARGS="--seconds N --only TARGET --reproduce FILE")
+	@$(BIN)/python -c "import atheris" 2> /dev/null || \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	@$(BIN)/python -m tests.fuzzing $(ARGS)
+
 card-conformance: setup ## Check the cards in this machine's readers; writes nothing to them (ARGS="--pin-file FILE --report FILE")
 	@$(BIN)/reader-agent conformance $(ARGS)
 
@@ -45,6 +50,9 @@ lock: setup ## Choose the newest allowed versions anew and pin them with their h
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --extra agent --extra service --extra pki --extra kiosk --extra dev \
 		--output-file requirements.lock setup.cfg
+	sed -n 's/^ *\(atheris .*\)/\1/p' setup.cfg | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 \
+		--python-platform linux --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--output-file requirements-fuzz.lock -
 
 clean: ## Remove the virtual environment, what npm brought, and the demo's data
-	rm -rf .venv .demo .demo-smoke kiosk/assets/node_modules kiosk/static/vendor tests/witnesses/node_modules
+	rm -rf .venv .demo .demo-smoke .fuzz kiosk/assets/node_modules kiosk/static/vendor tests/witnesses/node_modules

@@ -4,13 +4,17 @@ import click
 
 from cardservice.commands.authorities import pki
 from cardservice.commands.closing import ledger
-from cardservice.commands.holders import cardholder
+from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import proof, security
 from cardservice.commands.issuing import card, terminal
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
-from cardservice.commands.people import payer, provider
+from cardservice.commands.payers import payer
+from cardservice.commands.payments import payment
+from cardservice.commands.people import provider
+from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
+from cardservice.commands.transactions import transaction
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,8 +33,13 @@ for _command in (
     card,
     terminal,
     topup,
+    payment,
+    refund,
     balance,
     limit,
+    retention,
+    keys,
+    transaction,
     proof,
     ledger,
     security,

@@ -8,7 +8,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,6 +38,10 @@ class Settings:
     owner_database_url: str
     pki_dir: Path
     public_origin: str
+    # Erases persons; a role that can do nothing else, or else the owner.
+    erasure_database_url: str = ""
+    # How long details are kept, in days by their class; a class that is not named has its default.
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     passphrase_file: Path | None = None
     passphrase: str | None = None
     clock_offset_s: float = 0.0
@@ -64,10 +68,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsInvalid, which names the setting."""
     environ = os.environ if environ is None else environ
     values = _from_file(environ.get(f"{PREFIX}CONFIG"))
-    for field in fields(Settings):
-        name = f"{PREFIX}{field.name.upper()}"
+    for setting in fields(Settings):
+        name = f"{PREFIX}{setting.name.upper()}"
         if name in environ:
-            values[field.name] = environ[name]
+            values[setting.name] = environ[name]
     if OFFSET_VARIABLE in environ:
         values["clock_offset_s"] = environ[OFFSET_VARIABLE]
     return _parsed(values)
@@ -122,7 +126,7 @@ def _from_file(name: str | None) -> dict[str, object]:
         raise SettingsInvalid(f"{PREFIX}CONFIG", f"{name} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SettingsInvalid(f"{PREFIX}CONFIG", f"{name} is not TOML: {error}") from error
-    known = {field.name for field in fields(Settings)} - {"passphrase"}
+    known = {setting.name for setting in fields(Settings)} - {"passphrase"}
     for key in values:
         if key not in known:
             raise SettingsInvalid(key, f"is not a setting of the file; known are {', '.join(sorted(known))}")
@@ -135,6 +139,10 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         mode=_mode(values.get("mode", "production")),
         database_url=_supported(url),
         owner_database_url=_supported(str(values.get("owner_database_url", url))),
+        erasure_database_url=_supported(
+            str(values.get("erasure_database_url", values.get("owner_database_url", url)))
+        ),
+        retention_days=_days(values.get("retention_days", {})),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=Path(str(values["passphrase_file"])) if "passphrase_file" in values else None,
@@ -187,6 +195,20 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         return float(str(value))
     except ValueError:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _days(value: object) -> Mapping[str, int]:
+    """Days by class: a table of the file, or `travel=56,meals=100` in the environment."""
+    if isinstance(value, str):
+        value = dict(part.strip().partition("=")[::2] for part in value.split(",") if part.strip())
+    if not isinstance(value, dict):
+        raise SettingsInvalid("retention_days", "is a table of days by class, such as travel = 56")
+    found = {}
+    for name, days in value.items():
+        if not str(days).isascii() or not str(days).isdigit() or not 0 <= int(days) <= 36_500:
+            raise SettingsInvalid("retention_days", f"{name}={days!r} is no number of days up to 36500")
+        found[str(name)] = int(days)
+    return found
 
 
 def _others_can_read(path: Path) -> bool:

@@ -32,7 +32,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from cardservice.errors import CardServiceError
-from cardservice.grants import grant_service_role
+from cardservice.grants import grant_erasure_role, grant_service_role
 from cardservice.migrations.runner import migrate, schema_is_current
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Xid8",
     "connect",
     "driver_of",
+    "grant_erasure_role",
     "grant_service_role",
     "metadata",
     "migrate",

@@ -89,6 +89,22 @@ class TransactionUnknown(Unknown):
         super().__init__("transaction", transaction)
 
 
+class ErasureRefused(CardServiceError):
+    """A person cannot be erased yet; `reason` is a stable code."""
+
+    code = "erasure_refused"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ExplanationMissing(CardServiceError):
+    """What a decision was reached by was not kept, or cannot be read any more."""
+
+    code = "explanation_missing"
+
+
 class ServiceUnknown(Unknown):
     """No service has this name."""
 
@@ -289,6 +305,16 @@ class PhotoRefused(CardServiceError):
     """A file is no photo that can be shown of somebody."""
 
     code = "photo_refused"
+
+
+class RefundRefused(CardServiceError):
+    """Nothing is given back; `reason` is a stable code, `left_minor` what could be."""
+
+    code = "refund_refused"
+
+    def __init__(self, reason: str, message: str, left_minor: int = 0) -> None:
+        super().__init__(message)
+        self.reason, self.left_minor = reason, left_minor
 
 
 class Busy(CardServiceError):

@@ -4,7 +4,7 @@ The service connects as a role that owns nothing: what is not listed here it can
 says. (SQLite knows no roles; there the triggers alone keep the ledger from being changed.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from sqlalchemy import Connection
@@ -50,27 +50,79 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "account_rollup": (*_ADD, "UPDATE (debit_minor, credit_minor)"),
         "day_seal": _ADD,
         "sealed_leaf": (*_ADD, "UPDATE (salt, erased_at)"),
+        "rating": _ADD,
+        "payment_reference": _ADD,
+        "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
+        "reservation": (*_ADD, "UPDATE (state, expires_at)"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
-        "cardholder_key": (*_ADD, "UPDATE (wrapped, destroyed_at)"),
+        # Wrapped anew under another version; destroyed.
+        "cardholder_key": (*_ADD, "UPDATE (kek_version, wrapped, destroyed_at)"),
+        "erased_card": ("SELECT",),
+    }
+)
+_TAKE = ("SELECT", "DELETE")
+# What erases persons is another role. Neither may change or delete a transaction, a transfer or a proof.
+ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "alembic_version": ("SELECT",),
+        # A right to change is what locking a row takes.
+        "cardholder": (*_TAKE, "UPDATE (name)"),
+        "dietary_need": _TAKE,
+        "cardholder_photo": _TAKE,
+        "card": _TAKE,
+        "card_state": _TAKE,
+        "personalisation_order": _TAKE,
+        "certificate": ("SELECT", "UPDATE (identity, der)"),
+        "status_index": ("SELECT", "UPDATE (identity)"),
+        "pki_trail": _ADD,
+        "pki_trail_head": (*_ADD, "UPDATE (sequence, sha256)"),
+        "audit": (*_ADD, "UPDATE (subject)"),
+        "payer": ("SELECT",),
+        "cardholder_payer": _TAKE,
+        "payer_state": ("SELECT", "UPDATE (version)"),
+        "account": ("SELECT",),
+        "payer_limit": _TAKE,
+        "counter": _TAKE,
+        "ledger_transaction": ("SELECT",),
+        "transfer": ("SELECT",),
+        "transaction_proof": ("SELECT",),
+        "transaction_details": _TAKE,
+        "rating": ("SELECT", "UPDATE (cardholder_id)"),
+        "ledger_sequence": ("SELECT",),
+        "sealed_leaf": ("SELECT", "UPDATE (salt, erased_at)"),
+        "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
+        "erased_card": _ADD,
     }
 )
 FUNCTIONS = ("post_transactions", "read_for_messages")
 
 
 def grant_service_role(connection: Connection, role: str) -> None:
-    """Give `role` exactly what is listed here, and take away what it had; does nothing on SQLite.
+    """Give the service's role exactly what is listed here; does nothing on SQLite.
 
     Run it as the owner, after each migration.
     """
+    _grant(connection, role, GRANTS, FUNCTIONS)
+
+
+def grant_erasure_role(connection: Connection, role: str) -> None:
+    """The same for the role that erases persons."""
+    _grant(connection, role, ERASURE_GRANTS, ())
+
+
+def _grant(
+    connection: Connection, role: str, grants: Mapping[str, tuple[str, ...]], functions: Sequence[str]
+) -> None:
+    """Give `role` exactly this, and take away what it had."""
     if connection.dialect.name == "sqlite":
         return
     quoted = connection.dialect.identifier_preparer.quote(role)
     statements = [
         f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}",
         f"GRANT USAGE ON SCHEMA public TO {quoted}",
-        *(f"GRANT {', '.join(rights)} ON {table} TO {quoted}" for table, rights in GRANTS.items()),
-        *(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}" for function in FUNCTIONS),
+        *(f"GRANT {', '.join(rights)} ON {table} TO {quoted}" for table, rights in grants.items()),
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}" for function in functions),
     ]
     for statement in statements:
         connection.exec_driver_sql(statement)

@@ -13,9 +13,10 @@ from cardservice.authorisation.nonce import Nonces
 from cardservice.cards.piv_objects import ContentSigner
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
+from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from pki.authority import Authority
 from pki.card_keys import diversify_aes128
-from pki.errors import PkiError
+from pki.errors import KeyNotFound, PkiError
 from pki.keys import FileKeyStore, KeyStore
 from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 
@@ -29,6 +30,8 @@ AUTHORITY = "service"
 # AN10922 takes up to 31 bytes: the key's slot (SP 800-78-5, table 4) tells this use of a card's identifier.
 _MANAGEMENT_SLOT, _PUK = b"\x9b", b"\x81"
 PUK_DIGITS = 8
+# So many versions of a key in a row may have been put away; looking for one that is not there costs nothing.
+_VERSIONS_PUT_AWAY = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,8 +45,8 @@ class ServiceKeys:
     # The thumbprint by which an answer names its certificate.
     answer_certificate_sha256: bytes
     nonces: Nonces
-    # Wraps the key of each cardholder, under which proofs are encrypted.
-    cardholder_kek: bytes
+    # Wraps the key of each cardholder, under which proofs are encrypted; in its versions.
+    cardholder_kek: KeyRing
     _management_master: bytes
     _puk_master: bytes
     # Signs what is written to cards.
@@ -100,7 +103,7 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
             answer_certificate=certificate,
             answer_certificate_sha256=certificate.fingerprint(hashes.SHA256()),
             nonces=Nonces(store.secret(NONCES)),
-            cardholder_kek=store.secret(CARDHOLDER_KEYS),
+            cardholder_kek=_ring(store),
             _management_master=store.secret(MANAGEMENT_KEYS),
             _puk_master=store.secret(PUKS),
             content_signer=ContentSigner(_certificate(folder, CONTENT), store.private_key(CONTENT)),
@@ -109,6 +112,42 @@ def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
         raise NotInitialised(
             f"the service's keys in {folder} cannot be read ({error}); run cardservice init"
         ) from error
+
+
+def make_kek_version(keys: ServiceKeys) -> KeyRing:
+    """A new version of the key that wraps cardholders' keys, in a file of its own; the ring that has it."""
+    newest = keys.cardholder_kek.newest + 1
+    keys.store.generate_secret(kek_name(newest), 32)
+    return _ring(keys.store)
+
+
+def kek_name(version: int) -> str:
+    """What a version's file is called: the first has the bare name."""
+    return CARDHOLDER_KEYS if version == FIRST_VERSION else f"{CARDHOLDER_KEYS}-{version}"
+
+
+def _ring(store: KeyStore) -> KeyRing:
+    """Every version that there is. One that was put away wraps nothing any more, so some may be missing."""
+    found: dict[int, bytes] = {}
+    version, missing = FIRST_VERSION, 0
+    while missing < _VERSIONS_PUT_AWAY:
+        key = _kek(store, version)
+        if key is None:
+            missing += 1
+        else:
+            found[version], missing = key, 0
+        version += 1
+    if not found:
+        # Says which file is missing.
+        found[FIRST_VERSION] = store.secret(kek_name(FIRST_VERSION))
+    return KeyRing(found, lambda wanted: _kek(store, wanted))
+
+
+def _kek(store: KeyStore, version: int) -> bytes | None:
+    try:
+        return store.secret(kek_name(version))
+    except KeyNotFound:
+        return None
 
 
 def _certificate(folder: Path, name: str) -> x509.Certificate:

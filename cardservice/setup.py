@@ -11,7 +11,7 @@ from sqlalchemy import insert, make_url, select
 
 from cardservice.audit.service import record
 from cardservice.config import Settings, passphrase_of
-from cardservice.database import Database, connect, grant_service_role, migrate, truncated
+from cardservice.database import Database, connect, grant_erasure_role, grant_service_role, migrate, truncated
 from cardservice.errors import NotInitialised, OrderInvalid
 from cardservice.keys import AUTHORITY, create_service_keys
 from cardservice.pki_store.publication import OURS
@@ -58,10 +58,13 @@ def upgrade(settings: Settings) -> None:
     role = make_url(settings.database_url).username
     if settings.is_sqlite or settings.owner_database_url == settings.database_url or role is None:
         return
+    eraser = make_url(settings.erasure_database_url).username
     owner = connect(settings.owner_database_url)
     try:
         with owner.begin() as connection:
             grant_service_role(connection, role)
+            if eraser not in {None, role, make_url(settings.owner_database_url).username}:
+                grant_erasure_role(connection, str(eraser))
     finally:
         owner.dispose()
 

@@ -53,6 +53,8 @@ class _Told:
     sha256: str
     issuer: str
     reason: str | None
+    # Forgotten for its holder's sake: only serial and status are left.
+    erased: bool = False
 
 
 def audit(
@@ -123,6 +125,11 @@ def _replay(entries: list[TrailEntry]) -> tuple[dict[str, _Told], dict[int, _Tol
             if serial not in told:
                 raise AuditFailed(entry.authority, f"entry {entry.sequence} is of an unknown {serial}")
             told[serial].reason = None if entry.operation == trail.RELEASE else str(facts["reason"])
+        elif entry.operation == trail.ERASE:
+            serial = str(facts["serial"])
+            if serial not in told:
+                raise AuditFailed(entry.authority, f"entry {entry.sequence} is of an unknown {serial}")
+            told[serial].erased = True
         elif entry.operation == trail.CRL:
             made = lists[int(facts["number"] or 0)] = _ToldList(entry, str(facts["sha256"]))
             if entry.sequence in newest:
@@ -183,14 +190,18 @@ def _check_certificates(
         if serial not in told:
             raise AuditFailed(authority, f"the certificate {serial} is not in the trail")
         said = told[serial]
-        if hashlib.sha256(record.der).hexdigest() != said.sha256:
+        if said.erased != (not record.der):
+            erased = "erased" if said.erased else "not erased"
+            raise AuditFailed(authority, f"the certificate {serial} is {erased} by the trail")
+        if not said.erased and hashlib.sha256(record.der).hexdigest() != said.sha256:
             raise AuditFailed(
                 authority, f"the certificate {serial} is not that of entry {said.entry.sequence}"
             )
         if record.reason != said.reason:
             states = f"{record.reason or 'good'} in the records, {said.reason or 'good'} by the trail"
             raise AuditFailed(authority, f"the certificate {serial} is {states}")
-        _check_signature(authority, record, issuers)
+        if not said.erased:
+            _check_signature(authority, record, issuers)
     for serial, said in told.items():
         if serial not in known:
             raise AuditFailed(

@@ -17,7 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki import trail
 from pki.clock import require_aware
 from pki.crl import build_crl
-from pki.errors import BaseListMissing, CertificateUnknown, NotHeld, ReasonUnknown, RequestRefused
+from pki.errors import (
+    BaseListMissing,
+    CertificateStands,
+    CertificateUnknown,
+    NotHeld,
+    ReasonUnknown,
+    RequestRefused,
+)
 from pki.extensions import Publication, shard_of
 from pki.issuing import Issuer, check_self_signature
 from pki.profiles import EXAMPLE_ARC, ISSUING_AUTHORITY, Profile
@@ -167,6 +174,20 @@ class Authority:
             if not store.release(self.name, serial, require_aware(moment)):
                 raise NotHeld(f"the certificate {serial:x} is not suspended, so it cannot be released")
             self._note(store, moment, [(trail.RELEASE, {"serial": f"{serial:x}"})])
+
+    def erase(self, identity: str, pseudonym: str, moment: datetime) -> int:
+        """Forget certificates and whose they were, once all of them are revoked; how many there were.
+
+        Their serials and statuses stay in the records, and who reads those finds the pseudonym alone. Raises
+        CertificateStands.
+        """
+        with self.store.transaction() as store:
+            issued = store.find_by_identity(self.name, identity)
+            if any(each.revoked_at is None or each.is_held for each in issued):
+                raise CertificateStands(f"{identity} has a certificate that still stands; revoke it first")
+            store.erase(self.name, identity, pseudonym)
+            self._note(store, moment, [(trail.ERASE, {"serial": f"{each.serial:x}"}) for each in issued])
+        return len(issued)
 
     def make_crl(
         self, moment: datetime, validity: timedelta = CRL_VALIDITY

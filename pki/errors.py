@@ -125,6 +125,12 @@ class CertificateUnknown(PkiError):
     code = "certificate_unknown"
 
 
+class CertificateStands(PkiError):
+    """A certificate that is to be forgotten has not been revoked."""
+
+    code = "certificate_stands"
+
+
 class NotHeld(PkiError):
     """Only a certificate that is suspended can be released."""
 

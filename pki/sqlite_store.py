@@ -130,6 +130,18 @@ class SqliteCertificateStore:
             )
             return done.rowcount > 0
 
+    def erase(self, authority: str, identity: str, pseudonym: str) -> None:
+        """Forget the identity's certificates, and whose they were; serials, statuses and places stay."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE certificate SET identity = ?, der = x'' WHERE authority = ? AND identity = ?",
+                (pseudonym, authority, identity),
+            )
+            connection.execute(
+                "UPDATE status_index SET identity = ? WHERE authority = ? AND identity = ?",
+                (pseudonym, authority, identity),
+            )
+
     def revoked(self, authority: str) -> Iterator[IssuedCertificate]:
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         yield from self._select("authority = ? AND revoked_at IS NOT NULL", authority)

@@ -112,6 +112,10 @@ class CertificateStore(Protocol):
         """End a hold; whether there was one."""
         ...
 
+    def erase(self, authority: str, identity: str, pseudonym: str) -> None:
+        """Forget the identity's certificates, and whose they were; serials, statuses and places stay."""
+        ...
+
     def revoked(self, authority: str) -> Iterator[IssuedCertificate]:
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         ...

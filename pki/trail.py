@@ -18,6 +18,8 @@ GENESIS = bytes(32)
 
 CREATE, ISSUE, IMPORT = "create", "issue", "import"
 REVOKE, HOLD, RELEASE = "revoke", "hold", "release"
+# The certificate itself and whose it was are forgotten; its serial and its status stay.
+ERASE = "erase"
 CRL = "crl"
 SUCCEED, CEREMONY = "succeed", "ceremony"
 

@@ -12,6 +12,7 @@ from pki.errors import PkiError
 from reader_agent.answers import ServiceAnswer, read_answer
 from reader_agent.config import OUTBOX_KEY, TERMINAL_KEY, AgentDirectory
 from reader_agent.errors import ClockBehind, ConfigInvalid, ServiceUnreachable, TrustMissing
+from reader_agent.known_cards import KnownCards
 from reader_agent.memory import Memory
 from reader_agent.outbox import Outbox
 from reader_agent.outbox_entries import Entry
@@ -27,9 +28,12 @@ CLOCK_TOLERANCE = timedelta(seconds=30)
 class Agent:
     """One terminal. Use as a context manager; for one thread, while other processes may have it open, too."""
 
-    def __init__(self, directory: AgentDirectory, clock: Clock) -> None:
-        """Open the folder. Raises ConfigInvalid."""
+    def __init__(
+        self, directory: AgentDirectory, clock: Clock, known_cards: KnownCards | None = None
+    ) -> None:
+        """Open the folder; several agents of one process may know cards together. Raises ConfigInvalid."""
         self.directory, self.now = directory, clock
+        self.known_cards = KnownCards() if known_cards is None else known_cards
         self.settings = directory.settings()
         keys = directory.keys(self.settings)
         try:
@@ -127,9 +131,8 @@ class Agent:
         document = self.client.authorise(self.outbox.content(entry.id).message)
         moment = self.now()
         answer = read_answer(document, entry.id, entry.digest, self.stored_trust(), moment)
-        self.outbox.keep_signed_time(answer.time)
         self.memory.keep_nonce(answer.nonce, moment)
-        self.outbox.answered(entry.id, answer.document, moment)
+        self.outbox.answered(entry.id, answer.document, moment, answer.time)
         return answer
 
     # --- several programs on one outbox ---

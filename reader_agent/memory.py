@@ -65,6 +65,8 @@ class Memory:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
+            # A commit need not be on the disk when it returns: what a power cut takes is asked for again.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
             for statement in _SCHEMA:
                 self._connection.execute(statement)
         except sqlite3.DatabaseError as error:

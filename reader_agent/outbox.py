@@ -88,8 +88,10 @@ class Outbox:
         with self._step():
             self._advance(entry, EntryState.PREPARED, "state = 'void', settled_at = ?", _milliseconds(moment))
 
-    def answered(self, entry: UUID, answer: Mapping[str, Any], moment: datetime) -> None:
-        """Store the service's verified answer."""
+    def answered(
+        self, entry: UUID, answer: Mapping[str, Any], moment: datetime, signed_time: datetime
+    ) -> None:
+        """Store the service's verified answer, and the time that it has signed if it is the latest."""
         sealed = self._seal(entry, "answer", json.dumps(answer, separators=(",", ":")).encode())
         with self._step():
             self._advance(
@@ -98,6 +100,10 @@ class Outbox:
                 "state = 'answered', answer = ?, settled_at = ?",
                 sealed,
                 _milliseconds(moment),
+            )
+            self.connection.execute(
+                "UPDATE counter SET value = max(value, ?) WHERE name = 'signed_time'",
+                (_milliseconds(signed_time),),
             )
 
     def refused(self, entry: UUID, problem: str, moment: datetime) -> None:
@@ -122,14 +128,6 @@ class Outbox:
         with self._step():
             oldest = _milliseconds(moment - RETENTION)
             return self.connection.execute("DELETE FROM entry WHERE settled_at < ?", (oldest,)).rowcount
-
-    def keep_signed_time(self, moment: datetime) -> None:
-        """Remember a time that the service has signed, if it is the latest."""
-        with self._step():
-            self.connection.execute(
-                "UPDATE counter SET value = max(value, ?) WHERE name = 'signed_time'",
-                (_milliseconds(moment),),
-            )
 
     # --- looking ---
 

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from cardservice.errors import CardServiceError, CardUnusable, Malformed, QuoteRefused
+from cardservice.errors import CardServiceError, CardUnusable, Malformed, QuoteRefused, RefundRefused
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_unknown": Kind(422, "The card is not of this scheme"),
     "proof_invalid": Kind(422, "The card's proof does not verify"),
     "proof_of_another_card": Kind(422, "Another card made this proof"),
+    "refund_refused": Kind(422, "Nothing is given back"),
     # Prices and what is offered.
     "quote_refused": Kind(422, "There is no price for this"),
     "catalogue_missing": Kind(404, "The service has no catalogue"),
@@ -98,6 +99,9 @@ def document_of(error: Exception) -> dict[str, Any]:
     match error:
         case QuoteRefused():
             return _document(error.reason, str(error), {"data": error.data} if error.data else None)
+        case RefundRefused():
+            members = {"reason": error.reason, "left_minor": error.left_minor}
+            return _document(error.code, str(error), members)
         case CardUnusable():
             return _document(error.reason, str(error))
         case Malformed():

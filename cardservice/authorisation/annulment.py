@@ -84,7 +84,7 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
         tombstone=effect.tombstone,
         also_under=facts.also_under(payer_id),
     )
-    return Prepared(posting, answer)
+    return Prepared(posting, answer, undoes=message.annuls if effect.reverses else None)
 
 
 def _effect(message: AnnulMessage, annulled: KnownTransaction | None) -> _Effect:

@@ -7,7 +7,15 @@ from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import CardMessage
 from cardservice.authorisation.proofs import CheckedProof
 from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.values import CounterChange, Decision, KnownTransaction, NewTransfer, PayerView
+from cardservice.ledger.resources import Claim
+from cardservice.ledger.values import (
+    CounterChange,
+    CounterView,
+    Decision,
+    KnownTransaction,
+    NewTransfer,
+    PayerView,
+)
 from cardservice.services.seam import APPROVED, Line, Service
 from cardservice.terminals.service import Terminal
 
@@ -57,8 +65,12 @@ class Verdict:
     transfers: tuple[NewTransfer, ...] = ()
     counters: tuple[CounterChange, ...] = ()
     duplicate_of: TransactionId | None = None
+    # What it takes of what there is only so much of: held before it is posted.
+    claims: tuple[Claim, ...] = ()
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
+    # The payer's counters that the rules have looked at.
+    looked_at: tuple[CounterView, ...] = ()
 
     @property
     def is_approved(self) -> bool:

@@ -1,11 +1,12 @@
 """What a sale counts towards its payer's limits, and how that is taken back.
 
 Counters are the payer's state, not a record. What one sale added is therefore kept in its stored answer, and
-an annulment takes back just that: from the person and the period that it was counted for, whoever's card and
-whichever day the annulment comes on. Where the answer has been erased, its periods are long over.
+an annulment or a refund takes back just that: from the person and the period that it was counted for,
+whoever's card and whichever day it comes on, so that no other period's allowance grows by it. Where the
+answer has been erased, its periods are long over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -32,10 +33,31 @@ def as_stored(counted: Sequence[CounterChange]) -> list[dict[str, Any]]:
     ]
 
 
-def taken_back(sale: KnownTransaction) -> tuple[CounterChange, ...]:
-    """What undoes the changes that a sale was stored with."""
+def taken_back(sale: KnownTransaction, given_back_minor: int | None = None) -> tuple[CounterChange, ...]:
+    """What undoes the changes that a sale was stored with, where so much of it is given back: None, all.
+
+    What is counted in money goes back by what is given back; a count of things, such as one main meal, when
+    the last of its price is.
+    """
     stored = () if sale.answer is None else sale.answer.get("counters", ())
-    return tuple(
-        CounterChange(CardholderId(UUID(kept["cardholder"])), kept["rule"], kept["period"], -kept["change"])
-        for kept in stored
-    )
+    before_minor, whole_minor = sale.reversed_minor, sale.moved_minor
+    after_minor = whole_minor if given_back_minor is None else before_minor + given_back_minor
+    changes = []
+    for kept in stored:
+        share = _share(kept["change"], after_minor, whole_minor)
+        if before_minor:
+            share -= _share(kept["change"], before_minor, whole_minor)
+        if share:
+            holder = CardholderId(UUID(kept["cardholder"]))
+            changes.append(CounterChange(holder, kept["rule"], kept["period"], -share))
+    return tuple(changes)
+
+
+def _share(counted: int, given_back_minor: int, whole_minor: int) -> int:
+    # Rounded down from the beginning of the sale each time, so that the parts add up to what was counted.
+    return counted * given_back_minor // whole_minor if whole_minor else counted
+
+
+def changes_of(answer: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Rule, period and change of each counter that a stored answer was counted in; all are its holder's."""
+    return [(kept["rule"], kept["period"], kept["change"]) for kept in answer.get("counters", ())]

@@ -55,16 +55,16 @@ def seal(
     evidence: Evidence,
 ) -> NewProof:
     """The evidence, encrypted for this transaction. Raises Erased where the holder's key was destroyed."""
-    kek = context.keys.cardholder_kek
+    ring = context.keys.cardholder_kek
     try:
         if stored is not None:
-            key = unwrap(kek, holder, stored)
+            key = unwrap(ring, stored)
         else:
             with context.database.begin() as connection:
-                key = key_of(connection, kek, holder, evidence.judged_at)
+                key = key_of(connection, ring, holder, evidence.judged_at)
     except ProofErased as error:
         raise Erased(str(error)) from error
-    return seal_proof(key, holder, transaction, evidence.encode())
+    return seal_proof(key, transaction, evidence.encode())
 
 
 def crl_sha256(context: Context, issuer: str, newest: CrlInForce | None, moment: datetime) -> bytes:

@@ -19,8 +19,9 @@ from cardservice.authorisation.found import Found, Wanted
 from cardservice.authorisation.reading import read_for_messages, read_for_messages_on
 from cardservice.cards.service import Card
 from cardservice.context import Context
-from cardservice.errors import Busy, CardNotInScheme
+from cardservice.errors import Busy, CardNotInScheme, Erased
 from cardservice.ids import PayerId
+from cardservice.ledger.erasing import is_erased_card
 from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read_known
 from cardservice.ledger.values import KnownTransaction, PayerView
@@ -47,9 +48,10 @@ class Facts:
 def facts_of(context: Context, wanted: Wanted, found: Found, connection: Connection | None = None) -> Facts:
     """What was found, as facts; `connection`: of whoever holds the payers' locks.
 
-    Raises CardNotInScheme, and Busy where the card has no payer yet.
+    Raises CardNotInScheme, Erased, and Busy where the card has no payer yet.
     """
     if found.card is None:
+        _refuse_erased(context, wanted, connection)
         raise CardNotInScheme("the card that the message names is not of this scheme")
     if found.payer_id is None or found.payer_id not in found.views:
         raise Busy("the card's payer is being changed; send the same message again")
@@ -57,6 +59,17 @@ def facts_of(context: Context, wanted: Wanted, found: Found, connection: Connect
     if found.known:
         known = _known(context, wanted, found, connection)
     return Facts(context.now(), found.card, found.payer_id, found.views, known, found)
+
+
+def _refuse_erased(context: Context, wanted: Wanted, connection: Connection | None) -> None:
+    """Whether a card that is not there was of somebody who was erased, and its transactions with them."""
+    if connection is None:
+        with context.database.reading() as reading:
+            erased = is_erased_card(reading, wanted.card_id)
+    else:
+        erased = is_erased_card(connection, wanted.card_id)
+    if erased:
+        raise Erased("the card's holder was erased; whatever its id, nothing of this card is taken any more")
 
 
 @contextmanager

@@ -4,8 +4,11 @@ A request that meets an objection is declined with its reason. An advice's goods
 approved, and each objection becomes a flag.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from types import MappingProxyType
 
 from marshmallow import Schema, ValidationError
 
@@ -14,10 +17,14 @@ from cardservice.authorisation.counting import changes
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.status import Objection, status_of
+from cardservice.authorisation.watched import WatchedView
 from cardservice.ids import TransactionId
+from cardservice.ledger.resources import Claim
+from cardservice.ledger.values import CounterView
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class RulesAtFault(Exception):
@@ -42,6 +49,13 @@ def judge(case: Case) -> Verdict:
     return _decided(case, ())
 
 
+def without_resources(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict on what needs more of something than there is left: only an advice has had it already."""
+    if case.message.is_advice:
+        return replace(verdict, claims=(), flags=(*verdict.flags, Flag.RESOURCE_TAKEN))
+    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs, verdict.looked_at)
+
+
 def _paid_already(case: Case) -> TransactionId | None:
     """The transaction that was charged for what this stands for, directly or by another duplicate."""
     if case.replaced is None:
@@ -53,7 +67,7 @@ def check_status(case: Case) -> Objection | None:
     """Check 6: the card's state, as of the statement's time for an advice."""
     return status_of(
         case.facts.card,
-        _judged_at(case),
+        judged_at(case),
         certificate_ends=case.proof.not_after,
         certificate_revoked_at=case.proof.certificate_revoked_at,
     )
@@ -85,18 +99,17 @@ def flags_of(case: Case) -> tuple[Flag, ...]:
 
 def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
     """Checks 8 and 9: the service's rules, then the floors."""
-    decision = _ask_rules(case)
+    decision, looked_at = _ask_rules(case)
     if not decision.approved:
         if not case.message.is_advice:
-            return _declined(case, decision.reason, decision.message, decision.inputs)
+            return _declined(case, decision.reason, decision.message, decision.inputs, looked_at)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
     flags = (*objections, *decision.flags)
     missing_minor = shortfall(case.view, decision.lines)
     if missing_minor and not case.message.is_advice:
-        return _declined(
-            case, Reason.INSUFFICIENT_FUNDS, "There is not enough money on this card.", decision.inputs
-        )
+        message = "There is not enough money on this card."
+        return _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
     return Verdict(
         decision="approved",
         reason=decision.reason,
@@ -106,20 +119,23 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
         counters=changes(decision.counters, case.facts.card.cardholder_id),
+        claims=tuple(Claim(case.service.name, use.key, use.quantity) for use in decision.resources),
         inputs=decision.inputs,
+        looked_at=looked_at,
     )
 
 
-def _ask_rules(case: Case) -> Decision:
+def _ask_rules(case: Case) -> tuple[Decision, tuple[CounterView, ...]]:
+    """What the service's rules say, and the counters that they looked at."""
     statement = case.message.signed.statement
     if statement.currency != case.currency:
-        return _no(Reason.CURRENCY_MISMATCH, "The price is in another currency.")
+        return _no(Reason.CURRENCY_MISMATCH, "The price is in another currency."), ()
     if case.tariff is None:
-        return _no(Reason.TARIFF_MISSING, "There is no tariff for this.")
+        return _no(Reason.TARIFF_MISSING, "There is no tariff for this."), ()
     try:
         details = _made(case.service.details_schema(statement.action)).load(case.message.details)
     except ValidationError:
-        return _no(Reason.DETAILS_MALFORMED, "The details are not of this action.")
+        return _no(Reason.DETAILS_MALFORMED, "The details are not of this action."), ()
     ask = Ask(
         service=statement.service,
         action=statement.action,
@@ -133,7 +149,8 @@ def _ask_rules(case: Case) -> Decision:
     )
     card = case.facts.card
     holder = Holder(cardholder_id=card.cardholder_id, card_kind=card.kind, category=card.category)
-    return case.service.decide(ask, holder, case.view, case.tariff)
+    view = WatchedView(case.view)
+    return case.service.decide(ask, holder, view, case.tariff), view.looked_at
 
 
 @cache
@@ -174,15 +191,23 @@ def _check_adds_up(case: Case, decision: Decision) -> None:
         raise RulesAtFault(f"{case.service.name} posts another amount than the card signed")
 
 
-def _judged_at(case: Case) -> datetime:
+def judged_at(case: Case) -> datetime:
+    """As of when the card is judged: an advice as of its own moment."""
     return case.message.time if case.message.is_advice else case.facts.moment
 
 
-def _declined(case: Case, reason: str, message: str, inputs: object = None) -> Verdict:
+def _declined(
+    case: Case,
+    reason: str,
+    message: str,
+    inputs: Mapping[str, object] = _NOTHING,
+    looked_at: tuple[CounterView, ...] = (),
+) -> Verdict:
     return Verdict(
         decision="declined",
         reason=reason,
         message=message,
         amount_minor=case.message.signed.statement.amount_minor,
-        inputs=inputs if isinstance(inputs, dict) else {},
+        inputs=inputs,
+        looked_at=looked_at,
     )

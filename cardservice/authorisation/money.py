@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from cardservice.ids import ProviderId
+from cardservice.ledger.reversing import given_back, last_first
 from cardservice.ledger.values import (
     PAYER_ARREARS,
     PAYER_PREPAID,
-    AccountName,
     AccountView,
     KnownTransaction,
     NewTransfer,
@@ -52,46 +52,22 @@ def pay(view: PayerView, lines: Iterable[Line], provider: ProviderId, unit: str)
     return tuple(transfers)
 
 
-def pay_in(view: PayerView, source: AccountName, amount_minor: int, unit: str) -> tuple[NewTransfer, ...]:
-    """What a payment from `source` does: it settles arrears first, the rest is `prepaid`."""
-    settled_minor = min(amount_minor, -view.arrears.balance)
-    targets = ((PAYER_ARREARS, settled_minor), (PAYER_PREPAID, amount_minor - settled_minor))
-    return tuple(
-        NewTransfer(debit=source, credit=target, amount_minor=share, unit=unit)
-        for target, share in targets
-        if share > 0
-    )
-
-
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
-    """What gives a sale back, line by line, to the accounts it came from, the last source first.
+    """What gives back all that is left of a sale, the last source first."""
+    return given_back(sale.id, last_first(sale.transfers), -view.arrears.balance)
 
-    What came from arrears that have been settled since was paid with money by now: it goes to `prepaid`.
-    """
-    owed_minor = -view.arrears.balance
-    transfers = []
-    for line in sorted(sale.transfers, key=lambda line: line.line, reverse=True):
-        left_minor = line.amount_minor - line.reversed_minor
-        targets = [(line.debit, left_minor)]
-        if line.debit == PAYER_ARREARS:
-            to_arrears = min(left_minor, owed_minor)
-            owed_minor -= to_arrears
-            targets = [(PAYER_ARREARS, to_arrears), (PAYER_PREPAID, left_minor - to_arrears)]
-        transfers += [
-            NewTransfer(
-                debit=line.credit,
-                credit=target,
-                amount_minor=amount_minor,
-                unit=line.unit,
-                tax_code=line.tax_code,
-                supplier=line.supplier,
-                reverses_transaction=sale.id,
-                reverses_line=line.line,
-            )
-            for target, amount_minor in targets
-            if amount_minor > 0
-        ]
-    return tuple(transfers)
+
+def receipt_lines(lines: Sequence[Line], transfers: Sequence[NewTransfer]) -> tuple[int, ...]:
+    """Of each transfer that `pay` made of these lines, the line of the receipt that it pays, from 1."""
+    numbered = sorted(enumerate(lines, 1), key=lambda numbered: not numbered[1].may_end_in_arrears)
+    left = [(number, line.amount_minor) for number, line in numbered if line.amount_minor]
+    paid = []
+    for transfer in transfers:
+        number, due_minor = left.pop(0)
+        paid.append(number)
+        if due_minor > transfer.amount_minor:
+            left.insert(0, (number, due_minor - transfer.amount_minor))
+    return tuple(paid)
 
 
 def balances_after(view: PayerView, transfers: Sequence[NewTransfer]) -> tuple[tuple[AccountView, int], ...]:

@@ -53,7 +53,7 @@ BEGIN
             (extract(epoch FROM proof.revoked_at) * 1000)::bigint
         ) END,
         (
-            SELECT json_build_array(encode(k.wrapped, 'hex'))
+            SELECT json_build_array(k.id, k.kek_version, encode(k.wrapped, 'hex'))
             FROM cardholder_key AS k WHERE k.cardholder_id = card.cardholder_id
         ),
         -- The tariff that the message names, else the one in force at its time.

@@ -13,7 +13,7 @@ from cardservice.authorisation.found import CrlInForce, Found, Wanted
 from cardservice.authorisation.proofs import CardCertificate
 from cardservice.cards.service import Card, StateChange
 from cardservice.cards.states import CardState
-from cardservice.ids import CardholderId, CardId, PayerId, ProviderId, TerminalId
+from cardservice.ids import CardholderId, CardId, KeyId, PayerId, ProviderId, TerminalId
 from cardservice.ledger.prepared import Call, Row
 from cardservice.ledger.privacy import StoredKey
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
@@ -74,7 +74,7 @@ def _found(wanted: Wanted, row: Row) -> Found:
         terminal=None if terminal is None else _terminal(wanted.terminal_id or "", terminal),
         card=_read(card, lambda it: _card(wanted, it)),
         certificate=None if certificate is None else _certificate(certificate),
-        key=_read(key, lambda it: StoredKey(None if it[0] is None else bytes.fromhex(it[0]))),
+        key=_read(key, _key),
         tariff=None if tariff is None else _tariff(wanted.service or "", tariff),
         payer_id=None if payer is None else PayerId(UUID(payer.decode())),
         views={view.payer_id: view for view in _read(payers, lambda it: [_view(one) for one in it]) or ()},
@@ -113,6 +113,11 @@ def _card(wanted: Wanted, values: list[Any]) -> Card:
         category=category,
         states=tuple(StateChange(CardState(name), _moment(at), reason) for name, at, reason in states or ()),
     )
+
+
+def _key(values: list[Any]) -> StoredKey:
+    key_id, kek_version, wrapped = values
+    return StoredKey(KeyId(UUID(key_id)), kek_version, None if wrapped is None else bytes.fromhex(wrapped))
 
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)

@@ -22,11 +22,16 @@ class Reason(StrEnum):
     TARIFF_MISSING = "tariff_missing"
     DETAILS_MALFORMED = "details_malformed"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    RESOURCE_TAKEN = "resource_taken"
     # Of annulments; a request that comes after its annulment is declined with the first.
     ANNULLED = "annulled"
     ANNULLED_BEFORE = "annulled_before"
     NOTHING_TO_ANNUL = "nothing_to_annul"
     KEPT_BY_DUPLICATE = "kept_by_duplicate"
+    # Of refunds.
+    REFUNDED = "refunded"
+    NOTHING_TO_REFUND = "nothing_to_refund"
+    MORE_THAN_LEFT = "more_than_left"
 
 
 class Flag(StrEnum):
@@ -39,3 +44,4 @@ class Flag(StrEnum):
     CLOCK_DOUBTFUL = "clock_doubtful"
     OUTSIDE_OFFLINE_LIMITS = "outside_offline_limits"
     OVER_FLOOR = "over_floor"
+    RESOURCE_TAKEN = "resource_taken"

@@ -6,32 +6,50 @@ from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import as_stored
 from cardservice.authorisation.evidence import Evidence, crl_sha256, seal
-from cardservice.authorisation.money import balances_after
+from cardservice.authorisation.judging import without_resources
+from cardservice.authorisation.money import balances_after, receipt_lines
+from cardservice.authorisation.seen import seen_of
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
 from cardservice.ids import TransactionId
-from cardservice.ledger.values import Kind, NewDetails, NewProof, NewTransaction, Posting
+from cardservice.ledger.values import (
+    INTO_ARREARS,
+    PAYER_ARREARS,
+    Kind,
+    NewDetails,
+    NewProof,
+    NewTransaction,
+    Posting,
+)
 
 
 def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
     """What to post for a judged statement, and its answer."""
-    answer = _answer(case, verdict)
+    answer = answer_of(case, verdict)
     payer_id = case.payer_id
     posting = Posting(
         payer_id=payer_id,
         expected_version=case.view.version,
-        transaction=_transaction(case, verdict),
+        transaction=transaction_of(case, verdict),
         transfers=verdict.transfers,
         counters=verdict.counters,
         proof=_proof(context, case),
-        details=_details(case, verdict, answer),
+        details=details_of(case, verdict, answer),
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
     )
-    return Prepared(posting, answer)
+    if not verdict.claims:
+        return Prepared(posting, answer)
+    return Prepared(
+        posting,
+        answer,
+        claims=verdict.claims,
+        otherwise=lambda: sale_of(context, case, without_resources(case, verdict)),
+    )
 
 
-def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
+def answer_of(case: Case, verdict: Verdict) -> dict[str, Any]:
+    """The answer as it is stored."""
     return new_answer(
         transaction_id=case.message.id,
         kind=_kind(case),
@@ -48,7 +66,8 @@ def _answer(case: Case, verdict: Verdict) -> dict[str, Any]:
     )
 
 
-def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
+def transaction_of(case: Case, verdict: Verdict) -> NewTransaction:
+    """The ledger's row."""
     statement = case.message.signed.statement
     return NewTransaction(
         id=case.message.id,
@@ -68,10 +87,17 @@ def _transaction(case: Case, verdict: Verdict) -> NewTransaction:
         amount_minor=verdict.amount_minor,
         tariff_version=statement.tariff_version,
         offline=statement.offline,
-        flags=verdict.flags,
+        flags=(*verdict.flags, *_into_arrears(case, verdict)),
         replaces=case.message.replaces,
         duplicate_of=verdict.duplicate_of,
     )
+
+
+def _into_arrears(case: Case, verdict: Verdict) -> tuple[str, ...]:
+    """That the rules let what they approved end in arrears, where it does: the tables ask for it."""
+    owes = any(transfer.debit == PAYER_ARREARS for transfer in verdict.transfers)
+    may = any(line.may_end_in_arrears for line in verdict.lines)
+    return (INTO_ARREARS,) if owes and may and not case.message.is_advice else ()
 
 
 def _proof(context: Context, case: Case) -> NewProof:
@@ -85,13 +111,21 @@ def _proof(context: Context, case: Case) -> NewProof:
     return seal(context, found.key, case.facts.card.cardholder_id, case.message.id, evidence)
 
 
-def _details(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:
+def details_of(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetails:
+    """What is erased when its retention ends: details, answer, and what explains the decision."""
     action = case.service.actions[case.message.signed.statement.action]
     return NewDetails(
         retention_class=action.retention_class,
         details=dict(case.message.details),
         salt=case.message.details_salt,
-        answer={"given": answer, "inputs": dict(verdict.inputs), "counters": as_stored(verdict.counters)},
+        answer={
+            "given": answer,
+            "inputs": dict(verdict.inputs),
+            "counters": as_stored(verdict.counters),
+            "seen": seen_of(case, verdict),
+            # Which line of the receipt each transfer pays: what is refunded by line goes back by it.
+            "receipt_lines": list(receipt_lines(verdict.lines, verdict.transfers)),
+        },
     )
 
 

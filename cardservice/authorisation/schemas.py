@@ -139,6 +139,16 @@ class BulkRequestSchema(Message):
     )
 
 
+class RefundRequestSchema(Message):
+    """What of a sale is to be given back: without a line all of it, without an amount all that is left."""
+
+    id = Identifier(required=True, metadata={"description": "the refund's own: sent again, it is the same"})
+    sale = Identifier(required=True)
+    card = Identifier(required=True, metadata={"description": "that paid"})
+    line = integer(1, load_default=None, metadata={"description": "of the receipt, the first is 1"})
+    amount_minor = integer(1, load_default=None)
+
+
 class BalanceSchema(Message):
     """One of the payer's accounts as of the posting."""
 
@@ -151,7 +161,7 @@ class AnswerSchema(Message):
     """The answer: stored with the transaction, and the same each time but for the last three."""
 
     id = fields.String(required=True)
-    kind = fields.String(required=True, metadata={"description": "request, advice or annul"})
+    kind = fields.String(required=True, metadata={"description": "request, advice, annul or refund"})
     decision = fields.String(required=True, metadata={"description": "approved, declined or duplicate"})
     reason = fields.String(required=True, metadata={"description": "stable code"})
     message = fields.String(required=True, metadata={"description": "plain words for the holder"})

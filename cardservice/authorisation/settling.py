@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from cardservice.authorisation.answers import Given, stored_answer
 from cardservice.authorisation.facts import Facts, facts_of, gathered_under_lock
 from cardservice.authorisation.found import Found, Wanted
 from cardservice.authorisation.messages import Message
 from cardservice.context import Context
 from cardservice.errors import Busy
-from cardservice.ids import CardId
+from cardservice.ids import CardId, TransactionId
+from cardservice.ledger.errors import ResourceTaken
 from cardservice.ledger.posting import post_on
+from cardservice.ledger.resources import Claim, claim, claim_on, confirm, release
 from cardservice.ledger.values import Outcome, Posting
 from cardservice.terminals.service import Terminal
 
@@ -33,6 +37,12 @@ class Prepared:
 
     posting: Posting
     answer: Mapping[str, Any]
+    # What it takes of what there is only so much of: held before it is posted, its own once it is.
+    claims: tuple[Claim, ...] = ()
+    # What is posted instead where too little of that is left.
+    otherwise: Callable[[], "Prepared"] | None = None
+    # The transaction that it undoes, with what that had taken.
+    undoes: TransactionId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,14 @@ class _Settlement:
         question = self._questions[row]
         return _known_or_prepared(self._context, question, facts_of(self._context, question.wanted, found))
 
-    def _post(self, prepared: Mapping[int, Prepared]) -> None:
+    def _post(self, decided: Mapping[int, Prepared]) -> None:
+        prepared = {}
+        for row, each in decided.items():
+            held = _attempt(_held, self._context, each, None) if each.claims else each
+            if isinstance(held, Exception):
+                self.settled[row] = held
+            else:
+                prepared[row] = held
         outcomes = _attempt(self._context.exchange.post, [each.posting for each in prepared.values()])
         if isinstance(outcomes, Exception):
             self.settled |= dict.fromkeys(prepared, outcomes)
@@ -124,7 +141,7 @@ class _Settlement:
             if isinstance(outcome, Exception):
                 self.settled[row] = outcome
             elif outcome.outcome is Outcome.POSTED:
-                self.settled[row] = _given(self._questions[row].message, each)
+                self.settled[row] = _attempt(_given, self._context, self._questions[row].message, each)
             elif outcome.outcome is Outcome.BUSY:
                 # It was waited for; its terminal repeats it.
                 self.settled[row] = _busy()
@@ -157,11 +174,12 @@ def _under_lock(context: Context, question: Question) -> Given:
         found = _known_or_prepared(context, question, facts)
         if isinstance(found, Given):
             return found
+        found = _held(context, found, connection) if found.claims else found
         [result] = post_on(connection, [found.posting])
     # The transaction is committed: only now may the answer leave.
     if result.outcome is not Outcome.POSTED:
         raise _busy()
-    return _given(question.message, found)
+    return _given(context, question.message, found)
 
 
 def _busy() -> Busy:
@@ -175,6 +193,31 @@ def _known_or_prepared(context: Context, question: Question, facts: Facts) -> Gi
     return question.decide(facts)
 
 
-def _given(message: Message, posted: Prepared) -> Given:
+def _held(context: Context, prepared: Prepared, connection: Connection | None) -> Prepared:
+    """As it was prepared, with all that it takes held for it; or what is posted instead.
+
+    `connection`: of whoever holds the payers' locks. What is held and then not posted is settled by whoever
+    calls `settle_reservations`.
+    """
+    posting = prepared.posting
+    wanted = (posting.payer_id, posting.transaction.id, prepared.claims, posting.transaction.posted_at)
+    try:
+        if connection is None:
+            claim(context.database, *wanted)
+        else:
+            claim_on(connection, *wanted)
+    except ResourceTaken:
+        if prepared.otherwise is None:
+            raise
+        return prepared.otherwise()
+    return prepared
+
+
+def _given(context: Context, message: Message, posted: Prepared) -> Given:
+    if posted.claims or posted.undoes:
+        with context.database.begin() as connection:
+            confirm(connection, posted.posting.transaction.id)
+            if posted.undoes is not None:
+                release(connection, posted.undoes)
     answered_at = posted.posting.transaction.posted_at
     return Given(body=message.body, answer=posted.answer, answered_at=answered_at)

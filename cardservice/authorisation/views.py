@@ -12,6 +12,8 @@ from cardservice.authorisation.catalogues import Offer, offer
 from cardservice.authorisation.incoming import Incoming, message_of
 from cardservice.authorisation.nonce import VALIDITY
 from cardservice.authorisation.quotes import Wanted, quote
+from cardservice.authorisation.refunding import Wish
+from cardservice.authorisation.refunds import Refund
 from cardservice.authorisation.schemas import (
     AnswerSchema,
     AuthorisationRequestSchema,
@@ -21,10 +23,12 @@ from cardservice.authorisation.schemas import (
     NonceSchema,
     QuoteRequestSchema,
     QuoteSchema,
+    RefundRequestSchema,
 )
 from cardservice.authorisation.service import authorise_all
 from cardservice.authorisation.settling import Settled
-from cardservice.ids import TerminalId
+from cardservice.authorisation.terminal_refunds import give_at
+from cardservice.ids import TerminalId, TransactionId
 from cardservice.terminals.service import Terminal
 
 blueprint = Blueprint("authorisation", "cardservice.authorisation", description="Prices and transactions.")
@@ -80,6 +84,18 @@ def post_authorisation(_: dict[str, Any]) -> dict[str, Any]:
     """Authorise a request, take note of an advice, or annul a request. A decline is an answer, with 200."""
     incoming: Incoming = g.incoming
     return incoming.answer(caller())
+
+
+@blueprint.route("/v1/refunds", methods=["POST"])
+@blueprint.arguments(RefundRequestSchema)
+@blueprint.response(200, AnswerSchema)
+@blueprint.problems(400, 401, 403, 409, 410, 413, 422, 503)
+@terminal_signed()
+def post_refund(body: dict[str, Any]) -> dict[str, Any]:
+    """Give back a sale of this terminal's provider, or a line or a part of it, to where it came from."""
+    wish = Wish(TransactionId(body["sale"]), body["line"], body["amount_minor"])
+    given = give_at(context(), caller(), body["card"], Refund(wish, TransactionId(body["id"])))
+    return rendered(context(), caller().id, given)
 
 
 @blueprint.route(BULK_PATH, methods=["POST"])

@@ -13,9 +13,11 @@ from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
 from cardservice.errors import CardholderUnknown, OrderInvalid
 from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.payers import assign_payer, create_payer
 from cardservice.ledger.privacy import key_of
 
+MAX_NAME = 200  # ours: characters of a person's name
 MAX_FORM = 16  # ours: characters of a school class
 
 
@@ -42,9 +44,11 @@ class Profile:
 
 
 def add_cardholder(
-    connection: Connection, new: NewCardholder, currency: str, kek: bytes, *, actor: str, moment: datetime
+    connection: Connection, new: NewCardholder, currency: str, kek: KeyRing, *, actor: str, moment: datetime
 ) -> tuple[CardholderId, PayerId]:
     """Register a person, who from now on pays for themself. Raises OrderInvalid."""
+    if not (1 <= len(new.name) <= MAX_NAME and new.name.isprintable() and new.name == new.name.strip()):
+        raise OrderInvalid(f"{new.name[:40]!r} is no name; write up to {MAX_NAME} characters on one line")
     holder = CardholderId(new_id())
     connection.execute(
         insert(cardholder).values(id=holder, name=new.name, category=new.category, created_at=moment)

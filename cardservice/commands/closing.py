@@ -1,6 +1,6 @@
 """Closing and verifying the ledger: numbers, seals, published heads."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -113,7 +113,9 @@ def _words(report: Report) -> list[str]:
     since = "The whole ledger" if report.since is None else f"Since the seal of {report.since.day}"
     verdict = "nothing wrong." if report.is_clean else f"{len(report.findings)} findings."
     erased = [
-        f"  erased on {date.fromisoformat(day)}: {count} sealed" for day, count in report.erased_on.items()
+        f"  {count} {what} erased on {day}"
+        for what, days in (("proofs", report.erased_on), ("leaves", report.leaves_erased_on))
+        for day, count in sorted(days.items())
     ]
     summary = (
         f"{since}: {report.transactions} transactions, {report.transfers} transfers, {report.proofs_checked} "
@@ -137,7 +139,8 @@ def _values(report: Report) -> dict[str, Any]:
         "seals_checked": report.seals_checked,
         "leaves_checked": report.leaves_checked,
         "leaves_erased": report.leaves_erased,
-        "erased_on": report.erased_on,
+        "erased_on": {str(day): count for day, count in sorted(report.erased_on.items())},
+        "leaves_erased_on": {str(day): count for day, count in sorted(report.leaves_erased_on.items())},
         "findings": [
             {
                 "code": finding.code,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from cardservice.audit.service import security_events
+from cardservice.audit.service import record, security_events
 from cardservice.authorisation.export import export_proof
-from cardservice.commands.common import command, identifier, json_option, opened, say
+from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 
 
 @click.group()
@@ -21,8 +21,12 @@ def proof() -> None:
 @command
 def proof_export(transaction_id: str, directory: Path, as_json: bool) -> None:
     """Write a transaction's proof into a new folder, to be checked with openssl alone."""
+    wanted = identifier(transaction_id)
     with opened() as context:
-        files = export_proof(context, identifier(transaction_id), directory)
+        # A proof tells whose card was where: that somebody reads it is noted first.
+        with context.database.begin() as connection:
+            record(connection, actor(), "proof.export", wanted, context.now())
+        files = export_proof(context, wanted, directory)
     say(
         f"Wrote {len(files)} files; sh {directory / 'verify.sh'} checks them.",
         {"directory": str(directory), "files": [path.name for path in files]},

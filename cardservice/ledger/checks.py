@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, case, exists, func, literal, or_, select, union_all
 
+from cardservice.ledger.event_checks import EVENT_CHECKS
 from cardservice.ledger.models import (
     account,
     ledger_transaction,
@@ -176,5 +177,6 @@ CHECKS: dict[str, Callable[[], Select[Any]]] = {
     "reversed_too_much": _reversed_too_much,
     "proof_missing": _proofs_missing,
     "orphan": _orphans,
+    **EVENT_CHECKS,
     "named_transaction_missing": _named_missing,
 }

@@ -1,5 +1,7 @@
 """What can go wrong in the ledger, other than the outcomes that a posting answers."""
 
+from datetime import date
+
 from cardservice.errors import CardServiceError
 
 
@@ -34,9 +36,29 @@ class BackdatedPayer(LedgerError):
 
 
 class ProofErased(LedgerError):
-    """The cardholder's key has been destroyed: what it encrypted cannot be read any more, by anybody."""
+    """The cardholder's key has been destroyed: what it encrypted cannot be read any more, by anybody.
+
+    `erased_on` is the day, where it is known.
+    """
 
     code = "proof_erased"
+
+    def __init__(self, message: str, erased_on: date | None = None) -> None:
+        super().__init__(message)
+        self.erased_on = erased_on
+
+
+class KeyVersionMissing(LedgerError):
+    """A version of the key-encryption key is not in the service's folder of keys."""
+
+    code = "key_version_missing"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"version {version} of the key that wraps cardholders' keys is not there;"
+            " put its file back from a backup"
+        )
+        self.version = version
 
 
 class ProofUnreadable(LedgerError):
@@ -73,3 +95,19 @@ class LeafErased(LedgerError):
     """The salt of the transaction's leaf has been erased: nobody can tell what it was of."""
 
     code = "leaf_erased"
+
+
+class ResourceTaken(LedgerError):
+    """There is too little left of a resource, or none of that name."""
+
+    code = "resource_taken"
+
+    def __init__(self, service: str, key: str) -> None:
+        super().__init__(f"nothing is left of {service} {key}")
+        self.service, self.key = service, key
+
+
+class ResourceInvalid(LedgerError):
+    """More of a resource is taken than there would be."""
+
+    code = "resource_invalid"

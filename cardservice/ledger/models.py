@@ -82,6 +82,8 @@ account = Table(
     CheckConstraint("floor IS NULL OR balance >= floor", name="floor"),
     CheckConstraint("(kind = 'arrears') = (floor IS NULL)", name="only_arrears_without_floor"),
     CheckConstraint("kind <> 'arrears' OR balance <= 0", name="arrears_are_owed"),
+    # Points never become money: no account of money takes them, and none of points takes anything else.
+    CheckConstraint("(kind = 'points') = (unit = 'points')", name="points_are_no_money"),
     CheckConstraint(
         "(kind = 'card_value') = (card_id <> '' AND application <> '')", name="card_value_names_card"
     ),
@@ -111,13 +113,14 @@ counter = Table(
     Column("used", BigInteger, CheckConstraint("used >= 0", name="used"), nullable=False),
 )
 
-# Statement, card and evidence, encrypted under the cardholder's key: destroying the key erases them.
+# Statement, card and evidence, encrypted under the cardholder's key: destroying the key erases them. The rows
+# are never changed, so they name the key and not whose it is.
 transaction_proof = Table(
     "transaction_proof",
     metadata,
     Column("payer_id", Uuid, ForeignKey(payer_state.c.payer_id), primary_key=True),
     Column("transaction_id", Uuid, primary_key=True),
-    Column("cardholder_id", Uuid, nullable=False),
+    Column("key_id", Uuid, nullable=False),
     Column("nonce", LargeBinary, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
 )
@@ -137,7 +140,11 @@ ledger_transaction = Table(
     Column(
         "kind",
         Text,
-        CheckConstraint("kind IN ('request', 'advice', 'annul', 'tombstone', 'topup')", name="kind"),
+        CheckConstraint(
+            "kind IN ('request', 'advice', 'annul', 'tombstone', 'refund', 'goodwill', 'rating', 'topup',"
+            " 'repayment', 'chargeback', 'carry_over')",
+            name="kind",
+        ),
         nullable=False,
     ),
     Column("terminal_id", Text, nullable=True),
@@ -176,6 +183,11 @@ ledger_transaction = Table(
     CheckConstraint("kind <> 'tombstone' OR decision = 'annulled'", name="tombstone_is_annulled"),
     CheckConstraint("(decision = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_first"),
     CheckConstraint("(kind = 'annul') = (annuls IS NOT NULL)", name="annul_names_transaction"),
+    CheckConstraint("(kind = 'rating') = (origin = 'rating')", name="rating_is_rated"),
+    CheckConstraint(
+        "kind NOT IN ('topup', 'repayment', 'chargeback') OR origin = 'payment'", name="payment_is_paid"
+    ),
+    CheckConstraint("kind NOT IN ('refund', 'goodwill', 'carry_over') OR origin = 'staff'", name="by_staff"),
 )
 # Not on SQLite, where rows are in the order of commits themselves.
 Index("ix_ledger_transaction_posted_xid", ledger_transaction.c.posted_xid).ddl_if(dialect="postgresql")
@@ -249,12 +261,25 @@ transaction_details = Table(
     ),
 )
 
+# Whose key it is stands here alone, and no longer once the cardholder was erased.
 cardholder_key = Table(
     "cardholder_key",
     metadata,
-    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), nullable=True, unique=True),
+    # Which version of the key-encryption key it is wrapped under.
+    Column("kek_version", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("destroyed_at", UtcDateTime, nullable=True),
     CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
+    CheckConstraint("wrapped IS NULL OR cardholder_id IS NOT NULL", name="nobodys_is_destroyed"),
+)
+
+# What is told from a card that was erased when it, or a message of it, turns up: that it was. A hash, so that
+# nobody who reads this knows the card; no date, so that it is not found by when anything else ended.
+erased_card = Table(
+    "erased_card",
+    metadata,
+    Column("card_sha256", LargeBinary, primary_key=True),
 )

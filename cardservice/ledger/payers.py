@@ -1,6 +1,7 @@
 """Payers, whose money they are for, and the version that tells that something about them has changed."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -78,6 +79,38 @@ def payers_of(connection: Connection, cardholder_id: CardholderId) -> tuple[Paye
     """Every payer that the cardholder has, has had or will have, the first first."""
     rows = connection.execute(_history(cardholder_id)).all()
     return tuple(dict.fromkeys(PayerId(row.payer_id) for row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """For whom a payer pays, from when on, and until when; that moment is not included any more."""
+
+    cardholder_id: CardholderId
+    payer_id: PayerId
+    valid_from: datetime
+    valid_until: datetime | None
+
+
+def history_of(connection: Connection, cardholder_id: CardholderId) -> tuple[Assignment, ...]:
+    """Who has paid for the cardholder, pays and will, the first first."""
+    rows = connection.execute(_history(cardholder_id)).all()
+    ends = [row.valid_from for row in rows[1:]] + [None]
+    return tuple(
+        Assignment(cardholder_id, PayerId(row.payer_id), row.valid_from, end)
+        for row, end in zip(rows, ends, strict=True)
+    )
+
+
+def assignments(connection: Connection, payer_id: PayerId) -> tuple[Assignment, ...]:
+    """For whom the payer has paid, pays and will."""
+    own = cardholder_payer.c
+    holders = select(own.cardholder_id).where(own.payer_id == payer_id).distinct().order_by(own.cardholder_id)
+    return tuple(
+        each
+        for holder in connection.execute(holders).scalars()
+        for each in history_of(connection, CardholderId(holder))
+        if each.payer_id == payer_id
+    )
 
 
 def touch_payers_of(connection: Connection, cardholder_id: CardholderId) -> None:

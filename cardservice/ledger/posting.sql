@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION post_transactions(
     p_replaces uuid[], p_duplicate_of uuid[], p_annuls uuid[], p_body bytea[], p_occurred timestamptz[],
     p_posted timestamptz[], p_tombstone uuid[],
     -- their proofs and details, NULL where there is none
-    p_proof_cardholder uuid[], p_proof_nonce bytea[], p_proof_ciphertext bytea[],
+    p_proof_key uuid[], p_proof_nonce bytea[], p_proof_ciphertext bytea[],
     p_details_class text[], p_details jsonb[], p_details_salt bytea[], p_details_answer jsonb[],
     -- what belongs to them, each with the number of its row, from 1: further payers to lock and to search,
     p_also_row integer[], p_also_payer uuid[], p_also_version bigint[],
@@ -86,7 +86,7 @@ BEGIN
         cardinality(p_unit), cardinality(p_tariff), cardinality(p_offline), cardinality(p_flags),
         cardinality(p_replaces), cardinality(p_duplicate_of), cardinality(p_annuls), cardinality(p_body),
         cardinality(p_occurred), cardinality(p_posted), cardinality(p_tombstone),
-        cardinality(p_proof_cardholder), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
+        cardinality(p_proof_key), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
         cardinality(p_details_class), cardinality(p_details), cardinality(p_details_salt),
         cardinality(p_details_answer)
     ] IS DISTINCT FROM array_fill(n, ARRAY[30])
@@ -207,11 +207,11 @@ BEGIN
     );
 
     -- Rows are inserted in key order: two batches then wait for each other in one direction only.
-    INSERT INTO transaction_proof (payer_id, transaction_id, cardholder_id, nonce, ciphertext)
-    SELECT t.payer, t.id, t.cardholder, t.nonce, t.ciphertext
-    FROM unnest(p_payer, p_id, p_proof_cardholder, p_proof_nonce, p_proof_ciphertext)
-        WITH ORDINALITY AS t (payer, id, cardholder, nonce, ciphertext, row)
-    WHERE t.row = ANY (v_open) AND t.cardholder IS NOT NULL
+    INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
+    SELECT t.payer, t.id, t.key, t.nonce, t.ciphertext
+    FROM unnest(p_payer, p_id, p_proof_key, p_proof_nonce, p_proof_ciphertext)
+        WITH ORDINALITY AS t (payer, id, key, nonce, ciphertext, row)
+    WHERE t.row = ANY (v_open) AND t.key IS NOT NULL
     ORDER BY t.payer, t.id;
 
     INSERT INTO ledger_transaction (
@@ -222,14 +222,14 @@ BEGIN
     SELECT
         t.payer, t.id, t.origin, t.kind, t.terminal, t.sequence, t.provider, t.service, t.action, t.decision,
         t.reason, t.amount, t.unit, t.tariff, t.offline, t.flags, t.replaces, t.duplicate_of, t.annuls, t.body,
-        t.occurred, t.posted, CASE WHEN t.cardholder IS NOT NULL THEN t.id END
+        t.occurred, t.posted, CASE WHEN t.key IS NOT NULL THEN t.id END
     FROM unnest(
         p_payer, p_id, p_origin, p_kind, p_terminal, p_sequence, p_provider, p_service, p_action, p_decision,
         p_reason, p_amount, p_unit, p_tariff, p_offline, p_flags, p_replaces, p_duplicate_of, p_annuls, p_body,
-        p_occurred, p_posted, p_proof_cardholder
+        p_occurred, p_posted, p_proof_key
     ) WITH ORDINALITY AS t (
         payer, id, origin, kind, terminal, sequence, provider, service, action, decision, reason, amount, unit,
-        tariff, offline, flags, replaces, duplicate_of, annuls, body, occurred, posted, cardholder, row
+        tariff, offline, flags, replaces, duplicate_of, annuls, body, occurred, posted, key, row
     )
     WHERE t.row = ANY (v_open)
     UNION ALL

@@ -35,7 +35,7 @@ _POSTING: tuple[tuple[str, str, Callable[[Posting], Any]], ...] = (
     ("occurred", "timestamptz", lambda p: p.transaction.occurred_at),
     ("posted", "timestamptz", lambda p: p.transaction.posted_at),
     ("tombstone", "uuid", lambda p: p.tombstone),
-    ("proof_cardholder", "uuid", lambda p: p.proof and p.proof.cardholder_id),
+    ("proof_key", "uuid", lambda p: p.proof and p.proof.key_id),
     ("proof_nonce", "bytea", lambda p: p.proof and p.proof.nonce),
     ("proof_ciphertext", "bytea", lambda p: p.proof and p.proof.ciphertext),
     ("details_class", "text", lambda p: p.details and p.details.retention_class),

@@ -2,6 +2,8 @@
 
 The key is kept wrapped under the service's key-encryption key. Destroying it makes every proof of the
 cardholder unreadable at once, in rows that are themselves never changed; the ledger goes on adding up.
+
+A proof names its key, never its cardholder: only the key's own row tells whose it is, until it is destroyed.
 """
 
 import secrets
@@ -11,11 +13,12 @@ from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cardservice.ids import CardholderId, PayerId, TransactionId
+from cardservice.ids import CardholderId, KeyId, PayerId, TransactionId, new_random_id
 from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
+from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from cardservice.ledger.models import cardholder_key, transaction_details, transaction_proof
 from cardservice.ledger.values import NewProof
 
@@ -29,74 +32,107 @@ _PROOF_CONTEXT = b"citizen-card proof\x00"
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A cardholder's key as it is kept; `wrapped` is None once it has been destroyed."""
+    """A cardholder's key as it is kept, and under which version; `wrapped` is None once it was destroyed."""
 
+    id: KeyId
+    kek_version: int
     wrapped: bytes | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenKey:
+    """A cardholder's key, to encrypt with."""
+
+    id: KeyId
+    key: bytes
 
 
 def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey | None:
     """The cardholder's key, or None where none has been made yet."""
-    row = _key_row(connection, cardholder_id)
-    return None if row is None else StoredKey(row.wrapped)
+    stored = cardholder_key.c
+    row = connection.execute(
+        select(stored.id, stored.kek_version, stored.wrapped).where(stored.cardholder_id == cardholder_id)
+    ).one_or_none()
+    return None if row is None else StoredKey(KeyId(row.id), row.kek_version, row.wrapped)
 
 
-def unwrap(kek: bytes, cardholder_id: CardholderId, stored: StoredKey) -> bytes:
-    """The key itself. Raises ProofErased once it has been destroyed."""
+def unwrap(ring: KeyRing, stored: StoredKey) -> OpenKey:
+    """The key itself. Raises ProofErased once it has been destroyed, and ProofUnreadable."""
     if stored.wrapped is None:
-        raise ProofErased(f"the key of cardholder {cardholder_id} has been destroyed")
-    return _decrypt(kek, stored.wrapped, _KEY_CONTEXT + cardholder_id.bytes)
+        raise ProofErased("the cardholder's key has been destroyed")
+    return OpenKey(stored.id, _unwrapped(ring, stored.id, stored.kek_version, stored.wrapped))
 
 
-def key_of(connection: Connection, kek: bytes, cardholder_id: CardholderId, moment: datetime) -> bytes:
+def key_of(connection: Connection, ring: KeyRing, cardholder_id: CardholderId, moment: datetime) -> OpenKey:
     """The cardholder's key, made when it is first wanted. Raises ProofErased once it has been destroyed."""
-    row = _key_row(connection, cardholder_id)
-    if row is None:
+    stored = find_key(connection, cardholder_id)
+    if stored is None:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        new = {"cardholder_id": cardholder_id, "wrapped": _wrap(kek, cardholder_id), "created_at": moment}
+        # Drawn, not counted up: it tells nothing of when and beside whom it was made.
+        key_id = KeyId(new_random_id())
+        new = {
+            "id": key_id,
+            "cardholder_id": cardholder_id,
+            "kek_version": ring.newest,
+            "wrapped": _wrapped(ring, key_id, AESGCMSIV.generate_key(_KEY_BITS)),
+            "created_at": moment,
+        }
         # Of two sessions that make it at the same time, one is the first.
         connection.execute(dialect.insert(cardholder_key).values(**new).on_conflict_do_nothing())
-        row = _key_row(connection, cardholder_id)
-    return unwrap(kek, cardholder_id, StoredKey(None if row is None else row.wrapped))
+        stored = find_key(connection, cardholder_id)
+    if stored is None:
+        raise ProofErased(f"cardholder {cardholder_id} has no key")
+    return unwrap(ring, stored)
 
 
-def seal_proof(
-    key: bytes, cardholder_id: CardholderId, transaction_id: TransactionId, evidence: bytes
-) -> NewProof:
+def seal_proof(key: OpenKey, transaction_id: TransactionId, evidence: bytes) -> NewProof:
     """The evidence (statement, card, chain, …) encrypted under the cardholder's key, for this transaction."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    ciphertext = AESGCMSIV(key).encrypt(nonce, evidence, _PROOF_CONTEXT + transaction_id.bytes)
-    return NewProof(cardholder_id, nonce, ciphertext)
+    ciphertext = AESGCMSIV(key.key).encrypt(nonce, evidence, _PROOF_CONTEXT + transaction_id.bytes)
+    return NewProof(key.id, nonce, ciphertext)
 
 
-def open_proof(connection: Connection, kek: bytes, payer_id: PayerId, transaction_id: TransactionId) -> bytes:
+def open_proof(
+    connection: Connection, ring: KeyRing, payer_id: PayerId, transaction_id: TransactionId
+) -> bytes:
     """The evidence of a stored transaction. Raises ProofMissing, ProofErased and ProofUnreadable."""
-    stored = transaction_proof.c
+    stored, keys = transaction_proof.c, cardholder_key.c
     row = connection.execute(
-        select(transaction_proof).where(stored.payer_id == payer_id, stored.transaction_id == transaction_id)
+        select(stored.nonce, stored.ciphertext, cardholder_key)
+        .select_from(transaction_proof.outerjoin(cardholder_key, keys.id == stored.key_id))
+        .where(stored.payer_id == payer_id, stored.transaction_id == transaction_id)
     ).one_or_none()
     if row is None:
         raise ProofMissing(f"transaction {transaction_id} carries no proof")
-    wrapped = _key_row(connection, CardholderId(row.cardholder_id))
-    if wrapped is None:
-        raise ProofUnreadable(f"cardholder {row.cardholder_id} has no key")
-    if wrapped.wrapped is None:
-        raise ProofErased(f"the proof of transaction {transaction_id} was erased on {wrapped.destroyed_at}")
-    key = _decrypt(kek, wrapped.wrapped, _KEY_CONTEXT + row.cardholder_id.bytes)
+    if row.id is None:
+        raise ProofUnreadable(f"the key of transaction {transaction_id} is missing")
+    if row.wrapped is None:
+        day = row.destroyed_at.date()
+        raise ProofErased(f"the proof of transaction {transaction_id} was erased on {day}", day)
+    key = _unwrapped(ring, KeyId(row.id), row.kek_version, row.wrapped)
     return _decrypt(key, row.nonce + row.ciphertext, _PROOF_CONTEXT + transaction_id.bytes)
 
 
 def destroy_key(connection: Connection, cardholder_id: CardholderId, moment: datetime) -> None:
     """Make all proofs of the cardholder unreadable, for good; backups keep the key until they expire.
 
-    A cardholder who has no key yet gets none any more.
+    A cardholder who has no key yet gets none any more. When is kept by the day: the very moment would tell
+    which of the keys that were destroyed is that of a card whose end is public.
     """
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    never = {"cardholder_id": cardholder_id, "created_at": moment, "destroyed_at": moment}
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    never = {
+        "id": new_random_id(),
+        "cardholder_id": cardholder_id,
+        "kek_version": FIRST_VERSION,
+        "created_at": day,
+        "destroyed_at": day,
+    }
     connection.execute(dialect.insert(cardholder_key).values(**never).on_conflict_do_nothing())
     connection.execute(
         update(cardholder_key)
         .where(cardholder_key.c.cardholder_id == cardholder_id, cardholder_key.c.wrapped.is_not(None))
-        .values(wrapped=None, destroyed_at=moment)
+        .values(wrapped=None, destroyed_at=day)
     )
 
 
@@ -111,18 +147,47 @@ def erase_details(
     return connection.execute(rows).rowcount
 
 
-def _key_row(
-    connection: Connection, cardholder_id: CardholderId
-) -> Row[bytes | None, datetime | None] | None:
+def rewrap(connection: Connection, ring: KeyRing, limit: int) -> int:
+    """Wrap up to `limit` keys anew, that are not under the newest version yet; how many were found.
+
+    A key that was destroyed meanwhile stays so. Raises ProofUnreadable and KeyVersionMissing.
+    """
     stored = cardholder_key.c
-    query = select(stored.wrapped, stored.destroyed_at).where(stored.cardholder_id == cardholder_id)
-    return connection.execute(query).one_or_none()
+    rows = connection.execute(
+        select(stored.id, stored.kek_version, stored.wrapped)
+        .where(stored.wrapped.is_not(None), stored.kek_version != ring.newest)
+        .order_by(stored.id)
+        .limit(limit)
+    ).all()
+    for row in rows:
+        key_id = KeyId(row.id)
+        key = _unwrapped(ring, key_id, row.kek_version, row.wrapped)
+        connection.execute(
+            update(cardholder_key)
+            .where(stored.id == key_id, stored.wrapped == row.wrapped)
+            .values(wrapped=_wrapped(ring, key_id, key), kek_version=ring.newest)
+        )
+    return len(rows)
 
 
-def _wrap(kek: bytes, cardholder_id: CardholderId) -> bytes:
+def wrapped_under(connection: Connection) -> dict[int, int]:
+    """How many keys there are under each version that wraps any."""
+    stored = cardholder_key.c
+    rows = connection.execute(
+        select(stored.kek_version, func.count())
+        .where(stored.wrapped.is_not(None))
+        .group_by(stored.kek_version)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _wrapped(ring: KeyRing, key_id: KeyId, key: bytes) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    key = AESGCMSIV.generate_key(_KEY_BITS)
-    return nonce + AESGCMSIV(kek).encrypt(nonce, key, _KEY_CONTEXT + cardholder_id.bytes)
+    return nonce + AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, key, _KEY_CONTEXT + key_id.bytes)
+
+
+def _unwrapped(ring: KeyRing, key_id: KeyId, version: int, wrapped: bytes) -> bytes:
+    return _decrypt(ring.key(version), wrapped, _KEY_CONTEXT + key_id.bytes)
 
 
 def _decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:

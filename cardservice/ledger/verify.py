@@ -4,8 +4,10 @@ Reads in one transaction, so that a busy ledger is checked as of one moment. Who
 covers and what came after it, with all that the payers concerned have.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, union
@@ -44,8 +46,9 @@ class Report:
     seals_checked: int = 0
     leaves_checked: int = 0
     leaves_erased: int = 0
-    # The days on which leaves were erased, with how many there are
-    erased_on: dict[str, int] = field(default_factory=dict)
+    # How many proofs, and how many leaves, were erased on which day, where it is known.
+    erased_on: Mapping[date, int] = field(default_factory=dict)
+    leaves_erased_on: Mapping[date, int] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -87,6 +90,7 @@ def verify(
         seals.seals,
         seals.leaves,
         seals.erased,
+        proofs.erased_on,
         seals.erased_on,
     )
 
@@ -149,6 +153,7 @@ class _Proofs:
     def __init__(self, connection: Connection, check: ProofCheck | None, progress: Progress) -> None:
         self._connection, self._check, self._progress = connection, check, progress
         self.checked = self.erased = 0
+        self.erased_on: Counter[date] = Counter()
 
     def faults(self, concerned: Select[Any]) -> Iterator[Finding]:
         """Proofs that do not hold."""
@@ -160,8 +165,10 @@ class _Proofs:
             self._progress("proofs", self.checked, total)
             try:
                 fault = self._check(self._connection, payer_id, transaction_id)
-            except ProofErased:
+            except ProofErased as error:
                 self.erased += 1
+                if error.erased_on is not None:
+                    self.erased_on[error.erased_on] += 1
                 continue
             if fault is not None:
                 yield Finding("proof_invalid", payer_id, transaction_id, fault)

@@ -3,23 +3,23 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from cardservice.authorisation.money import pay_in
 from cardservice.context import Context
-from cardservice.errors import Busy, IdConflict, OrderInvalid
+from cardservice.errors import IdConflict, OrderInvalid
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.payers import payer_at, payers_of
-from cardservice.ledger.posting import locked, post_on
+from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read, read_accounts, read_on
 from cardservice.ledger.values import (
     AccountView,
     NewTransaction,
-    Outcome,
     PayerView,
     Posting,
     ReadQuery,
     scheme_clearing,
 )
+from cardservice.payments.money import arrears_percent, pay_in
+from cardservice.payments.references import Reference, known_as, post_payment
 from pki.statements import deterministic
 
 METHODS = ("cash", "card", "transfer")
@@ -27,12 +27,14 @@ METHODS = ("cash", "card", "transfer")
 
 @dataclass(frozen=True, slots=True)
 class TopUp:
-    """A payment that was received for a cardholder; the same id again is the same payment."""
+    """A payment that was captured for a cardholder; the same id again is the same payment."""
 
     cardholder_id: CardholderId
     amount_minor: int
     method: str
     id: TransactionId = field(default_factory=lambda: TransactionId(new_id()))
+    # What its provider calls it: under that it is paid in once, whatever the id.
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -50,19 +52,20 @@ class TopUp:
 def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
     """Post a payment, once; the payer's accounts after it. Raises PayerUnknown, IdConflict and Busy."""
     payer_id, others = _payers(context, paid.cardholder_id)
-    with locked(context.database, (payer_id, *others)) as connection:
-        [found] = read_on(connection, [ReadQuery((payer_id, *others), (paid.id,))])
+    payers = (payer_id, *others)
+    with locked(context.database, payers) as connection:
+        [found] = read_on(connection, [ReadQuery(payers, (paid.id,))])
         view = found.views[payer_id]
         if known := found.known.get(paid.id):
             if known.body != paid.body:
                 raise IdConflict("this id is taken by another transaction")
             return view.accounts
+        if known_as(connection, "topup", paid.reference, paid.amount_minor, payers) is not None:
+            return view.accounts
         also_under = tuple((other, found.views[other].version) for other in others)
-        [result] = post_on(connection, [_posting(context, paid, view, also_under)])
-        balances = read_accounts(connection, [payer_id])[payer_id]
-    if result.outcome is not Outcome.POSTED:
-        raise Busy("this payer's account is in use; try again")
-    return balances
+        percent = arrears_percent(connection, paid.cardholder_id)
+        post_payment(connection, _posting(context, paid, view, percent, also_under), paid.reference)
+        return read_accounts(connection, [payer_id])[payer_id]
 
 
 def accounts_of(context: Context, cardholder_id: CardholderId) -> tuple[AccountView, ...]:
@@ -83,7 +86,11 @@ def _payers(context: Context, cardholder_id: CardholderId) -> tuple[PayerId, lis
 
 
 def _posting(
-    context: Context, paid: TopUp, view: PayerView, also_under: tuple[tuple[PayerId, int], ...]
+    context: Context,
+    paid: TopUp,
+    view: PayerView,
+    percent: int,
+    also_under: tuple[tuple[PayerId, int], ...],
 ) -> Posting:
     currency, moment = context.scheme.currency, context.now()
     return Posting(
@@ -101,6 +108,6 @@ def _posting(
             posted_at=moment,
             amount_minor=paid.amount_minor,
         ),
-        transfers=pay_in(view, scheme_clearing(paid.method), paid.amount_minor, currency),
+        transfers=pay_in(view, scheme_clearing(paid.method), paid.amount_minor, currency, percent),
         also_under=also_under,
     )

@@ -113,6 +113,15 @@ class DatabaseCertificateStore:
         )
         return done.rowcount > 0
 
+    def erase(self, authority: str, identity: str, pseudonym: str) -> None:
+        """Forget the identity's certificates, and whose they were; serials, statuses and places stay."""
+        for table, values in ((certificate, {"der": b""}), (status_index, {})):
+            self._connection.execute(
+                update(table)
+                .where(table.c.authority == authority, table.c.identity == identity)
+                .values(identity=pseudonym, **values)
+            )
+
     def revoked(self, authority: str) -> Iterator[IssuedCertificate]:
         """Every revoked or held certificate of an authority, whichever of its keys has signed it."""
         yield from self._select(certificate.c.authority == authority, certificate.c.revoked_at.is_not(None))

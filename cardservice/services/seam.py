@@ -135,6 +135,18 @@ class CounterUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """What a sale takes of something that there is only so much of, by the service's own key.
+
+    A copy of a book, a session's places, a permit's quota. It is held before the decision is posted. Where
+    too little is left, a request is declined with `resource_taken`; an advice is posted with that as a flag.
+    """
+
+    key: str
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """A price, and until when the terminal may have a card sign it."""
 
@@ -159,8 +171,9 @@ class Decision:
     """What becomes of an ask: stored as it is, and posted if approved.
 
     The lines add up to `amount_minor` and are owed to the terminal's provider. What `counters` say is counted
-    if the decision is posted, and taken back if that is annulled. `inputs` is JSON and explains the decision
-    beside the details; both may tell where a person was, so they are stored and erased together.
+    if the decision is posted, and taken back if that is annulled; what an approved one takes of `resources`
+    is free again then. `inputs` is JSON and explains the decision beside the details; both may tell where a
+    person was, so they are stored and erased together.
     """
 
     approved: bool
@@ -170,6 +183,7 @@ class Decision:
     lines: tuple[Line, ...] = ()
     flags: tuple[str, ...] = ()
     counters: tuple[CounterUse, ...] = ()
+    resources: tuple[ResourceUse, ...] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """Long commands and answers in short APDUs: chaining and GET RESPONSE (ISO/IEC 7816-4:2020, 5.3.3, 5.3.4).
 
-Short APDUs are what every reader and card carries; extended length is not. Nothing is sent here.
+Short APDUs are what every reader and card carries; extended length is not. And what T=0 makes of an APDU
+(ISO/IEC 7816-3:2006, 12.2). Nothing is sent here.
 """
 
 from reader_agent.cardspec.apdu import (
@@ -13,6 +14,8 @@ from reader_agent.cardspec.apdu import (
     CommandApdu,
 )
 from reader_agent.cardspec.status import bytes_waiting, exact_length
+
+_HEADER_LENGTH = 4
 
 
 def split(command: CommandApdu) -> tuple[CommandApdu, ...]:
@@ -32,6 +35,22 @@ def split(command: CommandApdu) -> tuple[CommandApdu, ...]:
         *(CommandApdu(chained, command.ins, command.p1, command.p2, piece) for piece in pieces[:-1]),
         CommandApdu(command.cla, command.ins, command.p1, command.p2, pieces[-1], command.le),
     )
+
+
+def as_t0(raw: bytes) -> bytes:
+    """The bytes of a short command as they go out by T=0, which has one length field for both directions.
+
+    Without data and Le that field is 00; with both Le is left out, and 61xx tells what waits. What is no
+    short command is left as it is, for the card to refuse.
+    """
+    if len(raw) == _HEADER_LENGTH:
+        return raw + b"\x00"
+    has_data_and_le = (
+        len(raw) > _HEADER_LENGTH + 1
+        and raw[_HEADER_LENGTH]
+        and (len(raw) == _HEADER_LENGTH + 1 + raw[_HEADER_LENGTH] + 1)
+    )
+    return raw[:-1] if has_data_and_le else raw
 
 
 def get_response(sw: int) -> CommandApdu | None:

@@ -6,7 +6,7 @@ and the card's affair. What is 'ours' is what a scheme that is no federal agency
 
 import zlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import IntEnum
 from typing import Final
 from uuid import UUID
@@ -56,7 +56,7 @@ class ObjectId(IntEnum):
     PAIRING_CODE = 0x5FC123
 
 
-# The number of each object's container in the security object, SP 800-73-5 part 1, table 3.
+# The number of each object's container in the security object, SP 800-73-5 part 1, appendix A, table 8.
 CONTAINER_OF: Final = {
     ObjectId.CARD_AUTHENTICATION_CERTIFICATE: 0x0500,
     ObjectId.CHUID: 0x3000,
@@ -101,7 +101,7 @@ CERTIFICATE_OF: Final = {
 
 
 class Algorithm(IntEnum):
-    """Algorithm identifiers, SP 800-78-5, 6.2. Our cards carry AES and P-256 alone."""
+    """Algorithm identifiers, SP 800-78-5, 6.2. A scheme's cards carry AES and P-256 alone."""
 
     # Withdrawn by SP 800-78-5, and the management key of many a card in the field (SP 800-78-4, table 6-2)
     TRIPLE_DES = 0x03
@@ -119,6 +119,13 @@ AES_BLOCK_LENGTH: Final = 16
 TRIPLE_DES_KEY_LENGTH: Final = 24
 TRIPLE_DES_BLOCK_LENGTH: Final = 8
 P256_POINT_LENGTH: Final = 65  # uncompressed: 04 ‖ X ‖ Y, SP 800-73-5 part 2, 3.3.2
+P384_POINT_LENGTH: Final = 97
+EC_POINT_LENGTH: Final = {Algorithm.ECC_P256: P256_POINT_LENGTH, Algorithm.ECC_P384: P384_POINT_LENGTH}
+RSA_BYTES: Final = {Algorithm.RSA_2048: 256, Algorithm.RSA_3072: 384}
+
+# What a key is given to sign: a digest of SHA-256 or SHA-384 (SP 800-78-5, table 2), or for RSA the block
+# that the host has padded, as long as the modulus (SP 800-73-5 part 2, 3.2.4).
+SIGNED_LENGTH: Final = {Algorithm.ECC_P256: 32, Algorithm.ECC_P384: 48, **RSA_BYTES}
 
 PIN_LENGTH: Final = 8  # SP 800-73-5 part 2, 2.4.3: six to eight digits, padded with FF to eight bytes
 PIN_MIN_DIGITS: Final = 6
@@ -141,6 +148,8 @@ TAG_KEY_CONTROL: Final = 0xAC
 TAG_ALGORITHM: Final = 0x80
 TAG_PUBLIC_KEY: Final = 0x7F49
 TAG_EC_POINT: Final = 0x86
+TAG_RSA_MODULUS: Final = 0x81
+TAG_RSA_EXPONENT: Final = 0x82
 
 # The FASC-N of issuers that are no federal agency: agency code 9999 and nines throughout, as yubico-piv-tool
 # writes it. Nothing of ours reads it: the GUID alone tells which card this is.
@@ -175,7 +184,8 @@ class Chuid:
             (
                 tlv.encode(0x30, self.fascn),
                 tlv.encode(0x34, self.guid.bytes),
-                tlv.encode(0x35, self.expires_on.strftime("%Y%m%d").encode()),
+                # Not by strftime, which writes the year 301 in three digits.
+                tlv.encode(0x35, self.expires_on.isoformat().replace("-", "").encode()),
                 tlv.encode(0x3E, self.issuer_signature),
                 tlv.encode(0xFE, b""),
             )
@@ -188,8 +198,7 @@ class Chuid:
         try:
             return cls(
                 guid=UUID(bytes=items[0x34]),
-                # The eight digits have no zone: this is a date, never a moment.
-                expires_on=datetime.strptime(items[0x35].decode("ascii"), "%Y%m%d").date(),  # noqa: DTZ007
+                expires_on=_date(items[0x35]),
                 fascn=items[0x30],
                 issuer_signature=items.get(0x3E, b""),
             )
@@ -281,16 +290,32 @@ def decode_data(response: bytes, tag: int = TAG_DATA) -> bytes:
 
 
 def encode_public_key(point: bytes) -> bytes:
-    """What GENERATE ASYMMETRIC KEY PAIR answers for P-256: 7F49 with 86 (part 2, 3.3.2)."""
+    """What GENERATE ASYMMETRIC KEY PAIR answers for a curve: 7F49 with 86 (part 2, 3.3.2)."""
     return tlv.encode(TAG_PUBLIC_KEY, tlv.encode(TAG_EC_POINT, point))
 
 
-def decode_public_key(response: bytes) -> bytes:
-    """The uncompressed P-256 point of such an answer: 65 bytes, not yet checked to lie on the curve."""
+def decode_public_key(response: bytes, length: int = P256_POINT_LENGTH) -> bytes:
+    """The uncompressed point of such an answer, not yet checked to lie on its curve. Raises PivDataError."""
     point = _fields(_fields(response).get(TAG_PUBLIC_KEY, b"")).get(TAG_EC_POINT, b"")
-    if len(point) != P256_POINT_LENGTH or point[0] != 0x04:
-        raise PivDataError("the answer holds no uncompressed P-256 point")
+    if len(point) != length or point[0] != 0x04:
+        raise PivDataError("the answer holds no uncompressed point of that curve")
     return point
+
+
+def encode_rsa_public_key(modulus: int, exponent: int) -> bytes:
+    """What GENERATE ASYMMETRIC KEY PAIR answers for RSA: 7F49 with 81 and 82 (part 2, 3.3.2)."""
+    numbers = ((TAG_RSA_MODULUS, modulus), (TAG_RSA_EXPONENT, exponent))
+    fields = (tlv.encode(tag, value.to_bytes((value.bit_length() + 7) // 8)) for tag, value in numbers)
+    return tlv.encode(TAG_PUBLIC_KEY, b"".join(fields))
+
+
+def decode_rsa_public_key(response: bytes) -> tuple[int, int]:
+    """Modulus and exponent of such an answer, not yet checked to be a key's. Raises PivDataError."""
+    fields = _fields(_fields(response).get(TAG_PUBLIC_KEY, b""))
+    modulus, exponent = (fields.get(tag, b"") for tag in (TAG_RSA_MODULUS, TAG_RSA_EXPONENT))
+    if not modulus or not exponent or len(modulus) > max(RSA_BYTES.values()) + 1 or len(exponent) > 8:
+        raise PivDataError("the answer holds no RSA key of a size that cards have")
+    return int.from_bytes(modulus), int.from_bytes(exponent)
 
 
 def encode_puk(puk: str) -> bytes:
@@ -309,6 +334,13 @@ def encode_pin(pin: str) -> bytes:
     if not (pin.isascii() and pin.isdigit() and PIN_MIN_DIGITS <= len(pin) <= PIN_LENGTH):
         raise PivDataError("a PIN has six to eight digits")
     return pin.encode().ljust(PIN_LENGTH, b"\xff")
+
+
+def _date(digits: bytes) -> date:
+    """YYYYMMDD, and nothing else that Python takes for a date. Raises ValueError."""
+    if len(digits) != 8 or not digits.isdigit():
+        raise ValueError("a date has eight digits")
+    return date.fromisoformat(digits.decode("ascii"))
 
 
 def _fields(content: bytes) -> dict[int, bytes]:

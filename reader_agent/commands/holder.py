@@ -10,20 +10,19 @@ from pathlib import Path
 
 import click
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reader_agent.cardspec.piv import KeyReference
 from reader_agent.commands import common
-from reader_agent.errors import CardDataMissing, CardProofInvalid, ConfigInvalid, KeyUnsuitable, PinMalformed
+from reader_agent.errors import CardDataMissing, ConfigInvalid, KeyUnsuitable, PinMalformed
+from reader_agent.piv import signing
 from reader_agent.piv.inventory import Inventory, take_inventory
 from reader_agent.piv.pin_entry import Pad, PadPin, PinEntry, TypedPin
-from reader_agent.piv.session import PivSession
+from reader_agent.piv.session import CardPublicKey, PivSession
 from reader_agent.tapping.card import identify
 
-_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 _MAX_SECRET_FILE_BYTES = 64
 
 _secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -120,6 +119,9 @@ def unblock(
 @_pin_file_option
 @_pin_pad_option
 @click.option("--out", type=click.Path(path_type=Path), help="of the signature (default: FILE.sig)")
+@click.option(
+    "--pss", is_flag=True, help="pad by PSS, where the card's key is of RSA (default: PKCS #1 v1.5)"
+)
 @click.option("--certificate-out", type=click.Path(path_type=Path), help="also write the certificate, as PEM")
 @common.wait_option
 @common.as_json_option
@@ -131,62 +133,54 @@ def sign(
     pin_file: Path | None,
     pin_pad: bool,
     out: Path | None,
+    pss: bool,
     certificate_out: Path | None,
     wait_s: float,
     as_json: bool,
 ) -> None:
     """Have the holder sign FILE with the card's key for signatures (9C).
 
-    The signature is ECDSA over SHA-256, DER: openssl dgst -sha256 -verify KEY -signature FILE.sig FILE.
+    The signature is ECDSA over SHA-256, DER: openssl dgst -sha256 -verify KEY -signature FILE.sig FILE. A
+    card of somebody else may have a key of P-384, which goes with SHA-384, or of RSA.
     """
     target = out or file.with_name(f"{file.name}.sig")
     for path in (target, certificate_out):
         if path is not None and path.exists():
             raise ConfigInvalid(f"{path} exists; name another file, or delete it first")
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").digest()
     with _connected(reader, wait_s) as (session, pad):
         entry = _pin_entry(pad, pin_file, None, on_reader=pin_pad)
-        certificate, signature = _sign(session, digest, entry)
+        certificate, key = _certified_key(session)
+        with file.open("rb") as content:
+            hashed = hashlib.file_digest(content, signing.hash_of(key).name)
+        # Asked for between two transactions, so that nobody else waits for a person.
+        entry.prepare()
+        with session.exclusive_showing(entry.verify):
+            signature = signing.sign(session, KeyReference.DIGITAL_SIGNATURE, key, hashed.digest(), pss=pss)
     _write(target, signature)
     if certificate_out is not None:
         _write(certificate_out, certificate.public_bytes(Encoding.PEM))
     value = {
         "signature": target,
-        "sha256": digest.hex(),
+        "hash": hashed.name,
+        "digest": hashed.hexdigest(),
         "subject": certificate.subject.rfc4514_string(),
         "certificate": certificate.public_bytes(Encoding.PEM).decode(),
     }
     common.show(as_json, value, [f"Signed by {value['subject']}: {target}"])
 
 
-def _sign(session: PivSession, digest: bytes, entry: PinEntry) -> tuple[x509.Certificate, bytes]:
-    """The certificate of 9C, and a signature that it verifies."""
+def _certified_key(session: PivSession) -> tuple[x509.Certificate, CardPublicKey]:
+    """The certificate of 9C and its key. Raises KeyUnsuitable where there is none that can sign."""
     with session.exclusive():
         try:
             certificate = session.certificate(KeyReference.DIGITAL_SIGNATURE)
         except CardDataMissing as error:
             raise KeyUnsuitable("the card has no key for signatures (9C); have one issued") from error
-    key = _p256_key(certificate)
-    # Asked for between two transactions, so that nobody else waits for a person.
-    entry.prepare()
-    with session.exclusive_showing(entry.verify):
-        signature = session.sign(digest, KeyReference.DIGITAL_SIGNATURE)
-    try:
-        key.verify(signature, digest, _PREHASHED)
-    except InvalidSignature as error:
-        raise CardProofInvalid from error
-    return certificate, signature
-
-
-def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyUnsuitable("the card's certificate has a key that cannot be read") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyUnsuitable("the card's key for signatures is not of P-256, the only kind that is used here")
-    return key
+    return certificate, signing.require_suitable(key)
 
 
 @contextmanager
@@ -228,7 +222,7 @@ def _secret(name: str, path: Path | None) -> str:
 def _told_puk(session: PivSession, desk: Path) -> str:
     """The PUK of a card that has proved to be the one it says it is: a false one would learn another's."""
     with common.open_agent(desk) as agent:
-        card = identify(session, agent.trust(), agent.now())
+        card = identify(session, agent.trust(), agent.now(), agent.known_cards)
         card.prove_presence()
         return agent.client.puk(card.card)
 

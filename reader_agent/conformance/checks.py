@@ -16,8 +16,9 @@ from reader_agent.cardspec.apdu import CLA_CHAINING, MAX_SHORT_NE, CommandApdu
 from reader_agent.cardspec.piv import Instruction, KeyReference, ObjectId
 from reader_agent.cardspec.status import StatusWord, bytes_waiting, exact_length, tries_left
 from reader_agent.conformance.subject import Failed, Skipped, Subject, expect, name_of
-from reader_agent.errors import AgentError, CardDataMissing, CardRefused
-from reader_agent.piv.session import PivSession
+from reader_agent.errors import AgentError, CardDataMissing, CardProofInvalid, CardRefused, KeyUnsuitable
+from reader_agent.piv import signing
+from reader_agent.piv.session import CardPublicKey, PivSession
 from reader_agent.transport.connection import CardConnection
 
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
@@ -181,8 +182,10 @@ def _signs(key: KeyReference) -> Callable[[Subject], str]:
         public_key = _public_key(subject, key)
         if key is not KeyReference.CARD_AUTHENTICATION:
             subject.show_pin()
-        digest = _digest()
-        _verify(public_key, subject.session.sign(digest, key), digest)
+        try:
+            _sign(subject, key, public_key)
+        except CardProofInvalid as error:
+            raise Failed("the signature is not that of the certificate's key") from error
         return "the signature verifies"
 
     return run
@@ -190,10 +193,11 @@ def _signs(key: KeyReference) -> Callable[[Subject], str]:
 
 def _wants_pin(key: KeyReference) -> Callable[[Subject], str]:
     def run(subject: Subject) -> str:
-        if subject.has_contact:
-            _public_key(subject, key)
         try:
-            subject.session.sign(_digest(), key)
+            if subject.has_contact:
+                _sign(subject, key, _public_key(subject, key))
+            else:
+                subject.session.sign(_digest(), key)
         except CardRefused as refused:
             expect(
                 refused.sw,
@@ -207,11 +211,11 @@ def _wants_pin(key: KeyReference) -> Callable[[Subject], str]:
 
 
 def _signature_wants_pin_again(subject: Subject) -> str:
-    _public_key(subject, KeyReference.DIGITAL_SIGNATURE)
+    public_key = _public_key(subject, KeyReference.DIGITAL_SIGNATURE)
     subject.show_pin()
-    subject.session.sign(_digest(), KeyReference.DIGITAL_SIGNATURE)
+    _sign(subject, KeyReference.DIGITAL_SIGNATURE, public_key)
     try:
-        subject.session.sign(_digest(), KeyReference.DIGITAL_SIGNATURE)
+        _sign(subject, KeyReference.DIGITAL_SIGNATURE, public_key)
     except CardRefused:
         return "refused the second time"
     raise Failed("key 9C signs twice for one PIN")
@@ -219,6 +223,8 @@ def _signature_wants_pin_again(subject: Subject) -> str:
 
 def _chained(subject: Subject) -> str:
     public_key, digest = _public_key(subject, KeyReference.CARD_AUTHENTICATION), _digest()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey) or public_key.curve.name != ec.SECP256R1.name:
+        raise Skipped("key 9E is not of P-256")
     template = tlv.encode(piv.TAG_RESPONSE, b"") + tlv.encode(piv.TAG_CHALLENGE, digest)
     data = tlv.encode(piv.TAG_DYNAMIC_AUTHENTICATION, template)
     head = (Instruction.GENERAL_AUTHENTICATE, piv.Algorithm.ECC_P256, KeyReference.CARD_AUTHENTICATION)
@@ -241,15 +247,21 @@ def _broken_chain(subject: Subject) -> str:
     return "the card goes on"
 
 
-def _public_key(subject: Subject, key: KeyReference) -> ec.EllipticCurvePublicKey:
+def _sign(subject: Subject, key: KeyReference, public_key: CardPublicKey) -> None:
+    digest = hashlib.new(signing.hash_of(public_key).name, os.urandom(32)).digest()
+    signing.sign(subject.session, key, public_key, digest)
+
+
+def _public_key(subject: Subject, key: KeyReference) -> CardPublicKey:
     try:
         found = subject.session.certificate(key).public_key()
     except CardRefused as refused:
         # Without contact all but 9E's is refused (part 1, table 2)
         raise Skipped(str(refused)) from refused
-    if not isinstance(found, ec.EllipticCurvePublicKey) or not isinstance(found.curve, ec.SECP256R1):
-        raise Skipped(f"key {name_of(key)} is not of P-256")
-    return found
+    try:
+        return signing.require_suitable(found)
+    except KeyUnsuitable as unsuitable:
+        raise Skipped(f"{name_of(key)}: {unsuitable}") from unsuitable
 
 
 def _verify(key: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes) -> None:
@@ -276,11 +288,11 @@ def _attempts(subject: Subject) -> str:
 
 
 def _forgets(subject: Subject) -> str:
-    _public_key(subject, KeyReference.PIV_AUTHENTICATION)
+    public_key = _public_key(subject, KeyReference.PIV_AUTHENTICATION)
     subject.show_pin()
     subject.session.forget_pin()
     try:
-        subject.session.sign(_digest(), KeyReference.PIV_AUTHENTICATION)
+        _sign(subject, KeyReference.PIV_AUTHENTICATION, public_key)
     except CardRefused:
         return "9A is refused afterwards"
     raise Failed("9A signs after the PIN was to be forgotten: the agent resets such a card")

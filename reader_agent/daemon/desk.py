@@ -156,7 +156,7 @@ class Desk:
             # Only now: the connection is to whatever card was there when it was made.
             self._check_slot(tap, readers.slot(tap.slot.name))
             agent = self._agent()
-            card = identify(session, agent.trust(), agent.now())
+            card = identify(session, agent.trust(), agent.now(), agent.known_cards)
             self._check_bound(tap, card)
         except BaseException:
             session.close()

@@ -24,6 +24,7 @@ from reader_agent.daemon.settings import MAX_STREAMS, DaemonSettings
 from reader_agent.daemon.taps import Tap, Taps
 from reader_agent.daemon.watch import ReaderView, Watch
 from reader_agent.errors import CardError, ServiceAnswerInvalid, ServiceUnreachable
+from reader_agent.known_cards import KnownCards
 from reader_agent.outbox_summary import OutboxSummary, summarise
 from reader_agent.sync import SyncReport
 from reader_agent.tapping import Outcome, TapOrder, TapResult
@@ -69,6 +70,8 @@ class Runtime:
         self._terminal = directory.settings().terminal
         self.events, self.taps = EventLog(), Taps()
         self.payments = Payments(settings.payments_file)
+        # Of all readers together: a card that was at one is known at the other.
+        self._known_cards = KnownCards()
         self._catalogues = CatalogueKeeper(directory.memory_file, clock)
         self._holders = Holders(clock, self._is_offline)
         self._keeper = Keeper(
@@ -198,7 +201,7 @@ class Runtime:
     # --- how ---
 
     def _open_agent(self) -> Agent:
-        return Agent(self.settings.directory, self._clock)
+        return Agent(self.settings.directory, self._clock, self._known_cards)
 
     def _is_offline(self) -> bool:
         is_offline = self._keeper.view().is_online is False

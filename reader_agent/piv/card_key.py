@@ -32,7 +32,7 @@ class CardPrivateKey(ec.EllipticCurvePrivateKey):
         if isinstance(algorithm, utils.Prehashed):
             return self._session.sign(bytes(data), self._reference)
         if not isinstance(algorithm, hashes.SHA256):
-            raise TypeError("a P-256 key of a card signs SHA-256 digests (SP 800-78-5, table 3)")
+            raise TypeError("a P-256 key of a card signs SHA-256 digests (SP 800-78-5, table 2)")
         digest = hashes.Hash(algorithm)
         digest.update(data)
         return self._session.sign(digest.finalize(), self._reference)

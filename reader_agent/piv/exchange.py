@@ -6,7 +6,7 @@ from reader_agent.cardspec.status import StatusWord
 from reader_agent.errors import CardDataMalformed
 from reader_agent.transport.connection import CardConnection
 
-# A PIV data object has at most some 12 KB (SP 800-73-5 part 1, table 7); a card that goes on is faulty.
+# A PIV data object has some 12 KB at most (SP 800-73-5 part 1, appendix A, table 8); who goes on is faulty.
 MAX_RESPONSE_BYTES = 65_536
 # Ours: more than the longest object in pieces of 32 bytes, as a stingy card hands it out.
 MAX_RESPONSES = 512

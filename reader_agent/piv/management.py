@@ -1,4 +1,4 @@
-"""Authentication of the card's administrator by its management key, slot 9B (SP 800-73-5 part 2, A.1)."""
+"""Authentication of the card's administrator by its management key, slot 9B (SP 800-73-5 part 2, A.2)."""
 
 import hmac
 import os
@@ -34,7 +34,7 @@ def algorithm_of(key: bytes) -> Algorithm:
 
 
 def authenticate(general_authenticate: GeneralAuthenticate, key: bytes) -> Algorithm:
-    """Mutual authentication (A.1.2): the card's witness proves us, our challenge proves the card.
+    """Mutual authentication (A.2): the card's witness proves us, our challenge proves the card.
 
     A key of 24 bytes is tried as AES-192 and, where the card says that this is not its algorithm, as 3DES,
     which many cards of others still have. Asking costs nothing: it is no attempt. Returns the algorithm.

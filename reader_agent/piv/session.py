@@ -3,13 +3,14 @@
 For cards that others have written, too: what they answer is checked, bounded, and never believed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pki.errors import EncodingInvalid
 from pki.reading import read_certificate
@@ -30,7 +31,12 @@ from reader_agent.piv import management, reference_data
 from reader_agent.piv.exchange import exchange
 from reader_agent.transport.connection import CardConnection
 
-P256_DIGEST_BYTES = 32
+CardPublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+CURVES: Final[Mapping[Algorithm, ec.EllipticCurve]] = {
+    Algorithm.ECC_P256: ec.SECP256R1(),
+    Algorithm.ECC_P384: ec.SECP384R1(),
+}
 
 
 class PivSession:
@@ -151,16 +157,24 @@ class PivSession:
 
     # --- keys ---
 
-    def sign(self, digest: bytes, key: KeyReference = KeyReference.CARD_AUTHENTICATION) -> bytes:
-        """The DER signature of a P-256 key over a SHA-256 digest (3.2.4). Unverified: see the caller.
+    def sign(
+        self,
+        block: bytes,
+        key: KeyReference = KeyReference.CARD_AUTHENTICATION,
+        algorithm: Algorithm = Algorithm.ECC_P256,
+    ) -> bytes:
+        """What a key makes of a digest, or of a padded block (3.2.4). Unverified: see the caller.
 
-        9E wants no PIN, 9A one a session, 9C one immediately before each signature. Raises PinNeeded.
+        A curve's key gives a DER signature. 9E wants no PIN, 9A one a session, 9C one immediately before each
+        signature. Raises PinNeeded; ValueError for a block that is not as long as this algorithm wants it.
         """
-        if len(digest) != P256_DIGEST_BYTES:
-            raise ValueError("a P-256 key signs a digest of 32 bytes")
-        template = tlv.encode(piv.TAG_RESPONSE, b"") + tlv.encode(piv.TAG_CHALLENGE, digest)
+        if len(block) != piv.SIGNED_LENGTH.get(algorithm):
+            raise ValueError(
+                "a P-256 key signs 32 bytes, a P-384 key 48, an RSA key as many as its modulus has"
+            )
+        template = tlv.encode(piv.TAG_RESPONSE, b"") + tlv.encode(piv.TAG_CHALLENGE, block)
         try:
-            answer = self.general_authenticate(Algorithm.ECC_P256, key, template, "sign")
+            answer = self.general_authenticate(algorithm, key, template, "sign")
         except CardRefused as refused:
             if refused.sw == StatusWord.SECURITY_STATUS_NOT_SATISFIED:
                 raise PinNeeded(refused.what, refused.sw) from refused
@@ -169,11 +183,17 @@ class PivSession:
 
     def generate_key(self, key: KeyReference) -> ec.EllipticCurvePublicKey:
         """Make a P-256 key on the card, which never leaves it (3.3.2); needs the management key."""
-        control = tlv.encode(piv.TAG_KEY_CONTROL, tlv.encode(piv.TAG_ALGORITHM, bytes((Algorithm.ECC_P256,))))
+        made = self.generate(key, Algorithm.ECC_P256)
+        if not isinstance(made, ec.EllipticCurvePublicKey):
+            raise TypeError("an answer is read as the algorithm that was asked for")
+        return made
+
+    def generate(self, key: KeyReference, algorithm: Algorithm) -> CardPublicKey:
+        """The same for any kind of key that PIV has (SP 800-78-5, 6.2); RSA may take a card half a minute."""
+        control = tlv.encode(piv.TAG_KEY_CONTROL, tlv.encode(piv.TAG_ALGORITHM, bytes((algorithm,))))
         answer = self._send(Instruction.GENERATE_ASYMMETRIC_KEY_PAIR, 0x00, key, control, "make its key")
         try:
-            point = piv.decode_public_key(answer)
-            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+            return read_public_key(answer, algorithm)
         except ValueError as error:
             raise CardDataMalformed(f"the card's new key cannot be read: {error}") from error
 
@@ -267,12 +287,30 @@ class CardIdentity:
 
     card: UUID
     certificate: x509.Certificate
+    # Whether the card said its number alone, and the certificate is of an earlier time
+    is_remembered: bool = False
 
 
-def read_identity(session: PivSession) -> CardIdentity:
-    """The card's GUID and the certificate of its key 9E."""
+def read_identity(
+    session: PivSession, remembered: Callable[[UUID], x509.Certificate | None] = lambda _: None
+) -> CardIdentity:
+    """The card's GUID and the certificate of its key 9E, which is not read where it is `remembered`."""
     with session.exclusive():
-        return CardIdentity(session.guid(), session.card_certificate())
+        card = session.guid()
+        if (certificate := remembered(card)) is not None:
+            return CardIdentity(card, certificate, is_remembered=True)
+        return CardIdentity(card, session.card_certificate())
+
+
+def read_public_key(answer: bytes, algorithm: Algorithm) -> CardPublicKey:
+    """The key that a card says it has made. Raises ValueError."""
+    if algorithm in piv.RSA_BYTES:
+        modulus, exponent = piv.decode_rsa_public_key(answer)
+        if (modulus.bit_length() + 7) // 8 != piv.RSA_BYTES[algorithm]:
+            raise ValueError("it is of another length than was asked for")
+        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    point = piv.decode_public_key(answer, piv.EC_POINT_LENGTH[algorithm])
+    return ec.EllipticCurvePublicKey.from_encoded_point(CURVES[algorithm], point)
 
 
 def _data(response: ResponseApdu, what: str) -> bytes:

@@ -54,7 +54,7 @@ def tap(
     session = PivSession(connection)
     try:
         with agent.tapping():
-            card = identify(session, agent.trust(), agent.now())
+            card = identify(session, agent.trust(), agent.now(), agent.known_cards)
             progress(Step.CARD_VERIFIED)
             return _Tap(agent, order, progress, sleep).run(card)
     finally:

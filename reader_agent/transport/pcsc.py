@@ -7,11 +7,13 @@ one of our errors in `_raise_for`, and every call that can block has a limit.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from typing import Any, NoReturn
 
 from smartcard import scard
 
+from reader_agent.cardspec.chaining import as_t0
 from reader_agent.errors import (
     AgentError,
     CardRemoved,
@@ -42,6 +44,8 @@ CONNECT_TIMEOUT_S = 10.0
 TRANSACTION_TIMEOUT_S = 30.0
 # The pad's own limit of 30 s comes first.
 PIN_ENTRY_TIMEOUT_S = 60.0
+# What pcscd answers by itself comes in a millisecond; after this it hangs, as one does that was stopped.
+SERVICE_TIMEOUT_S = 5.0
 # How long one wait for a change lasts: SCardGetStatusChange is asked again until the caller's own limit.
 WATCH_SLICE_MS = 500
 
@@ -94,16 +98,15 @@ class PcscReaders:
         reader = self.find(wanted)
         if wait_s > 0:
             self.wait_for_card(reader, wait_s)
-        code, handle, protocol = call_with_limit(
-            lambda: self._with_context(
-                lambda context: scard.SCardConnect(
-                    context,
-                    reader,
-                    _share_mode(self._access),
-                    scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
-                )
+        code, handle, protocol = self._with_context(
+            lambda context: scard.SCardConnect(
+                context,
+                reader,
+                _share_mode(self._access),
+                scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
             ),
             CONNECT_TIMEOUT_S,
+            waits_for_card=True,
         )
         _raise_for(code, reader)
         return PcscConnection(handle, protocol, reader, self._access)
@@ -126,38 +129,72 @@ class PcscReaders:
     def has_pin_pad(self, wanted: str) -> bool:
         """Whether a reader has keys for a PIN; asked without a card. Raises ReaderBusy, ReaderUnknown."""
         reader = self.find(wanted)
-        code, handle, _ = self._with_context(
-            lambda context: scard.SCardConnect(context, reader, scard.SCARD_SHARE_DIRECT, 0)
-        )
+
+        def ask(context: int) -> tuple[int, bool]:
+            code, handle, _ = scard.SCardConnect(context, reader, scard.SCARD_SHARE_DIRECT, 0)
+            if code != scard.SCARD_S_SUCCESS:
+                return code, False
+            try:
+                return code, Feature.VERIFY_PIN_DIRECT in _pin_features(handle)
+            finally:
+                scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+
+        code, has_keys = self._with_context(ask, CONNECT_TIMEOUT_S)
         _raise_for(code, reader)
-        try:
-            return Feature.VERIFY_PIN_DIRECT in _pin_features(handle)
-        finally:
-            scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+        return bool(has_keys)
 
     def close(self) -> None:
         """Let go of pcscd."""
-        if self._context is not None:
-            scard.SCardReleaseContext(self._context)
-            self._context = None
+        context, self._context = self._context, None
+        if context is not None:
+            with suppress(CardSilent):
+                call_with_limit(lambda: scard.SCardReleaseContext(context), SERVICE_TIMEOUT_S)
 
     def _status_change(self, reader: str, known: int, timeout_ms: int) -> tuple[int, list[Any]]:
         code, states = self._with_context(
-            lambda context: scard.SCardGetStatusChange(context, timeout_ms, [(reader, known)])
+            lambda context: scard.SCardGetStatusChange(context, timeout_ms, [(reader, known)]),
+            timeout_ms / 1000 + SERVICE_TIMEOUT_S,
         )
         return code, states
 
-    def _with_context(self, call: Callable[[int], Any]) -> Any:
-        """What a function answers: (code, …). Done again once where pcscd was restarted since."""
-        answer = call(self._context) if self._context is not None else (scard.SCARD_E_INVALID_HANDLE,)
-        code = answer[0] if isinstance(answer, list | tuple) else answer
-        if code not in _LOST_CONTEXT:
-            return answer
-        self.close()
-        code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
-        _raise_for(code, "")
-        self._context = context
-        return call(context)
+    def _with_context(
+        self, call: Callable[[int], Any], limit_s: float | None = None, *, waits_for_card: bool = False
+    ) -> Any:
+        """What a function answers: (code, …). Done again once where pcscd was restarted since.
+
+        Raises PcscUnavailable, also where nothing comes within the limit, by default pcscd's own; CardSilent
+        then, where it is the card that is waited for.
+        """
+        limit_s = SERVICE_TIMEOUT_S if limit_s is None else limit_s
+        for is_again in (False, True):
+            context = self._established()
+            answer = self._limited(partial(call, context), limit_s, waits_for_card=waits_for_card)
+            if is_again or answer[0] not in _LOST_CONTEXT:
+                break
+            self.close()
+        return answer
+
+    def _established(self) -> int:
+        """The context, made if there is none. Raises PcscUnavailable."""
+        if self._context is None:
+            code, context = self._limited(
+                lambda: scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM), SERVICE_TIMEOUT_S
+            )
+            if code != scard.SCARD_S_SUCCESS:
+                # Whatever it is, an access that is denied included: without a context there are no cards.
+                raise PcscUnavailable(_described(code))
+            self._context = context
+        return self._context
+
+    def _limited(self, call: Callable[[], Any], limit_s: float, *, waits_for_card: bool = False) -> Any:
+        try:
+            return call_with_limit(call, limit_s)
+        except CardSilent as silent:
+            # The call that is left behind holds this context's lock: nobody may use or release it any more.
+            self._context = None
+            if waits_for_card:
+                raise
+            raise PcscUnavailable(f"nothing for {limit_s:g} s") from silent
 
 
 class PcscConnection:
@@ -180,6 +217,8 @@ class PcscConnection:
 
     def transmit(self, command: bytes) -> tuple[bytes, int]:
         """See CardConnection."""
+        if self._protocol == scard.SCARD_PROTOCOL_T0:
+            command = as_t0(command)
         since = self._traffic.sent(command) if self._traffic is not None else 0.0
         code, response = self._limited(
             lambda: scard.SCardTransmit(self._handle, self._protocol, list(command)), TRANSMIT_TIMEOUT_S
@@ -229,7 +268,9 @@ class PcscConnection:
             yield
         finally:
             if self._ended is None:
-                scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD)
+                self._limited(
+                    lambda: scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD), CONNECT_TIMEOUT_S
+                )
 
     def close(self, *, reset: bool = False) -> None:
         """See CardConnection. Without `reset` the card stays as it is, so that no other program loses it."""
@@ -289,9 +330,13 @@ def _share_mode(access: Access) -> int:
     return int(scard.SCARD_SHARE_EXCLUSIVE if access.is_exclusive else scard.SCARD_SHARE_SHARED)
 
 
+def _described(code: int) -> str:
+    return f"{scard.SCardGetErrorMessage(code)} {code & 0xFFFFFFFF:08X}"
+
+
 def _raise_for(code: int, reader: str) -> None:
     """One of our errors for a PC/SC result that is not success."""
-    text = f"{scard.SCardGetErrorMessage(code)} {code & 0xFFFFFFFF:08X}"
+    text = _described(code)
     if code == scard.SCARD_S_SUCCESS:
         return
     if code in _LOST_CONTEXT:

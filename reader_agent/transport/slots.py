@@ -8,10 +8,12 @@ looks find a card.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from smartcard import scard
 
 from reader_agent.errors import PcscUnavailable, ReaderAmbiguous, ReaderUnknown
+from reader_agent.transport import pcsc
 from reader_agent.transport.pcsc import PcscReaders
 
 _GONE = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
@@ -65,7 +67,7 @@ class SlotWatch(PcscReaders):
         if not found:
             return {}
         asked = [(slot.name, slot.state) for slot in known.values()]
-        code, states = scard.SCardGetStatusChange(self._established(), timeout_ms, asked)
+        code, states = self._changes(timeout_ms, asked)
         if code == scard.SCARD_E_TIMEOUT:
             return dict(known)
         if code in _READER_GONE:
@@ -76,7 +78,8 @@ class SlotWatch(PcscReaders):
 
     def names(self) -> tuple[str, ...]:
         """See PcscReaders."""
-        code, names = scard.SCardListReaders(self._established(), [])
+        context = self._established()
+        code, names = self._limited(lambda: scard.SCardListReaders(context, []), pcsc.SERVICE_TIMEOUT_S)
         if code == scard.SCARD_E_NO_READERS_AVAILABLE:
             return ()
         self._check(code)
@@ -94,7 +97,7 @@ class SlotWatch(PcscReaders):
         seen = {}
         for key, name in found.items():
             asked = [(name, scard.SCARD_STATE_UNAWARE)]
-            code, states = scard.SCardGetStatusChange(self._established(), 0, asked)
+            code, states = self._changes(0, asked)
             if code in _READER_GONE:
                 continue
             self._check(code)
@@ -102,12 +105,9 @@ class SlotWatch(PcscReaders):
                 seen[key] = slot
         return seen
 
-    def _established(self) -> int:
-        if self._context is None:
-            code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
-            self._check(code)
-            self._context = context
-        return self._context
+    def _changes(self, timeout_ms: int, asked: Sequence[tuple[str, int]]) -> Any:
+        context, limit_s = self._established(), timeout_ms / 1000 + pcsc.SERVICE_TIMEOUT_S
+        return self._limited(lambda: scard.SCardGetStatusChange(context, timeout_ms, asked), limit_s)
 
     def _check(self, code: int) -> None:
         """Whatever is not success ends this context: the next call begins with another one."""

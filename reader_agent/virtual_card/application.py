@@ -94,7 +94,7 @@ class PivApplication:
 
 
 def _is_free(command: CommandApdu) -> bool:
-    """What SP 800-73-5 part 1, tables 2 and 4, gives away without contact and without a VCI."""
+    """What SP 800-73-5 part 1, tables 2 and 5, gives away without contact and without a VCI."""
     if command.ins == Instruction.GET_DATA:
         return _named_object(command) in FREE_OBJECTS
     if command.ins == Instruction.GENERAL_AUTHENTICATE:

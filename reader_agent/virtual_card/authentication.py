@@ -1,4 +1,4 @@
-"""GENERAL AUTHENTICATE, and what the management key does (SP 800-73-5 part 2, 3.2.4, appendix A.1)."""
+"""GENERAL AUTHENTICATE, and what the management key does (SP 800-73-5 part 2, 3.2.4, A.1 and A.2)."""
 
 import hmac
 from dataclasses import replace
@@ -52,7 +52,7 @@ def _authenticate_management(
     if template == {piv.TAG_CHALLENGE: b""}:  # appendix A.1, external: the card draws a challenge
         security.challenge = random_bytes(piv.AES_BLOCK_LENGTH)
         return templates.answer(piv.TAG_CHALLENGE, security.challenge)
-    if template == {piv.TAG_WITNESS: b""}:  # mutual: the card draws a witness and shows it encrypted
+    if template == {piv.TAG_WITNESS: b""}:  # A.2, mutual: the card draws a witness and shows it encrypted
         security.witness = random_bytes(piv.AES_BLOCK_LENGTH)
         return templates.answer(piv.TAG_WITNESS, _encrypt(state, security.witness))
     if set(template) == {piv.TAG_RESPONSE} and challenge is not None:

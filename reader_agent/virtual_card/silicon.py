@@ -13,8 +13,9 @@ Sources:
 
 from typing import Final
 
+from reader_agent.cardspec import piv
 from reader_agent.cardspec.apdu import ApduError, CommandApdu
-from reader_agent.cardspec.piv import Instruction, KeyReference
+from reader_agent.cardspec.piv import Algorithm, Instruction, KeyReference
 
 # Ten elementary time units a byte at 106 kbit/s (128/fc each, fc = 13.56 MHz; ISO/IEC 14443-3): eight bits,
 # parity, and one for the frames around. Both ways alike, and on both faces: contacts are no slower by default
@@ -22,12 +23,17 @@ from reader_agent.cardspec.piv import Instruction, KeyReference
 BYTE_S: Final = 94e-6
 
 P256_S: Final = 0.200  # a signature or an agreement; within ECTester's range
+P384_S: Final = 0.400  # assumed
+RSA_S: Final = 0.600  # assumed: of 2048 bits, by Chinese remainders
 GENERATE_S: Final = 0.500  # assumed
+GENERATE_RSA_S: Final = 10.0  # assumed: it varies as much as primes do
 BLOCK_CIPHER_S: Final = 0.005  # assumed
 COMMAND_S: Final = 0.005  # assumed: what any command costs beside its bytes
 
 WRITE_S: Final = 0.00345  # JCAlgTest
 PAGE_BYTES: Final = 64  # assumed: what one write of the persistent memory takes
+
+_SIGNATURE_S: Final[dict[int, float]] = {Algorithm.ECC_P256: P256_S, Algorithm.ECC_P384: P384_S}
 
 
 def modelled_s(command: bytes, response: bytes, writes: int) -> float:
@@ -49,7 +55,10 @@ def _work_s(command: bytes) -> float:
     if parsed.is_chained:
         return 0.0
     if parsed.ins == Instruction.GENERATE_ASYMMETRIC_KEY_PAIR:
-        return GENERATE_S
+        makes_rsa = parsed.data[-1:] in (bytes((algorithm,)) for algorithm in piv.RSA_BYTES)
+        return GENERATE_RSA_S if makes_rsa else GENERATE_S
     if parsed.ins == Instruction.GENERAL_AUTHENTICATE:
-        return BLOCK_CIPHER_S if parsed.p2 == KeyReference.MANAGEMENT else P256_S
+        if parsed.p2 == KeyReference.MANAGEMENT:
+            return BLOCK_CIPHER_S
+        return _SIGNATURE_S.get(parsed.p1, RSA_S)
     return 0.0

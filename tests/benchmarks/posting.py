@@ -21,7 +21,7 @@ import psycopg
 from cardservice.authorisation.exchange import DirectExchange
 from cardservice.authorisation.found import Found, Wanted
 from cardservice.database import connect
-from cardservice.ids import CardholderId, CardId, ProviderId, TerminalId, TransactionId, new_id
+from cardservice.ids import CardId, KeyId, ProviderId, TerminalId, TransactionId, new_id
 from cardservice.ledger.values import (
     PAYER_PREPAID,
     NewDetails,
@@ -128,8 +128,8 @@ _FILL = (
     SELECT holder, payer, now(), now() FROM filling
     """,
     """
-    INSERT INTO cardholder_key (cardholder_id, wrapped, created_at)
-    SELECT holder, decode(repeat('00', 60), 'hex'), now() FROM filling
+    INSERT INTO cardholder_key (id, cardholder_id, kek_version, wrapped, created_at)
+    SELECT gen_random_uuid(), holder, 1, decode(repeat('00', 60), 'hex'), now() FROM filling
     """,
     """
     INSERT INTO card (id, cardholder_id, kind, expires_on, created_at)
@@ -342,6 +342,6 @@ def _posting(found: Found, transaction_id: TransactionId, providers: int) -> Pos
             amount_minor=FARE_MINOR,
         ),
         transfers=(NewTransfer(PAYER_PREPAID, provider_payable(provider), FARE_MINOR, CURRENCY),),
-        proof=NewProof(CardholderId(UUID(int=view.payer_id.int ^ 1)), bytes(12), _CIPHERTEXT),
+        proof=NewProof(KeyId(UUID(int=view.payer_id.int ^ 1)), bytes(12), _CIPHERTEXT),
         details=NewDetails("journey", {"from_stop": "a", "to_stop": "b"}, bytes(16), _ANSWER),
     )

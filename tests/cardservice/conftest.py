@@ -69,6 +69,7 @@ def context(
             mode=Mode.DEVELOPMENT,
             database_url=database_urls.service,
             owner_database_url=database_urls.owner,
+            erasure_database_url=database_urls.eraser,
             pki_dir=made_scheme.directory,
             public_origin=ORIGIN,
         ),

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.auditing import Audited, audit
 from pki.authority import issue_detail
-from pki.errors import AuditFailed, TrailBroken
+from pki.errors import AuditFailed, CertificateStands, TrailBroken
 from pki.scheme import Scheme
+from pki.store import IssuedCertificate
 from pki.trail import TrailHead, checked, next_entry
 from tests.pki.conftest import START, issue
 
@@ -203,3 +204,49 @@ def _cut_to(connection: sqlite3.Connection, scheme: Scheme, sequence: int) -> No
     connection.execute(
         "UPDATE trail_head SET sequence = ?, sha256 = ? WHERE authority = 'cards'", [sequence, kept.sha256]
     )
+
+
+@pytest.fixture
+def ended(scheme: Scheme) -> IssuedCertificate:
+    """The one certificate of an identity, revoked."""
+    cards = scheme.authority("cards")
+    serial = issue(scheme, "card-authentication").certificate.serial_number
+    cards.revoke(serial, START, "key_compromise")
+    cards.make_crl(START)
+    [found] = scheme.records("cards").issued("cards")
+    return found
+
+
+def test_what_was_erased_keeps_serial_and_status(scheme: Scheme, ended: IssuedCertificate) -> None:
+    """An identity is forgotten; the trail says so, and still adds up."""
+    cards, records = scheme.authority("cards"), scheme.records("cards")
+    assert cards.erase(ended.identity, "erased:1", START + DAY) == 1
+    [left] = records.find_by_identity("cards", "erased:1")
+    assert (left.serial, left.reason, left.der) == (ended.serial, "key_compromise", b"")
+    assert records.find_by_identity("cards", ended.identity) == []
+    assert cards.make_crl(START + DAY).get_revoked_certificate_by_serial_number(ended.serial) is not None
+    assert (audit_cards(scheme).certificates, audit_cards(scheme).revoked) == (1, 1)
+
+
+def test_nothing_is_erased_that_stands(scheme: Scheme, ended: IssuedCertificate) -> None:
+    """Of an identity all certificates are revoked for good first; a hold is not for good."""
+    cards = scheme.authority("cards")
+    serial = issue(scheme, "card-authentication").certificate.serial_number
+    for _ in range(2):
+        with pytest.raises(CertificateStands):
+            cards.erase(ended.identity, "erased:1", START + DAY)
+        cards.suspend(serial, START)
+
+
+@pytest.mark.parametrize("blanked", [True, False])
+def test_what_is_blank_was_erased_by_the_trail(
+    scheme: Scheme, ended: IssuedCertificate, blanked: bool
+) -> None:
+    """A certificate that somebody takes out, or puts back, is found."""
+    if not blanked:
+        scheme.authority("cards").erase(ended.identity, "erased:1", START + DAY)
+    with tampering(scheme) as connection:
+        der = b"" if blanked else ended.der
+        connection.execute("UPDATE certificate SET der = ? WHERE serial = ?", (der, f"{ended.serial:x}"))
+    with pytest.raises(AuditFailed, match="erased by the trail"):
+        audit_cards(scheme)

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -78,12 +78,18 @@ class Hand:
             self._open.pop().state.close()
 
 
-def make(desk: Agent, orders: list[Order], hand: Hand, out: Path) -> Summary:
+def make(
+    desk: Agent,
+    orders: list[Order],
+    hand: Hand,
+    out: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Summary:
     """Run a batch."""
     stock = [StockOrder(order.id, StockCard()) for order in orders]
     with ResultFile(out) as results:
         try:
-            return run_batch(desk, stock, hand, results)
+            return run_batch(desk, stock, hand, results, progress)
         finally:
             hand.close()
 
@@ -115,8 +121,10 @@ def test_one_bad_card_stops_nothing(desk: Agent, card_service: CardService, tmp_
     CardState.create(strange, factory_memory(os.urandom, transport_key=os.urandom(16))).close()
     pulled, good = blank_card(tmp_path / "pulled.json"), blank_card(tmp_path / "good.json")
     hand = Hand(strange, CardRemoved("dead"), pulled, good, pulled_at={"pulled.json": 20})
-    out = tmp_path / "result.csv"
-    assert make(desk, orders, hand, out) == Summary(made=1, failed=2, left=1)
+    out, told = tmp_path / "result.csv", list[int]()
+    assert make(desk, orders, hand, out, told.append) == Summary(made=1, failed=2, left=1)
+    # Before the first card, and after each that came: one that could not be read has had no order.
+    assert told == [0, 1, 1, 2, 3]
     assert [outcome for _, outcome in outcomes(out)] == ["management_key_refused", "card_removed", "made"]
     assert [order.state for order in orders] == ["open", "open", "done", "open"]
 
@@ -213,6 +221,7 @@ def test_on_real_readers_by_the_command(
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 1
     assert json.loads(done.stdout) == {"made": 2, "failed": 0, "left": 1}
+    assert "cards" in done.stderr  # the bar, which is drawn on a terminal alone, by its name
     readers.pull(CONTACT_READER)
     readers.insert(CONTACT_READER, blank_card(tmp_path / "third.json"))
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)

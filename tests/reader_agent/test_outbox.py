@@ -74,21 +74,24 @@ def test_an_entry_goes_its_way(outbox: Outbox) -> None:
     entry = prepared(outbox)
     assert outbox.find(entry.id) == entry
     outbox.sign(entry.id, b"the HTTP body")
-    outbox.answered(entry.id, {"decision": "approved"}, NOW + timedelta(seconds=1))
+    outbox.answered(entry.id, {"decision": "approved"}, NOW + timedelta(seconds=1), NOW)
     (found,) = outbox.entries(EntryState.ANSWERED)
     assert found.settled_at == NOW + timedelta(seconds=1)
     content = outbox.content(entry.id)
     assert (content.message, content.answer) == (b"the HTTP body", {"decision": "approved"})
+    assert outbox.signed_time() == NOW
+    outbox.answered(opened(outbox).id, {}, NOW, NOW - timedelta(hours=1))
+    assert outbox.signed_time() == NOW
 
 
 def test_no_step_is_taken_twice_or_from_elsewhere(outbox: Outbox) -> None:
     """Each step starts from one state only."""
     entry = opened(outbox)
-    outbox.answered(entry.id, {}, NOW)
+    outbox.answered(entry.id, {}, NOW, NOW)
     for step in (
         lambda: outbox.sign(entry.id, b""),
         lambda: outbox.void(entry.id, NOW),
-        lambda: outbox.answered(entry.id, {}, NOW),
+        lambda: outbox.answered(entry.id, {}, NOW, NOW),
         lambda: outbox.refused(entry.id, "proof_invalid", NOW),
         lambda: outbox.close_request(entry.id, lambda _: draft(EntryKind.ANNUL), NOW),
     ):
@@ -134,7 +137,7 @@ def test_the_sequence_has_no_gaps(outbox: Outbox, path: Path) -> None:
 def test_what_tells_about_a_card_is_encrypted(outbox: Outbox, path: Path) -> None:
     """Not in the file and not in its log."""
     entry = opened(outbox)
-    outbox.answered(entry.id, {"message": SECRET.decode()}, NOW)
+    outbox.answered(entry.id, {"message": SECRET.decode()}, NOW, NOW)
     for file in path.parent.iterdir():
         assert SECRET not in file.read_bytes()
 
@@ -165,7 +168,7 @@ def test_changed_bytes_are_noticed(outbox: Outbox, damage: str) -> None:
 def test_an_answer_is_no_message(outbox: Outbox) -> None:
     """A ciphertext is bound to its column, too."""
     entry = opened(outbox)
-    outbox.answered(entry.id, {"decision": "approved"}, NOW)
+    outbox.answered(entry.id, {"decision": "approved"}, NOW, NOW)
     outbox.connection.execute("UPDATE entry SET message = answer")
     with pytest.raises(OutboxDamaged):
         outbox.content(entry.id)

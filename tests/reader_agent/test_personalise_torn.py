@@ -18,6 +18,7 @@ from reader_agent.agent import Agent
 from reader_agent.cardspec import piv
 from reader_agent.cardspec.piv import WELL_KNOWN_TRANSPORT_KEY, ObjectId
 from reader_agent.errors import AgentError, CardDataMissing, CardError, CardOfAnotherOrder
+from reader_agent.known_cards import KnownCards
 from reader_agent.personalise import Stage, personalise
 from reader_agent.piv.session import PivSession
 from reader_agent.tapping.card import identify
@@ -122,10 +123,10 @@ def check_left(desk: Agent, service: CardService, path: Path, whole: CardMemory)
         session = PivSession(connection)
         if is_whole:
             assert memory.objects.keys() == whole.objects.keys()
-            assert str(identify(session, desk.trust(), desk.now()).card)
+            assert str(identify(session, desk.trust(), desk.now(), KnownCards()).card)
         else:
             with pytest.raises(CardDataMissing):
-                identify(session, desk.trust(), desk.now())
+                identify(session, desk.trust(), desk.now(), KnownCards())
     if ObjectId.CHUID in memory.objects:
         with DirectConnection.to(path) as connection, pytest.raises(CardOfAnotherOrder):
             personalise(desk, connection, new_order(service).id, WELL_KNOWN_TRANSPORT_KEY)

@@ -3,9 +3,9 @@
 import gzip
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
@@ -34,10 +34,9 @@ from reader_agent.errors import (
 from reader_agent.piv.inventory import Presence, take_inventory
 from reader_agent.piv.session import PivSession
 from tests.reader_agent.transcripts import recorded
+from tests.reader_agent.verbs import VERBS, WELL_KNOWN_3DES, Answers
 from tests.reader_agent.virtual_card.host import make_certificate
 from tests.support.vectors import card_vectors
-
-WELL_KNOWN_3DES = bytes(range(1, 9)) * 3
 
 RECORDED: dict[str, Callable[[PivSession], None]] = {
     "yubikey-verify-pin": lambda session: session.verify_pin("123456"),
@@ -63,28 +62,6 @@ def test_the_chuid_of_a_recorded_yubikey() -> None:
     assert chuid.guid == UUID("ad64beac-1611-4a56-93a2-9d583b74cb44")
     assert chuid.expires_on == date(2030, 1, 1)
     assert chuid.fascn != piv.NON_FEDERAL_FASCN  # nines like ours, and another check character
-
-
-@dataclass
-class Answers:
-    """A card that answers each command by a function, or by what a table says."""
-
-    answer: Callable[[bytes], bytes]
-    sent: list[bytes] = field(default_factory=list)
-
-    def transmit(self, command: bytes) -> tuple[bytes, int]:
-        """See CardConnection."""
-        self.sent.append(command)
-        raw = self.answer(command)
-        return raw[:-2], int.from_bytes(raw[-2:])
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """See CardConnection."""
-        yield
-
-    def close(self, *, reset: bool = False) -> None:
-        """See CardConnection."""
 
 
 def always(sw: str) -> PivSession:
@@ -153,7 +130,7 @@ def test_how_the_pin_stands(sw: str, left: int | None) -> None:
 
 @dataclass
 class TripleDesCard:
-    """A card whose management key is 3DES: the card's side, written from SP 800-73-4 part 2, A.1.2."""
+    """A card whose management key is 3DES: the card's side, written from SP 800-73-4 part 2, A.2."""
 
     key: bytes = WELL_KNOWN_3DES
     refusal: str = "6A86"
@@ -312,27 +289,11 @@ def test_an_inventory_says_what_is_there_refused_or_broken() -> None:
     }
 
 
-VERBS: dict[str, Callable[[PivSession], object]] = {
-    "select": lambda session: session.select(),
-    "chuid": lambda session: session.chuid(),
-    "discovery": lambda session: session.discovery(),
-    "certificate": lambda session: session.certificate(KeyReference.PIV_AUTHENTICATION),
-    "write": lambda session: session.write(ObjectId.SECURITY_OBJECT, bytes(600)),
-    "sign": lambda session: session.sign(bytes(32)),
-    "generate": lambda session: session.generate_key(KeyReference.PIV_AUTHENTICATION),
-    "management": lambda session: session.authenticate_management(WELL_KNOWN_3DES),
-    "verify": lambda session: session.verify_pin("123456"),
-    "change": lambda session: session.change_pin("123456", "654321"),
-    "unblock": lambda session: session.unblock_pin("12345678", "654321"),
-    "attempts": lambda session: session.pin_attempts(),
-    "inventory": take_inventory,
-}
-
 STATUS_WORDS = st.sampled_from(
     ["9000", "9000", "9000", "61FF", "6108", "6100", "6C10", "6982", "6A82", "63C2"]
 )
 TAGS = st.sampled_from(
-    [0x53, 0x7C, 0x7E, 0x7F49, 0x70, 0x71, 0x80, 0x82, 0x86, 0x30, 0x34, 0x35, 0x4F, 0x5F2F]
+    [0x53, 0x7C, 0x7E, 0x7F49, 0x70, 0x71, 0x80, 0x81, 0x82, 0x86, 0x30, 0x34, 0x35, 0x4F, 0x5F2F]
 )
 TEMPLATES = st.recursive(
     st.binary(max_size=70),

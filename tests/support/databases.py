@@ -19,11 +19,11 @@ from typing import Literal
 import psycopg
 import pytest
 
-from cardservice.database import Database, connect, grant_service_role, migrate
+from cardservice.database import Database, connect, grant_erasure_role, grant_service_role, migrate
 
 Kind = Literal["sqlite", "postgresql"]
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
-OWNER, SERVICE_ROLE, ADMINISTRATOR = "owner", "service", "postgres"
+OWNER, SERVICE_ROLE, ERASURE_ROLE, ADMINISTRATOR = "owner", "service", "eraser", "postgres"
 START_TIMEOUT_S = 60.0
 
 
@@ -34,6 +34,8 @@ class DatabaseUrls:
     kind: Kind
     owner: str
     service: str
+    # May erase persons, and nothing else.
+    eraser: str = ""
 
 
 class PostgresServer:
@@ -70,7 +72,7 @@ class PostgresServer:
                 stderr=log,
             )
         self._await_start()
-        self._execute(f"CREATE ROLE {OWNER} LOGIN", f"CREATE ROLE {SERVICE_ROLE} LOGIN")
+        self._execute(*(f"CREATE ROLE {role} LOGIN" for role in (OWNER, SERVICE_ROLE, ERASURE_ROLE)))
 
     def create(self, template: str = "template1") -> str:
         """A new database's name; a copy of `template`."""
@@ -147,7 +149,7 @@ class Databases:
                 migrate(f"sqlite:///{template}")
             shutil.copyfile(template, path)
         url = f"sqlite:///{path}"
-        return DatabaseUrls("sqlite", url, url)
+        return DatabaseUrls("sqlite", url, url, url)
 
     def _postgresql(self, migrated: bool) -> DatabaseUrls:
         if self._server is None:
@@ -157,7 +159,8 @@ class Databases:
             prepare(self._server.url(self._template, OWNER))
         template = self._template if migrated and self._template else "template1"
         name = self._server.create(template)
-        return DatabaseUrls("postgresql", self._server.url(name, OWNER), self._server.url(name, SERVICE_ROLE))
+        urls = (self._server.url(name, role) for role in (OWNER, SERVICE_ROLE, ERASURE_ROLE))
+        return DatabaseUrls("postgresql", *urls)
 
 
 def prepare(owner_url: str) -> None:
@@ -166,6 +169,7 @@ def prepare(owner_url: str) -> None:
     owner = connect(owner_url)
     with owner.begin() as connection:
         grant_service_role(connection, SERVICE_ROLE)
+        grant_erasure_role(connection, ERASURE_ROLE)
     owner.dispose()
 
 

@@ -1,7 +1,8 @@
 """Whether what follows the commit is right: numbers without gap, roll-ups that are sums, seals that hold."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, true, tuple_
@@ -87,12 +88,12 @@ class SealCheck:
         self._connection, self._check_head, self._progress = connection, check_head, progress
         self.seals = self.leaves = self.erased = 0
         self._total = 0
-        self._erased_on: Counter[str] = Counter()
+        self._erased_on: Counter[date] = Counter()
 
     @property
-    def erased_on(self) -> dict[str, int]:
+    def erased_on(self) -> Mapping[date, int]:
         """How many leaves were erased, by day."""
-        return dict(self._erased_on)
+        return self._erased_on
 
     def faults(self, since: Seal | None) -> Iterator[Finding]:
         """Heads that do not hold or are not linked, leaves that are not of their entries."""
@@ -149,7 +150,7 @@ class SealCheck:
         if entry.salt is None:
             self.erased += 1
             if entry.erased_at is not None:
-                self._erased_on[entry.erased_at.date().isoformat()] += 1
+                self._erased_on[entry.erased_at.date()] += 1
             return None
         if leaf_hash(entry.salt + entry.sealed) != entry.hash:
             return "changed_since_sealed", f"it is not what was sealed of {seal.day}"

@@ -110,9 +110,7 @@ def _encoded(
     }
     if proofs:
         [proof] = proofs
-        values["proof_sha256"] = sha256(
-            proof["cardholder_id"].bytes + proof["nonce"] + proof["ciphertext"]
-        ).digest()
+        values["proof_sha256"] = sha256(proof["key_id"].bytes + proof["nonce"] + proof["ciphertext"]).digest()
     return deterministic(values)
 
 

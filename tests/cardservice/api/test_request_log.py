@@ -53,7 +53,7 @@ def test_no_person_and_no_secret(council: Council, lines: io.StringIO) -> None:
     assert desk.post("/v1/authorisations", body).status == 422
     written = lines.getvalue()
     assert "cardservice.requests" in written
-    secrets = council.context.keys.cardholder_kek, council.context.keys.nonces.key
+    secrets = council.context.keys.cardholder_kek.key(1), council.context.keys.nonces.key
     for told in (
         *("Morgan", str(card.id), card.id.hex, str(card.holder), str(card.payer), "market-place"),
         *(body["statement"], *(secret.hex() for secret in secrets)),

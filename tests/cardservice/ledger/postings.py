@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from cardservice.cardholders.models import cardholder
 from cardservice.database import Database
-from cardservice.ids import CardholderId, PayerId, ProviderId, TerminalId, TransactionId, new_id
+from cardservice.ids import CardholderId, KeyId, PayerId, ProviderId, TerminalId, TransactionId, new_id
 from cardservice.ledger.payers import assign_payer
 from cardservice.ledger.reading import read
 from cardservice.ledger.values import (
@@ -34,6 +34,7 @@ BUSES = ProviderId("buses")
 PAYABLE = provider_payable(BUSES)
 CASH = scheme_clearing("cash")
 SOMEBODY = CardholderId(new_id())
+SOMEBODYS_KEY = KeyId(new_id())
 
 
 def new_transaction_id() -> TransactionId:
@@ -75,7 +76,7 @@ def sale(payer_id: PayerId, version: int, amount_minor: int, **said: Any) -> Pos
         expected_version=version,
         transaction=new,
         transfers=(transfer(PAYER_PREPAID, PAYABLE, amount_minor),) if amount_minor else (),
-        proof=NewProof(SOMEBODY, b"nonce", b"ciphertext"),
+        proof=NewProof(SOMEBODYS_KEY, b"nonce", b"ciphertext"),
         details=NewDetails("travel", {"from": "A"}, b"salt", {"decision": new.decision}),
     )
 

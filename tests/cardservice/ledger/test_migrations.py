@@ -11,6 +11,7 @@ import cardservice.audit.models
 import cardservice.cardholders.models
 import cardservice.cards.models
 import cardservice.ledger.closing.models
+import cardservice.ledger.event_models
 import cardservice.ledger.models
 import cardservice.pki_store.models
 import cardservice.tariffs.models

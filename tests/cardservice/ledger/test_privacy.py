@@ -3,19 +3,24 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, select
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from sqlalchemy import Connection, LargeBinary, Uuid, column, insert, select, table
 
-from cardservice.database import Database
-from cardservice.ids import CardholderId, PayerId, TransactionId
+from cardservice.cardholders.models import cardholder
+from cardservice.database import Database, UtcDateTime, connect, migrate
+from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
-from cardservice.ledger.models import cardholder_key
+from cardservice.ledger.key_ring import KeyRing
+from cardservice.ledger.models import cardholder_key, payer_state
+from cardservice.ledger.models import payer as payer_table
 from cardservice.ledger.posting import post
 from cardservice.ledger.privacy import destroy_key, erase_details, key_of, open_proof, seal_proof
 from cardservice.ledger.values import Outcome, Posting
 from cardservice.ledger.verify import verify
 from tests.cardservice.ledger.postings import MOMENT, known_of, make_holder, new_transaction_id, sale
+from tests.support.databases import DatabaseUrls
 
-KEK = bytes(range(32))
+KEK = KeyRing.of(bytes(range(32)))
 EVIDENCE = b"statement, card and chain"
 
 
@@ -25,7 +30,7 @@ def proven(database: Database, payer: PayerId, holder: CardholderId) -> Posting:
     with database.begin() as connection:
         key = key_of(connection, KEK, holder, MOMENT)
     posting = sale(payer, 2, 200)
-    posting = replace(posting, proof=seal_proof(key, holder, posting.transaction.id, EVIDENCE))
+    posting = replace(posting, proof=seal_proof(key, posting.transaction.id, EVIDENCE))
     [result] = post(database, [posting])
     assert result.outcome is Outcome.POSTED
     return posting
@@ -36,9 +41,10 @@ def test_a_key_is_made_once_and_kept_wrapped(database: Database, holder: Cardhol
         first, second = (key_of(connection, KEK, holder, MOMENT) for _ in range(2))
         wrapped = connection.execute(select(cardholder_key.c.wrapped)).scalar_one()
     assert first == second
-    assert len(first) == 32
+    assert len(first.key) == 32
     assert wrapped is not None
-    assert first not in wrapped
+    assert first.key not in wrapped
+    assert first.id != holder
 
 
 def test_each_cardholder_has_a_key_of_their_own(
@@ -46,7 +52,7 @@ def test_each_cardholder_has_a_key_of_their_own(
 ) -> None:
     other = make_holder(database, payer)
     with database.begin() as connection:
-        assert key_of(connection, KEK, holder, MOMENT) != key_of(connection, KEK, other, MOMENT)
+        assert key_of(connection, KEK, holder, MOMENT).key != key_of(connection, KEK, other, MOMENT).key
 
 
 def test_a_proof_is_read_back(database: Database, proven: Posting) -> None:
@@ -60,7 +66,7 @@ def test_another_kek_or_an_altered_proof_is_unreadable(
     database: Database, holder: CardholderId, proven: Posting
 ) -> None:
     with pytest.raises(ProofUnreadable), database.reading() as connection:
-        open_proof(connection, bytes(32), proven.payer_id, proven.transaction.id)
+        open_proof(connection, KeyRing.of(bytes(32)), proven.payer_id, proven.transaction.id)
     assert proven.proof is not None
     changed = bytes([proven.proof.ciphertext[0] ^ 1]) + proven.proof.ciphertext[1:]
     for version, proof in (
@@ -114,3 +120,53 @@ def test_erasing_details_keeps_the_id_taken(database: Database, proven: Posting)
 
 def _opened(connection: Connection, payer_id: PayerId, transaction_id: TransactionId) -> str | None:
     return None if open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE else "altered"
+
+
+def test_proofs_of_before_keys_had_names_are_still_read(empty_database_urls: DatabaseUrls) -> None:
+    """The migration keeps what a key was wrapped with: its cardholder's identifier becomes its own."""
+    migrate(empty_database_urls.owner, "0005")
+    database = connect(empty_database_urls.owner)
+    holder, payer_id, transaction_id = CardholderId(new_id()), PayerId(new_id()), new_transaction_id()
+    key, nonce = bytes(range(32, 64)), bytes(12)
+    wrapped = nonce + AESGCMSIV(KEK.key(1)).encrypt(
+        nonce, key, b"citizen-card cardholder key\x00" + holder.bytes
+    )
+    sealed = AESGCMSIV(key).encrypt(nonce, EVIDENCE, b"citizen-card proof\x00" + transaction_id.bytes)
+    with database.begin() as connection:
+        connection.execute(
+            insert(cardholder).values(id=holder, name="A", category="adult", created_at=MOMENT)
+        )
+        connection.execute(insert(payer_table).values(id=payer_id, kind="person", created_at=MOMENT))
+        connection.execute(insert(payer_state).values(payer_id=payer_id))
+        before = (
+            ("cardholder_key", {"cardholder_id": holder, "wrapped": wrapped, "created_at": MOMENT}),
+            (
+                "transaction_proof",
+                {
+                    "payer_id": payer_id,
+                    "transaction_id": transaction_id,
+                    "cardholder_id": holder,
+                    "nonce": nonce,
+                    "ciphertext": sealed,
+                },
+            ),
+        )
+        types = {"wrapped": LargeBinary, "nonce": LargeBinary, "ciphertext": LargeBinary}
+        for name, values in before:
+            columns = [column(each, types.get(each, Uuid)) for each in values if each != "created_at"]
+            made = table(name, *columns, column("created_at", UtcDateTime))
+            connection.execute(insert(made).values(**values))
+    migrate(empty_database_urls.owner)
+    with database.begin() as connection:
+        assert open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE
+        assert key_of(connection, KEK, holder, MOMENT).key == key
+    migrate(empty_database_urls.owner, "0005")
+    migrate(empty_database_urls.owner)
+    other = make_holder(database, payer_id)
+    with database.begin() as connection:
+        assert open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE
+        key_of(connection, KEK, other, MOMENT)
+    # A key with a name of its own would be lost by going back.
+    with pytest.raises(RuntimeError, match="would be lost"):
+        migrate(empty_database_urls.owner, "0005")
+    database.dispose()

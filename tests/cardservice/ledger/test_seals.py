@@ -160,7 +160,7 @@ def test_what_is_forgotten_is_erased_and_no_fault(
         assert forget_leaves(connection, payer, [sold], TOMORROW + timedelta(days=1)) == 0
     report = checked(database, made_scheme)
     assert report.findings == ()
-    assert (report.leaves_erased, report.erased_on) == (1, {"2026-11-25": 1})
+    assert (report.leaves_erased, report.leaves_erased_on) == (1, {TOMORROW.date(): 1})
 
 
 @pytest.mark.parametrize("checked_sql", [True, False])

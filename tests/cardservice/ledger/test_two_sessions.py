@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event, func, select, text
 
 from cardservice.database import Database
 from cardservice.ids import CardholderId, PayerId, new_id
-from cardservice.ledger.errors import PostingRefused
+from cardservice.ledger.errors import LedgerError
 from cardservice.ledger.models import transfer
 from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.posting import post, post_on
@@ -176,15 +176,18 @@ def test_one_held_payer_holds_nobody_else_of_the_batch(database: Database, make_
 
 
 def race(
-    database: Database, first: Callable[[Connection], None], second: Posting
-) -> PostingResult | PostingRefused:
-    """What comes of `second`, posted while `first` has done its work and not yet committed."""
-    came: list[PostingResult | PostingRefused] = []
+    database: Database, first: Callable[[Connection], None], second: Posting | Callable[[], object]
+) -> object:
+    """What comes of `second`, posted or called while `first` has done its work and not yet committed."""
+    came: list[object] = []
 
     def post_second() -> None:
         try:
-            came.extend(post(database, [second], lock_timeout_s=LIMIT_S))
-        except PostingRefused as error:
+            if isinstance(second, Posting):
+                came.extend(post(database, [second], lock_timeout_s=LIMIT_S))
+            else:
+                came.append(second())
+        except LedgerError as error:
             came.append(error)
 
     thread = Thread(target=post_second)
@@ -238,8 +241,8 @@ def _touch(connection: Connection, payer: PayerId) -> None:
     touch_payers(connection, [payer])
 
 
-def _outcome(result: PostingResult | PostingRefused) -> str:
-    return REFUSED if isinstance(result, PostingRefused) else result.outcome
+def _outcome(result: object) -> str:
+    return result.outcome if isinstance(result, PostingResult) else REFUSED
 
 
 def _paid(database: Database) -> int:

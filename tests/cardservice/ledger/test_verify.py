@@ -10,8 +10,10 @@ from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.errors import ProofErased
 from cardservice.ledger.posting import post
+from cardservice.ledger.rating_days import rate
 from cardservice.ledger.verify import verify
-from tests.cardservice.ledger.postings import advice, sale
+from tests.cardservice.ledger.postings import MOMENT, advice, sale
+from tests.cardservice.ledger.test_ratings import day
 from tests.cardservice.ledger.test_reversals import back, reversal
 from tests.support.databases import ADMINISTRATOR, DatabaseUrls
 
@@ -25,6 +27,10 @@ PLANTED = {
     "amount_wrong": "UPDATE transfer SET amount_minor = -amount_minor WHERE debit = 'payer:arrears'",
     "reversed_too_much": "UPDATE transfer SET amount_minor = 201 WHERE reverses_line IS NOT NULL",
     "proof_missing": "DELETE FROM transaction_proof",
+    "arrears_undue": "UPDATE ledger_transaction SET kind = 'refund' WHERE kind = 'advice'",
+    "points_as_money": "UPDATE transfer SET unit = 'points' WHERE debit = 'payer:arrears'",
+    "tax_reversed_wrong": "UPDATE transfer SET tax_rate_bp = 500 WHERE reverses_line IS NOT NULL",
+    "rating_wrong": "UPDATE rating SET should_be_minor = should_be_minor + 1",
     "orphan": "DELETE FROM ledger_transaction WHERE kind = 'advice'",
     "named_transaction_missing": (
         "UPDATE ledger_transaction SET kind = 'annul', annuls = payer_id WHERE reason = 'refund'"
@@ -34,18 +40,20 @@ PLANTED = {
 
 @pytest.fixture
 def ledger(database: Database, payer: PayerId) -> Database:
-    """A ledger with a payment, a sale, part of it given back, and an advice into arrears."""
+    """A ledger with a payment, a sale, part of it given back, an advice into arrears, a rated day."""
     sold = sale(payer, 1, 200)
     for posting in (sold, reversal(sold, 2, back(sold, 50)), advice(payer, 3, 350, 25)):
         [result] = post(database, [posting])
         assert result.outcome == "posted"
+    for amount_minor in (30, 20):
+        assert rate(database, day(payer, amount_minor), MOMENT)
     return database
 
 
 def test_a_ledger_that_was_posted_is_clean(ledger: Database) -> None:
     report = verify(ledger, lambda *_: None)
     assert report.findings == ()
-    assert (report.transactions, report.transfers, report.proofs_checked) == (4, 5, 2)
+    assert (report.transactions, report.transfers, report.proofs_checked) == (6, 7, 2)
 
 
 @pytest.mark.parametrize("code", PLANTED)

@@ -69,3 +69,23 @@ def test_a_wrong_le_is_put_right(sw: int, le: str) -> None:
 def test_other_status_words_ask_for_nothing(sw: int) -> None:
     assert (chaining.get_response(sw) is None) == (sw >> 8 != 0x61)
     assert (chaining.with_exact_length(CommandApdu(0, 0xCB, 0x3F, 0xFF), sw) is None) == (sw >> 8 != 0x6C)
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        ("00200080", "0020008000"),  # case 1
+        ("00C0000000", "00C0000000"),  # case 2
+        ("0020008008313233343536FFFF", "0020008008313233343536FFFF"),  # case 3
+        ("00CB3FFF055C035FC10200", "00CB3FFF055C035FC102"),  # case 4
+        ("00CB3FFF055C035FC10250", "00CB3FFF055C035FC102"),
+        ("00DB3FFFFF" + "53" * 255, "00DB3FFFFF" + "53" * 255),
+        ("00CB3FFFFF" + "5C" * 255 + "00", "00CB3FFFFF" + "5C" * 255),
+        ("00CB3FFF0000055C035FC1020000", "00CB3FFF0000055C035FC1020000"),  # extended: not for T=0
+        ("00CB3F", "00CB3F"),
+        ("", ""),
+    ],
+)
+def test_a_command_by_t0(command: str, sent: str) -> None:
+    """ISO/IEC 7816-3:2006, 12.2: the four cases of a short command, and what is none."""
+    assert chaining.as_t0(bytes.fromhex(command)).hex().upper() == sent

@@ -91,6 +91,8 @@ def test_what_does_not_unpack_to_a_certificate_is_refused(packed: bytes) -> None
         "3019" + "D4" * 25 + "340F" + "11" * 15 + "35083230333030313031",  # a short GUID
         "3019" + "D4" * 25 + "3410" + "11" * 16 + "35083230333031333031",  # month 13
         "3019" + "D4" * 25 + "3410" + "11" * 16 + "3508FFFFFFFFFFFFFFFF",  # no digits
+        "3019" + "D4" * 25 + "3410" + "11" * 16 + "35083230333257303131",  # a week, which Python reads
+        "3019" + "D4" * 25 + "3410" + "11" * 16 + "350732303332313233",  # seven digits
     ],
 )
 def test_a_chuid_without_what_we_need_is_refused(content: str) -> None:
@@ -98,10 +100,41 @@ def test_a_chuid_without_what_we_need_is_refused(content: str) -> None:
         Chuid.decode(bytes.fromhex(content))
 
 
+def test_a_chuid_of_any_year_is_read_as_it_was_written() -> None:
+    """Found by fuzzing: strftime writes the year 301 in three digits."""
+    chuid = Chuid(UUID(int=1), date(301, 1, 31))
+    assert Chuid.decode(chuid.encode()) == chuid
+
+
 def test_a_public_key_is_taken_out_of_its_template() -> None:
     point = b"\x04" + bytes(range(64))
     assert piv.decode_public_key(bytes.fromhex("7F49438641") + point) == point
     assert piv.encode_public_key(point) == bytes.fromhex("7F49438641") + point
+
+
+def test_an_rsa_key_is_taken_out_of_its_template() -> None:
+    modulus = (1 << 2047) + 12345
+    raw = bytes.fromhex("7F4982010981820100") + modulus.to_bytes(256) + bytes.fromhex("8203010001")
+    assert piv.encode_rsa_public_key(modulus, 65537) == raw
+    assert piv.decode_rsa_public_key(raw) == (modulus, 65537)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "8101C3",
+        "8203010001",
+        "81008203010001",
+        "8101C38200",
+        "8101C38209" + "01" * 9,
+        "82030100018182018200" + "C3" * 385,
+    ],
+)
+def test_what_holds_no_rsa_key_is_refused(content: str) -> None:
+    """A number is missing or empty, or longer than any key of a card."""
+    with pytest.raises(PivDataError):
+        piv.decode_rsa_public_key(tlv.encode(0x7F49, bytes.fromhex(content)))
 
 
 @pytest.mark.parametrize(

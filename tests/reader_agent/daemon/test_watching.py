@@ -124,6 +124,27 @@ def test_pcscd_is_killed_and_comes_back(
     assert "card.inserted" not in stream.kinds(since)[: stream.kinds(since).index("reader.found")]
 
 
+def test_pcscd_hangs_and_goes_on(
+    hand: Hand, stream: Stream, readers: Readers, daemon: Daemon, world: World
+) -> None:
+    """It neither answers nor ends: no card is shown that may have gone; then the same card pays."""
+    first = hand.tap()
+    since = len(stream.events)
+    process = readers.pcscd._process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        stream.wait("card.removed", since, tap=first)
+        assert [view["connected"] for view in daemon.status()["readers"]] == [False, False]
+        assert daemon.pay(first).status_code == 410
+    finally:
+        process.send_signal(signal.SIGCONT)
+    second = str(stream.wait("card.inserted", since, reader=CONTACTLESS_READER).data["tap"])
+    stream.wait("card.ready", since, tap=second)
+    assert daemon.pay(second).json()["decision"] == "approved"
+    assert world.service.charged == 240
+
+
 def test_without_pcscd_it_starts_and_waits(world: World, readers: Readers, tmp_path: Path) -> None:
     """Absent at first: status says so, and the readers are found when it comes."""
     readers.pcscd.stop()

@@ -1,7 +1,8 @@
 """Faults of readers and of pcscd that other tests do not meet: by the rows of what is known to happen."""
 
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,20 +10,31 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from reader_agent.cardspec.apdu import CommandApdu
+from reader_agent.cardspec.chaining import as_t0
+from reader_agent.cardspec.piv import KeyReference, ObjectId
 from reader_agent.cli import main
-from reader_agent.errors import CardRemoved, PcscUnavailable, PinWrong, ReaderBusy
+from reader_agent.errors import CardRemoved, CardSilent, PcscUnavailable, PinWrong, ReaderBusy
+from reader_agent.piv import signing
 from reader_agent.piv.session import PivSession
+from reader_agent.transport import pcsc
 from reader_agent.transport.access import Access
 from reader_agent.transport.feeding import CardFeeder
 from reader_agent.transport.pcsc import PcscReaders
+from reader_agent.transport.slots import SlotWatch
+from reader_agent.transport.traffic import TrafficLog
+from reader_agent.virtual_card import card as virtual_card
 from reader_agent.virtual_card.behaviour import Behaviour
 from reader_agent.virtual_card.state import CardState, read_memory
 from tests.reader_agent.card_service import CardService
-from tests.reader_agent.virtual_card.conftest import card_file, full_card
+from tests.reader_agent.virtual_card.conftest import MANAGEMENT_KEY, card_file, full_card
+from tests.reader_agent.virtual_card.host import GUID
 from tests.reader_agent.world import World, blank_card
 from tests.support.pcsc import CONTACT_READER, Readers, wait_until
 
 __all__ = ["card_file", "full_card"]
+
+SELECT = bytes.fromhex("00A4040009A0000003080000100000")
 
 
 @pytest.fixture
@@ -49,6 +61,132 @@ def test_pcscd_is_absent(readers: Readers, others: PcscReaders) -> None:
             others.names()
     readers.pcscd.start()
     assert readers.full_name(CONTACT_READER) in others.names()
+
+
+@pytest.fixture
+def hanging(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Stops pcscd's process, or lets it go on; it neither answers nor ends. Nobody waits for it for long."""
+    monkeypatch.setattr(pcsc, "SERVICE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "TRANSMIT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pcsc, "TRANSACTION_TIMEOUT_S", 0.3)
+    process = readers.pcscd._process
+    assert process is not None
+
+    def hang(is_hanging: bool) -> None:
+        process.send_signal(signal.SIGSTOP if is_hanging else signal.SIGCONT)
+
+    yield hang
+    hang(False)
+
+
+def test_pcscd_hangs(
+    readers: Readers, others: PcscReaders, hanging: Callable[[bool], None], full_card: Path
+) -> None:
+    """Every call has a limit, and says who does not answer; the same objects work as soon as it goes on."""
+    readers.insert(CONTACT_READER, full_card)
+    name = readers.full_name(CONTACT_READER)
+    watch = SlotWatch()
+    known = watch.wait([CONTACT_READER], {}, 100)
+    fresh = PcscReaders()
+    assert known[CONTACT_READER].has_card
+    others.names()
+    hanging(True)
+    calls: list[Callable[[], object]] = [
+        *(others.names, others.names, fresh.names),
+        lambda: others.wait_for_card(name, 5.0),
+        lambda: others.connect(CONTACT_READER, wait_s=5.0),
+        lambda: others.has_pin_pad(CONTACT_READER),
+        lambda: watch.wait([CONTACT_READER], known, 100),
+        lambda: watch.wait([CONTACT_READER], {}, 100),
+    ]
+    for call in calls:
+        with pytest.raises(PcscUnavailable):
+            call()
+    hanging(False)
+    assert watch.wait([CONTACT_READER], {}, 100)[CONTACT_READER].has_card
+    for each in (others, fresh):
+        connection = each.connect(CONTACT_READER, wait_s=10.0)
+        with connection.transaction():
+            assert connection.transmit(SELECT)[1] == 0x9000
+        connection.close()
+    watch.close()
+    fresh.close()
+
+
+@pytest.mark.parametrize("at", ["transmit", "begin", "end", "close", "reset"])
+def test_pcscd_hangs_under_a_connection(
+    readers: Readers, others: PcscReaders, hanging: Callable[[bool], None], full_card: Path, at: str
+) -> None:
+    """The session is over, whichever call it was; nobody waits, also not to close it."""
+    readers.insert(CONTACT_READER, full_card)
+    connection = others.connect(CONTACT_READER)
+
+    def use() -> None:
+        with connection.transaction():
+            hanging(at == "end")
+
+    if at in ("close", "reset"):
+        hanging(True)
+        connection.close(reset=at == "reset")
+    else:
+        hanging(at != "end")
+        with pytest.raises(CardSilent):
+            connection.transmit(SELECT) if at == "transmit" else use()
+        with pytest.raises(CardSilent):
+            connection.transmit(SELECT)
+        connection.close()
+    others.close()
+    hanging(False)
+    again = others.connect(CONTACT_READER)
+    assert again.transmit(SELECT)[1] == 0x9000
+    again.close()
+
+
+@pytest.mark.parametrize(("atr", "protocol"), [("3B0A80F9A000000308000010", "T=0"), (None, "T=1")])
+def test_both_protocols(
+    readers: Readers,
+    full_card: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    atr: str | None,
+    protocol: str,
+    tmp_path: Path,
+) -> None:
+    """A card of T=0 alone gets no command with two lengths; whatever a session does works by either."""
+    if atr is not None:
+        monkeypatch.setattr(virtual_card, "ATR_CONTACT", bytes.fromhex(atr))
+    readers.insert(CONTACT_READER, full_card)
+    came: list[bytes] = []
+    card = readers._inserted[CONTACT_READER].bridge._card
+    answer = card.transmit
+
+    def listen(command: bytes) -> bytes:
+        came.append(command)
+        return answer(command)
+
+    monkeypatch.setattr(card, "transmit", listen)
+    log = TrafficLog(tmp_path / "card.log")
+    pcsc_readers = PcscReaders(Access(traffic=log))
+    session = PivSession(pcsc_readers.connect(CONTACT_READER))
+    with session.exclusive():
+        assert session.guid() == GUID
+        certificate = session.card_certificate()
+        assert session.pin_attempts() == 5
+        session.authenticate_management(MANAGEMENT_KEY)
+        session.write(ObjectId.SECURITY_OBJECT, bytes(600))
+        assert session.read(ObjectId.SECURITY_OBJECT) == bytes(600)
+        session.verify_pin("123456")
+        for key in (KeyReference.PIV_AUTHENTICATION, KeyReference.CARD_AUTHENTICATION):
+            public_key = signing.require_suitable(session.certificate(key).public_key())
+            signing.sign(session, key, public_key, bytes(32))
+    session.close()
+    pcsc_readers.close()
+    log.close()
+    assert certificate.subject
+    assert f"connected, {protocol}" in (tmp_path / "card.log").read_text()
+    if protocol == "T=0":
+        assert came == [as_t0(command) for command in came]
+    assert {command.ins for command in map(CommandApdu.decode, came)} >= {0xA4, 0xCB, 0xDB, 0x87, 0x20, 0xC0}
 
 
 def test_a_kiosks_card_is_its_own(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.x509.oid import NameOID
 
@@ -124,7 +124,7 @@ def personalise_fully(host: Host) -> None:
     assert host.put(ObjectId.KEY_HISTORY, KeyHistory().encode()) == 0x9000
 
 
-def make_certificate(public_key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+def make_certificate(public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> x509.Certificate:
     """A certificate that names the card's UUID, by an issuer that is gone at once."""
     issued = datetime(2026, 1, 1, tzinfo=UTC)
     return (

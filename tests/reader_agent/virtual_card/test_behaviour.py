@@ -99,6 +99,9 @@ def test_a_chip_takes_its_time(personalised: Path) -> None:
 
 SIGN = bytes.fromhex("0087119E267C2482008120") + bytes(32) + b"\x00"
 GENERATE = bytes.fromhex("0047009E05AC0380011100")
+P384 = bytes.fromhex("0087149E367C3482008130") + bytes(48) + b"\x00"
+RSA = bytes.fromhex("0087079E0B") + bytes(11) + b"\x00"  # the last piece of its chain
+GENERATE_RSA = bytes.fromhex("0047009E05AC0380010700")
 AUTHENTICATE = bytes.fromhex("00870A9B047C02800000")
 
 
@@ -111,6 +114,9 @@ AUTHENTICATE = bytes.fromhex("00870A9B047C02800000")
         (SIGN, b"\x61\x4c", 0, silicon.P256_S),
         (b"\x10" + SIGN[1:], b"\x90\x00", 0, 0.0),  # the first piece of a chain
         (GENERATE, bytes(70) + b"\x90\x00", 1, silicon.GENERATE_S + silicon.WRITE_S),
+        (P384, bytes(106) + b"\x90\x00", 0, silicon.P384_S),
+        (RSA, b"\x61\x08", 0, silicon.RSA_S),
+        (GENERATE_RSA, b"\x61\x0e", 1, silicon.GENERATE_RSA_S + silicon.WRITE_S),
         (AUTHENTICATE, bytes(20) + b"\x90\x00", 0, silicon.BLOCK_CIPHER_S),
         (bytes.fromhex("0020008008") + WRONG, b"\x63\xc4", 1, silicon.WRITE_S),
         (bytes.fromhex("0020008008") + PIN, b"\x90\x00", 2, 2 * silicon.WRITE_S),

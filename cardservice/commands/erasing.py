@@ -1,0 +1,164 @@
+"""Erasing: a person for good, details whose time is over, and the key that wraps everybody's keys."""
+
+import click
+from sqlalchemy import Connection
+
+from cardservice.audit.service import record
+from cardservice.cardholders.erasure import Plan, erase_cardholder, plan_erasure
+from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
+from cardservice.commands.holders import cardholder
+from cardservice.context import Context
+from cardservice.keys import kek_name, make_kek_version
+from cardservice.ledger.privacy import rewrap, wrapped_under
+from cardservice.ledger.retention import Due, erase_due, periods, survey
+
+__all__ = ["cardholder", "keys", "retention"]
+
+# Of cardholders' keys that are wrapped anew in one transaction.
+_KEYS_AT_ONCE = 500
+
+
+@cardholder.command("erase")
+@click.argument("cardholder_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and what stands against it.")
+@json_option
+@command
+def cardholder_erase(cardholder_id: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Erase a person for good: cards, record, details, proofs. Amounts stay, under nobody's name."""
+    holder = identifier(cardholder_id)
+    with opened() as context:
+        with context.database.reading() as connection:
+            plan = plan_erasure(connection, holder, context.now())
+        if dry_run:
+            say(_words(plan), plan.to_json() | {"erased": False}, as_json=as_json)
+            return
+        if not yes:
+            if as_json:
+                raise Failure("this cannot be undone; say --yes in a script")
+            click.echo(_words(plan), err=True)
+            click.confirm("This cannot be undone. Erase this person?", abort=True, err=True)
+        done = erase_cardholder(context, holder, actor=actor())
+    words = (
+        f"Erased: {len(done.cards)} cards, the details of {done.details} transactions. Backups forget later."
+    )
+    say(words, done.to_json() | {"erased": True}, as_json=as_json)
+
+
+def _words(plan: Plan) -> str:
+    return "\n".join(
+        (
+            f"{len(plan.cards)} cards, of which {len(plan.cards_to_revoke)} are to be revoked first",
+            f"{plan.transactions} transactions, {plan.details} of them with details: amounts and ids stay",
+            f"{plan.audit_entries} entries of the audit log, which get a pseudonym",
+            *(f"stands against it: {each.message}" for each in plan.objections),
+        )
+    )
+
+
+@click.group()
+def retention() -> None:
+    """How long details are kept."""
+
+
+@retention.command("run")
+@click.option("--dry-run", is_flag=True, help="Say what is due, and erase nothing.")
+@json_option
+@command
+def retention_run(dry_run: bool, as_json: bool) -> None:
+    """Erase the details whose time is over, in portions; broken off, it goes on when it is run again."""
+    with opened() as context:
+        moment, days = context.now(), periods(context.settings.retention_days)
+        with context.database.reading() as connection:
+            found = survey(connection, days, moment)
+        erased = {} if dry_run else {one.retention_class: _erase(context, one) for one in found if one.due}
+    values = [
+        {
+            "class": one.retention_class,
+            "days": one.days,
+            "kept": one.kept - erased.get(one.retention_class, 0),
+            "due": one.due,
+            "erased": erased.get(one.retention_class, 0),
+        }
+        for one in found
+    ]
+    words = "\n".join(_of_class(one, erased.get(one.retention_class)) for one in found)
+    say(words or "There are no details.", {"classes": values, "dry_run": dry_run}, as_json=as_json)
+
+
+def _erase(context: Context, one: Due) -> int:
+    total, moment, who = 0, context.now(), actor()
+
+    def note(connection: Connection, erased: int) -> None:
+        # Numbers alone.
+        record(connection, who, "retention.erase", one.retention_class, moment, details=erased)
+
+    for erased in erase_due(context.database, one.retention_class, one.days or 0, moment, note):
+        total += erased
+        click.echo(f"{one.retention_class}: {total} of {one.due}", err=True)
+    return total
+
+
+def _of_class(one: Due, erased: int | None) -> str:
+    if one.days is None:
+        return f"{one.retention_class}: {one.kept} kept; NO PERIOD is set for it, see retention_days"
+    done = f"{one.due} due" if erased is None else f"{erased} erased"
+    return f"{one.retention_class}: {one.kept} kept for {one.days} days, {done}"
+
+
+@click.group()
+def keys() -> None:
+    """The key that wraps cardholders' keys."""
+
+
+@keys.command("show")
+@json_option
+@command
+def keys_show(as_json: bool) -> None:
+    """List its versions, and how many keys each wraps."""
+    with opened() as context:
+        values = _versions(context)
+    _say_versions(values, as_json=as_json)
+
+
+@keys.command("rewrap")
+@click.option("--new-version", is_flag=True, help="Make a new version of the key first.")
+@json_option
+@command
+def keys_rewrap(new_version: bool, as_json: bool) -> None:
+    """Wrap every cardholder's key under the newest version, while the service runs; again, it goes on."""
+    with opened() as context:
+        ring = make_kek_version(context.keys) if new_version else context.keys.cardholder_kek
+        total = 0
+        while True:
+            with context.database.begin() as connection:
+                done = rewrap(connection, ring, _KEYS_AT_ONCE)
+            if not done:
+                break
+            total += done
+            click.echo(f"{total} wrapped anew", err=True)
+        with context.database.begin() as connection:
+            record(connection, actor(), "keys.rewrap", f"version {ring.newest}", context.now(), keys=total)
+    with opened() as context:
+        values = _versions(context)
+    _say_versions(values, as_json=as_json)
+
+
+def _versions(context: Context) -> list[dict[str, object]]:
+    with context.database.reading() as connection:
+        counts = wrapped_under(connection)
+    known = context.keys.cardholder_kek.versions
+    return [
+        {"version": version, "file": f"{kek_name(version)}.secret", "wraps": counts.get(version, 0)}
+        for version in sorted({*known, *counts})
+    ]
+
+
+def _say_versions(values: list[dict[str, object]], *, as_json: bool) -> None:
+    newest = values[-1]["version"]
+    words = [
+        f"version {one['version']}: wraps {one['wraps']} keys"
+        + ("" if one["wraps"] or one["version"] == newest else f"; {one['file']} may be destroyed")
+        for one in values
+    ]
+    say("\n".join(words), {"versions": values}, as_json=as_json)

@@ -1,0 +1,124 @@
+"""Retention: details are erased when the time of their class is over; amounts, days and ids stay.
+
+Portions are small and each is a transaction of its own, so that nobody waits for it and what broke off goes
+on by doing it again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from uuid import UUID
+
+from sqlalchemy import Connection, Join, and_, delete, func, select, tuple_
+
+from cardservice.database import Database
+from cardservice.ledger.models import ledger_transaction, transaction_details
+
+# Ours, and for the scheme to set (`retention_days`): long enough for a question or a complaint, no longer.
+DEFAULT_DAYS: Mapping[str, int] = MappingProxyType(
+    {
+        # Eight weeks: where somebody was.
+        "travel": 56,
+        # A term: what a child ate.
+        "meals": 100,
+        # For what is not brought back: a return erases a loan's details at once, unless the reader opted in.
+        "loans": 400,
+        # Thirteen months: as long as a payment may be disputed (Directive (EU) 2015/2366, article 71).
+        "annulment": 396,
+        "refund": 396,
+        # Seven years: what the books need of a payment beside its amount.
+        "finance": 2557,
+    }
+)
+ROWS_AT_ONCE = 1_000
+_Key = tuple[UUID, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A class of details: its period in days, None where none is set; how many are kept, and how many due."""
+
+    retention_class: str
+    days: int | None
+    kept: int
+    due: int
+
+
+def periods(configured: Mapping[str, int]) -> dict[str, int]:
+    """Days by class."""
+    return {**DEFAULT_DAYS, **configured}
+
+
+def survey(connection: Connection, days: Mapping[str, int], moment: datetime) -> tuple[Due, ...]:
+    """What is kept and what is due, by class. A class without a period is kept, and is to be given one."""
+    kept, stored = transaction_details.c, ledger_transaction.c
+    counts = connection.execute(
+        select(kept.retention_class, func.count()).group_by(kept.retention_class)
+    ).all()
+    found = []
+    for name, count in sorted((row[0], row[1]) for row in counts):
+        period, due = days.get(name), 0
+        if period is not None:
+            due = connection.execute(
+                select(func.count())
+                .select_from(_joined())
+                .where(kept.retention_class == name, stored.posted_at < moment - timedelta(days=period))
+            ).scalar_one()
+        found.append(Due(name, period, count, due))
+    return tuple(found)
+
+
+def erase_due(
+    database: Database,
+    retention_class: str,
+    days: int,
+    moment: datetime,
+    note: Callable[[Connection, int], None],
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> Iterator[int]:
+    """Erase what is due of a class, portion by portion; yields how many each had, once it is committed.
+
+    `note` is called within each portion's transaction with how many it has.
+    """
+    after: _Key | None = None
+    before = moment - timedelta(days=days)
+    while True:
+        with database.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                # What is deleted is overwritten in the file, too.
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            keys = _due(connection, retention_class, before, after, rows_at_once)
+            if not keys:
+                return
+            kept = transaction_details.c
+            of_portion = tuple_(kept.payer_id, kept.transaction_id).in_(keys)
+            erased = connection.execute(delete(transaction_details).where(of_portion)).rowcount
+            note(connection, erased)
+        after = keys[-1]
+        yield erased
+
+
+def _joined() -> Join:
+    kept, stored = transaction_details.c, ledger_transaction.c
+    return transaction_details.join(
+        ledger_transaction, and_(stored.payer_id == kept.payer_id, stored.id == kept.transaction_id)
+    )
+
+
+def _due(
+    connection: Connection, retention_class: str, before: datetime, after: _Key | None, limit: int
+) -> list[_Key]:
+    """The next that are due, in the order of their key."""
+    kept, stored = transaction_details.c, ledger_transaction.c
+    wanted = (
+        select(kept.payer_id, kept.transaction_id)
+        .select_from(_joined())
+        .where(kept.retention_class == retention_class, stored.posted_at < before)
+        .order_by(kept.payer_id, kept.transaction_id)
+        .limit(limit)
+    )
+    if after is not None:
+        wanted = wanted.where(tuple_(kept.payer_id, kept.transaction_id) > tuple_(*after))
+    return [(row.payer_id, row.transaction_id) for row in connection.execute(wanted)]

@@ -1,0 +1,173 @@
+"""`cardservice retention` and `cardservice keys`, as an administrator runs them, on both databases."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Connection, func, select
+
+from cardservice.api.app import create_app
+from cardservice.audit.models import audit
+from cardservice.authorisation import annulment as annulment_module
+from cardservice.authorisation import refunds
+from cardservice.authorisation.export import fault_of_proof
+from cardservice.cli import main
+from cardservice.context import Context
+from cardservice.keys import load_service_keys
+from cardservice.ledger.models import cardholder_key, ledger_transaction, transaction_details, transfer
+from cardservice.ledger.privacy import destroy_key
+from cardservice.ledger.retention import DEFAULT_DAYS, erase_due
+from cardservice.ledger.verify import verify
+from cardservice.services import discover
+from pki.clock import OFFSET_VARIABLE, system_clock
+from tests.cardservice.conftest import PASSPHRASE
+from tests.support.council import Card, Council, Terminal, advice_of, annulment, message, request_for
+
+URL = "/v1/authorisations"
+FARES = 5
+
+
+@pytest.fixture
+def environment(council: Council) -> dict[str, str]:
+    """The settings of a command."""
+    settings = council.context.settings
+    return {
+        "CARDSERVICE_MODE": "development",
+        "CARDSERVICE_DATABASE_URL": settings.database_url,
+        "CARDSERVICE_PKI_DIR": str(settings.pki_dir),
+        "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
+        "CARDSERVICE_PUBLIC_ORIGIN": settings.public_origin,
+    }
+
+
+@pytest.fixture
+def bus(council: Council) -> Terminal:
+    """A validator."""
+    return council.terminal("bus-12")
+
+
+@pytest.fixture
+def card(council: Council, bus: Terminal) -> Card:
+    """A card with some fares, one of them annulled."""
+    made = council.card(top_up_minor=5_000)
+    for _ in range(FARES):
+        fare = request_for(bus, made)
+        assert bus.post(URL, message(fare, made)).status == 200
+    assert bus.post(URL, annulment(bus, made, fare.id)).status == 200
+    return made
+
+
+def run(council: Council, environment: dict[str, str], *command: str, days: float = 0) -> Any:
+    """What a command prints, so many days after the test's now."""
+    offset = (council.clock() - system_clock()()).total_seconds() + days * 86_400
+    done = CliRunner().invoke(main, [*command, "--json"], env=environment | {OFFSET_VARIABLE: str(offset)})
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def counted(context: Context, table: Any) -> int:
+    """How many rows a table has."""
+    with context.database.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def test_every_class_has_a_period() -> None:
+    """Of every action of every service, so that nothing is kept for ever by forgetting it."""
+    actions = [action for service in discover().values() for action in service.actions.values()]
+    classes = {annulment_module.RETENTION, refunds.RETENTION, *(each.retention_class for each in actions)}
+    assert classes <= set(DEFAULT_DAYS)
+
+
+def test_retention(council: Council, card: Card, environment: dict[str, str]) -> None:
+    """Nothing on the day, travel after its period, by the scheme's own; amounts and ids stay."""
+    context, command = council.context, ("retention", "run")
+    rows = counted(context, ledger_transaction), counted(context, transfer)
+    dry = run(council, environment, *command, "--dry-run", days=57)
+    assert dry["classes"][1] == {
+        "class": "travel",
+        "days": 56,
+        "kept": FARES,
+        "due": FARES,
+        "erased": 0,
+    }
+    shorter = environment | {"CARDSERVICE_RETENTION_DAYS": "travel=10"}
+    assert run(council, shorter, *command, days=9)["classes"][1]["erased"] == 0
+    assert run(council, shorter, *command, days=11)["classes"][1]["erased"] == FARES
+    assert (counted(context, ledger_transaction), counted(context, transfer)) == rows
+    assert counted(context, transaction_details) == 1
+    report = verify(context.database, lambda *found: fault_of_proof(context, *found))
+    assert (report.findings, report.proofs_erased) == ((), 0)
+    with context.database.reading() as connection:
+        noted = connection.execute(select(audit).where(audit.c.action == "retention.erase")).all()
+    assert [(row.subject, row.detail) for row in noted] == [("travel", {"details": FARES})]
+
+
+def test_what_broke_off_goes_on(council: Council, card: Card) -> None:
+    """Each portion is committed by itself, and no class is touched but the one."""
+    database, late = council.context.database, council.clock()
+    council.clock.advance(days=60)
+    late = council.clock()
+    noted: list[int] = []
+
+    def note(_: Connection, erased: int) -> None:
+        noted.append(erased)
+
+    portions = erase_due(database, "travel", 56, late, note, rows_at_once=2)
+    assert next(portions) == 2
+    del portions
+    assert counted(council.context, transaction_details) == FARES + 1 - 2
+    assert list(erase_due(database, "travel", 56, late, note, rows_at_once=2)) == [2, 1]
+    assert (noted, counted(council.context, transaction_details)) == ([2, 2, 1], 1)
+
+
+def test_a_class_without_a_period_is_kept_and_named(
+    council: Council, card: Card, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds a class gives it a period; until then nothing of it is lost."""
+    monkeypatch.setattr("cardservice.commands.erasing.periods", dict)
+    found = run(council, environment, "retention", "run", days=9_999)["classes"]
+    assert {(one["days"], one["erased"]) for one in found} == {(None, 0)}
+
+
+@pytest.mark.parametrize("wrong", ["travel", "travel=-1", "travel=long", "travel=99999"])
+def test_a_period_is_a_number_of_days(environment: dict[str, str], wrong: str) -> None:
+    settings = environment | {"CARDSERVICE_RETENTION_DAYS": wrong}
+    done = CliRunner().invoke(main, ["retention", "run"], env=settings)
+    assert (done.exit_code, "retention_days" in done.stderr) == (1, True)
+
+
+def test_rewrap_while_the_service_runs(
+    council: Council, card: Card, bus: Terminal, environment: dict[str, str], scheme_directory: Path
+) -> None:
+    """A new version wraps every key that there is; the running service finds it when it needs it."""
+    # A folder of keys of its own; the service has read it before anything is done.
+    environment["CARDSERVICE_PKI_DIR"] = str(scheme_directory)
+    context = replace(council.context, keys=load_service_keys(scheme_directory, PASSPHRASE))
+    bus.client = create_app(context).test_client()
+    gone = council.card()
+    with context.database.begin() as connection:
+        destroy_key(connection, gone.holder, council.clock())
+    done = run(council, environment, "keys", "rewrap", "--new-version")["versions"]
+    assert [(one["version"], one["wraps"], one["file"]) for one in done] == [
+        (1, 0, "cardholder-keys.secret"),
+        (2, 1, "cardholder-keys-2.secret"),
+    ]
+    # Again it finds nothing to do, and makes no version by itself.
+    assert run(council, environment, "keys", "rewrap")["versions"] == done
+    assert _versions(context) == [1]
+    told = advice_of(bus, card)
+    assert bus.post(URL, message(told, card)).outcome == (200, "approved")
+    report = verify(context.database, lambda *found: fault_of_proof(context, *found))
+    assert (report.findings, report.proofs_checked) == ((), FARES + 1)
+    assert _versions(context) == [1, 2]
+    with context.database.reading() as connection:
+        versions = list(connection.execute(select(cardholder_key.c.kek_version, cardholder_key.c.wrapped)))
+    assert sorted((row.kek_version, row.wrapped is None) for row in versions) == [(1, True), (2, False)]
+
+
+def _versions(context: Context) -> list[int]:
+    """Of the key that wraps keys: those that the service has come to know."""
+    return list(context.keys.cardholder_kek.versions)
