@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Self
@@ -10,6 +10,7 @@ from typing import Self
 from pki.clock import Clock
 from pki.errors import PkiError
 from reader_agent.answers import ServiceAnswer, read_answer
+from reader_agent.chunks import Told, read_answers
 from reader_agent.config import OUTBOX_KEY, TERMINAL_KEY, AgentDirectory
 from reader_agent.errors import ClockBehind, ConfigInvalid, ServiceUnreachable, TrustMissing
 from reader_agent.known_cards import KnownCards
@@ -129,11 +130,23 @@ class Agent:
         another program was faster.
         """
         document = self.client.authorise(self.outbox.content(entry.id).message)
+        answer = read_answer(document, entry.id, entry.digest, self.stored_trust(), self.now())
+        self.keep(entry, answer)
+        return answer
+
+    def send_chunk(self, entries: Sequence[Entry], chunk: bytes) -> list[Told]:
+        """Send stored entries together; what each was answered, verified, in their order. Stores nothing.
+
+        Raises ServiceUnreachable, ServiceProblem and ServiceAnswerInvalid, where it is about all of them.
+        """
+        document = self.client.tell(chunk)
+        return read_answers(document, entries, self.terminal, self.stored_trust(), self.now())
+
+    def keep(self, entry: Entry, answer: ServiceAnswer) -> None:
+        """Store the verified answer to an entry. Raises OutboxConflict where another program was faster."""
         moment = self.now()
-        answer = read_answer(document, entry.id, entry.digest, self.stored_trust(), moment)
         self.memory.keep_nonce(answer.nonce, moment)
         self.outbox.answered(entry.id, answer.document, moment, answer.time)
-        return answer
 
     # --- several programs on one outbox ---
 

@@ -6,7 +6,8 @@ from typing import Any
 from cardservice.authorisation.answers import rendered
 from cardservice.authorisation.found import Found, wanted_for
 from cardservice.authorisation.messages import Message, annul_notice, read_statement
-from cardservice.authorisation.service import authorise, note_refusal
+from cardservice.authorisation.refusals import note_refusal
+from cardservice.authorisation.service import authorise
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
 from cardservice.ids import TerminalId

@@ -1,5 +1,6 @@
 """The card's proof: its certificate's chain and its signature over the statement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,15 @@ from pki.profiles import CARD_AUTHENTICATION
 from pki.statements import SignedStatement, verify_statement
 from pki.verification import Purpose, TrustStore, verify
 
+_COLUMNS = (
+    certificate.c.sha256,
+    certificate.c.der,
+    certificate.c.issuer,
+    certificate.c.identity,
+    certificate.c.not_before,
+    certificate.c.not_after,
+    certificate.c.revoked_at,
+)
 # Parsed keys of certificates whose chain has been verified.
 KEYS_IN_MEMORY = 100_000
 
@@ -86,18 +96,18 @@ class CardProofs:
         return key
 
 
+def certificates_of(connection: Connection, sha256s: Sequence[bytes]) -> list[CardCertificate]:
+    """Those of these thumbprints that the scheme has issued to cards."""
+    rows = connection.execute(
+        select(*_COLUMNS).where(certificate.c.authority == AUTHORITY, certificate.c.sha256.in_(sha256s))
+    )
+    return [CardCertificate(*row) for row in rows]
+
+
 def find_certificate(connection: Connection, card: UUID, sha256: bytes | None) -> CardCertificate | None:
     """The certificate of this thumbprint, or, without one, the newest of the card."""
     columns = certificate.c
-    query = select(
-        columns.sha256,
-        columns.der,
-        columns.issuer,
-        columns.identity,
-        columns.not_before,
-        columns.not_after,
-        columns.revoked_at,
-    ).where(columns.authority == AUTHORITY)
+    query = select(*_COLUMNS).where(columns.authority == AUTHORITY)
     if sha256 is not None:
         query = query.where(columns.sha256 == sha256)
     else:

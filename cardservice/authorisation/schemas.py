@@ -157,8 +157,8 @@ class BalanceSchema(Message):
     amount_minor = integer(required=True)
 
 
-class AnswerSchema(Message):
-    """The answer: stored with the transaction, and the same each time but for the last three."""
+class GivenAnswerSchema(Message):
+    """The answer as it is stored with the transaction; the same each time but for the last."""
 
     id = fields.String(required=True)
     kind = fields.String(required=True, metadata={"description": "request, advice, annul or refund"})
@@ -174,6 +174,11 @@ class AnswerSchema(Message):
     proof = fields.String(required=True, metadata={"description": "signature or none"})
     answered_at = fields.String(required=True)
     repeated = fields.Boolean(required=True, metadata={"description": "whether it was answered before"})
+
+
+class AnswerSchema(GivenAnswerSchema):
+    """The answer to one message, signed."""
+
     nonce = Bytes(required=True, metadata={"description": "for the next request"})
     signed_answer = Bytes(required=True, metadata={"description": "COSE_Sign1 of the service"})
 

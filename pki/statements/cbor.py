@@ -19,6 +19,7 @@ _SIMPLE_VALUES: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 # RFC 8949, 3: additional information 24 to 27 is followed by an argument of so many bytes, and each form may
 # only be used for what does not fit the one before (4.2.1).
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+_SHORT_HEADS = tuple(bytes([head]) for head in range(256))
 _SMALLEST_ARGUMENT = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 
 
@@ -38,6 +39,24 @@ def decode_deterministic(data: bytes, max_bytes: int = MAX_BYTES) -> object:
     if end != len(data):
         raise StatementMalformed("bytes follow the end of the CBOR item")
     return value
+
+
+def byte_strings(data: bytes, most: int, max_bytes: int = MAX_BYTES) -> list[bytes]:
+    """The contents of a CBOR sequence (RFC 8742) of byte strings alone, at most `most` of `max_bytes` each.
+
+    Raises StatementMalformed.
+    """
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        if data[at] >> 5 != _BYTES:
+            raise StatementMalformed("the sequence holds something else than byte strings")
+        length, at = _decode_argument(data, at)
+        if length > max_bytes or len(found) == most:
+            raise StatementMalformed(f"more than {most} items, or one of more than {max_bytes} bytes")
+        found.append(_slice(data, at, length))
+        at += length
+    return found
 
 
 def _encode(value: object, depth: int) -> bytes:
@@ -73,6 +92,11 @@ def _encode_text(value: str) -> bytes:
 def _encode_map(value: Mapping[object, object], depth: int) -> bytes:
     if len({_key_type(key) for key in value}) > 1:
         raise StatementMalformed("the keys of a map are all integers or all text")
+    small = sorted(key for key in value if isinstance(key, int) and 0 <= key < _SMALLEST_ARGUMENT[24])
+    if len(small) == len(value):
+        # Each is one byte: their order is that of their encodings.
+        items = (_SHORT_HEADS[key] + _encode(value[key], depth - 1) for key in small)
+        return _head(_MAP, len(small)) + b"".join(items)
     # RFC 8949, 4.2.1: in the bytewise order of the encoded keys
     pairs = sorted((_encode(key, depth - 1), _encode(item, depth - 1)) for key, item in value.items())
     return _head(_MAP, len(pairs)) + b"".join(key + item for key, item in pairs)
@@ -86,7 +110,7 @@ def _key_type(key: object) -> type:
 
 def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        return bytes([major << 5 | argument])
+        return _SHORT_HEADS[major << 5 | argument]
     for information, size in _ARGUMENT_BYTES.items():
         if argument < 1 << (8 * size):
             return bytes([major << 5 | information]) + argument.to_bytes(size, "big")

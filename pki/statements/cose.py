@@ -1,6 +1,7 @@
 """COSE_Sign1 (RFC 9052, 4.2) in the one form that this platform uses: ES256, tagged, strictly read."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -39,7 +40,13 @@ class Sign1:
 
 def sig_structure(external_aad: bytes, payload: bytes, protected: bytes = PROTECTED) -> bytes:
     """What is signed. RFC 9052, 4.4."""
-    return deterministic(["Signature1", protected, external_aad, payload])
+    return _before_payload(external_aad, protected) + deterministic(payload)
+
+
+@lru_cache(maxsize=64)
+def _before_payload(external_aad: bytes, protected: bytes) -> bytes:
+    """The array but for its last item: the same for everything that is signed for one use."""
+    return deterministic(["Signature1", protected, external_aad, b""])[:-1]
 
 
 def encode_sign1(sign1: Sign1) -> bytes:

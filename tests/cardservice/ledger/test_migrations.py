@@ -14,6 +14,7 @@ import cardservice.ledger.closing.models
 import cardservice.ledger.event_models
 import cardservice.ledger.models
 import cardservice.pki_store.models
+import cardservice.quarantine.models
 import cardservice.tariffs.models
 import cardservice.terminals.models  # noqa: F401 - each registers its tables
 from cardservice.database import Database, connect, metadata, migrate, schema_is_current
