@@ -91,7 +91,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "transfer": ("SELECT",),
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
-        "rating": ("SELECT", "UPDATE (cardholder_id)"),
+        "rating": ("SELECT",),
         "ledger_sequence": ("SELECT",),
         "sealed_leaf": ("SELECT", "UPDATE (salt, erased_at)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),

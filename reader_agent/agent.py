@@ -18,6 +18,7 @@ from reader_agent.memory import Memory
 from reader_agent.outbox import Outbox
 from reader_agent.outbox_entries import Entry
 from reader_agent.service_client import ServiceClient
+from reader_agent.status_lists import StatusLists
 from reader_agent.trust import SchemeTrust, load_trust, read_trust, save_trust
 
 # A revoked card is refused by the service at once; by the terminal, while it is offline, as of its last list.
@@ -45,6 +46,7 @@ class Agent:
         self._trust: SchemeTrust | None = None
         self._key = key
         self.client = self.new_client()
+        self._lists = StatusLists(directory.status_list_file, self.client.status_list)
         self.outbox = Outbox(directory.outbox_file, outbox_key)
         self.memory = Memory(directory.memory_file)
 
@@ -82,7 +84,8 @@ class Agent:
     def stored_trust(self) -> SchemeTrust:
         """The scheme's trust as it was fetched last. Raises TrustMissing."""
         if self._trust is None:
-            self._trust = load_trust(self.directory.trust_file, self._root)
+            kept = load_trust(self.directory.trust_file, self._root)
+            self._trust = self._lists.held_by(kept, self.now())
         return self._trust
 
     def reload_trust(self) -> None:
@@ -94,8 +97,10 @@ class Agent:
         known: SchemeTrust | None = None
         with suppress(TrustMissing):
             known = self.stored_trust()
-        self._trust = read_trust(self.client.trust(), self._root, known, self.now())
-        save_trust(self._trust, self.directory.trust_file)
+        fetched = read_trust(self.client.trust(), self._root, known, self.now())
+        save_trust(fetched, self.directory.trust_file)
+        self._lists.refresh(fetched, self.now())
+        self._trust = self._lists.held_by(fetched, self.now())
         return self._trust
 
     def trust(self) -> SchemeTrust:

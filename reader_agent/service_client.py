@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import Clock
 from pki.request_signatures import sign_request
+from pki.status_list.fetching import Fetched, fetch_by
 from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
 from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
@@ -108,8 +109,17 @@ class ServiceClient:
         self._session.close()
 
     def trust(self) -> Document:
-        """The scheme's certificates and revocation lists."""
-        return Document(self._call("GET", "/pki/trust"), "trust")
+        """The scheme's certificates and revocation lists, and where its status lists are."""
+        return Document(self._call("GET", "/pki/trust?cards=status-list"), "trust")
+
+    def status_list(self, uri: str, headers: Mapping[str, str], /) -> Fetched:
+        """The status list of that address, from the service that this terminal has; not yet verified.
+
+        Raises StatusListUnavailable.
+        """
+        number = quote_path(uri.rpartition("/")[2], safe="")
+        fetch = fetch_by(self._session, self._limits.connect_s + self._limits.answer_s)
+        return fetch(f"{self._url}/pki/status/{number}", headers)
 
     def nonce(self) -> bytes:
         """A nonce for the next request."""

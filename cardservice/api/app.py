@@ -50,6 +50,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     for blueprint in (authorisation, advices.blueprint, presentations, personalisation, public):
         api.register_blueprint(blueprint)
     published = open_desk(context)
+    current.install_desk(app, published.desk)
     app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app
 

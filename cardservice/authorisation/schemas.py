@@ -10,7 +10,8 @@ from cardservice.api.blueprints import ProblemSchema
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, integer, text
 
 # Names of services and actions, and versions of tariffs, as statements carry them.
-DETAILS = Length(max=64)
+MAX_DETAILS = 64
+DETAILS = Length(max=MAX_DETAILS)
 SALT_BYTES = 16
 # A terminal that sends more waits for the first answers first.
 MAX_BULK = 200

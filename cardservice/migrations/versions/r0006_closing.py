@@ -1,7 +1,7 @@
 """What follows the commit: ledger sequence, roll-ups, seals.
 
 Revision ID: 0006
-Revises: 0009
+Revises: 0010
 """
 
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0006"
-down_revision = "0009"
+down_revision = "0010"
 
 TABLES = ("ledger_epoch", "ledger_position", "ledger_sequence", "account_rollup", "day_seal", "sealed_leaf")
 # The one shard of one node

@@ -135,7 +135,7 @@ def test_an_unexpected_error_says_nothing_of_the_inside(
     council: Council, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is a problem document; what failed is in the log."""
-    monkeypatch.setattr("cardservice.api.public.publication.published", lambda _: 1 / 0)
+    monkeypatch.setattr("cardservice.api.public.publication.published", lambda *_: 1 / 0)
     response = council.client.get("/pki/trust")
     assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
     assert b"division" not in response.data
