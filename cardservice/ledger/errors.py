@@ -85,18 +85,6 @@ class DayNotOver(LedgerError):
     code = "day_not_over"
 
 
-class NotSealed(LedgerError):
-    """The transaction's day has not been sealed yet: until then there is nothing to prove by."""
-
-    code = "not_sealed"
-
-
-class LeafErased(LedgerError):
-    """The salt of the transaction's leaf has been erased: nobody can tell what it was of."""
-
-    code = "leaf_erased"
-
-
 class ResourceTaken(LedgerError):
     """There is too little left of a resource, or none of that name."""
 
