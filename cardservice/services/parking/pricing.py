@@ -27,7 +27,7 @@ def charge(
     tariff: Tariff, place: Place, begins: datetime, ends: datetime, category: str | None
 ) -> Charge | Refusal:
     """The price of a stay for a person of this category, or why there is none."""
-    total_minor, within_s = 0, 0
+    total_minor, within_s, too_long = 0, 0, False
     day, last = tariff.day_of(begins), tariff.day_of(ends)
     while day <= last:
         if tariff.at(day, 0) < ends and day > tariff.calendar_until:
@@ -36,9 +36,8 @@ def charge(
         day_minor = 0
         for band, stay_s in _stays(tariff, place, day, begins, ends):
             price_minor = band.price(stay_s)
-            if price_minor is None:
-                return Refusal(reason=TOO_LONG, message=f"Nobody can pay for so long at {place.label}.")
-            day_minor, within_s = day_minor + price_minor, within_s + stay_s
+            too_long = too_long or price_minor is None
+            day_minor, within_s = day_minor + (price_minor or 0), within_s + stay_s
         most_minor = place.daily_maximum_minor
         total_minor += day_minor if most_minor is None else min(day_minor, most_minor)
         day += _DAY
@@ -47,6 +46,8 @@ def charge(
     if place.max_stay_minutes is not None and within_s > place.max_stay_minutes * 60:
         message = f"At {place.label} nobody may stay longer than {place.max_stay_minutes} minutes."
         return Refusal(reason=MAX_STAY, message=message, data={"max_stay_minutes": place.max_stay_minutes})
+    if too_long:
+        return Refusal(reason=TOO_LONG, message=f"Nobody can pay for so long at {place.label}.")
     if within_s <= place.free_minutes * 60:
         return Charge(0, within_s)
     percent = 0 if category is None else place.discounts.get(category, 0)

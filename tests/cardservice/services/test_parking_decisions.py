@@ -10,6 +10,7 @@ pence, and where the rule comes from. The tariff is that of `parking_tariffs.py`
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -155,7 +156,7 @@ TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, s
     ("an hour",                 start(HIGH, 60),           "adult",    NOBODY, MONDAY + "10:00",     "approved",   160, TARIFF),
     ("61 minutes",              start(HIGH, 61),           "adult",    NOBODY, MONDAY + "10:00",     "approved",   300, TARIFF),
     ("just max stay",           start(HIGH, 120),          "adult",    NOBODY, MONDAY + "10:00",     "approved",   300, TARIFF),
-    ("a minute beyond",         start(HIGH, 121),          "adult",    NOBODY, MONDAY + "10:00",     "too_long",     0, TARIFF),
+    ("a minute beyond",         start(HIGH, 121),          "adult",    NOBODY, MONDAY + "10:00",     "max_stay",     0, TARIFF),
     ("a resident's hour",       start(HIGH, 60),           "resident", NOBODY, MONDAY + "10:00",     "approved",   128, TARIFF),
     ("before eight it is free", start(HIGH, 60),           "adult",    NOBODY, MONDAY + "07:00",     "approved",     0, TARIFF),
     ("a minute of charge",      start(HIGH, 61),           "adult",    NOBODY, MONDAY + "07:00",     "approved",    90, TARIFF),
@@ -188,7 +189,7 @@ TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, s
     ("an hour more",            extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "10:59", "approved", 140, DESIGN),
     ("in the tenth minute",     extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "11:10", "approved", 140, DESIGN),
     ("in the eleventh",         extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "11:11", "session_over", 0, DESIGN),
-    ("beyond max stay",         extend(HIGH, MONDAY + "10:00", 60, 61), "adult", STAYS, MONDAY + "10:59", "too_long", 0, TARIFF),
+    ("beyond max stay",         extend(HIGH, MONDAY + "10:00", 60, 61), "adult", STAYS, MONDAY + "10:59", "max_stay", 0, TARIFF),
     ("a stay of nobody's",      extend(HIGH, MONDAY + "10:00", 60, 60), "adult", NOBODY, MONDAY + "10:59", "no_session", 0, DESIGN),
     ("extended meanwhile",      extend(HIGH, MONDAY + "10:00", 30, 30), "adult", STAYS, MONDAY + "10:20", "session_changed", 0, DESIGN),
     # Stopping: nothing is given back, and only some places carry minutes on.
@@ -275,3 +276,8 @@ def test_the_table_is_about_what_is_refused() -> None:
     declined = [row for row in TABLE if row[5] != "approved"]
     assert len(TABLE) >= 80
     assert len(declined) >= len(TABLE) // 3
+
+
+def test_every_reason_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "services" / "parking.md").read_text(encoding="utf-8")
+    assert {reason for reason in REASONS if f"`{reason}`" not in page} == set()
