@@ -2,7 +2,7 @@
 
 from pki.statements.annulment import AnnulNotice
 from pki.statements.answers import Answer, answer_certificate_sha256, open_answer, sign_answer
-from pki.statements.cbor import decode_deterministic, deterministic
+from pki.statements.cbor import byte_strings, decode_deterministic, deterministic
 from pki.statements.entitlement import (
     CardBinding,
     Entitlement,
@@ -11,6 +11,12 @@ from pki.statements.entitlement import (
     open_entitlement,
     sign_entitlement,
     verify_entitlement,
+)
+from pki.statements.many_answers import (
+    ManyAnswers,
+    answers_digest,
+    open_many_answers,
+    sign_many_answers,
 )
 from pki.statements.signing import (
     SignedStatement,
@@ -27,6 +33,12 @@ from pki.statements.transaction import (
     details_hmac,
     parse_payload,
 )
+from pki.statements.tree_head import (
+    TreeHead,
+    open_tree_head,
+    sign_tree_head,
+    tree_head_certificate_sha256,
+)
 
 __all__ = [
     "DETAILS_SALT_BYTES",
@@ -35,11 +47,15 @@ __all__ = [
     "CardBinding",
     "Entitlement",
     "KeyBinding",
+    "ManyAnswers",
     "SignedEntitlement",
     "SignedStatement",
     "StatementKind",
     "TransactionStatement",
+    "TreeHead",
     "answer_certificate_sha256",
+    "answers_digest",
+    "byte_strings",
     "decode_deterministic",
     "details_hmac",
     "deterministic",
@@ -47,12 +63,17 @@ __all__ = [
     "key_thumbprint",
     "open_answer",
     "open_entitlement",
+    "open_many_answers",
     "open_statement",
+    "open_tree_head",
     "parse_payload",
     "seal",
     "sign_answer",
     "sign_entitlement",
+    "sign_many_answers",
+    "sign_tree_head",
     "signature_input",
+    "tree_head_certificate_sha256",
     "verify_entitlement",
     "verify_statement",
 ]
