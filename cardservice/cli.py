@@ -14,6 +14,7 @@ from cardservice.commands.people import provider
 from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
+from cardservice.commands.switching import service
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
 from cardservice.commands.transactions import transaction
@@ -39,6 +40,7 @@ for _command in (
     refund,
     balance,
     limit,
+    service,
     retention,
     keys,
     transaction,
