@@ -6,10 +6,11 @@ ratings, payments and what takes them back, changes of payer, carry-overs, erasu
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,6 +31,8 @@ from cardservice.authorisation.views import BULK_PATH
 from cardservice.cardholders.erasure import erase_cardholder
 from cardservice.errors import RefundRefused
 from cardservice.ids import PayerId, ProviderId, TransactionId
+from cardservice.ledger.closing.seals import seal_days
+from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.payers import assign_payer
 from cardservice.ledger.privacy import erase_details, find_key
@@ -39,9 +42,11 @@ from cardservice.ledger.verify import verify
 from cardservice.payments.moving import CarryOver, Goodwill, carry_over, give_goodwill
 from cardservice.payments.service import TopUp, top_up
 from cardservice.payments.taking_back import TakeBack, take_payment_back
+from pki.statements import open_tree_head
 from tests.support.council import (
     ACTOR,
     FARE_MINOR,
+    START,
     Card,
     Council,
     Terminal,
@@ -137,6 +142,8 @@ class Lives(RuleBasedStateMachine):
 
     council: ClassVar[Council]
     bus: ClassVar[Terminal]
+    # Of the one database of all examples: its days go on.
+    days_closed: ClassVar[list[int]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,13 +297,23 @@ class Lives(RuleBasedStateMachine):
         with self.council.context.database.begin() as connection:
             for payer in self.model.has:
                 erase_details(connection, payer, [TransactionId(sent.id)])
-        sent.erased = True
+        # A request that came after its annulment has nothing to erase: its id alone is kept, as annulled.
+        sent.erased = (sent.kind, sent.answered) != ("request", "annulled")
 
     @precondition(lambda self: not self.erased and self._is_settled(1))
     @rule()
     def erase_the_person(self) -> None:
         erase_cardholder(self.council.context, self.cards[1].holder, actor=ACTOR)
         self.erased.add(1)
+
+    @rule(is_over=st.booleans())
+    def close(self, is_over: bool) -> None:
+        """Number what was posted; and seal it, where the day is over."""
+        keys, database = self.council.context.keys, self.council.context.database
+        sequence(database, self._calendar())
+        if is_over:
+            self.days_closed[0] += 1
+            seal_days(database, self._calendar(), "ashcombe", keys)
 
     # What must be so.
 
@@ -309,11 +326,21 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everything adds up, proofs hold, and no id was taken twice, under whichever payer."""
         database = self.council.context.database
-        assert verify(database, partial(fault_of_proof, self.council.context)).findings == ()
+        key = self.council.context.keys.answer_key.public_key()
+        report = verify(
+            database,
+            partial(fault_of_proof, self.council.context),
+            check_head=lambda raw: open_tree_head(raw, key, "ashcombe"),
+        )
+        assert report.findings == ()
         with database.reading() as connection:
             own = ledger_transaction.c.id
             twice = select(own).group_by(own).having(func.count() > 1)
             assert connection.execute(twice).all() == []
+
+    def _calendar(self) -> Calendar:
+        moment = START + timedelta(days=self.days_closed[0])
+        return Calendar(ZoneInfo("Europe/London"), moment)
 
     def _keep(self, kind: str, own_id: UUID, body: dict[str, Any], trip: Trip, amount: int) -> None:
         self.messages.append(Sent(kind, own_id, body, self.council.clock.moment, trip, amount))
@@ -376,7 +403,7 @@ class Lives(RuleBasedStateMachine):
     ("examples", "steps"), [(8, 25), pytest.param(300, 60, marks=pytest.mark.long)], ids=["few", "many"]
 )
 def test_whatever_happens(council: Council, examples: int, steps: int) -> None:
-    here = {"council": council, "bus": council.terminal("bus-12")}
+    here = {"council": council, "bus": council.terminal("bus-12"), "days_closed": [0]}
     run_state_machine_as_test(
         type("LivesHere", (Lives,), here),
         settings=settings(
