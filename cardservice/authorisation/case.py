@@ -13,6 +13,7 @@ from cardservice.ledger.values import (
     CounterView,
     Decision,
     KnownTransaction,
+    LimitView,
     NewTransfer,
     PayerView,
 )
@@ -50,6 +51,17 @@ class Case:
     def view(self) -> PayerView:
         """The payer's state."""
         return self.facts.views[self.payer_id]
+
+    @property
+    def switches(self) -> tuple[LimitView, ...]:
+        """When the holder has switched the service off and on: theirs, whoever paid for them at the time."""
+        holder, service = self.facts.card.cardholder_id, self.service.name
+        return tuple(
+            limit
+            for view in self.facts.views.values()
+            for limit in view.limits
+            if (limit.cardholder_id, limit.rule) == (holder, service)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
