@@ -5,14 +5,17 @@ import click
 from cardservice.commands.authorities import pki
 from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import ledger, proof, security
-from cardservice.commands.issuing import card, terminal
+from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.payers import payer
 from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
+from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve
+from cardservice.commands.telling import advices
+from cardservice.commands.terminals import terminal
 from cardservice.commands.transactions import transaction
 
 
@@ -42,6 +45,8 @@ for _command in (
     proof,
     ledger,
     security,
+    quarantine,
+    advices,
     pki,
 ):
     main.add_command(_command)

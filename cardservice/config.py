@@ -44,6 +44,8 @@ class Settings:
     retention_days: Mapping[str, int] = field(default_factory=dict)
     passphrase_file: Path | None = None
     passphrase: str | None = None
+    # Where the service's own keys are on a token whose PIN is not that passphrase
+    token_pin_file: Path | None = None
     clock_offset_s: float = 0.0
     # None: one process on SQLite, one for each processor and one more on PostgreSQL.
     workers: int | None = None
@@ -86,6 +88,13 @@ def passphrase_of(settings: Settings) -> bytes:
     raise SettingsInvalid("passphrase_file", f"is not set; set {PREFIX}PASSPHRASE_FILE")
 
 
+def keys_secret_of(settings: Settings) -> bytes:
+    """What opens the service's own keys: the PIN of their token, else the passphrase. Raises as above."""
+    if settings.token_pin_file is not None:
+        return passphrase_from(settings.token_pin_file, "")
+    return passphrase_of(settings)
+
+
 def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list[SettingsInvalid]:
     """What production refuses; every objection at once, so that they can be put right at once."""
     found = []
@@ -99,6 +108,8 @@ def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list
         )
     if settings.passphrase_file is not None and _others_can_read(settings.passphrase_file):
         found.append(SettingsInvalid("passphrase_file", "can be read by others; chmod 0400 it"))
+    if settings.token_pin_file is not None and _others_can_read(settings.token_pin_file):
+        found.append(SettingsInvalid("token_pin_file", "can be read by others; chmod 0400 it"))
     if settings.clock_offset_s:
         found.append(SettingsInvalid(OFFSET_VARIABLE, "is for tests alone; unset it"))
     if oid_arc == EXAMPLE_ARC:
@@ -145,8 +156,9 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         retention_days=_days(values.get("retention_days", {})),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
-        passphrase_file=Path(str(values["passphrase_file"])) if "passphrase_file" in values else None,
+        passphrase_file=_path(values, "passphrase_file"),
         passphrase=str(values["passphrase"]) if "passphrase" in values else None,
+        token_pin_file=_path(values, "token_pin_file"),
         clock_offset_s=_number(values, "clock_offset_s", 0.0),
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
@@ -160,6 +172,10 @@ def _required(values: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise SettingsInvalid(name, f"is not set; set {PREFIX}{name.upper()}")
     return value
+
+
+def _path(values: Mapping[str, object], name: str) -> Path | None:
+    return Path(str(values[name])) if name in values else None
 
 
 def _mode(value: object) -> Mode:

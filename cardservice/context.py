@@ -10,7 +10,7 @@ from sqlalchemy import Connection, make_url, select
 
 from cardservice.authorisation.exchange import DirectExchange, Exchange
 from cardservice.authorisation.proofs import CardProofs
-from cardservice.config import Settings, passphrase_of
+from cardservice.config import Settings, keys_secret_of, passphrase_of
 from cardservice.database import Database, connect, schema_is_current, truncated
 from cardservice.errors import NotInitialised
 from cardservice.keys import ServiceKeys, load_service_keys
@@ -97,10 +97,10 @@ def open_context(
             scheme=_scheme(database, pki),
             pki=pki,
             certificates=pki.issuer_certificates,
-            keys=load_service_keys(settings.pki_dir, passphrase),
+            keys=load_service_keys(settings.pki_dir, keys_secret_of(settings)),
             services=services,
             tariffs=PreparedTariffs(database, services),
-            proofs=CardProofs(pki.trust_store()),
+            proofs=CardProofs(pki.trust_store(), database),
             exchange=exchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
         )

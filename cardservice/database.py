@@ -88,9 +88,10 @@ class UnfitDatabase(CardServiceError):
 
 def truncated(moment: datetime) -> datetime:
     """`moment` in UTC, cut to milliseconds as everything stored and signed is. Raises NaiveTime."""
-    if moment.utcoffset() is None:
-        raise NaiveTime(f"{moment!r} has no time zone; pass an aware datetime")
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        if moment.utcoffset() is None:
+            raise NaiveTime(f"{moment!r} has no time zone; pass an aware datetime")
+        moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

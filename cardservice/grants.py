@@ -18,6 +18,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provider": (*_ADD, "UPDATE (name)"),
         "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
         "terminal_state": _ADD,
+        "terminal_terms": _ADD,
         "cardholder": (*_ADD, "UPDATE (name, category, form)"),
         # Replaced as a whole, and taken away.
         "dietary_need": (*_ADD, "DELETE"),
@@ -33,6 +34,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tariff": _ADD,
         "audit": _ADD,
         "security_event": (*_ADD, "UPDATE (quarantined)"),
+        "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because)"),
+        "refusal_tally": (*_ADD, "UPDATE (refused, not_kept)"),
         "payer": _ADD,
         "cardholder_payer": _ADD,
         "payer_state": (*_ADD, "UPDATE (version)"),
@@ -81,7 +84,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "transfer": ("SELECT",),
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
-        "rating": ("SELECT", "UPDATE (cardholder_id)"),
+        "rating": ("SELECT",),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
     }

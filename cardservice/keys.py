@@ -1,8 +1,10 @@
-"""The service's own keys, in one folder of the scheme's directory beside those of the authorities."""
+"""The service's own keys: in a folder of the scheme's directory, or on a token (`cardservice.key_place`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,14 +15,17 @@ from cardservice.authorisation.nonce import Nonces
 from cardservice.cards.piv_objects import ContentSigner
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
+from cardservice.key_place import FOLDER, open_place
 from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from pki.authority import Authority
-from pki.card_keys import diversify_aes128
+from pki.card_keys import diversify_under
+from pki.cmac import CmacKey
 from pki.errors import KeyNotFound, PkiError
-from pki.keys import FileKeyStore, KeyStore
+from pki.keys import KeyStore
 from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 
-FOLDER = "cardservice"
+T = TypeVar("T")
+
 ANSWERS, NONCES, CARDHOLDER_KEYS, MANAGEMENT_KEYS = "answers", "nonces", "cardholder-keys", "management-keys"
 PUKS, CONTENT = "puks", "content-signer"
 # Those that have a certificate, each in a file of its name; and the identity in it.
@@ -36,7 +41,7 @@ _VERSIONS_PUT_AWAY = 64
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceKeys:
-    """The keys in memory; they never leave the process."""
+    """The keys, opened. Those in memory never leave the process; those on a token never leave that."""
 
     # Where they lie, for those that are made when they are first needed
     store: KeyStore
@@ -47,36 +52,45 @@ class ServiceKeys:
     nonces: Nonces
     # Wraps the key of each cardholder, under which proofs are encrypted; in its versions.
     cardholder_kek: KeyRing
-    _management_master: bytes
-    _puk_master: bytes
+    _management_master: CmacKey
+    _puk_master: CmacKey
     # Signs what is written to cards.
     content_signer: ContentSigner
 
     def management_key(self, card: CardId) -> bytes:
         """The card's own AES-128 management key (slot 9B)."""
-        return diversify_aes128(self._management_master, card.bytes + _MANAGEMENT_SLOT)
+        return diversify_under(self._management_master, card.bytes + _MANAGEMENT_SLOT)
 
     def puk(self, card: CardId) -> str:
         """The card's own PUK: eight digits, which are kept nowhere, since they can be told again."""
-        derived = int.from_bytes(diversify_aes128(self._puk_master, card.bytes + _PUK))
+        derived = int.from_bytes(diversify_under(self._puk_master, card.bytes + _PUK))
         # Of 2^128 numbers to 10^8: no PUK is noticeably likelier than another.
         return f"{derived % 10**PUK_DIGITS:0{PUK_DIGITS}}"
 
 
-def create_service_keys(authority: Authority, directory: Path, passphrase: bytes, moment: datetime) -> None:
-    """Make what is missing of the keys, and have their certificates issued; never replaces a key."""
-    folder = directory / FOLDER
-    store = FileKeyStore(folder, passphrase)
-    present = {path.stem for path in folder.iterdir()} if folder.exists() else set()
-    for name in {NONCES, CARDHOLDER_KEYS} - present:
-        store.generate_secret(name, 32)
-    for name in {MANAGEMENT_KEYS, PUKS} - present:
-        store.generate_secret(name, 16)
+def create_service_keys(authority: Authority, directory: Path, secret: bytes, moment: datetime) -> None:
+    """Make what is missing of the keys, and have their certificates issued; never replaces a key.
+
+    `secret` is their passphrase, or the PIN of their token. Raises what a `KeyStore` does.
+    """
+    store = open_place(directory, secret)
+    for name in (NONCES, CARDHOLDER_KEYS):
+        _found_or_made(store.working_secret, store.generate_working_secret, name)
+    for name in (MANAGEMENT_KEYS, PUKS):
+        _found_or_made(store.cmac_key, store.generate_cmac_key, name)
     for name, (profile, identity) in _CERTIFIED.items():
-        if not _certificate_file(folder, name).exists():
-            key = store.private_key(name) if name in present else store.generate(name)
+        key = _found_or_made(store.private_key, store.generate, name)
+        file = _certificate_file(directory / FOLDER, name)
+        if not file.exists():
             issued = _certify(authority, key, profile, identity, moment)
-            _certificate_file(folder, name).write_bytes(issued.public_bytes(Encoding.PEM))
+            file.write_bytes(issued.public_bytes(Encoding.PEM))
+
+
+def _found_or_made(find: Callable[[str], T], make: Callable[[str], T], name: str) -> T:
+    try:
+        return find(name)
+    except KeyNotFound:
+        return make(name)
 
 
 def _certify(
@@ -91,38 +105,40 @@ def _certificate_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.crt"
 
 
-def load_service_keys(directory: Path, passphrase: bytes) -> ServiceKeys:
-    """The keys of an initialised service. Raises NotInitialised."""
+def load_service_keys(directory: Path, secret: bytes) -> ServiceKeys:
+    """The keys of an initialised service, by their passphrase or their token's PIN. Raises NotInitialised."""
     folder = directory / FOLDER
     try:
-        store = FileKeyStore(folder, passphrase)
+        store = open_place(directory, secret)
         certificate = _certificate(folder, ANSWERS)
         return ServiceKeys(
             store=store,
             answer_key=store.private_key(ANSWERS),
             answer_certificate=certificate,
             answer_certificate_sha256=certificate.fingerprint(hashes.SHA256()),
-            nonces=Nonces(store.secret(NONCES)),
+            nonces=Nonces(store.working_secret(NONCES)),
             cardholder_kek=_ring(store),
-            _management_master=store.secret(MANAGEMENT_KEYS),
-            _puk_master=store.secret(PUKS),
+            _management_master=store.cmac_key(MANAGEMENT_KEYS),
+            _puk_master=store.cmac_key(PUKS),
             content_signer=ContentSigner(_certificate(folder, CONTENT), store.private_key(CONTENT)),
         )
-    except (OSError, PkiError) as error:
+    except (FileNotFoundError, KeyNotFound) as error:
         raise NotInitialised(
-            f"the service's keys in {folder} cannot be read ({error}); run cardservice init"
+            f"the service's keys in {folder} are not all there ({error}); run cardservice init"
         ) from error
+    except (OSError, PkiError) as error:
+        raise NotInitialised(f"the service's keys in {folder} cannot be opened: {error}") from error
 
 
 def make_kek_version(keys: ServiceKeys) -> KeyRing:
-    """A new version of the key that wraps cardholders' keys, in a file of its own; the ring that has it."""
+    """A new version of the key that wraps cardholders' keys, a key of its own; the ring that has it."""
     newest = keys.cardholder_kek.newest + 1
-    keys.store.generate_secret(kek_name(newest), 32)
+    keys.store.generate_working_secret(kek_name(newest))
     return _ring(keys.store)
 
 
 def kek_name(version: int) -> str:
-    """What a version's file is called: the first has the bare name."""
+    """What a version is called in the key store: the first has the bare name."""
     return CARDHOLDER_KEYS if version == FIRST_VERSION else f"{CARDHOLDER_KEYS}-{version}"
 
 
@@ -138,14 +154,14 @@ def _ring(store: KeyStore) -> KeyRing:
             found[version], missing = key, 0
         version += 1
     if not found:
-        # Says which file is missing.
-        found[FIRST_VERSION] = store.secret(kek_name(FIRST_VERSION))
+        # Says which key is missing.
+        found[FIRST_VERSION] = store.working_secret(kek_name(FIRST_VERSION))
     return KeyRing(found, lambda wanted: _kek(store, wanted))
 
 
 def _kek(store: KeyStore, version: int) -> bytes | None:
     try:
-        return store.secret(kek_name(version))
+        return store.working_secret(kek_name(version))
     except KeyNotFound:
         return None
 

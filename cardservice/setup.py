@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import insert, make_url, select
 
 from cardservice.audit.service import record
-from cardservice.config import Settings, passphrase_of
+from cardservice.config import Settings, keys_secret_of, passphrase_of
 from cardservice.database import Database, connect, grant_erasure_role, grant_service_role, migrate, truncated
 from cardservice.errors import NotInitialised, OrderInvalid
+from cardservice.key_place import KeyToken, choose_place
 from cardservice.keys import AUTHORITY, create_service_keys
 from cardservice.pki_store.publication import OURS
 from cardservice.pki_store.store import DatabaseCertificateStore
@@ -25,17 +26,28 @@ NAME = "cardservice"
 
 
 def initialise(
-    settings: Settings, *, currency: str, timezone: str, actor: str, clock: Clock | None = None
+    settings: Settings,
+    *,
+    currency: str,
+    timezone: str,
+    actor: str,
+    clock: Clock | None = None,
+    token: KeyToken | None = None,
 ) -> None:
-    """Set the service up over a scheme that `pki init` made. Raises NotInitialised and OrderInvalid."""
+    """Set the service up over a scheme that `pki init` made.
+
+    Its own keys are made on `token`, else on the scheme's token where it has one, else in files. Raises
+    NotInitialised and OrderInvalid, and what a `KeyStore` does.
+    """
     _check(currency, timezone)
-    passphrase = passphrase_of(settings)
+    passphrase, keys_secret = passphrase_of(settings), keys_secret_of(settings)
     try:
         pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
         raise NotInitialised(
             f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"
         ) from error
+    choose_place(settings.pki_dir, token, pki.token)
     moment = truncated((clock or system_clock(settings.clock_offset_s))())
     upgrade(settings)
     database = connect(settings.database_url)
@@ -44,7 +56,7 @@ def initialise(
         take_over(database, pki)
         with database.begin() as connection:
             authority = pki.authority(AUTHORITY, store=DatabaseCertificateStore(connection))
-            create_service_keys(authority, settings.pki_dir, passphrase, moment)
+            create_service_keys(authority, settings.pki_dir, keys_secret, moment)
     finally:
         database.dispose()
 

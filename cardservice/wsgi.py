@@ -3,6 +3,7 @@
 import atexit
 import gc
 
+from cardservice.advices.workers import Here, Workers
 from cardservice.api import request_log
 from cardservice.api.app import create_app
 from cardservice.api.hot import HotEndpoint
@@ -16,7 +17,9 @@ _settings = load_settings()
 # On SQLite a greenlet that waited for the write lock would stop all the others: there threads wait.
 _context = open_context(_settings, exchange=DirectExchange if _settings.is_sqlite else BatchedExchange)
 atexit.register(_context.close)
-application = HotEndpoint(create_app(_context), _context)
+_ingest = Here(_context) if _settings.is_sqlite else Workers(_context.scheme.id)
+atexit.register(_ingest.close)
+application = HotEndpoint(create_app(_context, _ingest), _context)
 # What was made by now stays: the collector need not look through all of it again and again.
 gc.collect()
 gc.freeze()

@@ -1,4 +1,7 @@
-"""AES-CMAC keys: in memory, or on a token, which then never gives them away. NIST SP 800-38B."""
+"""AES-CMAC keys: in memory, or on a token, which then never gives them away. NIST SP 800-38B.
+
+From such a key others are derived, for what tokens cannot do themselves. NIST SP 800-108r1.
+"""
 
 from typing import Protocol
 
@@ -12,6 +15,21 @@ class CmacKey(Protocol):
     def cmac(self, message: bytes) -> bytes:
         """The 16 bytes of AES-CMAC over the message. Raises TokenUnavailable."""
         ...
+
+
+# NIST SP 800-108r1, 4: h, which the function makes at a time. The counter's and the length's bytes are ours
+_CMAC_BYTES = 16
+_COUNTER_BYTES = _LENGTH_BYTES = 4
+
+
+def derived(key: CmacKey, label: str, length: int) -> bytes:
+    """Key material of `length` bytes from a key that stays where it is. Raises TokenUnavailable.
+
+    NIST SP 800-108r1, 4.1: a KDF in counter mode with CMAC, without a context. The label says what it is for.
+    """
+    ending = label.encode() + b"\x00" + (8 * length).to_bytes(_LENGTH_BYTES)
+    blocks = range(1, -(-length // _CMAC_BYTES) + 1)
+    return b"".join(key.cmac(each.to_bytes(_COUNTER_BYTES) + ending) for each in blocks)[:length]
 
 
 class SoftwareCmacKey:

@@ -48,6 +48,18 @@ class KeyStore(Protocol):
         """The symmetric key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
         ...
 
+    def generate_working_secret(self, name: str, length: int = 32) -> bytes:
+        """Make what `working_secret` returns. Raises KeyExists."""
+        ...
+
+    def working_secret(self, name: str, length: int = 32) -> bytes:
+        """A symmetric key of `length` bytes for this process's memory, for what tokens cannot do themselves.
+
+        From a file it is the secret; from a token it is derived from a key that stays there. Raises
+        KeyNotFound, WrongPassphrase, KeyUnreadable.
+        """
+        ...
+
     def generate_cmac_key(self, name: str) -> CmacKey:
         """Make and keep an AES-128 key for CMACs, such as a master of diversification. Raises KeyExists."""
         ...
@@ -109,6 +121,17 @@ class FileKeyStore:
             raise WrongPassphrase(path) from error
         except (ValueError, KeyError, TypeError) as error:
             raise KeyUnreadable(path, "is damaged") from error
+
+    def generate_working_secret(self, name: str, length: int = 32) -> bytes:
+        """Make and keep a symmetric key of `length` bytes. Raises KeyExists."""
+        return self.generate_secret(name, length)
+
+    def working_secret(self, name: str, length: int = 32) -> bytes:
+        """The symmetric key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""
+        found = self.secret(name)
+        if len(found) != length:
+            raise KeyUnreadable(self._secret_path(name), f"holds {len(found)} bytes, not {length}")
+        return found
 
     def generate_cmac_key(self, name: str) -> CmacKey:
         """Make and keep an AES-128 key for CMACs. Raises KeyExists."""

@@ -10,6 +10,7 @@ from pki.scheme_folder import (
     HandedOver,
     Scheme,
     open_scheme,
+    open_token,
 )
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "make_issuing",
     "make_root",
     "open_scheme",
+    "open_token",
     "roll_over",
 ]

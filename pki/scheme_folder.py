@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki import files
 from pki.authority import Authority
 from pki.description import TokenPlace, read_description
-from pki.errors import AuthorityHandedOver, SchemeInvalid
+from pki.errors import AuthorityHandedOver, ExtraMissing, SchemeInvalid
 from pki.keys import FileKeyStore, KeyStore
 from pki.profiles import ISSUING, ISSUING_AUTHORITY, ROOT
 from pki.sqlite_store import SqliteCertificateStore
@@ -228,11 +228,18 @@ def _open_keys(folder: Path, place: TokenPlace | None, secret: Secret, *, root: 
     passphrase = secret if isinstance(secret, bytes) else secret()
     if place is None:
         return FileKeyStore(folder, passphrase)
-    # Only a scheme that has a token needs the library for it.
-    from pki.token import Token  # noqa: PLC0415
-    from pki.token_keys import TokenKeyStore  # noqa: PLC0415
+    return open_token(place.module, place.root_label if root else place.label, passphrase)
 
-    return TokenKeyStore(Token(place.module, place.root_label if root else place.label, passphrase))
+
+def open_token(module: Path, label: str, pin: bytes) -> KeyStore:
+    """The keys on a token; it is opened when one is first used. Raises PassphraseMissing and ExtraMissing."""
+    try:
+        # Only who has a token needs the library for it.
+        from pki.token import Token  # noqa: PLC0415
+        from pki.token_keys import TokenKeyStore  # noqa: PLC0415
+    except ImportError as error:
+        raise ExtraMissing("a token", "python-pkcs11") from error
+    return TokenKeyStore(Token(module, label, pin))
 
 
 def _require_known(name: str) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from threading import Lock
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import CRL_VALIDITY, Authority
@@ -48,6 +49,8 @@ class SignedStatusList:
     token: StatusListToken
     # Of what it says, without the signature: the same from each process that signs it
     content_sha256: bytes
+    # Whose key has signed it
+    signer: x509.Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +157,20 @@ class StatusDesk:
             self._lists[number] = _KeptList(moment, signed)
         return signed
 
+    def status_lists(self) -> tuple[SignedStatusList, ...]:
+        """All of them, as of now; none where no URL could name them."""
+        found: list[SignedStatusList] = []
+        while (signed := self.status_list(len(found))) is not None:
+            found.append(signed)
+        return tuple(found)
+
     def _signed(self, token: StatusListToken, moment: datetime) -> SignedStatusList:
         with self._records.change(STATEMENTS) as authority:
             signer = status_list_signer(authority, self._keys, moment)
         thumbprint = sha256(signer.certificate.public_bytes(Encoding.DER)).digest()
         content = sha256(f"{token.uri} {token.issued_at} {token.expires_at}".encode() + token.statuses.octets)
-        return SignedStatusList(sign_token(token, signer.key, thumbprint), token, content.digest())
+        signed = sign_token(token, signer.key, thumbprint)
+        return SignedStatusList(signed, token, content.digest(), signer.certificate)
 
     def _is_current(self, store: CertificateStore, latest: StoredCrl, moment: datetime) -> bool:
         if moment - latest.this_update >= RENEWED_AFTER or moment >= latest.next_update:

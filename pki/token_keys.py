@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from pkcs11 import Attribute, Mechanism, ObjectClass
 
-from pki.cmac import CmacKey
+from pki.cmac import CmacKey, derived
 from pki.errors import KeyExists, KeyNotExtractable, KeyNotFound, TokenUnavailable
 from pki.key_names import checked_name
 from pki.token import Token
@@ -121,6 +121,16 @@ class TokenKeyStore:
     def secret(self, name: str) -> NoReturn:
         """Never to be had. Raises KeyNotExtractable."""
         raise KeyNotExtractable(name)
+
+    def generate_working_secret(self, name: str, length: int = 32) -> bytes:
+        """Make an AES-256 key on the token, and derive from it. Raises as `generate_cmac_key` does."""
+        self._require_free(ObjectClass.SECRET_KEY, name)
+        self._token.make_aes_key(name, 256)
+        return self.working_secret(name, length)
+
+    def working_secret(self, name: str, length: int = 32) -> bytes:
+        """What is derived from the key of that name, which stays. Raises as `cmac_key` does."""
+        return derived(self.cmac_key(name), name, length)
 
     def generate_cmac_key(self, name: str) -> CmacKey:
         """Make an AES-128 key on the token. Raises KeyExists, TokenUnavailable, PinRefused."""

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Self
@@ -10,6 +10,7 @@ from typing import Self
 from pki.clock import Clock
 from pki.errors import PkiError
 from reader_agent.answers import ServiceAnswer, read_answer
+from reader_agent.chunks import Told, read_answers
 from reader_agent.config import OUTBOX_KEY, TERMINAL_KEY, AgentDirectory
 from reader_agent.errors import ClockBehind, ConfigInvalid, ServiceUnreachable, TrustMissing
 from reader_agent.known_cards import KnownCards
@@ -17,6 +18,7 @@ from reader_agent.memory import Memory
 from reader_agent.outbox import Outbox
 from reader_agent.outbox_entries import Entry
 from reader_agent.service_client import ServiceClient
+from reader_agent.status_lists import StatusLists
 from reader_agent.trust import SchemeTrust, load_trust, read_trust, save_trust
 
 # A revoked card is refused by the service at once; by the terminal, while it is offline, as of its last list.
@@ -44,6 +46,7 @@ class Agent:
         self._trust: SchemeTrust | None = None
         self._key = key
         self.client = self.new_client()
+        self._lists = StatusLists(directory.status_list_file, self.client.status_list)
         self.outbox = Outbox(directory.outbox_file, outbox_key)
         self.memory = Memory(directory.memory_file)
 
@@ -81,7 +84,8 @@ class Agent:
     def stored_trust(self) -> SchemeTrust:
         """The scheme's trust as it was fetched last. Raises TrustMissing."""
         if self._trust is None:
-            self._trust = load_trust(self.directory.trust_file, self._root)
+            kept = load_trust(self.directory.trust_file, self._root)
+            self._trust = self._lists.held_by(kept, self.now())
         return self._trust
 
     def reload_trust(self) -> None:
@@ -93,8 +97,10 @@ class Agent:
         known: SchemeTrust | None = None
         with suppress(TrustMissing):
             known = self.stored_trust()
-        self._trust = read_trust(self.client.trust(), self._root, known, self.now())
-        save_trust(self._trust, self.directory.trust_file)
+        fetched = read_trust(self.client.trust(), self._root, known, self.now())
+        save_trust(fetched, self.directory.trust_file)
+        self._lists.refresh(fetched, self.now())
+        self._trust = self._lists.held_by(fetched, self.now())
         return self._trust
 
     def trust(self) -> SchemeTrust:
@@ -129,11 +135,23 @@ class Agent:
         another program was faster.
         """
         document = self.client.authorise(self.outbox.content(entry.id).message)
+        answer = read_answer(document, entry.id, entry.digest, self.stored_trust(), self.now())
+        self.keep(entry, answer)
+        return answer
+
+    def send_chunk(self, entries: Sequence[Entry], chunk: bytes) -> list[Told]:
+        """Send stored entries together; what each was answered, verified, in their order. Stores nothing.
+
+        Raises ServiceUnreachable, ServiceProblem and ServiceAnswerInvalid, where it is about all of them.
+        """
+        document = self.client.tell(chunk)
+        return read_answers(document, entries, self.terminal, self.stored_trust(), self.now())
+
+    def keep(self, entry: Entry, answer: ServiceAnswer) -> None:
+        """Store the verified answer to an entry. Raises OutboxConflict where another program was faster."""
         moment = self.now()
-        answer = read_answer(document, entry.id, entry.digest, self.stored_trust(), moment)
         self.memory.keep_nonce(answer.nonce, moment)
         self.outbox.answered(entry.id, answer.document, moment, answer.time)
-        return answer
 
     # --- several programs on one outbox ---
 

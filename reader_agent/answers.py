@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pki.errors import PkiError
-from pki.statements import answer_certificate_sha256, open_answer
+from pki.statements import Answer, answer_certificate_sha256, open_answer
 from reader_agent.errors import ServiceAnswerInvalid
 from reader_agent.trust import SchemeTrust
 from reader_agent.wire import Document
@@ -70,6 +70,11 @@ def read_answer(
     said = (answer.identifier("id"), answer.text("decision"), answer.text("reason"))
     if said != (signed.id, signed.decision, signed.reason):
         raise ServiceAnswerInvalid("it says something else than what is signed")
+    return answer_of(answer, signed, answer.octets("nonce"))
+
+
+def answer_of(answer: Document, signed: Answer, nonce: bytes) -> ServiceAnswer:
+    """An answer as a value; `signed` is what of it the service has signed. Raises ServiceAnswerInvalid."""
     return ServiceAnswer(
         id=signed.id,
         decision=signed.decision,
@@ -86,8 +91,8 @@ def read_answer(
         flags=answer.texts("flags"),
         proof=answer.text("proof"),
         repeated=answer.boolean("repeated"),
-        nonce=answer.octets("nonce"),
-        document=document,
+        nonce=nonce,
+        document=answer.value,
     )
 
 

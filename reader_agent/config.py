@@ -8,6 +8,7 @@ terminal.csr   what the service certifies
 terminal.crt   the terminal's certificate, once enrolled
 trust.json     the scheme's certificates and revocation lists, fetched last
 outbox.sqlite  what the terminal has to tell, or has told
+status-N.cwt   the scheme's status lists, as they are signed
 memory.sqlite  prices and catalogues for offline taps, and the like; may be deleted
 """
 
@@ -81,6 +82,10 @@ class AgentDirectory:
     def trust_file(self) -> Path:
         """See the module."""
         return self.path / "trust.json"
+
+    def status_list_file(self, number: str) -> Path:
+        """See the module."""
+        return self.path / f"status-{number}.cwt"
 
     @property
     def outbox_file(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pki.errors import PkiError
 from pki.trust import load_certificate
-from pki.verification import Purpose, verify
+from pki.verification import Purpose
 from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, TrustMissing
 from reader_agent.machine import Machine
@@ -93,16 +93,18 @@ def _service(agent: Agent) -> str:
 
 def _certificate(agent: Agent) -> str:
     certificate = load_certificate(agent.directory.certificate_file)
-    verified = verify(certificate, Purpose.TERMINAL, agent.now(), agent.stored_trust().store)
+    verified = agent.stored_trust().verify(certificate, Purpose.TERMINAL, agent.now())
     return f"{verified.identity}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
 
 def _lists(agent: Agent) -> str:
     trust: SchemeTrust = agent.stored_trust()
-    ends = [crl.next_update_utc for crl in trust.store.crls if crl.next_update_utc is not None]
+    ends = trust.status_ends
+    if len(trust.lists) < len(trust.status_lists):
+        raise _Unwell("a status list of the cards is missing; run reader-agent sync")
     if not ends or min(ends) <= agent.now():
         raise _Unwell(
-            "a revocation list is past its end; have the scheme renew it, then run reader-agent sync"
+            "a list of what is revoked is past its end; have the scheme renew it, then run reader-agent sync"
         )
     return f"good until {min(ends):%Y-%m-%d %H:%M} UTC"
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import Clock
 from pki.request_signatures import sign_request
+from pki.status_list.fetching import Fetched, fetch_by
 from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
 from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
@@ -28,6 +29,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 # Ours: a thousand items at each of the three services of a week, with room; and a photograph in base64url.
 MAX_CATALOGUE_BYTES = 4 * 1024 * 1024
 MAX_PRESENTATION_BYTES = 128 * 1024
+# RFC 8742, 6.3. Nobody stands there with a card: the service may take its time over many.
+CHUNK_TYPE, CHUNK_ANSWER_S = "application/cbor-seq", 60.0
 # Ours: more than there are
 MAX_SLOTS, MAX_OBJECTS = 8, 16
 _CHUNK_BYTES = 65_536
@@ -106,8 +109,17 @@ class ServiceClient:
         self._session.close()
 
     def trust(self) -> Document:
-        """The scheme's certificates and revocation lists."""
-        return Document(self._call("GET", "/pki/trust"), "trust")
+        """The scheme's certificates and revocation lists, and where its status lists are."""
+        return Document(self._call("GET", "/pki/trust?cards=status-list"), "trust")
+
+    def status_list(self, uri: str, headers: Mapping[str, str], /) -> Fetched:
+        """The status list of that address, from the service that this terminal has; not yet verified.
+
+        Raises StatusListUnavailable.
+        """
+        number = quote_path(uri.rpartition("/")[2], safe="")
+        fetch = fetch_by(self._session, self._limits.connect_s + self._limits.answer_s)
+        return fetch(f"{self._url}/pki/status/{number}", headers)
 
     def nonce(self) -> bytes:
         """A nonce for the next request."""
@@ -144,6 +156,10 @@ class ServiceClient:
         """The answer to a stored message, exactly these bytes; not yet verified (see answers.py)."""
         return self._call("POST", "/v1/authorisations", body)
 
+    def tell(self, chunk: bytes) -> Mapping[str, Any]:
+        """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
+        return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)
+
     def personalisation_order(self, order: UUID) -> PersonalisationOrder:
         """An open order."""
         answer = Document(self._call("GET", f"/v1/personalisation-orders/{order}"), "order")
@@ -179,12 +195,19 @@ class ServiceClient:
         return Document(self._call("POST", path, encode({"outcome": outcome})), "result").text("state")
 
     def _call(
-        self, method: str, path: str, body: bytes = b"", *, most: int | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        most: int | None = None,
+        media_type: str = "application/json",
+        answer_s: float | None = None,
     ) -> Mapping[str, Any]:
         request = requests.Request(
             method,
             self._url + path,
-            headers={"Content-Type": "application/json"} if body else {},
+            headers={"Content-Type": media_type} if body else {},
             data=body or None,
         )
         prepared = self._session.prepare_request(request)
@@ -200,17 +223,20 @@ class ServiceClient:
                 self._clock(),
             )
         )
-        status, content_type, content = self._send(prepared, MAX_ANSWER_BYTES if most is None else most)
+        limit_s = self._limits.answer_s if answer_s is None else answer_s
+        status, content_type, content = self._send(
+            prepared, MAX_ANSWER_BYTES if most is None else most, limit_s
+        )
         if status == 200:
             return _json_object(content)
         raise _problem(status, content_type, content)
 
-    def _send(self, prepared: requests.PreparedRequest, most: int) -> tuple[int, str, bytes]:
-        deadline = monotonic() + self._limits.connect_s + self._limits.answer_s
+    def _send(self, prepared: requests.PreparedRequest, most: int, answer_s: float) -> tuple[int, str, bytes]:
+        deadline = monotonic() + self._limits.connect_s + answer_s
         try:
             with self._session.send(
                 prepared,
-                timeout=(self._limits.connect_s, self._limits.answer_s),
+                timeout=(self._limits.connect_s, answer_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:

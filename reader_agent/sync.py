@@ -1,10 +1,12 @@
 """Telling the service what is in the outbox: what it was not told yet, in the order in which it happened."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 from reader_agent.agent import Agent
+from reader_agent.chunks import Told, join, readable
 from reader_agent.errors import (
     OutboxConflict,
     OutboxDamaged,
@@ -18,6 +20,10 @@ from reader_agent.tapping.problems import is_final
 
 # One entry that the service cannot digest must not keep the others back; a service that is down, must.
 MAX_FAILURES_IN_A_ROW = 3
+# More than this wait after an hour without the service: they are told together.
+HANDFUL = 8
+# Some seconds of the service's work: what is lost of an answer is told again.
+CHUNK_ENTRIES = 500
 
 
 class Delivery(StrEnum):
@@ -94,11 +100,62 @@ def settle_abandoned(agent: Agent) -> tuple[int, list[Delivered]]:
 
 
 def _deliver(agent: Agent) -> list[Delivered]:
+    waiting = _waiting(agent)
+    delivered: list[Delivered] = []
+    if len(waiting) > HANDFUL:
+        for first in range(0, len(waiting), CHUNK_ENTRIES):
+            told = _tell_together(agent, waiting[first : first + CHUNK_ENTRIES])
+            if told is None:
+                break  # one by one it comes out what the matter is
+            delivered += told
+    known = {each.id for each in delivered}
+    return delivered + _tell_each(agent, [entry for entry in _waiting(agent) if entry.id not in known])
+
+
+def _waiting(agent: Agent) -> list[Entry]:
+    """What is to be told; a request is a tap's that is going on, or damaged."""
+    return [entry for entry in agent.outbox.entries(EntryState.OPEN) if entry.kind is not EntryKind.REQUEST]
+
+
+def _tell_together(agent: Agent, entries: Sequence[Entry]) -> list[Delivered] | None:
+    """What became of each entry of a chunk; None where nothing did."""
+    delivered: list[Delivered] = []
+    sent: list[tuple[Entry, bytes]] = []
+    for entry, found in readable(agent.outbox, entries):
+        if isinstance(found, OutboxDamaged):
+            delivered.append(Delivered(entry.id, entry.kind, Delivery.FAILED, found.code))
+        else:
+            sent.append((entry, found))
+    try:
+        told = agent.send_chunk([entry for entry, _ in sent], join(chunk for _, chunk in sent))
+    except (ServiceUnreachable, ServiceProblem, ServiceAnswerInvalid):
+        return None
+    for (entry, _), one in zip(sent, told, strict=True):
+        try:
+            delivered.append(_kept(agent, entry, one))
+        except OutboxConflict:
+            continue  # another program has told it meanwhile
+    return delivered
+
+
+def _kept(agent: Agent, entry: Entry, told: Told) -> Delivered:
+    if isinstance(told, ServiceProblem):
+        return _refused(agent, entry, told)
+    agent.keep(entry, told)
+    return Delivered(entry.id, entry.kind, Delivery.ANSWERED, told.decision)
+
+
+def _refused(agent: Agent, entry: Entry, problem: ServiceProblem) -> Delivered:
+    if is_final(problem):
+        agent.outbox.refused(entry.id, problem.problem, agent.now())
+        return Delivered(entry.id, entry.kind, Delivery.REFUSED, problem.problem)
+    return Delivered(entry.id, entry.kind, Delivery.FAILED, problem.problem)
+
+
+def _tell_each(agent: Agent, entries: Sequence[Entry]) -> list[Delivered]:
     delivered: list[Delivered] = []
     failures = 0
-    for entry in agent.outbox.entries(EntryState.OPEN):
-        if entry.kind is EntryKind.REQUEST:
-            continue  # it is a tap's that is going on, or damaged
+    for entry in entries:
         try:
             delivered.append(_tell(agent, entry))
         except OutboxConflict:
@@ -116,10 +173,7 @@ def _tell(agent: Agent, entry: Entry) -> Delivered:
     try:
         answer = agent.send(entry)
     except ServiceProblem as problem:
-        if is_final(problem):
-            agent.outbox.refused(entry.id, problem.problem, agent.now())
-            return Delivered(entry.id, entry.kind, Delivery.REFUSED, problem.problem)
-        return Delivered(entry.id, entry.kind, Delivery.FAILED, problem.problem)
+        return _refused(agent, entry, problem)
     except (ServiceAnswerInvalid, OutboxDamaged) as error:
         return Delivered(entry.id, entry.kind, Delivery.FAILED, error.code)
     return Delivered(entry.id, entry.kind, Delivery.ANSWERED, answer.decision)

@@ -1,8 +1,13 @@
-"""What a terminal trusts: the scheme's root, pinned at set-up, and what the service publishes under it."""
+"""What a terminal trusts: the scheme's root, pinned at set-up, and what the service publishes under it.
+
+Which cards are revoked is in the scheme's status lists (`reader_agent.status_lists`); where it has none, in
+the complete revocation list of its authority for cards.
+"""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -12,28 +17,75 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import files
-from pki.errors import PkiError
+from pki.errors import PkiError, StatusListRefused
+from pki.profiles import EXAMPLE_ARC
 from pki.reading import UNREADABLE, read_certificate, read_crl
 from pki.trust import TrustStore
-from pki.verification import Purpose, verify
+from pki.verification import Purpose, StatusListEvidence, VerifiedCertificate, Verifier
+from pki.verification.names import extension
 from reader_agent.errors import SchemeChanged, ServiceAnswerInvalid, TrustMissing
 from reader_agent.wire import Document, from_rfc3339, to_base64url, to_rfc3339
+
+# Ours: a list has a million places. And so many certificates sign for a service at a time.
+_MOST_LISTS = 64
+_SIGNERS_IN_MEMORY = 8
+_ADDRESS = re.compile(r"https?://[!-~]+/status/[0-9]{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
 class SchemeTrust:
-    """The scheme's certificates and revocation lists as fetched last. A value: fetching makes another."""
+    """The scheme's certificates and lists as fetched last. A value: fetching makes another."""
 
     scheme: str
     store: TrustStore
-    # Certificates under which the service signs its answers: verified when they are used.
+    # Of those who sign answers and status lists: verified when they are used.
     answer_certificates: tuple[x509.Certificate, ...]
     fetched_at: datetime
+    # The addresses of the cards' status lists
+    status_lists: tuple[str, ...] = ()
+    # What the copies of these say
+    lists: tuple[StatusListEvidence, ...] = ()
+    # It remembers authorities, and no card: a terminal keeps no list of the cards that it saw.
+    _verifier: Verifier = field(init=False, repr=False, compare=False)
+    # The few that sign for the service come again with each answer.
+    _of_the_service: Verifier = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_verifier", Verifier(self.store, self.lists))
+        object.__setattr__(self, "_of_the_service", Verifier(self.store, remembered=_SIGNERS_IN_MEMORY))
 
     @property
     def signed_time(self) -> datetime:
         """The latest moment that an authority has signed: no right clock shows an earlier one."""
-        return max(crl.last_update_utc for crl in self.store.crls)
+        return max(
+            *(crl.last_update_utc for crl in self.store.crls),
+            *(each.issued_at for each in self.lists),
+            datetime.min.replace(tzinfo=UTC),
+        )
+
+    @property
+    def status_ends(self) -> tuple[datetime, ...]:
+        """When each of the lists is to be renewed."""
+        ends = [crl.next_update_utc for crl in self.store.crls if crl.next_update_utc is not None]
+        return (*ends, *(each.expires_at for each in self.lists))
+
+    def with_lists(self, lists: tuple[StatusListEvidence, ...]) -> "SchemeTrust":
+        """The same with other copies of the status lists."""
+        return replace(self, lists=lists)
+
+    def verify(
+        self, certificate: x509.Certificate, purpose: Purpose, moment: datetime
+    ) -> VerifiedCertificate:
+        """Whether a certificate holds, by all that is known here. Raises what `pki.verification` does."""
+        return self._verifier.verify(certificate, purpose, moment)
+
+    def list_signer(self, certificate_sha256: bytes, moment: datetime) -> ec.EllipticCurvePublicKey:
+        """The key of who signs status lists. Raises StatusListRefused, and what `verify` does."""
+        for certificate in self.answer_certificates:
+            if certificate_sha256 == certificate.fingerprint(hashes.SHA256()):
+                signer = self._of_the_service.verify(certificate, Purpose.STATEMENT_SIGNER, moment)
+                return signer.public_key
+        raise StatusListRefused("the status list is signed under a certificate that is not known here")
 
     def answer_key(self, certificate_sha256: bytes | None, moment: datetime) -> ec.EllipticCurvePublicKey:
         """The key that the service signs its answers with at `moment`.
@@ -43,7 +95,7 @@ class SchemeTrust:
         for certificate in self.answer_certificates:
             if certificate_sha256 == certificate.fingerprint(hashes.SHA256()):
                 try:
-                    return verify(certificate, Purpose.SERVICE, moment, self.store).public_key
+                    return self._of_the_service.verify(certificate, Purpose.SERVICE, moment).public_key
                 except PkiError as error:
                     raise ServiceAnswerInvalid(f"its certificate is refused: {error}") from error
         raise ServiceAnswerInvalid("it is signed under a certificate that is not known here")
@@ -70,11 +122,34 @@ def read_trust(
         item for item in certificates if any(_is_issued_by(item, above) for above in intermediates)
     )
     store = TrustStore((root,), intermediates, known.store.crls if known else ()).with_crls(crls)
+    status_lists = _addresses(answer)
+    if (
+        status_lists
+    ):  # which say it from now on, and are asked for: older lists of cards would only grow stale
+        issuers = {issuer.subject for issuer in card_issuers(store)}
+        store = replace(store, crls=tuple(crl for crl in store.crls if crl.issuer not in issuers))
     if not store.crls:
         raise ServiceAnswerInvalid(
             "it has no revocation list of this terminal's scheme; is the root the right one?"
         )
-    return SchemeTrust(scheme, store, leaves, moment)
+    return SchemeTrust(scheme, store, leaves, moment, status_lists)
+
+
+def card_issuers(store: TrustStore) -> tuple[x509.Certificate, ...]:
+    """The authorities that may issue for cards."""
+    usage = Purpose.CARD_AUTHENTICATION.profile.decisive_usage(EXAMPLE_ARC)  # PIV's own, under whatever arc
+    return tuple(
+        each for each in store.intermediates if usage in (extension(each, x509.ExtendedKeyUsage) or ())
+    )
+
+
+def _addresses(answer: Document) -> tuple[str, ...]:
+    if answer.is_null("status_lists"):
+        return ()
+    addresses = answer.texts("status_lists", _MOST_LISTS)
+    if not all(_ADDRESS.fullmatch(each) for each in addresses):
+        raise ServiceAnswerInvalid("the address of a status list does not end in its number")
+    return addresses
 
 
 def save_trust(trust: SchemeTrust, path: Path) -> None:
@@ -85,6 +160,7 @@ def save_trust(trust: SchemeTrust, path: Path) -> None:
         "fetched_at": to_rfc3339(trust.fetched_at),
         "certificates": [to_base64url(item.public_bytes(Encoding.DER)) for item in certificates],
         "crls": [to_base64url(crl.public_bytes(Encoding.DER)) for crl in trust.store.crls],
+        "status_lists": trust.status_lists,
     }
     files.replace(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600)
 

@@ -63,6 +63,11 @@ class Document:
             raise ServiceAnswerInvalid(f"{what} is not a JSON object")
         self._value, self._what = value, what
 
+    @property
+    def value(self) -> Mapping[str, object]:
+        """The object as it came."""
+        return self._value
+
     def text(self, name: str) -> str:
         """A text."""
         value = self._value.get(name)

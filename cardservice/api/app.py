@@ -2,6 +2,9 @@
 
 from flask import Flask, request
 
+from cardservice.advices import views as advices
+from cardservice.advices.wire import MAX_CHUNK_BYTES
+from cardservice.advices.workers import Here, Ingest
 from cardservice.api import current, fields, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
@@ -19,8 +22,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_BULK_BYTES = 512 * 1024
 
 
-def create_app(context: Context) -> Flask:
-    """The application over an open context, which the caller closes."""
+def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
+    """The application over an open context, which the caller closes; `ingest`: who works through chunks."""
     app = Flask("cardservice", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -35,21 +38,25 @@ def create_app(context: Context) -> Flask:
         },
     )
     current.install(app, context)
+    advices.install(app, ingest or Here(context))
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
-    app.before_request(_allow_bulk)
+    app.before_request(_allow_more)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
-    for blueprint in (authorisation, presentations, personalisation, public):
+    for blueprint in (authorisation, advices.blueprint, presentations, personalisation, public):
         api.register_blueprint(blueprint)
     published = open_desk(context)
+    current.install_desk(app, published.desk)
     app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app
 
 
-def _allow_bulk() -> None:
+def _allow_more() -> None:
     if request.path == BULK_PATH:
         request.max_content_length = MAX_BULK_BYTES
+    elif request.path == advices.CHUNK_PATH:
+        request.max_content_length = MAX_CHUNK_BYTES

@@ -18,9 +18,10 @@ from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
 from cardservice.terminals.roles import Duty, has_duty
 from cardservice.terminals.service import Terminal, find_terminal
+from pki.status_desk import StatusDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
-_EXTENSION, _BUDGET = "cardservice", "cardservice-events"
+_EXTENSION, _BUDGET, _DESK = "cardservice", "cardservice-events", "cardservice-desk"
 UNSIGNED_EVENTS_A_MINUTE = 60
 SIGNED = "terminal_signed"
 
@@ -29,6 +30,16 @@ def install(app: Flask, context: Context) -> None:
     """Give the application its context."""
     app.extensions[_EXTENSION] = context
     app.extensions[_BUDGET] = Budget(UNSIGNED_EVENTS_A_MINUTE)
+
+
+def install_desk(app: Flask, desk: StatusDesk) -> None:
+    """Give the application what signs answers about status."""
+    app.extensions[_DESK] = desk
+
+
+def desk() -> StatusDesk:
+    """What signs answers about status."""
+    return cast("StatusDesk", current_app.extensions[_DESK])
 
 
 def context() -> Context:

@@ -1,27 +1,34 @@
-"""The one endpoint that is asked thousands of times a second, served before Flask's request machinery.
+"""The two endpoints that are asked thousands of times a second, served before Flask's request machinery.
 
-The same bytes come back as from Flask's view: the body is read by the same function and schema, the checks
-are `Incoming`'s, errors are the same problem documents, and the log has the same line. What is out of the
+The same bytes come back as from Flask's views: the body has the same shape, the checks are `Incoming`'s and
+`authorise_all`'s, errors are the same problem documents, and the log has the same line. What is out of the
 ordinary (another method or media type, no length, too long) is left to Flask.
 """
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from marshmallow import ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
+from cardservice.api.app import MAX_BULK_BYTES
 from cardservice.api.blueprints import malformed, strict_json
 from cardservice.api.current import budget_of
 from cardservice.api.fields import to_base64url
 from cardservice.api.problems import MEDIA_TYPE, RETRY_AFTER_S, document_of
 from cardservice.api.request_log import note
-from cardservice.api.signatures import SignedRequest, note_unsigned, verified_terminal
-from cardservice.authorisation.incoming import Incoming
-from cardservice.authorisation.schemas import AuthorisationRequestSchema
+from cardservice.api.sending import together
+from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_terminal
+from cardservice.authorisation.answers import Given, rendered
+from cardservice.authorisation.bodies import bulk_body, message_body
+from cardservice.authorisation.incoming import Incoming, IncomingBulk
+from cardservice.authorisation.service import authorise_all
+from cardservice.authorisation.settling import Settled
+from cardservice.authorisation.views import BULK_PATH
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
 from cardservice.terminals.service import Terminal
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 
 PATH = "/v1/authorisations"
 _JSON = "application/json"
+# As Flask writes JSON; made once.
+_written = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # WSGI's names (PEP 3333) of the headers that a terminal signs, or signs by.
 _HEADERS = (
     ("content-type", "CONTENT_TYPE"),
@@ -40,25 +49,37 @@ _HEADERS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What is served at a path: the longest body, and what answers one; it notes who has asked."""
+
+    limit: int
+    answer: Callable[["WSGIEnvironment", bytes, list[Terminal]], dict[str, Any]]
+
+
 class HotEndpoint:
     """The WSGI application: authorisations here, everything else by Flask."""
 
     def __init__(self, app: Flask, context: Context) -> None:
         self._app, self._context = app, context
         self._budget = budget_of(app)
-        self._limit = int(app.config["MAX_CONTENT_LENGTH"])
-        self._schema = AuthorisationRequestSchema()
+        self._routes = {
+            PATH: _Route(int(app.config["MAX_CONTENT_LENGTH"]), self._one),
+            BULK_PATH: _Route(MAX_BULK_BYTES, self._many),
+        }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        length = self._length(environ)
-        if length is None:
+        path: str = environ["PATH_INFO"]
+        route = self._routes.get(path)
+        length = None if route is None else _length(environ, route.limit)
+        if route is None or length is None:
             return self._app(environ, start_response)
         started = time.perf_counter()
         terminal: list[Terminal] = []
         code = None
         try:
-            document = self._answered(environ, environ["wsgi.input"].read(length), terminal)
+            document = route.answer(environ, environ["wsgi.input"].read(length), terminal)
             status, headers = 200, [("Content-Type", _JSON)]
         except Exception as error:  # noqa: BLE001 - whatever it is leaves as a problem document
             document = document_of(error)
@@ -67,44 +88,66 @@ class HotEndpoint:
             if status == 503:
                 headers.append(("Retry-After", str(RETRY_AFTER_S)))
         # As Flask writes it.
-        body = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        body = _written(document).encode()
         headers.append(("Content-Length", str(len(body))))
         start_response(f"{status} {HTTP_STATUS_CODES[status].upper()}", headers)
-        note("POST", PATH, status, started, terminal[0].id if terminal else None, code)
-        return [body]
+        note("POST", path, status, started, terminal[0].id if terminal else None, code)
+        return together(environ.get("gunicorn.socket"), body)
 
-    def _length(self, environ: "WSGIEnvironment") -> int | None:
-        """How long the body is; None where the request is not an ordinary one."""
-        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
-            return None
-        length = environ.get("CONTENT_LENGTH") or ""
-        if environ.get("CONTENT_TYPE") != _JSON or not (length.isascii() and length.isdigit()):
-            return None
-        return int(length) if int(length) <= self._limit else None
+    def _one(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
+        incoming = Incoming(self._context, _read(message_body, body))
+        terminal = self._caller(environ, body, incoming.find)
+        known.append(terminal)
+        return _as_sent(incoming.answer(terminal))
 
-    def _answered(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
-        try:
-            message = self._schema.load(strict_json(body))
-        except ValidationError as error:
-            raise malformed(error.messages_dict) from error
-        incoming = Incoming(self._context, message)
+    def _many(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
+        incoming = IncomingBulk(self._context, _read(bulk_body, body)["messages"])
+        terminal = self._caller(environ, body, incoming.find)
+        known.append(terminal)
+        settled = authorise_all(self._context, terminal, incoming.messages)
+        return {"answers": [self._entry(terminal, one) for one in settled]}
+
+    def _entry(self, terminal: Terminal, settled: Settled) -> dict[str, Any]:
+        if isinstance(settled, Given):
+            return {"answer": _as_sent(rendered(self._context, terminal.id, settled))}
+        return {"problem": document_of(settled)}
+
+    def _caller(self, environ: "WSGIEnvironment", body: bytes, find: Find) -> Terminal:
         headers = {name: environ[key] for name, key in _HEADERS if key in environ}
         signed = SignedRequest("POST", environ.get("RAW_URI") or _target(environ), headers, body)
         try:
-            terminal = verified_terminal(self._context, signed, incoming.find)
+            return verified_terminal(self._context, signed, find)
         except MessageRefused as refusal:
             note_unsigned(self._context, self._budget, refusal)
             raise
-        known.append(terminal)
-        answer = incoming.answer(terminal)
-        return {
-            **answer,
-            "nonce": to_base64url(answer["nonce"]),
-            "signed_answer": to_base64url(answer["signed_answer"]),
-        }
+
+
+def _length(environ: "WSGIEnvironment", limit: int) -> int | None:
+    """How long the body is; None where the request is not an ordinary one."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if environ["REQUEST_METHOD"] != "POST" or environ.get("CONTENT_TYPE") != _JSON:
+        return None
+    if not (length.isascii() and length.isdigit()):
+        return None
+    return int(length) if int(length) <= limit else None
+
+
+def _read(read: Callable[[object], Mapping[str, Any]], body: bytes) -> Mapping[str, Any]:
+    try:
+        return read(strict_json(body))
+    except ValidationError as error:
+        raise malformed(error.messages_dict) from error
+
+
+def _as_sent(answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **answer,
+        "nonce": to_base64url(answer["nonce"]),
+        "signed_answer": to_base64url(answer["signed_answer"]),
+    }
 
 
 def _target(environ: "WSGIEnvironment") -> str:
     """Where the server does not tell the target as it came."""
     query = environ.get("QUERY_STRING")
-    return f"{PATH}?{query}" if query else PATH
+    return f"{environ['PATH_INFO']}?{query}" if query else str(environ["PATH_INFO"])

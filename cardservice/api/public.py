@@ -6,12 +6,14 @@ Certificates and revocation lists one by one, OCSP and status lists are `pki.htt
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from flask import request
 from marshmallow import fields
 from sqlalchemy import select, text
 
 from cardservice.api.blueprints import Blueprint
-from cardservice.api.current import context
+from cardservice.api.current import context, desk
 from cardservice.api.fields import Bytes, Message
+from cardservice.cards.service import AUTHORITY as CARDS
 from cardservice.pki_store import publication
 
 blueprint = Blueprint("public", "cardservice.public", description="Without a signature.")
@@ -25,6 +27,20 @@ class TrustSchema(Message):
         Bytes(), required=True, metadata={"description": "DER: root, authorities, the one that signs answers"}
     )
     crls = fields.List(Bytes(), required=True, metadata={"description": "DER, one for each authority"})
+    status_lists = fields.List(
+        fields.String(), required=True, metadata={"description": "The addresses of the cards' status lists"}
+    )
+
+
+# Who reads status lists asks for the trust without the revocation lists of cards, which are long.
+_PARAMETERS = [
+    {
+        "name": "cards",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["status-list"]},
+        "description": "Leave out the revocation lists of cards where there are status lists.",
+    }
+]
 
 
 class HealthSchema(Message):
@@ -34,16 +50,21 @@ class HealthSchema(Message):
 
 
 @blueprint.route("/pki/trust")
+@blueprint.doc(parameters=_PARAMETERS)
 @blueprint.response(200, TrustSchema)
 def trust() -> dict[str, Any]:
     """The scheme's certificates and its latest revocation lists."""
-    published = publication.published(context())
-    # An answer names its certificate by a thumbprint alone: here is what to verify it with.
-    certificates = (*published.certificates.values(), context().keys.answer_certificate)
+    lists = desk().status_lists()
+    without = context().pki.issuers(CARDS) if lists and request.args.get("cards") == "status-list" else ()
+    published = publication.published(context(), without)
+    # Answers and status lists name their certificates by a thumbprint alone: here is what verifies them.
+    signers = (context().keys.answer_certificate, *dict.fromkeys(signed.signer for signed in lists))
+    certificates = (*published.certificates.values(), *signers)
     return {
         "scheme": context().scheme.id,
         "certificates": [item.public_bytes(Encoding.DER) for item in certificates],
         "crls": list(published.crls.values()),
+        "status_lists": [signed.token.uri for signed in lists],
     }
 
 

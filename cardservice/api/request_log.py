@@ -15,6 +15,8 @@ from flask import Flask, Response, g, request
 from sqlalchemy.exc import StatementError
 
 log = logging.getLogger("cardservice.requests")
+# Made once: `json.dumps` makes one for each text that it writes in another way than its own.
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class JsonLines(logging.Formatter):
@@ -31,7 +33,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             entry["error"] = _told(record.exc_info[1])
-        return json.dumps(entry, ensure_ascii=False)
+        return _written(entry)
 
 
 def configure() -> None:

@@ -45,18 +45,23 @@ class Facts:
         return tuple((other, view.version) for other, view in self.views.items() if other != payer_id)
 
 
-def facts_of(context: Context, wanted: Wanted, found: Found, connection: Connection | None = None) -> Facts:
+def facts_of(
+    context: Context, wanted: Wanted | None, found: Found, connection: Connection | None = None
+) -> Facts:
     """What was found, as facts; `connection`: of whoever holds the payers' locks.
+
+    `wanted` is None where neither an id in question is known nor the card is missing.
 
     Raises CardNotInScheme, Erased, and Busy where the card has no payer yet.
     """
     if found.card is None:
-        _refuse_erased(context, wanted, connection)
+        if wanted is not None:
+            _refuse_erased(context, wanted, connection)
         raise CardNotInScheme("the card that the message names is not of this scheme")
     if found.payer_id is None or found.payer_id not in found.views:
         raise Busy("the card's payer is being changed; send the same message again")
     known: Mapping[UUID, KnownTransaction] = {}
-    if found.known:
+    if wanted is not None and found.known:
         known = _known(context, wanted, found, connection)
     return Facts(context.now(), found.card, found.payer_id, found.views, known, found)
 

@@ -1,12 +1,13 @@
 """A message on its way in: read for while its request's signature is checked, and answered once it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cardservice.authorisation.answers import rendered
 from cardservice.authorisation.found import Found, wanted_for
 from cardservice.authorisation.messages import Message, annul_notice, read_statement
-from cardservice.authorisation.service import authorise, note_refusal
+from cardservice.authorisation.refusals import note_refusal
+from cardservice.authorisation.service import authorise
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
 from cardservice.ids import TerminalId
@@ -28,8 +29,7 @@ class Incoming:
         """
         self._message = message_of(self._context, TerminalId(keyid), self._body)
         if isinstance(self._message, MessageRefused):
-            with self._context.database.reading() as connection:
-                return find_terminal(connection, keyid)
+            return _find_alone(self._context, keyid)
         [self._found] = self._context.exchange.read([wanted_for(self._message, keyid)])
         return self._found.terminal
 
@@ -42,6 +42,28 @@ class Incoming:
         if message is None:
             raise LookupError("the terminal has not been looked for yet")
         return rendered(self._context, terminal.id, authorise(self._context, terminal, message, self._found))
+
+
+class IncomingBulk:
+    """Several messages of a terminal, whose bodies have the documented shape."""
+
+    def __init__(self, context: Context, bodies: Sequence[Mapping[str, Any]]) -> None:
+        self._context, self._bodies = context, bodies
+        self.messages: Sequence[Message | MessageRefused] = ()
+
+    def find(self, keyid: str) -> Terminal | None:
+        """The terminal, read as for the first of its messages: the others only when it has signed them."""
+        self.messages = [message_of(self._context, TerminalId(keyid), body) for body in self._bodies]
+        first = next((one for one in self.messages if not isinstance(one, MessageRefused)), None)
+        if first is None:
+            return _find_alone(self._context, keyid)
+        [found] = self._context.exchange.read([wanted_for(first, keyid)])
+        return found.terminal
+
+
+def _find_alone(context: Context, keyid: str) -> Terminal | None:
+    with context.database.reading() as connection:
+        return find_terminal(connection, keyid)
 
 
 def message_of(context: Context, terminal: TerminalId, body: Mapping[str, Any]) -> Message | MessageRefused:

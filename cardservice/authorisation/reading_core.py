@@ -39,7 +39,7 @@ def _found(connection: Connection, wanted: Wanted) -> Found:
         payer_id=None if card is None else payer_at(connection, card.cardholder_id, wanted.time),
         views={payer: views[payer] for payer in payers},
         known=frozenset(connection.execute(taken).scalars()),
-        crl=None if proof is None else _crl(connection, proof.issuer),
+        crl=None if proof is None else newest_crl(connection, proof.issuer),
     )
 
 
@@ -57,7 +57,8 @@ def _tariff(connection: Connection, wanted: Wanted) -> TariffVersion | None:
     return tariff_in_force(connection, wanted.service, wanted.time)
 
 
-def _crl(connection: Connection, issuer: str) -> CrlInForce | None:
+def newest_crl(connection: Connection, issuer: str) -> CrlInForce | None:
+    """The newest complete revocation list of one of the authority's keys."""
     row = connection.execute(
         select(crl.c.sha256, crl.c.this_update)
         .where(crl.c.authority == AUTHORITY, crl.c.issuer == issuer)

@@ -134,10 +134,9 @@ def _crl(text: bytes) -> CrlInForce:
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)
 def _certificate(text: bytes) -> CardCertificate:
-    sha256, der, issuer, identity, not_before, not_after, revoked_at = _decode(text.decode())
+    sha256, issuer, identity, not_before, not_after, revoked_at = _decode(text.decode())
     return CardCertificate(
         sha256=bytes.fromhex(sha256),
-        der=bytes.fromhex(der),
         issuer=issuer,
         identity=identity,
         not_before=_moment(not_before),

@@ -44,4 +44,6 @@ class Flag(StrEnum):
     CLOCK_DOUBTFUL = "clock_doubtful"
     OUTSIDE_OFFLINE_LIMITS = "outside_offline_limits"
     OVER_FLOOR = "over_floor"
+    # Of those services whose payers can set limits.
+    OVER_LIMIT = "over_limit"
     RESOURCE_TAKEN = "resource_taken"

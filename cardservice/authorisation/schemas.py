@@ -10,7 +10,8 @@ from cardservice.api.blueprints import ProblemSchema
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, integer, text
 
 # Names of services and actions, and versions of tariffs, as statements carry them.
-DETAILS = Length(max=64)
+MAX_DETAILS = 64
+DETAILS = Length(max=MAX_DETAILS)
 SALT_BYTES = 16
 # A terminal that sends more waits for the first answers first.
 MAX_BULK = 200
@@ -157,8 +158,8 @@ class BalanceSchema(Message):
     amount_minor = integer(required=True)
 
 
-class AnswerSchema(Message):
-    """The answer: stored with the transaction, and the same each time but for the last three."""
+class GivenAnswerSchema(Message):
+    """The answer as it is stored with the transaction; the same each time but for the last."""
 
     id = fields.String(required=True)
     kind = fields.String(required=True, metadata={"description": "request, advice, annul or refund"})
@@ -174,6 +175,11 @@ class AnswerSchema(Message):
     proof = fields.String(required=True, metadata={"description": "signature or none"})
     answered_at = fields.String(required=True)
     repeated = fields.Boolean(required=True, metadata={"description": "whether it was answered before"})
+
+
+class AnswerSchema(GivenAnswerSchema):
+    """The answer to one message, signed."""
+
     nonce = Bytes(required=True, metadata={"description": "for the next request"})
     signed_answer = Bytes(required=True, metadata={"description": "COSE_Sign1 of the service"})
 

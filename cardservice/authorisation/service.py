@@ -8,7 +8,6 @@ fails 1 to 5 takes no id and is noted as a security event; what fails later is a
 from collections.abc import Sequence
 from datetime import datetime
 
-from cardservice.audit.service import SecurityEvent, record_security_event
 from cardservice.authorisation.annulment import annulment_of
 from cardservice.authorisation.answers import Given
 from cardservice.authorisation.case import Case
@@ -23,13 +22,14 @@ from cardservice.authorisation.messages import (
     check_details,
 )
 from cardservice.authorisation.nonce import NonceStale
+from cardservice.authorisation.refusals import note_refusal
 from cardservice.authorisation.sales import sale_of
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
-from cardservice.tariffs.service import TariffVersion
+from cardservice.tariffs.service import TariffVersion, tariff_in_force
 from cardservice.terminals.roles import may_ask
-from cardservice.terminals.service import Terminal
+from cardservice.terminals.service import Terminal, TermsHistory, terms_of
 
 
 def authorise(context: Context, terminal: Terminal, message: Message, found: Found | None = None) -> Given:
@@ -39,7 +39,7 @@ def authorise(context: Context, terminal: Terminal, message: Message, found: Fou
     sent again.
     """
     try:
-        return settle(context, _question(context, terminal, message, found))
+        return settle(context, question_of(context, terminal, message, found))
     except MessageRefused as refusal:
         note_refusal(context, terminal.id, message, refusal)
         raise
@@ -63,15 +63,31 @@ def authorise_all(
     return done
 
 
+def read_terms(context: Context, terminal: Terminal) -> TermsHistory:
+    """What the terminal may do and might do before."""
+    with context.database.reading() as connection:
+        return terms_of(connection, terminal.id)
+
+
 def _asked(context: Context, terminal: Terminal, message: Message) -> Question | MessageRefused:
     try:
-        return _question(context, terminal, message, None)
+        return question_of(context, terminal, message)
     except MessageRefused as refusal:
         return refusal
 
 
-def _question(context: Context, terminal: Terminal, message: Message, found: Found | None) -> Question:
-    """The message as it is to be settled, once it has passed the checks that look at nothing stored."""
+def question_of(
+    context: Context,
+    terminal: Terminal,
+    message: Message,
+    found: Found | None = None,
+    terms: TermsHistory | None = None,
+) -> Question:
+    """The message as it is to be settled, once it has passed the checks 2 and 3.
+
+    An advice and an annulment are judged as of their moment. `terms`: those of the terminal, where they were
+    read already. Raises MessageRefused.
+    """
     wanted = wanted_for(message, None)
     if isinstance(message, AnnulMessage):
         notice = message
@@ -84,10 +100,13 @@ def _question(context: Context, terminal: Terminal, message: Message, found: Fou
     statement = message
     _check_terminal(terminal, statement.time if statement.is_advice else context.now())
     check_addressed(statement, context.scheme.id, terminal.id)
+    if statement.is_advice:
+        terminal = (terms or read_terms(context, terminal)).at(terminal, statement.time)
     _check_role(context, terminal, statement)
 
     def decide(facts: Facts) -> Prepared:
-        case = _case(context, terminal, statement, facts)
+        tariff = _tariff(context, statement, facts.found.tariff)
+        case = case_of(context, terminal, statement, facts, tariff)
         return sale_of(context, case, judge(case))
 
     return Question(terminal, statement, wanted, decide, found)
@@ -106,8 +125,10 @@ def _check_role(context: Context, terminal: Terminal, message: CardMessage) -> N
         raise RoleNotAllowed(terminal.id, terminal.role, f"{statement.service} {statement.action}")
 
 
-def _case(context: Context, terminal: Terminal, message: CardMessage, facts: Facts) -> Case:
-    """Check 5, and what the checks after it look at."""
+def case_of(
+    context: Context, terminal: Terminal, message: CardMessage, facts: Facts, tariff: TariffVersion | None
+) -> Case:
+    """Check 5, and what the checks after it look at. Raises MessageRefused."""
     statement = message.signed.statement
     proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
     check_details(message)
@@ -118,7 +139,7 @@ def _case(context: Context, terminal: Terminal, message: CardMessage, facts: Fac
         proof=proof,
         nonce_is_fresh=_is_fresh(context, terminal, message),
         service=context.services[statement.service],
-        tariff=_prepared(context, facts.found.tariff),
+        tariff=None if tariff is None else context.tariffs.get(tariff),
         currency=context.scheme.currency,
     )
 
@@ -134,23 +155,10 @@ def _is_fresh(context: Context, terminal: Terminal, message: CardMessage) -> boo
     return True
 
 
-def _prepared(context: Context, version: TariffVersion | None) -> object | None:
-    return None if version is None else context.tariffs.get(version)
-
-
-def note_refusal(
-    context: Context, terminal_id: str, message: Message | None, refusal: MessageRefused
-) -> None:
-    """Note a refused message by terminal, id and hash; an advice or annulment among them is quarantined."""
-    told = isinstance(message, AnnulMessage) or (message is not None and message.is_advice)
-    event = SecurityEvent(
-        at=context.now(),
-        code=refusal.code,
-        detail=str(refusal),
-        terminal_id=terminal_id,
-        transaction_id=None if message is None else message.id,
-        body=None if message is None else message.body,
-        quarantined=told,
-    )
-    with context.database.begin() as connection:
-        record_security_event(connection, event)
+def _tariff(context: Context, message: CardMessage, found: TariffVersion | None) -> TariffVersion | None:
+    """The tariff to decide by: of an advice the one it names, else one that was on record at its moment."""
+    statement = message.signed.statement
+    if not message.is_advice or found is None or found.version == statement.tariff_version:
+        return found
+    with context.database.reading() as connection:
+        return tariff_in_force(connection, statement.service, statement.time, statement.time) or found

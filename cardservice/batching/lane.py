@@ -24,6 +24,9 @@ R = TypeVar("R")
 
 # In one turn. More would keep the first waiting for the last, and gain little (docs/ledger.md).
 TURN = 64
+# A turn costs as much as four of what it carries. So it leaves when the worker has nothing else to do, where
+# that comes within this.
+GATHER_S = 0.01
 # Waiting beside those: beyond that a worker is behind by a second or more, and says so at once.
 MAX_WAITING = 1_024
 # A turn takes milliseconds. One that takes longer than this has lost its database, or its network.
@@ -104,6 +107,7 @@ class Lane(Generic[T, R]):
         try:
             while True:
                 self._filled.wait()
+                self._gather()
                 self._aloft = self._take()
                 self._turn(self._aloft)
                 self._aloft = ()
@@ -114,6 +118,12 @@ class Lane(Generic[T, R]):
             self._aloft = ()
             self._queue.clear()
             self._filled.clear()
+
+    def _gather(self) -> None:
+        """Let whatever else the worker could do now come first: most of it ends in this queue, too."""
+        if len(self._queue) < TURN:
+            with gevent.Timeout(GATHER_S, False):
+                gevent.idle()
 
     def _take(self) -> Sequence[_Ticket[T, R]]:
         """The first of the queue that may go together; what may not keeps its place."""

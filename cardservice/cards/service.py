@@ -1,5 +1,7 @@
 """Cards: their record, dated states, and revocation, which is one transaction with the certificate's."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -53,28 +55,35 @@ class Card:
 
 def find_card(connection: Connection, card_id: UUID) -> Card | None:
     """The card of this identifier, or None."""
-    row = connection.execute(
+    return next(iter(find_cards(connection, [card_id])), None)
+
+
+def find_cards(connection: Connection, card_ids: Collection[UUID]) -> list[Card]:
+    """The cards of these identifiers, as many as there are."""
+    states: defaultdict[UUID, list[StateChange]] = defaultdict(list)
+    changes = connection.execute(
+        select(card_state.c.card_id, card_state.c.state, card_state.c.valid_from, card_state.c.reason)
+        .where(card_state.c.card_id.in_(card_ids))
+        .order_by(card_state.c.card_id, card_state.c.valid_from, card_state.c.id)
+    )
+    for card_id, state, valid_from, reason in changes:
+        states[card_id].append(StateChange(CardState(state), valid_from, reason))
+    rows = connection.execute(
         select(card, cardholder.c.category)
         .join(cardholder, cardholder.c.id == card.c.cardholder_id)
-        .where(card.c.id == card_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    changes = connection.execute(
-        select(card_state.c.state, card_state.c.valid_from, card_state.c.reason)
-        .where(card_state.c.card_id == card_id)
-        .order_by(card_state.c.valid_from, card_state.c.id)
+        .where(card.c.id.in_(card_ids))
     )
-    return Card(
-        id=CardId(row.id),
-        cardholder_id=CardholderId(row.cardholder_id),
-        kind=row.kind,
-        expires_on=row.expires_on,
-        category=row.category,
-        states=tuple(
-            StateChange(CardState(state), valid_from, reason) for state, valid_from, reason in changes
-        ),
-    )
+    return [
+        Card(
+            id=CardId(row.id),
+            cardholder_id=CardholderId(row.cardholder_id),
+            kind=row.kind,
+            expires_on=row.expires_on,
+            category=row.category,
+            states=tuple(states[row.id]),
+        )
+        for row in rows
+    ]
 
 
 def require_card(connection: Connection, card_id: UUID) -> Card:

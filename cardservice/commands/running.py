@@ -2,24 +2,36 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from cardservice.commands.common import Failure, actor, command, json_option, say
 from cardservice.config import Mode, load_settings, unsafe_in_production
 from cardservice.context import open_context
+from cardservice.key_place import KeyToken
 from cardservice.setup import initialise
+
+_LIBRARY = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("init")
 @click.option("--currency", required=True, help="ISO 4217, such as GBP; a scheme keeps it.")
 @click.option("--timezone", required=True, help="Such as Europe/London.")
+@click.option("--pkcs11-module", type=_LIBRARY, help="The library of the token that shall hold its own keys.")
+@click.option("--token", "label", help="That token's label; by default the scheme's token, if it has one.")
 @json_option
 @command
-def init(currency: str, timezone: str, as_json: bool) -> None:
-    """Set the service up over a scheme that `pki init` has made; run again, it takes up what is missing."""
+def init(currency: str, timezone: str, pkcs11_module: Path | None, label: str | None, as_json: bool) -> None:
+    """Set the service up over a scheme that `pki init` has made; run again, it takes up what is missing.
+
+    The PIN of a token is in the file of the setting `token_pin_file`, else it is the passphrase.
+    """
+    if (pkcs11_module is None) != (label is None):
+        raise click.UsageError("a token is named by --pkcs11-module and --token together")
+    token = None if pkcs11_module is None or label is None else KeyToken(pkcs11_module.absolute(), label)
     settings = load_settings()
-    initialise(settings, currency=currency, timezone=timezone, actor=actor())
+    initialise(settings, currency=currency, timezone=timezone, actor=actor(), token=token)
     with_context = open_context(settings)
     with_context.close()
     words = f"The service of {with_context.scheme.name} is set up in {currency}."

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from cardservice.ids import CardholderId, CardId, PayerId, TransactionId, new_random_id
+from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
 from cardservice.ledger.event_models import rating
 from cardservice.ledger.models import (
     account,
@@ -87,9 +87,6 @@ def forget_person(
     connection.execute(delete(counter).where(counter.c.cardholder_id == holder))
     connection.execute(delete(payer_limit).where(payer_limit.c.cardholder_id == holder))
     connection.execute(delete(cardholder_payer).where(cardholder_payer.c.cardholder_id == holder))
-    # A day's charges go on belonging together.
-    pseudonym = {"cardholder_id": new_random_id()}
-    connection.execute(update(rating).where(rating.c.cardholder_id == holder).values(**pseudonym))
     destroy_key(connection, holder, moment)
     connection.execute(
         update(cardholder_key).where(cardholder_key.c.cardholder_id == holder).values(cardholder_id=None)
@@ -152,8 +149,10 @@ def _transactions(connection: Connection, holder: CardholderId, own: OwnPayer) -
     undone = select(transfer.c.transaction_id).where(
         transfer.c.payer_id == own.id, transfer.c.reverses_transaction.in_(by_card)
     )
-    rated = select(rating.c.transaction_id).where(
-        rating.c.payer_id == own.id, rating.c.cardholder_id == holder
+    rated = (
+        select(rating.c.transaction_id)
+        .join(cardholder_key, key.id == rating.c.key_id)
+        .where(rating.c.payer_id == own.id, key.cardholder_id == holder)
     )
     about = select(stored.id).where(
         stored.payer_id == own.id,

@@ -65,7 +65,7 @@ def _reversed_tax() -> Select[Any]:
 def _ratings_wrong() -> Select[Any]:
     """What the ratings of a day have moved in all is what its newest revision says that it should be."""
     own, moved = rating.c, transfer.c
-    subject = (own.payer_id, own.cardholder_id, own.service, own.travel_day)
+    subject = (own.payer_id, own.key_id, own.service, own.travel_day)
     newest = select(*subject, func.max(own.revision).label("revision")).group_by(*subject).subquery("newest")
     charged = func.coalesce(
         func.sum(case((moved.reverses_transaction.is_(None), 1), else_=-1) * moved.amount_minor), 0
@@ -77,7 +77,7 @@ def _ratings_wrong() -> Select[Any]:
     same = [
         and_(
             one.c.payer_id == own.payer_id,
-            one.c.cardholder_id == own.cardholder_id,
+            one.c.key_id == own.key_id,
             one.c.service == own.service,
             one.c.travel_day == own.travel_day,
         )

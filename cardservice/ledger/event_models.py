@@ -25,7 +25,8 @@ rating = Table(
     metadata,
     Column("payer_id", Uuid, primary_key=True),
     Column("transaction_id", Uuid, primary_key=True),
-    Column("cardholder_id", Uuid, nullable=False),
+    # The person's key, as in transaction_proof: erasing the person unlinks it.
+    Column("key_id", Uuid, nullable=False),
     Column("service", Text, nullable=False),
     Column("travel_day", Date, nullable=False),
     Column("revision", Integer, CheckConstraint("revision > 0", name="revision"), nullable=False),
@@ -44,15 +45,13 @@ rating = Table(
         initially="DEFERRED",
     ),
     # Rated once: what two workers make of one day cannot both be charged.
-    UniqueConstraint(
-        "payer_id", "cardholder_id", "service", "travel_day", "revision", name="uq_rating_revision"
-    ),
+    UniqueConstraint("payer_id", "key_id", "service", "travel_day", "revision", name="uq_rating_revision"),
     # No revision is left out, so that each difference starts where the one before it ended.
     ForeignKeyConstraint(
-        ["payer_id", "cardholder_id", "service", "travel_day", "follows"],
+        ["payer_id", "key_id", "service", "travel_day", "follows"],
         [
             "rating.payer_id",
-            "rating.cardholder_id",
+            "rating.key_id",
             "rating.service",
             "rating.travel_day",
             "rating.revision",

@@ -137,9 +137,12 @@ BEGIN
     END IF;
     -- end
 
-    SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_busy
-    FROM unnest(v_row, v_payer) AS l (row, payer)
-    WHERE l.payer <> ALL (coalesce(v_locked, '{}'));
+    -- Nearly always all of them were locked, which their number tells: they are distinct.
+    IF cardinality(v_locked) IS DISTINCT FROM cardinality(v_payer) THEN
+        SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_busy
+        FROM unnest(v_row, v_payer) AS l (row, payer)
+        WHERE l.payer <> ALL (coalesce(v_locked, '{}'));
+    END IF;
     IF p_wait AND v_busy <> '{}' THEN
         RAISE EXCEPTION 'a payer has no state' USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -158,8 +161,7 @@ BEGIN
     -- check: version
     SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_changed
     FROM unnest(v_row, v_payer, v_expected) AS l (row, payer, expected)
-    JOIN unnest(v_locked, v_version) AS s (payer, version) ON s.payer = l.payer
-    WHERE s.version <> l.expected;
+    WHERE v_version[array_position(v_locked, l.payer)] <> l.expected;
     -- end
 
     SELECT
@@ -202,9 +204,14 @@ BEGIN
     WHERE g.balance + g.gain < g.floor;
     -- end
 
-    v_open := ARRAY(
-        SELECT row FROM generate_series(1, n) AS row WHERE row <> ALL (v_busy || v_known || v_changed || v_below)
-    );
+    IF v_busy || v_known || v_changed || v_below = '{}' THEN
+        v_open := v_row[1:n];
+    ELSE
+        v_open := ARRAY(
+            SELECT row FROM generate_series(1, n) AS row
+            WHERE row <> ALL (v_busy || v_known || v_changed || v_below)
+        );
+    END IF;
 
     -- Rows are inserted in key order: two batches then wait for each other in one direction only.
     INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
@@ -309,9 +316,9 @@ BEGIN
             WHEN t.row = ANY (v_below) THEN 'below_floor'
             ELSE 'posted'
         END,
-        s.version,
+        -- Read under the lock, and counted up under it.
+        CASE WHEN t.row = ANY (v_open) THEN v_version[array_position(v_locked, t.payer)] + 1 END,
         (SELECT k.payer FROM unnest(v_known, v_known_under) AS k (row, payer) WHERE k.row = t.row)
     FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
-    LEFT JOIN payer_state AS s ON s.payer_id = t.payer AND t.row = ANY (v_open)
     ORDER BY t.row;
 END $$;

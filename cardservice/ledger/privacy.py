@@ -8,7 +8,7 @@ A proof names its key, never its cardholder: only the key's own row tells whose 
 
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +30,14 @@ _KEY_CONTEXT = b"citizen-card cardholder key\x00"
 _PROOF_CONTEXT = b"citizen-card proof\x00"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenKey:
+    """A cardholder's key, to encrypt with."""
+
+    id: KeyId
+    key: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKey:
     """A cardholder's key as it is kept, and under which version; `wrapped` is None once it was destroyed."""
@@ -37,14 +45,8 @@ class StoredKey:
     id: KeyId
     kek_version: int
     wrapped: bytes | None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class OpenKey:
-    """A cardholder's key, to encrypt with."""
-
-    id: KeyId
-    key: bytes
+    # The key itself, where it was unwrapped already, for as long as this value lives.
+    opened: OpenKey | None = field(default=None, repr=False, compare=False)
 
 
 def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey | None:
@@ -56,8 +58,26 @@ def find_key(connection: Connection, cardholder_id: CardholderId) -> StoredKey |
     return None if row is None else StoredKey(KeyId(row.id), row.kek_version, row.wrapped)
 
 
+def find_keys(
+    connection: Connection, cardholder_ids: Collection[CardholderId]
+) -> dict[CardholderId, StoredKey]:
+    """The keys of those of these cardholders that have one."""
+    stored = cardholder_key.c
+    rows = connection.execute(
+        select(stored.cardholder_id, stored.id, stored.kek_version, stored.wrapped).where(
+            stored.cardholder_id.in_(cardholder_ids)
+        )
+    )
+    return {
+        CardholderId(holder): StoredKey(KeyId(key_id), version, wrapped)
+        for holder, key_id, version, wrapped in rows
+    }
+
+
 def unwrap(ring: KeyRing, stored: StoredKey) -> OpenKey:
     """The key itself. Raises ProofErased once it has been destroyed, and ProofUnreadable."""
+    if stored.opened is not None:
+        return stored.opened
     if stored.wrapped is None:
         raise ProofErased("the cardholder's key has been destroyed")
     return OpenKey(stored.id, _unwrapped(ring, stored.id, stored.kek_version, stored.wrapped))

@@ -39,7 +39,7 @@ def read_rated(connection: Connection, subject: Subject) -> Rated:
         select(rating)
         .where(
             own.payer_id == subject.payer_id,
-            own.cardholder_id == subject.cardholder_id,
+            own.key_id == subject.key_id,
             own.service == subject.service,
             own.travel_day == subject.travel_day,
         )
@@ -67,7 +67,7 @@ def post_rating(
             insert(rating).values(
                 payer_id=subject.payer_id,
                 transaction_id=new.id,
-                cardholder_id=subject.cardholder_id,
+                key_id=subject.key_id,
                 service=subject.service,
                 travel_day=subject.travel_day,
                 revision=before.revision + 1,

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
+from uuid import UUID
 
-from cardservice.ids import CardholderId, PayerId, ProviderId, TransactionId, new_id
+from cardservice.ids import PayerId, ProviderId, TransactionId, new_id
 from cardservice.ledger.reversing import given_back, last_first
 from cardservice.ledger.values import (
     PAYER_ARREARS,
@@ -36,7 +37,9 @@ class Subject:
     """What is rated: a person's day with a service, as far as one payer pays for it."""
 
     payer_id: PayerId
-    cardholder_id: CardholderId
+    # Of the key that the person's proofs are encrypted under (`cardholder_key.id`), and not the person's own:
+    # a rating is never changed, and when the person is erased nothing tells any more whose key it was.
+    key_id: UUID
     service: str
     travel_day: date
 
@@ -71,7 +74,7 @@ class Rating:
         """SHA-256 of the deterministic CBOR of what was rated."""
         subject = self.subject
         rated = [
-            *("rating", self.id.bytes, subject.cardholder_id.bytes, subject.service),
+            *("rating", self.id.bytes, subject.key_id.bytes, subject.service),
             *(subject.travel_day.isoformat(), self.tariff_version, self.unit),
             [[share.provider, share.amount_minor, share.tax_code] for share in self.shares],
             [tap.bytes for tap in self.taps],

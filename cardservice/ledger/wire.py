@@ -24,6 +24,8 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # jsonb_recv: the version of its format comes first.
 _JSONB_VERSION = b"\x01"
+# Made once, where `json.dumps` would make one for each value; and without spaces, which PostgreSQL drops.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +37,13 @@ class Type:
 
     def array(self, values: Iterable[Any]) -> bytes:
         """A one-dimensional array of the values; None is NULL."""
-        parts: list[bytes] = []
-        count = 0
         write, length = self.write, _LENGTH.pack
-        for value in values:
-            count += 1
-            if value is None:
-                parts.append(_NULL)
-            else:
-                written = write(value)
-                parts.append(length(len(written)))
-                parts.append(written)
-        if not count:
+        parts = [
+            _NULL if value is None else length(len(written := write(value))) + written for value in values
+        ]
+        if not parts:
             return _EMPTY.pack(0, 0, self.oid)
-        return _ONE_DIMENSION.pack(1, 1, self.oid, count, 1) + b"".join(parts)
+        return _ONE_DIMENSION.pack(1, 1, self.oid, len(parts), 1) + b"".join(parts)
 
 
 def _uuid(value: UUID) -> bytes:
@@ -60,7 +55,7 @@ def _timestamptz(value: datetime) -> bytes:
 
 
 def _jsonb(value: object) -> bytes:
-    return _JSONB_VERSION + json.dumps(value, ensure_ascii=False).encode()
+    return _JSONB_VERSION + _json(value).encode()
 
 
 TYPES: Mapping[str, Type] = MappingProxyType(

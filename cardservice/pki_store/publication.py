@@ -4,7 +4,7 @@ The issuing authorities' records are in the service's database, which signs fres
 the root, which is offline, is made by `pki crl` and read from the scheme's directory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,8 +32,8 @@ class Published:
     crls: Mapping[str, bytes]
 
 
-def published(context: Context) -> Published:
-    """What the scheme publishes now, with revocation lists that are in date."""
+def published(context: Context, without: Collection[str] = ()) -> Published:
+    """What the scheme publishes now, with revocation lists that are in date; not those of `without`."""
     ours = {issuer: name for name in OURS for issuer in context.pki.issuers(name)}
     crls = {
         name: load_crl(context.pki.public_dir / f"{name}.crl").public_bytes(Encoding.DER)
@@ -43,7 +43,12 @@ def published(context: Context) -> Published:
     moment = context.now()
     return Published(
         certificates=context.certificates,
-        crls=crls | {issuer: _in_date(context, name, issuer, moment).der for issuer, name in ours.items()},
+        crls=crls
+        | {
+            issuer: _in_date(context, name, issuer, moment).der
+            for issuer, name in ours.items()
+            if issuer not in without
+        },
     )
 
 

@@ -27,6 +27,14 @@ class TariffVersion:
     valid_from: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class DatedTariff:
+    """A stored tariff, and since when it is on record."""
+
+    version: TariffVersion
+    recorded_at: datetime
+
+
 def store_tariff(
     connection: Connection, service: str, loaded: LoadedTariff, *, source: str, actor: str, moment: datetime
 ) -> bool:
@@ -60,15 +68,36 @@ def store_tariff(
     return True
 
 
-def tariff_in_force(connection: Connection, service: str, moment: datetime) -> TariffVersion | None:
-    """The version that applies at `moment`: the latest valid one, and of those the latest recorded."""
-    row = connection.execute(
+def tariff_in_force(
+    connection: Connection, service: str, moment: datetime, known_at: datetime | None = None
+) -> TariffVersion | None:
+    """The version that applies at `moment`: the latest valid one, and of those the latest recorded.
+
+    `known_at`: only of those that were on record by then, as a terminal may have had them.
+    """
+    wanted = (
         select(tariff.c.service, tariff.c.version, tariff.c.valid_from)
         .where(tariff.c.service == service, tariff.c.valid_from <= moment)
         .order_by(tariff.c.valid_from.desc(), tariff.c.recorded_at.desc())
         .limit(1)
-    ).one_or_none()
+    )
+    if known_at is not None:
+        wanted = wanted.where(tariff.c.recorded_at <= known_at)
+    row = connection.execute(wanted).one_or_none()
     return None if row is None else _version(row)
+
+
+def tariffs_of(connection: Connection, service: str) -> tuple[DatedTariff, ...]:
+    """All tariffs of a service; of those in force at a moment the last is the one that applies."""
+    rows = connection.execute(
+        select(tariff.c.service, tariff.c.version, tariff.c.valid_from, tariff.c.recorded_at)
+        .where(tariff.c.service == service)
+        .order_by(tariff.c.valid_from, tariff.c.recorded_at)
+    )
+    return tuple(
+        DatedTariff(TariffVersion(name, version, valid_from), recorded_at)
+        for name, version, valid_from, recorded_at in rows
+    )
 
 
 def superseded_at(connection: Connection, current: TariffVersion) -> datetime | None:

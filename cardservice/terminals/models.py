@@ -35,3 +35,23 @@ terminal_state = Table(
     Column("actor", Text, nullable=False),
 )
 Index(None, terminal_state.c.terminal_id, terminal_state.c.valid_from)
+
+# What a terminal may do, from a moment on: an advice is judged by what held at its moment. The latest is the
+# terminal's own row, too.
+terminal_terms = Table(
+    "terminal_terms",
+    metadata,
+    Column("id", BigSerial, Identity(), primary_key=True),
+    Column("terminal_id", Text, ForeignKey(terminal.c.id), nullable=False),
+    Column("valid_from", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("role", Text, nullable=False),
+    Column(
+        "offline_limit_minor",
+        BigInteger,
+        CheckConstraint("offline_limit_minor >= 0", name="offline_limit_minor"),
+        nullable=True,
+    ),
+    Column("actor", Text, nullable=False),
+)
+Index(None, terminal_terms.c.terminal_id, terminal_terms.c.valid_from)

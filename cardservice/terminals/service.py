@@ -1,20 +1,20 @@
 """Terminals: registered from a certificate signing request, revoked from a moment on, never deleted."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.errors import AlreadyExists, CertificateRequestRefused, OrderInvalid, TerminalUnknown
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.pki_store.models import certificate
 from cardservice.providers.service import require_provider
-from cardservice.terminals.models import terminal, terminal_state
+from cardservice.terminals.models import terminal, terminal_state, terminal_terms
 from pki.authority import Authority
 from pki.errors import PkiError
 from pki.profiles import TERMINAL
@@ -58,6 +58,29 @@ class Terminal:
     def is_revoked(self, moment: datetime) -> bool:
         """Whether it was revoked at `moment`."""
         return self.revoked_at is not None and moment >= self.revoked_at
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a terminal may do from a moment on: its role, and what it may give away offline."""
+
+    valid_from: datetime
+    role: str
+    offline_limit_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TermsHistory:
+    """All terms that a terminal has had, the earliest first."""
+
+    terms: tuple[Terms, ...]
+
+    def at(self, known: Terminal, moment: datetime) -> Terminal:
+        """The terminal as it was at `moment`; before its first terms, as it was by those."""
+        held = [terms for terms in self.terms if terms.valid_from <= moment] or list(self.terms[:1])
+        if not held:
+            return known
+        return replace(known, role=held[-1].role, offline_limit_minor=held[-1].offline_limit_minor)
 
 
 def find_terminal(connection: Connection, terminal_id: str) -> Terminal | None:
@@ -110,6 +133,7 @@ def register_terminal(
         )
     )
     _state(connection, new.id, ACTIVE, "registered", actor, moment)
+    _terms(connection, new.id, new.role, new.offline_limit_minor, actor, moment)
     try:
         request = x509.load_pem_x509_csr(csr_pem)
         issued = authority.issue(request, TERMINAL, new.id, moment)
@@ -117,6 +141,38 @@ def register_terminal(
         raise CertificateRequestRefused(f"the terminal's request is refused: {error}") from error
     record(connection, actor, "terminal.add", new.id, moment, provider=new.provider_id, role=new.role)
     return issued
+
+
+def terms_of(connection: Connection, terminal_id: str) -> TermsHistory:
+    """What the terminal may do and might do before: an advice is judged by what held at its moment."""
+    stored = terminal_terms.c
+    rows = connection.execute(
+        select(stored.valid_from, stored.role, stored.offline_limit_minor)
+        .where(stored.terminal_id == terminal_id)
+        .order_by(stored.valid_from, stored.id)
+    )
+    return TermsHistory(tuple(Terms(*row) for row in rows))
+
+
+def set_terms(
+    connection: Connection,
+    terminal_id: TerminalId,
+    *,
+    role: str,
+    offline_limit_minor: int | None,
+    actor: str,
+    moment: datetime,
+) -> None:
+    """Let a terminal do something else from `moment` on. Raises TerminalUnknown."""
+    row = update(terminal).where(terminal.c.id == terminal_id)
+    if connection.execute(row.values(role=role, offline_limit_minor=offline_limit_minor)).rowcount == 0:
+        raise TerminalUnknown(terminal_id)
+    _terms(connection, terminal_id, role, offline_limit_minor, actor, moment)
+    record(
+        *(connection, actor, "terminal.set", terminal_id, moment),
+        role=role,
+        offline_limit_minor=offline_limit_minor,
+    )
 
 
 def revoke_terminal(
@@ -151,6 +207,21 @@ def _state(
             recorded_at=moment,
             state=state,
             reason=reason,
+            actor=actor,
+        )
+    )
+
+
+def _terms(
+    connection: Connection, terminal_id: str, role: str, limit_minor: int | None, actor: str, moment: datetime
+) -> None:
+    connection.execute(
+        insert(terminal_terms).values(
+            terminal_id=terminal_id,
+            valid_from=moment,
+            recorded_at=moment,
+            role=role,
+            offline_limit_minor=limit_minor,
             actor=actor,
         )
     )

@@ -2,7 +2,7 @@
 
 from pki.card_keys.authentication import Authentication, CardKey
 from pki.card_keys.dialogue import Dialogue, Outcome, transaction_mac_master
-from pki.card_keys.diversification import diversify_aes128, diversify_aes192
+from pki.card_keys.diversification import diversify_aes128, diversify_aes192, diversify_under
 from pki.card_keys.masters import (
     Application,
     Masters,
@@ -52,5 +52,6 @@ __all__ = [
     "WriteEntitlement",
     "diversify_aes128",
     "diversify_aes192",
+    "diversify_under",
     "transaction_mac_master",
 ]

@@ -1,6 +1,7 @@
 """Keys that are derived for each card from a master. NXP AN10922, revision 2.2."""
 
 from pki.card_keys.aes import BLOCK, KEY_BYTES, cmac_subkeys, encrypt_cbc
+from pki.cmac import CmacKey
 
 # AN10922, 2.2 and 2.3: the constants that tell the derivations apart
 _AES_128 = b"\x01"
@@ -22,6 +23,17 @@ def diversify_aes128(master: bytes, diversification_input: bytes) -> bytes:
     if len(master) != KEY_BYTES:
         raise ValueError("an AES-128 master key has 16 bytes")
     return _derived(master, _AES_128, diversification_input)
+
+
+def diversify_under(master: CmacKey, diversification_input: bytes) -> bytes:
+    """A card's own AES-128 key, from a master that may be on a token. AN10922, 2.2.1.
+
+    The input is 16 to 31 bytes: with the constant it is longer than a block, and the derivation is a plain
+    AES-CMAC. Raises ValueError, and TokenUnavailable.
+    """
+    if not BLOCK <= len(diversification_input) < 2 * BLOCK:
+        raise ValueError("for a master on a token the diversification input has 16 to 31 bytes")
+    return master.cmac(_AES_128 + diversification_input)
 
 
 def diversify_aes192(master: bytes, diversification_input: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from pki.statements.annulment import AnnulNotice
 from pki.statements.answers import Answer, answer_certificate_sha256, open_answer, sign_answer
-from pki.statements.cbor import decode_deterministic, deterministic
+from pki.statements.cbor import byte_strings, decode_deterministic, deterministic
 from pki.statements.entitlement import (
     CardBinding,
     Entitlement,
@@ -11,6 +11,12 @@ from pki.statements.entitlement import (
     open_entitlement,
     sign_entitlement,
     verify_entitlement,
+)
+from pki.statements.many_answers import (
+    ManyAnswers,
+    answers_digest,
+    open_many_answers,
+    sign_many_answers,
 )
 from pki.statements.signing import (
     SignedStatement,
@@ -35,11 +41,14 @@ __all__ = [
     "CardBinding",
     "Entitlement",
     "KeyBinding",
+    "ManyAnswers",
     "SignedEntitlement",
     "SignedStatement",
     "StatementKind",
     "TransactionStatement",
     "answer_certificate_sha256",
+    "answers_digest",
+    "byte_strings",
     "decode_deterministic",
     "details_hmac",
     "deterministic",
@@ -47,11 +56,13 @@ __all__ = [
     "key_thumbprint",
     "open_answer",
     "open_entitlement",
+    "open_many_answers",
     "open_statement",
     "parse_payload",
     "seal",
     "sign_answer",
     "sign_entitlement",
+    "sign_many_answers",
     "signature_input",
     "verify_entitlement",
     "verify_statement",

@@ -20,6 +20,11 @@ _SIMPLE_VALUES: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 # only be used for what does not fit the one before (4.2.1).
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
 _SMALLEST_ARGUMENT = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+# The same for writing: additional information, bytes, and the first number that is too long for them.
+_LONG_FORMS = tuple((information, size, 1 << (8 * size)) for information, size in _ARGUMENT_BYTES.items())
+# Each head byte once: major type and additional information.
+_SHORT_HEADS = tuple(bytes([head]) for head in range(256))
+_KEY_TYPES = frozenset({int, str})
 
 
 def deterministic(value: object, max_bytes: int = MAX_BYTES) -> bytes:
@@ -40,26 +45,63 @@ def decode_deterministic(data: bytes, max_bytes: int = MAX_BYTES) -> object:
     return value
 
 
+def byte_strings(data: bytes, most: int, max_bytes: int = MAX_BYTES) -> list[bytes]:
+    """The contents of a CBOR sequence (RFC 8742) of byte strings alone, at most `most` of `max_bytes` each.
+
+    Raises StatementMalformed.
+    """
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        if data[at] >> 5 != _BYTES:
+            raise StatementMalformed("the sequence holds something else than byte strings")
+        short = data[at] & 0x1F
+        length, at = (short, at + 1) if short < _SMALLEST_ARGUMENT[24] else _decode_argument(data, at)
+        if length > max_bytes or len(found) == most:
+            raise StatementMalformed(f"more than {most} items, or one of more than {max_bytes} bytes")
+        found.append(_slice(data, at, length))
+        at += length
+    return found
+
+
 def _encode(value: object, depth: int) -> bytes:
+    # The most frequent first, each by its very type: an `isinstance` of each in turn took twice as long.
     if depth < 0:
         raise StatementMalformed(f"nested deeper than {MAX_DEPTH}")
+    kind = type(value)
+    if kind is int:
+        return _encode_integer(value)  # type: ignore[arg-type]  # it is one: that is what `kind` says
+    if kind is str:
+        return _encode_text(value)  # type: ignore[arg-type]
+    if kind is bytes:
+        return _head(_BYTES, len(value)) + value  # type: ignore[arg-type, operator]
+    if kind is dict:
+        return _encode_map(value, depth)  # type: ignore[arg-type]
+    return _encode_rarer(value, depth)
+
+
+def _encode_rarer(value: object, depth: int) -> bytes:
     match value:
         case None:
             return b"\xf6"
         case bool():  # before int, which it is a subclass of
             return b"\xf5" if value else b"\xf4"
         case int():
-            return _head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
+            return _encode_integer(value)
         case bytes():
             return _head(_BYTES, len(value)) + value
         case str():
             return _encode_text(value)
         case list() | tuple():
-            return _head(_ARRAY, len(value)) + b"".join(_encode(item, depth - 1) for item in value)
+            return _head(_ARRAY, len(value)) + b"".join([_encode(item, depth - 1) for item in value])
         case Mapping():
             return _encode_map(value, depth)
         case _:
             raise StatementMalformed(f"{type(value).__name__} cannot be part of a signed statement")
+
+
+def _encode_integer(value: int) -> bytes:
+    return _head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
 
 
 def _encode_text(value: str) -> bytes:
@@ -71,58 +113,62 @@ def _encode_text(value: str) -> bytes:
 
 
 def _encode_map(value: Mapping[object, object], depth: int) -> bytes:
-    if len({_key_type(key) for key in value}) > 1:
-        raise StatementMalformed("the keys of a map are all integers or all text")
-    # RFC 8949, 4.2.1: in the bytewise order of the encoded keys
-    pairs = sorted((_encode(key, depth - 1), _encode(item, depth - 1)) for key, item in value.items())
-    return _head(_MAP, len(pairs)) + b"".join(key + item for key, item in pairs)
-
-
-def _key_type(key: object) -> type:
-    if type(key) not in (int, str):
+    if not {type(key) for key in value} <= _KEY_TYPES:
         raise StatementMalformed("the keys of a map are integers or text")
-    return type(key)
+    if len({type(key) for key in value}) > 1:
+        raise StatementMalformed("the keys of a map are all integers or all text")
+    small = sorted(key for key in value if isinstance(key, int) and 0 <= key < _SMALLEST_ARGUMENT[24])
+    if len(small) == len(value):
+        # Each is one byte: their order is that of their encodings.
+        items = (_SHORT_HEADS[key] + _encode(value[key], depth - 1) for key in small)
+        return _head(_MAP, len(small)) + b"".join(items)
+    # RFC 8949, 4.2.1: in the bytewise order of the encoded keys
+    pairs = [(_encode(key, depth - 1), _encode(item, depth - 1)) for key, item in value.items()]
+    pairs.sort()
+    return _head(_MAP, len(pairs)) + b"".join([part for pair in pairs for part in pair])
 
 
 def _head(major: int, argument: int) -> bytes:
+    """RFC 8949, 3: the shortest form (4.2.1)."""
     if argument < 24:
-        return bytes([major << 5 | argument])
-    for information, size in _ARGUMENT_BYTES.items():
-        if argument < 1 << (8 * size):
-            return bytes([major << 5 | information]) + argument.to_bytes(size, "big")
+        return _SHORT_HEADS[major << 5 | argument]
+    for information, size, beyond in _LONG_FORMS:
+        if argument < beyond:
+            return _SHORT_HEADS[major << 5 | information] + argument.to_bytes(size, "big")
     raise StatementMalformed("an integer of more than 64 bits")
 
 
-def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
+def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:  # noqa: C901 - a case for each type
     """The item that starts at `at`, and where it ends."""
     if depth < 0:
         raise StatementMalformed(f"nested deeper than {MAX_DEPTH}")
     if at >= len(data):
         raise StatementMalformed("the CBOR item is cut short")
-    major = data[at] >> 5
+    head = data[at]
+    major, argument, start = head >> 5, head & 0x1F, at + 1
     if major == _SIMPLE:
-        if data[at] not in _SIMPLE_VALUES:
+        if head not in _SIMPLE_VALUES:
             raise StatementMalformed("floats and unassigned simple values are not allowed")
-        return _SIMPLE_VALUES[data[at]], at + 1
-    argument, at = _decode_argument(data, at)
-    match major:
-        case 0 | 1:
-            return (argument if major == _UNSIGNED else -1 - argument), at
-        case 2:
-            return _slice(data, at, argument), at + argument
-        case 3:
-            return _decode_text(_slice(data, at, argument)), at + argument
-        case 4:
-            return _decode_array(data, at, argument, depth)
-        case 5:
-            return _decode_map(data, at, argument, depth)
+        return _SIMPLE_VALUES[head], start
+    if argument >= 24:
+        argument, start = _decode_argument(data, at)
+    if major in (_BYTES, _TEXT):
+        end = start + argument
+        if end > len(data):
+            raise StatementMalformed("the CBOR item is cut short")
+        return (data[start:end] if major == _BYTES else _decode_text(data[start:end])), end
+    if major == _MAP:
+        return _decode_map(data, start, argument, depth)
+    if major == _ARRAY:
+        return _decode_array(data, start, argument, depth)
+    if major in (_UNSIGNED, _NEGATIVE):
+        return (argument if major == _UNSIGNED else -1 - argument), start
     raise StatementMalformed("tags are not allowed")
 
 
 def _decode_argument(data: bytes, at: int) -> tuple[int, int]:
+    """The number in the bytes after the head byte at `at`, which is not in it, and where it ends."""
     information = data[at] & 0x1F
-    if information < 24:
-        return information, at + 1
     if information not in _ARGUMENT_BYTES:
         raise StatementMalformed("indefinite lengths are not allowed")
     end = at + 1 + _ARGUMENT_BYTES[information]
@@ -156,15 +202,19 @@ def _decode_array(data: bytes, at: int, count: int, depth: int) -> tuple[list[ob
 def _decode_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[object, object], int]:
     items: dict[object, object] = {}
     previous = b""
-    key_type: type | None = None
+    key_type: type = type(None)
     for _ in range(count):
         start = at
         key, at = _decode(data, at, depth - 1)
         encoded = data[start:at]
         if encoded <= previous:
             raise StatementMalformed("the keys of a map are not in order, or one occurs twice")
-        if _key_type(key) is not (key_type := key_type or type(key)):
-            raise StatementMalformed("the keys of a map are all integers or all text")
+        if type(key) is not key_type:
+            if type(key) not in _KEY_TYPES:
+                raise StatementMalformed("the keys of a map are integers or text")
+            if items:
+                raise StatementMalformed("the keys of a map are all integers or all text")
+            key_type = type(key)
         previous = encoded
         items[key], at = _decode(data, at, depth - 1)
     return items, at

@@ -1,6 +1,7 @@
 """COSE_Sign1 (RFC 9052, 4.2) in the one form that this platform uses: ES256, tagged, strictly read."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -39,17 +40,24 @@ class Sign1:
 
 def sig_structure(external_aad: bytes, payload: bytes, protected: bytes = PROTECTED) -> bytes:
     """What is signed. RFC 9052, 4.4."""
-    return deterministic(["Signature1", protected, external_aad, payload])
+    return _before_payload(external_aad, protected) + deterministic(payload)
+
+
+@lru_cache(maxsize=64)
+def _before_payload(external_aad: bytes, protected: bytes) -> bytes:
+    """The array but for its last item: the same for everything that is signed for one use."""
+    return deterministic(["Signature1", protected, external_aad, b""])[:-1]
 
 
 def encode_sign1(sign1: Sign1) -> bytes:
-    """The tagged COSE_Sign1. Raises StatementMalformed."""
-    unprotected: dict[int, object] = {}
+    """The tagged COSE_Sign1, which `decode_sign1` reads. Raises StatementMalformed."""
+    unprotected: dict[object, object] = {}
     if sign1.certificate_sha256 is not None:
         unprotected[X5T] = [SHA_256, sign1.certificate_sha256]
-    data = TAG_COSE_SIGN1 + deterministic([PROTECTED, unprotected, sign1.payload, sign1.signature])
-    decode_sign1(data)
-    return data
+    _require_signature(sign1.signature)
+    _thumbprint(unprotected)
+    parts = [PROTECTED, unprotected, sign1.payload, sign1.signature]
+    return TAG_COSE_SIGN1 + deterministic(parts, MAX_SIGN1_BYTES)
 
 
 def decode_sign1(data: bytes) -> Sign1:
@@ -63,9 +71,13 @@ def decode_sign1(data: bytes) -> Sign1:
             raise StatementMalformed("a COSE_Sign1 is an array of two headers, payload and signature")
     if protected != PROTECTED:
         raise StatementMalformed("the protected header is not {1: -7} (ES256)")
+    _require_signature(signature)
+    return Sign1(payload, signature, _thumbprint(unprotected))
+
+
+def _require_signature(signature: bytes) -> None:
     if len(signature) != SIGNATURE_BYTES:
         raise StatementMalformed(f"the signature has {len(signature)} bytes, not {SIGNATURE_BYTES}")
-    return Sign1(payload, signature, _thumbprint(unprotected))
 
 
 def _thumbprint(unprotected: dict[object, object]) -> bytes | None:

@@ -79,15 +79,17 @@ class StatusListCache:
         token.require_current(moment)
         return token.status_of(status_index)
 
-    def refresh(self, moment: datetime) -> StatusListToken:
+    def refresh(self, moment: datetime, *, at_once: bool = False) -> StatusListToken:
         """Ask for a newer list if the copy is older than it should be, and return what is held then.
+
+        `at_once`: ask in any case; the ETag makes that cheap.
 
         Raises StatusListUnavailable, StatusListMalformed, StatusListRefused and StatusListStale; the copy is
         kept.
         """
         moment = require_aware(moment)
         held = self._usable(moment)
-        if held is not None and self._was_asked_lately(held, moment):
+        if held is not None and not at_once and self._was_asked_lately(held, moment):
             return held
         headers = {"Accept": MEDIA_TYPE}
         if held is not None and self._etag is not None:

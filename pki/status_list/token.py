@@ -97,6 +97,16 @@ def open_token(raw: bytes, key: ec.EllipticCurvePublicKey, uri: str, moment: dat
 
     Raises StatusListMalformed, StatusListRefused, StatusListStale; ValueError for a naive moment.
     """
+    token = read_token(raw, key, uri)
+    token.require_current(moment)
+    return token
+
+
+def read_token(raw: bytes, key: ec.EllipticCurvePublicKey, uri: str) -> StatusListToken:
+    """The same, however old: for who judges that (`pki.verification`).
+
+    Raises StatusListMalformed, StatusListRefused.
+    """
     payload, signature, _ = _parts(raw)
     # The signature comes first: nothing that a stranger wrote is inflated.
     try:
@@ -106,7 +116,6 @@ def open_token(raw: bytes, key: ec.EllipticCurvePublicKey, uri: str, moment: dat
     token = _token(payload)
     if token.uri != uri:
         raise StatusListRefused(f"this is the status list {token.uri}, not {uri}")
-    token.require_current(moment)
     return token
 
 

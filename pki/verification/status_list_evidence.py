@@ -4,6 +4,7 @@ The list is of one scheme and its cards; a card's certificates name their place 
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from cryptography import x509
 
@@ -17,12 +18,22 @@ _UNSPECIFIED = x509.ReasonFlags.unspecified.name
 
 
 class StatusListEvidence:
-    """A list that `open_token` has verified, with its bytes, of the cards of this authority."""
+    """A list whose signature was verified, with its bytes, of the cards of this authority."""
 
     def __init__(self, token: StatusListToken, raw: bytes, issuer: x509.Certificate) -> None:
         self._token = token
         self._raw = raw
         self._issuer = issuer
+
+    @property
+    def issued_at(self) -> datetime:
+        """When the list was made."""
+        return self._token.issued_at
+
+    @property
+    def expires_at(self) -> datetime:
+        """Until when it may be relied on."""
+        return self._token.expires_at
 
     def about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Finding]:
         """One finding, if the certificate has a place in the list.

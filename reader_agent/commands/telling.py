@@ -1,13 +1,15 @@
 """`sync` and `outbox`: what the terminal has to tell, and telling it."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
 import click
 
+from reader_agent.chunks import join, readable
 from reader_agent.commands import common
-from reader_agent.errors import OutboxConflict
+from reader_agent.errors import ConfigInvalid, OutboxConflict
 from reader_agent.outbox_entries import Entry, EntryState
 from reader_agent.sync import Delivery, SyncReport
 from reader_agent.sync import sync as sync_agent
@@ -64,6 +66,31 @@ def show_entry(entry: UUID, directory: Path) -> None:
         else content.message.decode()
     )
     common.show(True, {**_entry_json(found), "message": message, "answer": content.answer}, [])
+
+
+@outbox.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@common.agent_option
+@common.as_json_option
+@common.telling_errors
+def export_entries(file: Path, directory: Path, as_json: bool) -> None:
+    """Write what waits to a new file, for staff to deliver where this terminal cannot; it waits on here.
+
+    A request that got no answer is not among it: `sync` closes it first.
+    """
+    with common.open_agent(directory) as agent:
+        waiting = [entry for entry in agent.outbox.entries(EntryState.OPEN) if entry.kind != "request"]
+        found = list(readable(agent.outbox, waiting))
+    entries = [entry for _, entry in found if isinstance(entry, bytes)]
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise ConfigInvalid(f"{file} exists already; name a new file") from error
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(join(entries))
+    damaged = [str(entry.id) for entry, content in found if not isinstance(content, bytes)]
+    lines = [f"Wrote {len(entries)} entries to {file}.", *(f"{id_} is damaged" for id_ in damaged)]
+    common.show(as_json, {"file": str(file), "entries": len(entries), "damaged": damaged}, lines)
 
 
 def _lines(report: SyncReport) -> list[str]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from pki.errors import PkiError
 from pki.statements import TransactionStatement, seal, signature_input
-from pki.verification import Purpose, verify
+from pki.verification import Purpose
 from reader_agent.errors import CardIdentityMismatch, CardProofInvalid
 from reader_agent.known_cards import KnownCards
 from reader_agent.piv.session import CardIdentity, PivSession, read_identity
@@ -57,7 +57,7 @@ def identify(session: PivSession, trust: SchemeTrust, moment: datetime, known: K
     """The card on the reader, if it is of this scheme and not revoked as far as is known here.
 
     A known card says its number alone. Whatever does not fit what is known of it is forgotten, and the card
-    read as if it were new. Raises CardError, and the VerificationError of `pki.verification.verify`.
+    read as if it were new. Raises CardError, and the VerificationError of `pki.verification`.
     """
     identity = read_identity(session, known.find)
     if not identity.is_remembered:
@@ -114,7 +114,7 @@ def _verified(
     read_again: Callable[[], PresentCard] | None = None,
 ) -> PresentCard:
     """Chain, dates, purpose and status of the certificate, the same whether it was read or remembered."""
-    verified = verify(identity.certificate, Purpose.CARD_AUTHENTICATION, moment, trust.store)
+    verified = trust.verify(identity.certificate, Purpose.CARD_AUTHENTICATION, moment)
     if verified.identity != str(identity.card):
         raise CardIdentityMismatch(identity.card)
     fingerprint = identity.certificate.fingerprint(hashes.SHA256())

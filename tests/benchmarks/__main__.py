@@ -11,6 +11,7 @@ import click
 from tests.benchmarks import (
     authorisation,
     cards,
+    ingest,
     issuing,
     naive,
     painted,
@@ -42,6 +43,10 @@ def _authorisation(size: int, server: PostgresServer, seconds: float) -> Measure
 
 def _naive(server: PostgresServer, seconds: float) -> Measurement:
     return naive.measure(server, seconds, _say)
+
+
+def _ingest(server: PostgresServer, seconds: float) -> Measurement:
+    return ingest.measure(server, seconds, _say)
 
 
 def _painted(server: PostgresServer, seconds: float) -> Measurement:
@@ -80,6 +85,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "bulk_authorisation_50": partial(_authorisation, 50),
     "bulk_authorisation_200": partial(_authorisation, 200),
     naive.KEY: _naive,
+    ingest.KEY: _ingest,
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},

@@ -37,6 +37,8 @@ GOALS: Mapping[str, Goal] = {
     "bulk_authorisation_50": Goal(1.5, 2.0),
     "bulk_authorisation_200": Goal(1.5, 3.0),
     "post_batch_32": Goal(3.5, 5.0),
+    # Of what all processors can verify in ECDSA P-256.
+    "offline_ingest": Goal(0.60, 0.75),
     # Of the same with many providers.
     "hot_provider": Goal(0.90, 0.97),
     # In ms, the median: under half a second people do not wait

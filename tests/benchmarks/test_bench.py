@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import issuing, posting, report, status, verifying
+from tests.benchmarks import ingest, issuing, posting, report, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -53,6 +53,20 @@ def test_a_transaction_that_was_not_counted_stops_the_measurement(
 
     with pytest.raises(BenchmarkFailed, match="are stored"):
         posting.measure(ledger, "post_single", 1, 0.1, print, processes=1, slices=1)
+
+
+def test_chunks_are_compared_with_verification() -> None:
+    """Over HTTP, by the service's own processes; what was not posted would stop it."""
+    server = PostgresServer()
+    try:
+        measured = ingest.measure(server, 1.0, print, chunk=120, cards=6, slices=1)
+    finally:
+        server.stop()
+
+    assert measured.detail["advices posted, and found right"] == 240
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    assert 0 < measured.rate < measured.baseline
 
 
 @pytest.mark.parametrize(("key", "batch"), issuing.MEASURED.items())

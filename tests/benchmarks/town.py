@@ -1,7 +1,7 @@
 """A council's installation to put load on: made by the console scripts, with people and terminals in bulk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,21 +52,30 @@ class Town:
 
 
 @contextmanager
-def running_town(server: PostgresServer, root: Path) -> Iterator[Town]:
+def running_town(
+    server: PostgresServer,
+    root: Path,
+    cards: int = CARDS,
+    terminals: int = TERMINALS,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Town]:
     """A town whose service `cardservice serve` runs, until the end of the block."""
     name = server.create()
     owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
     stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
+    stack.environment |= environment or {}
     try:
         stack.install(SCHEME)
-        cards, terminals = _populate(stack)
+        people, validators = _populate(stack, cards, terminals)
         stack.start_service()
-        yield Town(stack, owner_url, cards, terminals)
+        yield Town(stack, owner_url, people, validators)
     finally:
         stack.close()
 
 
-def _populate(stack: Stack) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
+def _populate(
+    stack: Stack, people: int, terminals: int
+) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
     """People with cards and money, and terminals, by the functions behind the console scripts."""
     clock = StandingClock(datetime.now(UTC))
     origin = {"CARDSERVICE_PUBLIC_ORIGIN": stack.origin}
@@ -75,8 +84,8 @@ def _populate(stack: Stack) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, .
         council = Council(context, create_app(context).test_client(), clock)
         council.provider()
         council.load_fares()
-        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(CARDS))
-        validators = [council.terminal(f"validator-{number}") for number in range(TERMINALS)]
+        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(people))
+        validators = [council.terminal(f"validator-{number}") for number in range(terminals)]
         return cards, tuple(TownTerminal(found.id, _der(found.key)) for found in validators)
     finally:
         context.close()

@@ -80,7 +80,7 @@ def context(
         keys=made_scheme.keys,
         services=services,
         tariffs=PreparedTariffs(database, services),
-        proofs=CardProofs(made_scheme.pki.trust_store()),
+        proofs=CardProofs(made_scheme.pki.trust_store(), database),
         exchange=DirectExchange(database),
         clock=clock,
     )

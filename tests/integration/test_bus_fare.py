@@ -58,7 +58,10 @@ def test_a_revoked_card_is_refused_at_its_next_tap(council: Council) -> None:
         assert council.tap(trip(CZARNA, CHRZANOWSKIEGO)).json["decision"] == "approved"
         council.stack.run("cardservice", "card", "revoke", holder.card, "--reason", "lost")
         refused = council.tap(trip(CZARNA, CHRZANOWSKIEGO))
-    assert "card_revoked" in refused.out + refused.err
+        assert "card_revoked" in refused.out + refused.err
+        council.sync()
+        known = council.tap(trip(CZARNA, CHRZANOWSKIEGO))
+    assert "certificate_revoked" in known.out + known.err  # by the status list, without asking the service
     assert council.prepaid(holder) == 1600
 
 

@@ -15,10 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.ciphers import algorithms
+from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFCMAC, CounterLocation, Mode
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509 import ocsp
 
-from pki.cmac import SoftwareCmacKey
+from pki.cmac import SoftwareCmacKey, derived
 from pki.description import TokenPlace
 from pki.errors import (
     KeyExists,
@@ -139,6 +141,26 @@ class TestKeys:
         assert made == SoftwareCmacKey(secret).cmac(message[:length])
         if length == 0:  # RFC 4493, 4, example 1
             assert made.hex() == "bb1d6929e95937287fa37d129b756746"
+
+    @pytest.mark.parametrize("length", [1, 16, 17, 32, 100])
+    def test_what_is_derived_is_another_implementations(self, length: int) -> None:
+        """NIST SP 800-108r1, 4.1, by `cryptography`: counter and length have 4 bytes each."""
+        secret = bytes(range(32))
+        witness = KBKDFCMAC(
+            algorithms.AES, Mode.CounterMode, length, 4, 4, CounterLocation.BeforeFixed, b"nonces", b"", None
+        )
+        assert derived(SoftwareCmacKey(secret), "nonces", length) == witness.derive(secret)
+
+    def test_a_working_secret_is_derived_on_the_token(self, store: TokenKeyStore, token: Token) -> None:
+        made = store.generate_working_secret("nonces")
+        with pytest.raises(KeyExists):
+            store.generate_working_secret("nonces")
+        token.close()
+        again = TokenKeyStore(Token(MODULE, LABEL, PIN.encode()))
+        assert again.working_secret("nonces") == made
+        assert len(made) == 32
+        with pytest.raises(KeyNotFound):
+            again.working_secret("cardholder-keys")
 
 
 class TestEverySigner:

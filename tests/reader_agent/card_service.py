@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
@@ -35,10 +35,16 @@ from pki.scheme import Scheme
 from pki.statements import (
     AnnulNotice,
     Answer,
+    ManyAnswers,
     StatementKind,
+    answers_digest,
+    byte_strings,
+    decode_deterministic,
     details_hmac,
+    open_answer,
     open_statement,
     sign_answer,
+    sign_many_answers,
     verify_statement,
 )
 from reader_agent.wire import from_base64url, from_rfc3339, to_base64url, to_rfc3339
@@ -148,6 +154,10 @@ class CardService:
     menus: dict[str, "Menu"] = field(default_factory=dict)
     # Called when somebody asks whom a card presents
     on_presentation: Callable[[], None] = lambda: None
+    # How long each chunk was; whether it takes any, and signs as itself what it answers
+    chunks: list[int] = field(default_factory=list)
+    takes_chunks: bool = True
+    signs_chunks: bool = True
     # Every body that came to /v1/authorisations, in order
     received: list[bytes] = field(default_factory=list)
     # The path of every request, in order
@@ -217,7 +227,7 @@ class CardService:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> dict[str, Any] | None:
         """The answer to a request; None: no answer at all. Raises Refused."""
         self.paths.append(path)
-        if path == "/pki/trust":
+        if path.partition("?")[0] == "/pki/trust":
             return self._trust()
         try:
             terminal = verify_request(
@@ -238,8 +248,8 @@ class CardService:
                 return self._present(UUID(json.loads(body)["card"]))
             case "GET", ["v1", "catalogues", service]:
                 return self._catalogue(service)
-            case "POST", ["v1", "authorisations"]:
-                return self._authorise(terminal, body)
+            case "POST", ["v1", "authorisations" | "advices" as what]:
+                return (self._authorise if what == "authorisations" else self._take_chunk)(terminal, body)
             case _, ["v1", "personalisation-orders" | "card-puks", *rest]:
                 return self._at_the_desk(rest, json.loads(body or b"{}"))
         raise Refused(404, "not_found")
@@ -320,6 +330,42 @@ class CardService:
             self._annul(terminal, message["annul"]) if "annul" in message else self._settle(terminal, message)
         )
         return None if mishap == ANSWER_LOST else answer
+
+    def _take_chunk(self, terminal: str, chunk: bytes) -> dict[str, Any]:
+        if not self.takes_chunks:
+            raise Refused(404, "not_found")
+        self.chunks.append(len(chunk))
+        answers: list[dict[str, Any]] = []
+        payloads = []
+        for entry in byte_strings(chunk, 10_000):
+            try:
+                answer = self._authorise(terminal, _body_of(decode_deterministic(entry)))
+            except Refused as refused:
+                answers.append(
+                    {"problem": {"code": refused.code, "status": refused.status, "detail": "refused"}}
+                )
+                continue
+            assert answer is not None
+            signed = open_answer(
+                from_base64url(answer["signed_answer"]), self.answer_key.public_key(), self.scheme.id
+            )
+            payloads.append(signed.payload())
+            left_out = {"nonce", "signed_answer"}
+            answers.append({"answer": {name: answer[name] for name in answer.keys() - left_out}})
+        many = ManyAnswers(
+            scheme=self.scheme.id,
+            terminal=terminal,
+            count=len(payloads),
+            digest=answers_digest(payloads),
+            time=self.clock(),
+        )
+        key = self.answer_key if self.signs_chunks else ec.generate_private_key(ec.SECP256R1())
+        thumbprint = self.answer_certificate.fingerprint(hashes.SHA256())
+        return {
+            "answers": answers,
+            "nonce": self._nonce(),
+            "signed_answers": to_base64url(sign_many_answers(many, key, thumbprint)),
+        }
 
     def _settle(self, terminal: str, message: dict[str, Any]) -> dict[str, Any]:
         signed = open_statement(from_base64url(message["statement"]))
@@ -500,6 +546,30 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
+
+
+def _body_of(entry: object) -> bytes:
+    """The message that an entry of a chunk stands for, as it is sent alone."""
+    match entry:
+        case [bytes(), bytes(raw), dict(details), bytes(salt)]:
+            message: dict[str, Any] = {
+                "statement": to_base64url(raw),
+                "details": details,
+                "details_salt": to_base64url(salt),
+            }
+        case [bytes(card), bytes(own), int(sequence), bytes(annuls), int(at_ms)]:
+            message = {
+                "annul": {
+                    "id": str(UUID(bytes=own)),
+                    "sequence": sequence,
+                    "card": str(UUID(bytes=card)),
+                    "annuls": str(UUID(bytes=annuls)),
+                    "time": to_rfc3339(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)),
+                }
+            }
+        case _:
+            raise Refused(422, "statement_malformed")
+    return json.dumps(message).encode()
 
 
 def create_card_service(scheme: Scheme, clock: Clock) -> CardService:

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.scheme import Scheme
+from pki.statements import byte_strings
 from reader_agent.cli import main
 from reader_agent.config import AgentDirectory, Settings, check_settings, create_agent
 from reader_agent.errors import ConfigInvalid
@@ -143,8 +144,8 @@ def test_a_card_is_made_and_pays(readers: Readers, world: World, run: Run, tmp_p
     assert (done.exit_code, done.stdout) == (0, "0 told, 0 waiting, 0 deleted after their 35 days\n")
 
 
-def test_a_tap_waits_in_the_outbox(readers: Readers, world: World, run: Run) -> None:
-    """`quote`, service stopped, `tap`, service back, `sync`."""
+def test_a_tap_waits_in_the_outbox(readers: Readers, world: World, run: Run, tmp_path: Path) -> None:
+    """`quote`, service stopped, `tap`, `outbox export`, service back, `sync`."""
     readers.insert(CONTACTLESS_READER, world.card_file, Face.CONTACTLESS)
     done = run("quote", "--service", "transport", "--action", "single-fare", *TRIP)
     assert done.stdout.startswith("2.40 GBP, tariff 2026-1\noffline 2.60 GBP, until ")
@@ -156,6 +157,11 @@ def test_a_tap_waits_in_the_outbox(readers: Readers, world: World, run: Run) -> 
     done = run("sync")
     assert done.exit_code == 1
     assert "[service_unreachable]" in done.stderr
+    done = run("outbox", "export", str(tmp_path / "outbox"), "--json")
+    assert json.loads(done.stdout) == {"file": str(tmp_path / "outbox"), "entries": 1, "damaged": []}
+    [advice] = byte_strings((tmp_path / "outbox").read_bytes(), 1)
+    assert advice.startswith(b"\x84\x50" + world.card.bytes)
+    assert run("outbox", "export", str(tmp_path / "outbox")).exit_code == 1
     world.service.start()
     done = run("sync", "--json")
     assert (done.exit_code, json.loads(done.stdout)["waiting"]) == (0, 0)

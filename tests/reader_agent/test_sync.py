@@ -12,7 +12,7 @@ from reader_agent.agent import Agent
 from reader_agent.errors import SchemeChanged, ServiceUnreachable
 from reader_agent.outbox import RETENTION
 from reader_agent.outbox_entries import EntryKind, EntryState
-from reader_agent.sync import Delivery, sync
+from reader_agent.sync import HANDFUL, Delivery, sync
 from reader_agent.tapping import Outcome, Step
 from tests.reader_agent.world import World
 
@@ -211,3 +211,53 @@ def test_revocation_lists_never_go_back(world: World) -> None:
     newest = world.agent.fetch_trust().store.crls
     world.service.replayed_trust = old
     assert world.agent.fetch_trust().store.crls == newest
+
+
+def offline_taps(world: World, count: int) -> list[object]:
+    """So many sales without the service; the first tap is for prices to keep."""
+    world.tap()
+    world.service.stop()
+    ids: list[object] = [world.tap().id for _ in range(count)]
+    world.service.start()
+    world.service.received.clear()
+    return ids
+
+
+def test_many_are_told_together(world: World) -> None:
+    """In their order and in one request; what is refused or fails among them costs the others nothing."""
+    ids = offline_taps(world, HANDFUL + 2)
+    world.service.mishaps = [None, (422, "proof_invalid"), (503, "busy")]
+    report = sync(world.agent)
+    assert [item.id for item in report.delivered] == ids
+    assert [item.delivery for item in report.delivered] == [
+        *(Delivery.ANSWERED, Delivery.REFUSED, Delivery.FAILED),
+        *[Delivery.ANSWERED] * (HANDFUL - 1),
+    ]
+    assert (len(world.service.chunks), len(world.service.received)) == (1, HANDFUL + 2)
+    assert [entry.problem for entry in world.agent.outbox.entries(EntryState.REFUSED)] == ["proof_invalid"]
+    report = sync(world.agent)
+    assert ([item.delivery for item in report.delivered], report.waiting) == ([Delivery.ANSWERED], 0)
+    assert len(world.service.chunks) == 1
+
+
+@pytest.mark.parametrize("fault", ["takes_chunks", "signs_chunks"])
+def test_told_one_by_one_where_no_chunk_is_answered(world: World, fault: str) -> None:
+    """An older service, and one whose answer nobody can trust: nothing is charged twice."""
+    offline_taps(world, HANDFUL + 1)
+    setattr(world.service, fault, False)
+    report = sync(world.agent)
+    assert [item.delivery for item in report.delivered] == [Delivery.ANSWERED] * (HANDFUL + 1)
+    assert report.waiting == 0
+    assert world.service.charged == 240 + 260 * (HANDFUL + 1)
+
+
+def test_a_damaged_entry_in_a_chunk(world: World) -> None:
+    """It stays, and is named once; the others are told together."""
+    [first, *_] = offline_taps(world, HANDFUL + 1)
+    world.agent.outbox.connection.execute(
+        "UPDATE entry SET message = zeroblob(200) WHERE id = ?",
+        (first.bytes,),  # type: ignore[attr-defined]  # it is an UUID
+    )
+    report = sync(world.agent)
+    assert [item.detail for item in report.delivered] == ["outbox_damaged", *["approved"] * HANDFUL]
+    assert report.waiting == 1

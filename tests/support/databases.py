@@ -74,6 +74,11 @@ class PostgresServer:
         self._await_start()
         self._execute(*(f"CREATE ROLE {role} LOGIN" for role in (OWNER, SERVICE_ROLE, ERASURE_ROLE)))
 
+    @property
+    def pid(self) -> int:
+        """The process whose children serve the sessions."""
+        return self._process.pid
+
     def create(self, template: str = "template1") -> str:
         """A new database's name; a copy of `template`."""
         name = f"test_{next(self._numbers)}"

@@ -128,6 +128,12 @@ class Stack:
             assert time.monotonic() < deadline, (self.root / "service.log").read_text()
             time.sleep(0.1)
 
+    @property
+    def service_pid(self) -> int:
+        """The process whose children serve the requests."""
+        assert self._service is not None
+        return self._service.pid
+
     def stop_service(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End gunicorn and its workers, politely or by SIGKILL."""
         if self._service is None:

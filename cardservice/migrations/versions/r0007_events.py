@@ -62,7 +62,7 @@ def _rating() -> None:
         "rating",
         sa.Column("payer_id", sa.Uuid, nullable=False),
         sa.Column("transaction_id", sa.Uuid, nullable=False),
-        sa.Column("cardholder_id", sa.Uuid, nullable=False),
+        sa.Column("key_id", sa.Uuid, nullable=False),
         sa.Column("service", sa.Text, nullable=False),
         sa.Column("travel_day", sa.Date, nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
@@ -77,13 +77,13 @@ def _rating() -> None:
             initially="DEFERRED",
         ),
         sa.UniqueConstraint(
-            "payer_id", "cardholder_id", "service", "travel_day", "revision", name="uq_rating_revision"
+            "payer_id", "key_id", "service", "travel_day", "revision", name="uq_rating_revision"
         ),
         sa.ForeignKeyConstraint(
-            ["payer_id", "cardholder_id", "service", "travel_day", "follows"],
+            ["payer_id", "key_id", "service", "travel_day", "follows"],
             [
                 "rating.payer_id",
-                "rating.cardholder_id",
+                "rating.key_id",
                 "rating.service",
                 "rating.travel_day",
                 "rating.revision",

@@ -17,9 +17,6 @@ from cardservice.database import UtcDateTime
 revision = "0008"
 down_revision = "0007"
 
-# All of a rating but whose it is.
-_OF_RATING = "payer_id, transaction_id, service, travel_day, revision, follows, should_be_minor, taps"
-
 
 def upgrade() -> None:
     op.execute("CREATE TEMPORARY TABLE kept_key AS SELECT * FROM cardholder_key")
@@ -49,7 +46,6 @@ def upgrade() -> None:
         sa.Column("card_sha256", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("card_sha256"),
     )
-    _rating(f"UPDATE OF {_OF_RATING}")
     _install_functions()
 
 
@@ -60,7 +56,6 @@ def downgrade() -> None:
         raise RuntimeError(
             "there are keys that the older schema cannot keep: every proof under them would be lost"
         )
-    _rating("UPDATE")
     op.drop_table("erased_card")
     op.execute("ALTER TABLE transaction_proof RENAME COLUMN key_id TO cardholder_id")
     op.execute("CREATE TEMPORARY TABLE kept_key AS SELECT * FROM cardholder_key")
@@ -81,22 +76,6 @@ def downgrade() -> None:
         " WHERE cardholder_id IS NOT NULL"
     )
     op.execute("DROP TABLE kept_key")
-
-
-def _rating(change: str) -> None:
-    """Let whose a rating is become a pseudonym, when somebody is erased; nothing else of it changes."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP TRIGGER rating_unchanging ON rating")
-        op.execute(
-            f"CREATE TRIGGER rating_unchanging BEFORE {change} OR DELETE ON rating"
-            " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-        )
-        return
-    op.execute("DROP TRIGGER rating_no_update")
-    op.execute(
-        f"CREATE TRIGGER rating_no_update BEFORE {change} ON rating FOR EACH ROW BEGIN"
-        " SELECT RAISE(ABORT, 'rating is never changed and never deleted'); END"
-    )
 
 
 def _install_functions() -> None:

@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from cardservice.api.hot import PATH, HotEndpoint
+from cardservice.authorisation.views import BULK_PATH
 from pki.request_signatures import sign_request
 from tests.support.council import (
     ORIGIN,
@@ -26,10 +27,10 @@ Ask = Callable[[Council, Terminal, Card], tuple[bytes, dict[str, str]]]
 CHANGING = ("nonce", "signed_answer")
 
 
-def signed(bus: Terminal, body: bytes, **headers: str) -> dict[str, str]:
+def signed(bus: Terminal, body: bytes, path: str = PATH, **headers: str) -> dict[str, str]:
     """The headers of a signed request."""
     content = {"Content-Type": "application/json", **headers}
-    return sign_request("POST", ORIGIN + PATH, content, body, bus.key, bus.id, bus.clock())
+    return sign_request("POST", ORIGIN + path, content, body, bus.key, bus.id, bus.clock())
 
 
 def of(body: object) -> Ask:
@@ -95,6 +96,51 @@ ASKS: dict[str, Ask] = {
 }
 
 
+def _many(council: Council, bus: Terminal, card: Card) -> bytes:
+    """A sale, an annulment, a refusal and a decline, in one body."""
+    poor, other = council.card(), council.terminal("till-1", "till")
+    messages = [
+        message(request_for(bus, card), card),
+        annulment(bus, card, new_id()),
+        message(request_for(other, card), card),
+        message(request_for(bus, poor), poor),
+    ]
+    return json.dumps({"messages": messages}).encode()
+
+
+BULK_ASKS: dict[str, Callable[[Council, Terminal, Card], bytes]] = {
+    "many": _many,
+    "sales alone": lambda _, bus, card: json.dumps(
+        {"messages": [message(request_for(bus, card), card) for _ in range(2)]}
+    ).encode(),
+    "none": lambda *_: b'{"messages": []}',
+    "another shape among them": lambda *_: b'{"messages": [{"statement": "AAAA"}, 1]}',
+    "no object": lambda *_: b"[]",
+    "long": lambda *_: b" " * 70_000 + b"{",
+    "too long": lambda *_: b" " * 600_000,
+}
+
+
+@pytest.mark.parametrize("ask", list(BULK_ASKS))
+def test_several_the_same_as_flask(council: Council, caplog: pytest.LogCaptureFixture, ask: str) -> None:
+    caplog.set_level("INFO", "cardservice.requests")
+    app = council.client.application
+    bus, card = council.terminal("bus-12"), council.card(top_up_minor=2000)
+    body = BULK_ASKS[ask](council, bus, card)
+    headers = signed(bus, body, BULK_PATH)
+    clients = (app.test_client(), Client(HotEndpoint(app, council.context)))
+    # Both repeat what was answered before them.
+    clients[1].post(BULK_PATH, data=body, headers=headers)
+    caplog.clear()
+    flask, hot = (client.post(BULK_PATH, data=body, headers=headers) for client in clients)
+    assert (hot.status, hot.headers["Content-Type"]) == (flask.status, flask.headers["Content-Type"])
+    assert _entries(hot) == _entries(flask)
+    lines = [{**getattr(record, "members", {}), "duration_ms": 0} for record in caplog.records]
+    half = len(lines) // 2
+    assert half > 0
+    assert lines[:half] == lines[half:]
+
+
 @pytest.mark.parametrize("ask", list(ASKS))
 def test_the_same_as_flask(council: Council, caplog: pytest.LogCaptureFixture, ask: str) -> None:
     """First the one and then the other is asked, or, of what takes an id, repeated."""
@@ -131,8 +177,27 @@ def test_served_before_flask(council: Council, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patch:
         patch.setattr(type(app), "wsgi_app", lambda *_: pytest.fail("Flask was asked"))
         assert client.post(PATH, data=body, headers=headers).get_json()["decision"] == "approved"
+        many = json.dumps({"messages": [json.loads(body)]}).encode()
+        answers = client.post(BULK_PATH, data=many, headers=signed(bus, many, BULK_PATH)).get_json()[
+            "answers"
+        ]
+        assert [entry["answer"]["repeated"] for entry in answers] == [True]
     assert client.get("/healthz/live").get_json() == {"status": "live"}
     assert client.get(PATH).status_code == 405
+
+
+def _entries(response: TestResponse) -> Any:
+    """What was answered, of each message, without what changes each time."""
+    told = response.get_json(force=True)
+    if "answers" not in told:
+        return told
+    return [
+        {
+            kind: {name: len(value) if name in CHANGING else value for name, value in document.items()}
+            for kind, document in entry.items()
+        }
+        for entry in told["answers"]
+    ]
 
 
 def _told(response: TestResponse) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def test_trust_is_all_a_terminal_needs(council: Council) -> None:
     card = council.card()
     answer = council.client.get("/pki/trust").get_json()
     assert answer["scheme"] == "ashcombe"
-    root, *others, answering = (
+    root, *others, answering, listing = (
         x509.load_der_x509_certificate(from_base64url(der)) for der in answer["certificates"]
     )
     crls = tuple(x509.load_der_x509_crl(from_base64url(der)) for der in answer["crls"])
@@ -27,6 +27,19 @@ def test_trust_is_all_a_terminal_needs(council: Council) -> None:
     held = verify(leaf, Purpose.CARD_AUTHENTICATION, council.clock(), trust)
     assert held.identity == str(card.id)
     assert verify(answering, Purpose.SERVICE, council.clock(), trust).identity == "cardservice"
+    assert verify(listing, Purpose.STATEMENT_SIGNER, council.clock(), trust).identity == "status-list"
+    assert answer["status_lists"] == [f"{council.context.pki.public_url}/status/0"]
+
+
+def test_who_reads_status_lists_gets_no_list_of_cards(council: Council) -> None:
+    """The long ones are left out; all else is the same."""
+    council.card()
+    everything = council.client.get("/pki/trust").get_json()
+    rest = council.client.get("/pki/trust?cards=status-list").get_json()
+    assert rest | {"crls": everything["crls"]} == everything
+    issuers = [x509.load_der_x509_crl(from_base64url(der)).issuer for der in rest["crls"]]
+    names = ("root", "terminals", "service")
+    assert issuers == [council.context.certificates[name].subject for name in names]
 
 
 def test_openssl_accepts_and_once_revoked_refuses(council: Council, tmp_path: Path) -> None:

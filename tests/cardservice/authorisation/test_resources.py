@@ -21,6 +21,7 @@ from cardservice.ledger.resources import (
 )
 from cardservice.services.seam import Decision, LoadedTariff, ResourceUse
 from cardservice.tariffs.service import store_tariff, tariff_of_version
+from tests.cardservice.advices import chunk
 from tests.support.council import (
     FARE_MINOR,
     START,
@@ -119,6 +120,15 @@ def test_an_advice_is_posted_all_the_same(council: Council, bus: Terminal) -> No
         reply = bus.post(URL, message(advice_of(bus, card), card))
         assert (reply.outcome, reply.json["flags"]) == ((200, "approved"), flags)
         assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+    assert seats(council) == (1, ["confirmed"])
+
+
+def test_advices_in_a_chunk(council: Council, bus: Terminal) -> None:
+    """What claims is posted by itself, and what follows of its payer after it."""
+    card = council.card(top_up_minor=2000)
+    found = chunk.answers(bus, [chunk.advice(advice_of(bus, card), card) for _ in range(2)])
+    assert [entry["answer"]["flags"] for entry in found] == [[], ["resource_taken"]]
+    assert council.balances(card.payer) == (2000 - 2 * FARE_MINOR, 0)
     assert seats(council) == (1, ["confirmed"])
 
 

@@ -141,7 +141,7 @@ def test_the_tables_keep_it_unique_and_without_a_gap(database: Database, payer: 
     row = {
         "payer_id": payer,
         "transaction_id": new_transaction_id(),
-        "cardholder_id": SOMEBODY,
+        "key_id": SOMEBODY,
         "service": "transport",
         "travel_day": DAY,
         "should_be_minor": 1,

@@ -150,7 +150,7 @@ def test_a_service_goes_on_under_an_authoritys_successor(
         old_council.context,
         pki=succeeded,
         certificates=succeeded.issuer_certificates,
-        proofs=CardProofs(succeeded.trust_store()),
+        proofs=CardProofs(succeeded.trust_store(), context.database),
     )
     council = Council(after, create_app(after).test_client(), clock)
     new = council.card(top_up_minor=2_000)
