@@ -3,8 +3,9 @@
 import click
 
 from cardservice.commands.authorities import pki
+from cardservice.commands.closing import ledger
 from cardservice.commands.erasing import cardholder, keys, retention
-from cardservice.commands.inspecting import ledger, proof, security
+from cardservice.commands.inspecting import proof, security
 from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
