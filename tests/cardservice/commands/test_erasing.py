@@ -127,7 +127,7 @@ def test_a_class_without_a_period_is_kept_and_named(
     council: Council, card: Card, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds a class gives it a period; until then nothing of it is lost."""
-    monkeypatch.setattr("cardservice.commands.erasing.periods", dict)
+    monkeypatch.setattr("cardservice.commands.erasing.periods", lambda _, configured: dict(configured))
     found = run(council, environment, "retention", "run", days=9_999)["classes"]
     assert {(one["days"], one["erased"]) for one in found} == {(None, 0)}
 
