@@ -11,6 +11,7 @@ from cardservice.context import Context
 from cardservice.keys import kek_name, make_kek_version
 from cardservice.ledger.privacy import rewrap, wrapped_under
 from cardservice.ledger.retention import Due, erase_due, periods, survey
+from cardservice.services import retention_days
 
 __all__ = ["cardholder", "keys", "retention"]
 
@@ -68,7 +69,8 @@ def retention() -> None:
 def retention_run(dry_run: bool, as_json: bool) -> None:
     """Erase the details whose time is over, in portions; broken off, it goes on when it is run again."""
     with opened() as context:
-        moment, days = context.now(), periods(context.settings.retention_days)
+        moment = context.now()
+        days = periods(retention_days(context.services), context.settings.retention_days)
         with context.database.reading() as connection:
             found = survey(connection, days, moment)
         erased = {} if dry_run else {one.retention_class: _erase(context, one) for one in found if one.due}

@@ -16,12 +16,9 @@ from cardservice.database import Database
 from cardservice.ledger.models import ledger_transaction, transaction_details
 
 # Ours, and for the scheme to set (`retention_days`): long enough for a question or a complaint, no longer.
+# Those of what services keep, each service declares.
 DEFAULT_DAYS: Mapping[str, int] = MappingProxyType(
     {
-        # Eight weeks: where somebody was.
-        "travel": 56,
-        # A term: what a child ate.
-        "meals": 100,
         # For what is not brought back: a return erases a loan's details at once, unless the reader opted in.
         "loans": 400,
         # Thirteen months: as long as a payment may be disputed (Directive (EU) 2015/2366, article 71).
@@ -45,9 +42,9 @@ class Due:
     due: int
 
 
-def periods(configured: Mapping[str, int]) -> dict[str, int]:
-    """Days by class."""
-    return {**DEFAULT_DAYS, **configured}
+def periods(declared: Mapping[str, int], configured: Mapping[str, int]) -> dict[str, int]:
+    """Days by class: what the scheme has set comes before what the services declare, and that before ours."""
+    return {**DEFAULT_DAYS, **declared, **configured}
 
 
 def survey(connection: Connection, days: Mapping[str, int], moment: datetime) -> tuple[Due, ...]:

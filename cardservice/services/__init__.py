@@ -13,6 +13,12 @@ from types import MappingProxyType
 from cardservice.services.seam import Service
 
 
+def retention_days(services: Mapping[str, Service]) -> dict[str, int]:
+    """How long the details of each class that they declare are kept, in days."""
+    actions = (action for service in services.values() for action in service.actions.values())
+    return {action.retention_class: action.retention_days for action in actions}
+
+
 @cache
 def discover() -> Mapping[str, Service]:
     """The services that have a folder here, by name."""

@@ -1,7 +1,9 @@
 """Small JSON files that people write: read strictly, and refused with the place that is at fault."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,27 +13,56 @@ from marshmallow import Schema, ValidationError
 from cardservice.services.seam import TariffError
 
 _MAX_PLACES = 10  # ours: named in one refusal
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},\n]|[^\s\[\]{},:"]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file that a schema has loaded, with what it takes to say where in it something is at fault."""
+
+    file: str
+    values: dict[str, Any]
+    text: str
+
+    def line(self, place: str) -> int:
+        """Where a place such as `items[3].price` begins; of what is missing, what it is missing in."""
+        return _line(self.text, place)
+
+    def error(self, place: str, reason: str) -> TariffError:
+        """The refusal of a place."""
+        return TariffError(self.file, self.line(place), f"{place}: {reason}")
 
 
 def load_file(path: Path, schema: Schema, max_bytes: int) -> dict[str, Any]:
     """The file's object as the schema loads it; raises TariffError and nothing else."""
-    content = read_object(path, max_bytes)
+    return read_sheet(path, schema, max_bytes).values
+
+
+def read_sheet(path: Path, schema: Schema, max_bytes: int) -> Sheet:
+    """The file as the schema loads it; raises TariffError, with the line of the first place at fault."""
+    text, content = _read_object(path, max_bytes)
     try:
-        values: dict[str, Any] = schema.load(content)
+        return Sheet(path.name, schema.load(content), text)
     except ValidationError as problem:
-        raise TariffError(path.name, None, _listed(list(_places("", problem.messages)))) from problem
-    return values
+        places = list(_places("", problem.messages))
+        line = _line(text, places[0][0])
+        listed = [f"{place}: {reason}" for place, reason in places]
+        raise TariffError(path.name, line, _listed(listed)) from problem
 
 
 def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
     """The file's object with decimals as they stand there, none a float; raises TariffError."""
-    content = _read(path, max_bytes)
+    return _read_object(path, max_bytes)[1]
+
+
+def _read_object(path: Path, max_bytes: int) -> tuple[str, dict[str, Any]]:
+    text, content = _read(path, max_bytes)
     if not isinstance(content, dict):
         raise TariffError(path.name, None, "is not a JSON object")
-    return content
+    return text, content
 
 
-def _read(path: Path, max_bytes: int) -> object:
+def _read(path: Path, max_bytes: int) -> tuple[str, object]:
     try:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
@@ -40,7 +71,8 @@ def _read(path: Path, max_bytes: int) -> object:
     if len(raw) > max_bytes:
         raise TariffError(path.name, None, f"is larger than {max_bytes >> 10} KiB")
     try:
-        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal, object_pairs_hook=_without_repetition)
+        text = raw.decode("utf-8-sig")
+        return text, json.loads(text, parse_float=Decimal, object_pairs_hook=_without_repetition)
     except UnicodeDecodeError as problem:
         line = raw.count(b"\n", 0, problem.start) + 1
         raise TariffError(path.name, line, "is not UTF-8") from problem
@@ -65,13 +97,56 @@ def _listed(places: list[str]) -> str:
     return "; ".join(places[:_MAX_PLACES]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _places(place: str, says: object) -> Iterator[str]:
-    """`items[3].price: what is wrong`, one place after the other; `[0]` is the first of a list."""
+def _places(place: str, says: object) -> Iterator[tuple[str, str]]:
+    """`items[3].price` and what is wrong, one place after the other; `[0]` is the first of a list."""
     if isinstance(says, dict):
         for name, value in says.items():
-            step = f"[{name}]" if isinstance(name, int) else f".{name}" if place else str(name)
-            yield from _places(place + step, value)
+            yield from _places(_step(place, name), value)
     else:
         reasons = says if isinstance(says, list) else [says]
-        text = f"{place}: {' '.join(map(str, reasons))}"
-        yield text if text.isprintable() else ascii(text)[1:-1]
+        yield _printable(place), _printable(" ".join(map(str, reasons)))
+
+
+def _step(place: str, name: object) -> str:
+    if isinstance(name, int):
+        return f"{place}[{name}]"
+    return f"{place}.{name}" if place else str(name)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _line(text: str, place: str) -> int:
+    lines = _lines(text)
+    while place and place not in lines:
+        place = place[: max(place.rfind("."), place.rfind("["), 0)]
+    return lines.get(place, 1)
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line on which each place begins, of a text that has been read as JSON."""
+    found: dict[str, int] = {}
+    line = 1
+    # Of each list or object that is open: its place, and the number or name of what is read in it; None where
+    # an object's next name is still to come.
+    around: list[str] = []
+    at: list[int | str | None] = []
+    for mark in _MARK.findall(text):
+        if mark == "\n":
+            line += 1
+        elif mark in ("]", "}"):
+            around.pop()
+            at.pop()
+        elif mark == ",":
+            at[-1] = at[-1] + 1 if isinstance(at[-1], int) else None
+        elif at and at[-1] is None:
+            at[-1] = json.loads(mark)
+            found[_printable(_step(around[-1], at[-1]))] = line
+        else:
+            place = _step(around[-1], at[-1]) if at else ""
+            found.setdefault(_printable(place), line)
+            if mark in ("[", "{"):
+                around.append(place)
+                at.append(0 if mark == "[" else None)
+    return found

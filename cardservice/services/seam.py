@@ -193,12 +193,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """An action of a service: which roles of terminal may ask for it, and what its details look like."""
+    """An action of a service: which roles of terminal may ask for it, and what its details look like.
+
+    `retention_days` is how long details of its class are kept where the scheme sets nothing else.
+    """
 
     name: str
     roles: frozenset[str]
     details_schema: type[Schema]
     retention_class: str
+    retention_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,12 +211,14 @@ class LoadedTariff:
 
     `version` follows from the content alone, so that the same files are the same version everywhere.
     `report` is for the person who loads it, a sentence a line, files that were passed over included.
+    `capacities` says how much there is of the resources that it names, by their keys, from its loading on.
     """
 
     version: str
     valid_from: datetime
     content: Mapping[str, object]
     report: tuple[str, ...]
+    capacities: Mapping[str, int] = field(default_factory=dict)
 
 
 class Service(Protocol):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 from cardservice.audit.service import record
 from cardservice.database import Database
 from cardservice.errors import TariffExists
+from cardservice.ledger.resources import set_capacity
 from cardservice.services.seam import LoadedTariff, Service
 from cardservice.tariffs.models import tariff
 
@@ -37,9 +38,10 @@ class DatedTariff:
 def store_tariff(
     connection: Connection, service: str, loaded: LoadedTariff, *, source: str, actor: str, moment: datetime
 ) -> bool:
-    """Store a version of a tariff; False where the same one is there.
+    """Store a version of a tariff, with the resources that it names; False where the same one is there.
 
-    Raises TariffExists where another content has its name.
+    Raises TariffExists where another content has its name, and ResourceInvalid where more of a resource is
+    taken than there would be: roll back then.
     """
     content = _canonical(loaded.content)
     known = connection.scalar(
@@ -60,6 +62,8 @@ def store_tariff(
             actor=actor,
         )
     )
+    for key, capacity in sorted(loaded.capacities.items()):
+        set_capacity(connection, service, key, capacity)
     record(connection, actor, "tariff.load", f"{service} {loaded.version}", moment, source=source)
     return True
 

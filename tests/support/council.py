@@ -214,9 +214,13 @@ class Council:
 
     def load_menu(self, menu: Path = DEMO_DATA / "menu.json") -> None:
         """The demonstration's menu, or another file."""
-        loaded = discover()["meals"].load([menu], currency="GBP")
+        self.load("meals", menu)
+
+    def load(self, service: str, file: Path) -> None:
+        """A service's tariff from a file, as `cardservice load` does."""
+        loaded = discover()[service].load([file], currency="GBP")
         with self.context.database.begin() as connection:
-            store_tariff(connection, "meals", loaded, source=menu.name, actor=ACTOR, moment=self.clock())
+            store_tariff(connection, service, loaded, source=file.name, actor=ACTOR, moment=self.clock())
 
     def load_free_fares(self) -> None:
         """A fare table, in force from now on, by which the trip costs nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cardservice.money import parse_minor
-from cardservice.services.json_files import load_file
+from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.meals.menu import FORMAT, Item, Menu, prepare, prepare_item
 from cardservice.services.meals.schemas import MenuSchema
 from cardservice.services.seam import LoadedTariff, TariffError
@@ -25,8 +25,9 @@ Values = Mapping[str, Any]
 
 def load_menu(path: Path, currency: str) -> LoadedTariff:
     """The menu in a file; raises TariffError with the place in it that is at fault."""
-    values = load_file(path, MenuSchema(), MAX_BYTES)
-    _check_frame(path.name, values, currency)
+    sheet = read_sheet(path, MenuSchema(), MAX_BYTES)
+    values = sheet.values
+    _check_frame(sheet, currency)
     content: dict[str, Any] = {
         "format": FORMAT,
         "currency": currency,
@@ -36,13 +37,13 @@ def load_menu(path: Path, currency: str) -> LoadedTariff:
         "offline_quote_hours": values["offline_quote_hours"],
         "services": values["services"],
         "items": [
-            _item(_Place(path.name, number, item["key"]), item, values)
+            _item(_Place(sheet, number, item["key"]), item, values)
             for number, item in enumerate(values["items"])
         ],
     }
     content["version"] = _version(content)
     menu = prepare(content)
-    _check_unambiguous(path.name, [prepare_item(stored) for stored in content["items"]])
+    _check_unambiguous(sheet, [prepare_item(stored) for stored in content["items"]])
     return LoadedTariff(
         version=content["version"],
         valid_from=menu.valid_from,
@@ -55,7 +56,7 @@ def load_menu(path: Path, currency: str) -> LoadedTariff:
 class _Place:
     """Where in the file an item stands, as people find it again."""
 
-    file: str
+    sheet: Sheet
     number: int
     key: str
 
@@ -63,18 +64,20 @@ class _Place:
         return f"items[{self.number}] ({self.key})"
 
     def error(self, reason: str) -> TariffError:
-        return TariffError(self.file, None, f"{self}: {reason}")
+        line = self.sheet.line(f"items[{self.number}]")
+        return TariffError(self.sheet.file, line, f"{self}: {reason}")
 
 
-def _check_frame(file: str, values: Values, currency: str) -> None:
+def _check_frame(sheet: Sheet, currency: str) -> None:
+    values = sheet.values
     if values["currency"] != currency:
-        raise TariffError(file, None, f"currency: is {values['currency']}, and the scheme's is {currency}")
+        raise sheet.error("currency", f"is {values['currency']}, and the scheme's is {currency}")
     if values["last_day"] < values["first_day"]:
-        raise TariffError(file, None, "last_day: is before first_day")
+        raise sheet.error("last_day", "is before first_day")
     try:
         ZoneInfo(values["timezone"])
     except (KeyError, ValueError, OSError) as problem:
-        raise TariffError(file, None, f"timezone: there is no time zone {values['timezone']!r}") from problem
+        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
 
 
 def _item(place: _Place, item: Values, menu: Values) -> dict[str, Any]:
@@ -116,7 +119,7 @@ def _price(place: _Place, text: str, currency: str) -> int:
     return price_minor
 
 
-def _check_unambiguous(file: str, items: list[Item]) -> None:
+def _check_unambiguous(sheet: Sheet, items: list[Item]) -> None:
     """One key is one item at a service on a day; and nobody can tell two keys of one label apart."""
     for field in ("key", "label"):
         alike: defaultdict[str, list[int]] = defaultdict(list)
@@ -125,8 +128,8 @@ def _check_unambiguous(file: str, items: list[Item]) -> None:
         for numbers in alike.values():
             for first, second in combinations(numbers, 2):
                 if items[first].clashes_with(items[second]):
-                    place = _Place(file, second, items[second].key)
-                    other = _Place(file, first, items[first].key)
+                    place = _Place(sheet, second, items[second].key)
+                    other = _Place(sheet, first, items[first].key)
                     raise place.error(f"{field}: the same as of {other}, at one service on one day")
 
 

@@ -30,6 +30,7 @@ SALE = Action(
     roles=frozenset({"till"}),
     details_schema=SaleDetails,
     retention_class="meals",
+    retention_days=100,  # a term: what a child ate
 )
 
 

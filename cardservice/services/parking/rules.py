@@ -21,6 +21,7 @@ from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, 
 QUOTE_MINUTES = 5
 # The limit that a payer can set, and the counter's rule; its period is the day by the clock of the place.
 DAY_LIMIT = "parking.day"
+REASONS = reasons.REASONS
 _MINUTE = timedelta(minutes=1)
 
 

@@ -39,7 +39,9 @@ class Parking:
     name = "parking"
     actions: Mapping[str, Action] = MappingProxyType(
         {
-            name: Action(name=name, roles=roles, details_schema=schema, retention_class="travel")
+            name: Action(
+                name=name, roles=roles, details_schema=schema, retention_class="travel", retention_days=56
+            )
             for name, (schema, roles) in _DETAILS.items()
         }
     )

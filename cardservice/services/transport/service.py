@@ -39,6 +39,7 @@ SINGLE_FARE = Action(
     roles=frozenset({"validator"}),
     details_schema=SingleFareDetails,
     retention_class="travel",
+    retention_days=56,  # eight weeks: where somebody was
 )
 
 

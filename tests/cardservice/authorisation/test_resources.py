@@ -1,6 +1,7 @@
 """A service whose sales take a place each: held, posted, confirmed; given back with the annulment."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import select
 
 from cardservice.authorisation import settling
 from cardservice.context import Context
+from cardservice.ledger.errors import ResourceInvalid
 from cardservice.ledger.event_models import reservation
 from cardservice.ledger.resources import (
     HELD_FOR,
@@ -17,10 +19,12 @@ from cardservice.ledger.resources import (
     set_capacity,
     settle_reservations,
 )
-from cardservice.services.seam import Decision, ResourceUse
+from cardservice.services.seam import Decision, LoadedTariff, ResourceUse
+from cardservice.tariffs.service import store_tariff, tariff_of_version
 from tests.cardservice.advices import chunk
 from tests.support.council import (
     FARE_MINOR,
+    START,
     Card,
     Council,
     Terminal,
@@ -31,6 +35,7 @@ from tests.support.council import (
 )
 
 URL = "/v1/authorisations"
+LATER = START + timedelta(days=365)
 
 
 class Seated:
@@ -87,6 +92,26 @@ def test_one_gets_it_and_the_other_is_told(council: Council, bus: Terminal) -> N
     assert bus.post(URL, annulment(bus, one, first.id)).outcome == (200, "annulled")
     assert seats(council) == (0, ["released"])
     assert bus.post(URL, message(request_for(bus, other), other)).outcome == (200, "approved")
+
+
+def test_a_tariff_brings_its_resources_or_none_of_it_is_taken(council: Council, bus: Terminal) -> None:
+    def load(version: str, **capacities: int) -> None:
+        loaded = LoadedTariff(
+            version=version, valid_from=LATER, content={"of": version}, report=(), capacities=capacities
+        )
+        with council.context.database.begin() as connection:
+            store_tariff(connection, "transport", loaded, source="feed", actor="staff", moment=START)
+
+    card = council.card(top_up_minor=2000)
+    load("two", bench=3, seat=2)
+    assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "approved")
+    with pytest.raises(ResourceInvalid, match="transport seat cannot be 0: more is taken of it"):
+        load("none", bench=1, seat=0)
+    with council.context.database.reading() as connection:
+        found = [read_resource(connection, "transport", key) for key in ("bench", "seat")]
+        assert [(one.capacity, one.taken) for one in found if one is not None] == [(3, 0), (2, 1)]
+        assert tariff_of_version(connection, "transport", "two") is not None
+        assert tariff_of_version(connection, "transport", "none") is None
 
 
 def test_an_advice_is_posted_all_the_same(council: Council, bus: Terminal) -> None:

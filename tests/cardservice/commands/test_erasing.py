@@ -19,9 +19,9 @@ from cardservice.context import Context
 from cardservice.keys import load_service_keys
 from cardservice.ledger.models import cardholder_key, ledger_transaction, transaction_details, transfer
 from cardservice.ledger.privacy import destroy_key
-from cardservice.ledger.retention import DEFAULT_DAYS, erase_due
+from cardservice.ledger.retention import erase_due, periods
 from cardservice.ledger.verify import verify
-from cardservice.services import discover
+from cardservice.services import discover, retention_days
 from pki.clock import OFFSET_VARIABLE, system_clock
 from tests.cardservice.conftest import PASSPHRASE
 from tests.support.council import Card, Council, Terminal, advice_of, annulment, message, request_for
@@ -78,7 +78,7 @@ def test_every_class_has_a_period() -> None:
     """Of every action of every service, so that nothing is kept for ever by forgetting it."""
     actions = [action for service in discover().values() for action in service.actions.values()]
     classes = {annulment_module.RETENTION, refunds.RETENTION, *(each.retention_class for each in actions)}
-    assert classes <= set(DEFAULT_DAYS)
+    assert classes <= set(periods(retention_days(discover()), {}))
 
 
 def test_retention(council: Council, card: Card, environment: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ def test_a_class_without_a_period_is_kept_and_named(
     council: Council, card: Card, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds a class gives it a period; until then nothing of it is lost."""
-    monkeypatch.setattr("cardservice.commands.erasing.periods", dict)
+    monkeypatch.setattr("cardservice.commands.erasing.periods", lambda _, configured: dict(configured))
     found = run(council, environment, "retention", "run", days=9_999)["classes"]
     assert {(one["days"], one["erased"]) for one in found} == {(None, 0)}
 

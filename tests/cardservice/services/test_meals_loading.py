@@ -158,7 +158,7 @@ def test_what_is_just_allowed_is_loaded(name: str, tmp_path: Path) -> None:
         (b"[]", None, "is not a JSON object"),
         (b"[" * 60_000, None, "is not JSON that can be read"),
         (b" " * (1 << 20) + b" ", None, "is larger than 1024 KiB"),
-        (b'{"x": NaN}', None, "x: Unknown field"),
+        (b'{"x": NaN}', 1, "x: Unknown field"),
     ],
 )
 def test_a_file_that_cannot_be_read(text: bytes, line: int | None, reason: str, tmp_path: Path) -> None:
@@ -168,6 +168,28 @@ def test_a_file_that_cannot_be_read(text: bytes, line: int | None, reason: str, 
         meals().load([path], currency="GBP")
     assert (refused.value.file, refused.value.line) == ("menu.json", line)
     assert reason in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "shown", "reason"),
+    [
+        (of_item(4, price=0.8), '"price": 0.8', "items[4].price: Not a valid string"),
+        (of_item(4, key="fl{a[p,\\"), '"key": "fl{', "items[4].key: is not a key"),
+        (of_menu(services={"lunch": " "}), '"lunch": " "', "services.lunch.value: is not a printable"),
+        (of_menu(currency="EUR"), '"currency": "EUR"', "currency: is EUR"),
+        # Of what is missing or wrong as a whole, where the item begins.
+        (without("contains", 6), '"key": "water"', "items[6].contains: Missing data"),
+        (of_item(6, price="0,1"), '"key": "water"', "items[6] (water): price: '0,1'"),
+    ],
+)
+def test_a_refusal_names_the_line(change: Change, shown: str, reason: str, tmp_path: Path) -> None:
+    path = written(tmp_path, change)
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1).replace('{\n   "key"', '{   "key"'))
+    with pytest.raises(TariffError) as refused:
+        meals().load([path], currency="GBP")
+    assert refused.value.line is not None
+    assert shown in path.read_text().splitlines()[refused.value.line - 1]
+    assert refused.value.reason.startswith(reason)
 
 
 def test_a_refusal_names_ten_places_and_counts_the_rest(tmp_path: Path) -> None:

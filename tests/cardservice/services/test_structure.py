@@ -1,6 +1,7 @@
 """Rules stay rules: no database, no web, no clock, and nobody outside names a service."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ import pytest
 
 import cardservice
 from cardservice import services
+from cardservice.ledger.retention import DEFAULT_DAYS
 from cardservice.services.seam import AskKind
-from cardservice.services.transport.rules import REASONS
 
 PACKAGE = Path(cardservice.__file__).parent
 SERVICES = Path(services.__file__).parent
@@ -145,9 +146,21 @@ def test_a_folder_under_another_name_is_refused(monkeypatch: pytest.MonkeyPatch)
         services.discover.__wrapped__()
 
 
-def test_every_reason_is_documented() -> None:
-    page = (DOCS / "transport.md").read_text(encoding="utf-8")
-    assert {reason for reason in REASONS if f"`{reason}`" not in page} == set()
+@pytest.mark.parametrize("name", sorted(services.discover()))
+def test_every_reason_is_documented(name: str) -> None:
+    rules = importlib.import_module(f"{services.__name__}.{name.replace('-', '_')}.rules")
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert {reason for reason in rules.REASONS if f"`{reason}`" not in page} == set()
+
+
+def test_a_class_of_details_has_one_period() -> None:
+    """Whichever service declares it; none of them changes how long the ledger's own are kept."""
+    found = services.discover()
+    days = services.retention_days(found)
+    assert not set(days) & set(DEFAULT_DAYS)
+    for service in found.values():
+        for action in service.actions.values():
+            assert days[action.retention_class] == action.retention_days > 0
 
 
 def test_kinds_are_those_of_the_ledger() -> None:
