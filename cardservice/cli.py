@@ -3,8 +3,9 @@
 import click
 
 from cardservice.commands.authorities import pki
+from cardservice.commands.closing import ledger
 from cardservice.commands.erasing import cardholder, keys, retention
-from cardservice.commands.inspecting import ledger, proof, security
+from cardservice.commands.inspecting import proof, security
 from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
@@ -13,7 +14,7 @@ from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
 from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
-from cardservice.commands.running import init, serve
+from cardservice.commands.running import init, serve, worker
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
 from cardservice.commands.transactions import transaction
@@ -28,6 +29,7 @@ def main() -> None:
 for _command in (
     init,
     serve,
+    worker,
     load,
     provider,
     cardholder,

@@ -46,6 +46,13 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ledger_transaction": _ADD,
         "transfer": _ADD,
         "transaction_proof": _ADD,
+        # Only added to, too, but for the worker's place, its sums, and salts that are erased.
+        "ledger_epoch": _ADD,
+        "ledger_position": (*_ADD, "UPDATE (epoch, sequence, posted_below, open_day)"),
+        "ledger_sequence": _ADD,
+        "account_rollup": (*_ADD, "UPDATE (debit_minor, credit_minor)"),
+        "day_seal": _ADD,
+        "sealed_leaf": (*_ADD, "UPDATE (salt, erased_at)"),
         "rating": _ADD,
         "payment_reference": _ADD,
         "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
@@ -85,6 +92,8 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "transaction_proof": ("SELECT",),
         "transaction_details": _TAKE,
         "rating": ("SELECT",),
+        "ledger_sequence": ("SELECT",),
+        "sealed_leaf": ("SELECT", "UPDATE (salt, erased_at)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
     }

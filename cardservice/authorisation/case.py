@@ -67,6 +67,8 @@ class Verdict:
     duplicate_of: TransactionId | None = None
     # What it takes of what there is only so much of: held before it is posted.
     claims: tuple[Claim, ...] = ()
+    # What is said where there is too little of that.
+    if_taken: str = ""
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
     # The payer's counters that the rules have looked at.

@@ -55,7 +55,7 @@ def without_resources(case: Case, verdict: Verdict) -> Verdict:
     """The verdict on what needs more of something than there is left: only an advice has had it already."""
     if case.message.is_advice:
         return replace(verdict, claims=(), flags=(*verdict.flags, Flag.RESOURCE_TAKEN))
-    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs, verdict.looked_at)
+    return _declined(case, Reason.RESOURCE_TAKEN, verdict.if_taken, verdict.inputs, verdict.looked_at)
 
 
 def _paid_already(case: Case) -> TransactionId | None:
@@ -121,7 +121,10 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
         counters=changes(decision.counters, case.facts.card.cardholder_id),
-        claims=tuple(Claim(case.service.name, use.key, use.quantity) for use in decision.resources),
+        claims=tuple(
+            Claim(case.service.name, use.key, use.quantity, use.capacity) for use in decision.resources
+        ),
+        if_taken=decision.if_taken,
         inputs=decision.inputs,
         looked_at=looked_at,
     )

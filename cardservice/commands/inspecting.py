@@ -1,13 +1,12 @@
-"""Looking into the ledger: proofs, the verification of all of it, refused messages."""
+"""Looking into the ledger: proofs, refused messages."""
 
 from pathlib import Path
 
 import click
 
 from cardservice.audit.service import record, security_events
-from cardservice.authorisation.export import export_proof, fault_of_proof
-from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
-from cardservice.ledger.verify import verify
+from cardservice.authorisation.export import export_proof
+from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 
 
 @click.group()
@@ -33,49 +32,6 @@ def proof_export(transaction_id: str, directory: Path, as_json: bool) -> None:
         {"directory": str(directory), "files": [path.name for path in files]},
         as_json=as_json,
     )
-
-
-@click.group()
-def ledger() -> None:
-    """The whole ledger."""
-
-
-@ledger.command("verify")
-@json_option
-@command
-def ledger_verify(as_json: bool) -> None:
-    """Check balances, double entry and every card's proof; exit status 1 if anything is found."""
-    with opened() as context:
-        report = verify(
-            context.database,
-            lambda connection, payer, transaction: fault_of_proof(context, connection, payer, transaction),
-        )
-    values = {
-        "transactions": report.transactions,
-        "transfers": report.transfers,
-        "proofs_checked": report.proofs_checked,
-        "proofs_erased": report.proofs_erased,
-        "erased_on": {str(day): count for day, count in sorted(report.erased_on.items())},
-        "findings": [
-            {
-                "code": finding.code,
-                "payer": str(finding.payer_id),
-                "transaction": None if finding.transaction_id is None else str(finding.transaction_id),
-                "detail": finding.detail,
-            }
-            for finding in report.findings
-        ],
-    }
-    words = [
-        f"{report.transactions} transactions, {report.transfers} transfers, {report.proofs_checked} proofs, "
-        f"of which {report.proofs_erased} erased: "
-        + ("nothing wrong." if report.is_clean else f"{len(report.findings)} findings."),
-        *(f"  {count} proofs erased on {day}" for day, count in sorted(report.erased_on.items())),
-        *(f"  {finding.code}: {finding.transaction_id} {finding.detail}" for finding in report.findings),
-    ]
-    say("\n".join(words), values, as_json=as_json)
-    if not report.is_clean:
-        raise Failure("the ledger is not as it should be")
 
 
 @click.group()

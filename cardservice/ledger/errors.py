@@ -73,6 +73,18 @@ class ProofMissing(LedgerError):
     code = "proof_missing"
 
 
+class SequenceHeld(LedgerError):
+    """Another worker is numbering the ledger: there is one at a time."""
+
+    code = "sequence_held"
+
+
+class DayNotOver(LedgerError):
+    """A day is sealed when it is over."""
+
+    code = "day_not_over"
+
+
 class ResourceTaken(LedgerError):
     """There is too little left of a resource, or none of that name."""
 

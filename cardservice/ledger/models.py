@@ -199,6 +199,8 @@ ledger_transaction = Table(
     ),
     CheckConstraint("kind NOT IN ('refund', 'goodwill', 'carry_over') OR origin = 'staff'", name="by_staff"),
 )
+# Not on SQLite, where rows are in the order of commits themselves.
+Index("ix_ledger_transaction_posted_xid", ledger_transaction.c.posted_xid).ddl_if(dialect="postgresql")
 _annuls, _duplicate_of = ledger_transaction.c.annuls, ledger_transaction.c.duplicate_of
 Index(
     "ix_ledger_transaction_annuls",

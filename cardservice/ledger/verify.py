@@ -1,54 +1,54 @@
 """Whether the ledger is right: what no single posting can see, found by adding everything up.
 
-Reads in one transaction, so that a busy ledger is checked as of one moment.
+Reads in one transaction, so that a busy ledger is checked as of one moment. Whole, or what the last seal
+covers and what came after it, with all that the payers concerned have.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, union
 
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.checks import CHECKS
+from cardservice.ledger.closing import checking
+from cardservice.ledger.closing.models import ledger_sequence
+from cardservice.ledger.closing.seals import Seal, last_seal
+from cardservice.ledger.closing.sequencing import read_position, unsequenced
 from cardservice.ledger.errors import ProofErased
-from cardservice.ledger.event_checks import EVENT_CHECKS
-from cardservice.ledger.models import (
-    account,
-    ledger_transaction,
-    transaction_details,
-    transaction_proof,
-    transfer,
-)
+from cardservice.ledger.findings import Finding
+from cardservice.ledger.models import ledger_transaction, transfer
 
 # Says what is wrong with a transaction's proof, None if nothing is; raises ProofErased where it was erased.
 ProofCheck = Callable[[Connection, PayerId, TransactionId], str | None]
+# Told now and then: what is being looked at, how many of how many have been.
+Progress = Callable[[str, int, int], None]
 _ROWS_AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as every posting leaves it; `code` is stable."""
-
-    code: str
-    payer_id: PayerId
-    transaction_id: TransactionId | None
-    detail: str
+_PAYERS_AT_ONCE = 200
+# Of each kind; whoever has more than that has one fault, not many.
+MAX_FINDINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found; `since` is the seal from which on, None: the whole ledger."""
 
     transactions: int
     transfers: int
     proofs_checked: int
     proofs_erased: int
     findings: tuple[Finding, ...]
-    # How many proofs were erased on which day, where it is known.
+    since: Seal | None = None
+    seals_checked: int = 0
+    leaves_checked: int = 0
+    leaves_erased: int = 0
+    # How many proofs, and how many leaves, were erased on which day, where it is known.
     erased_on: Mapping[date, int] = field(default_factory=dict)
+    leaves_erased_on: Mapping[date, int] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -56,208 +56,138 @@ class Report:
         return not self.findings
 
 
-def verify(database: Database, check_proof: ProofCheck | None = None) -> Report:
-    """Look at the whole ledger; `check_proof` is asked for each transaction that a card made."""
+def verify(
+    database: Database,
+    check_proof: ProofCheck | None = None,
+    *,
+    whole: bool = True,
+    check_head: checking.HeadCheck | None = None,
+    progress: Progress = lambda *_: None,
+) -> Report:
+    """Look at the ledger; `check_proof` is asked for each transaction that a card made.
+
+    `check_head` reads a seal's signed head and raises where its signature does not hold.
+    """
     with database.reading() as connection:
-        findings = [
-            Finding(code, PayerId(row.payer_id), row.transaction_id, str(row.detail))
-            for code, query in CHECKS.items()
-            for row in connection.execute(query())
-        ]
-        checked, erased = 0, 0
-        erased_on: Counter[date] = Counter()
-        if check_proof is not None:
-            for payer_id, transaction_id in _with_proof(connection):
-                checked += 1
-                try:
-                    fault = check_proof(connection, payer_id, transaction_id)
-                except ProofErased as error:
-                    erased += 1
-                    if error.erased_on is not None:
-                        erased_on[error.erased_on] += 1
-                    continue
-                if fault is not None:
-                    findings.append(Finding("proof_invalid", payer_id, transaction_id, fault))
-        counts = [
-            connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (ledger_transaction, transfer)
-        ]
-    return Report(counts[0], counts[1], checked, erased, tuple(findings), erased_on)
-
-
-def _sides() -> Any:
-    """Each transfer twice: what one account gains and the other loses."""
-    sides = [
-        select(
-            transfer.c.payer_id,
-            transfer.c.transaction_id,
-            transfer.c[side].label("account"),
-            transfer.c.unit,
-            (transfer.c.amount_minor * sign).label("gain"),
-        )
-        for side, sign in (("credit", 1), ("debit", -1))
-    ]
-    return union_all(*sides).subquery()
-
-
-def _account_name() -> Any:
-    own = account.c
-    suffix = literal("/") + own.card_id + "/" + own.application
-    return literal("payer:") + own.kind + case((own.card_id == "", ""), else_=suffix)
-
-
-def _balances() -> Select[Any]:
-    """Every account holds what its transfers add up to."""
-    sides = _sides()
-    total = func.coalesce(func.sum(sides.c.gain), 0)
-    joined = account.outerjoin(
-        sides,
-        and_(
-            sides.c.payer_id == account.c.payer_id,
-            sides.c.account == _account_name(),
-            sides.c.unit == account.c.unit,
-        ),
-    )
-    own = account.c
-    return (
-        select(
-            own.payer_id,
-            literal(None).label("transaction_id"),
-            (_account_name() + " is not the sum of its transfers").label("detail"),
-        )
-        .select_from(joined)
-        .group_by(own.payer_id, own.kind, own.card_id, own.application, own.unit, own.balance)
-        .having(total != own.balance)
+        since = None if whole else last_seal(connection)
+        concerned = _everything() if since is None else _since(connection, since)
+        findings = list(_broken(connection, since, concerned, progress))
+        findings += checking.sequence_faults(connection, since)
+        findings += checking.rollup_faults(connection, since)
+        seals = checking.SealCheck(connection, check_head, progress)
+        findings += seals.faults(since)
+        proofs = _Proofs(connection, check_proof, progress)
+        findings += proofs.faults(concerned)
+        transactions = _count(connection, concerned)
+        moved = connection.execute(_transfers(concerned)).scalar_one()
+    return Report(
+        transactions,
+        moved,
+        proofs.checked,
+        proofs.erased,
+        tuple(findings),
+        since,
+        seals.seals,
+        seals.leaves,
+        seals.erased,
+        proofs.erased_on,
+        seals.erased_on,
     )
 
 
-def _accounts_missing() -> Select[Any]:
-    """What a transfer names as its payer's is an account of that payer, in that unit."""
-    sides = _sides()
-    found = exists().where(
-        account.c.payer_id == sides.c.payer_id,
-        _account_name() == sides.c.account,
-        account.c.unit == sides.c.unit,
+def _everything() -> Select[Any]:
+    return select(ledger_transaction.c.payer_id, ledger_transaction.c.id)
+
+
+def _since(connection: Connection, seal: Seal) -> Select[Any]:
+    """What the seal covers, and what came after it, numbered or not."""
+    entry = ledger_sequence.c
+    numbered = select(entry.payer_id, entry.transaction_id.label("id")).where(
+        tuple_(entry.epoch, entry.sequence) > tuple_(seal.epoch, seal.after_sequence)
     )
-    return select(sides.c.payer_id, sides.c.transaction_id, sides.c.account.label("detail")).where(
-        sides.c.account.like("payer:%"), ~found
-    )
-
-
-def _floors() -> Select[Any]:
-    """No account is below its floor, and arrears are owed."""
-    own = account.c
-    return select(own.payer_id, literal(None).label("transaction_id"), _account_name().label("detail")).where(
-        or_(own.balance < own.floor, and_(own.kind == "arrears", own.balance > 0))
-    )
-
-
-def _undecided_money() -> Select[Any]:
-    """Only what was approved moves money."""
     stored = ledger_transaction.c
-    joined = transfer.join(
-        ledger_transaction,
-        and_(stored.payer_id == transfer.c.payer_id, stored.id == transfer.c.transaction_id),
-    )
-    return (
-        select(stored.payer_id, stored.id.label("transaction_id"), stored.decision.label("detail"))
-        .select_from(joined)
-        .where(stored.decision != "approved")
-    )
+    waiting = select(stored.payer_id, stored.id).where(unsequenced(connection, read_position(connection)))
+    found = union(numbered, waiting).subquery("concerned")
+    return select(found.c.payer_id, found.c.id)
 
 
-def _amounts() -> Select[Any]:
-    """Every amount is positive, of two accounts, and the sum of its net and its tax."""
-    moved = transfer.c
-    return select(moved.payer_id, moved.transaction_id, moved.amount_minor.label("detail")).where(
-        or_(
-            moved.amount_minor <= 0,
-            moved.debit == moved.credit,
-            moved.net_minor + moved.tax_minor != moved.amount_minor,
-        )
-    )
+def _count(connection: Connection, concerned: Select[Any]) -> int:
+    return int(connection.execute(select(func.count()).select_from(concerned.subquery())).scalar_one())
 
 
-def _reversed_too_much() -> Select[Any]:
-    """Nothing is reversed beyond its amount, and no reversal is reversed."""
-    reversal = transfer.alias()
-    total = func.sum(reversal.c.amount_minor)
-    moved = transfer.c
-    joined = transfer.join(
-        reversal,
-        and_(
-            reversal.c.payer_id == moved.payer_id,
-            reversal.c.reverses_transaction == moved.transaction_id,
-            reversal.c.reverses_line == moved.line,
-        ),
-    )
-    return (
-        select(moved.payer_id, moved.transaction_id, total.label("detail"))
-        .select_from(joined)
-        .group_by(
-            moved.payer_id,
-            moved.transaction_id,
-            moved.line,
-            moved.amount_minor,
-            moved.reverses_transaction,
-        )
-        .having(or_(total > moved.amount_minor, moved.reverses_transaction.is_not(None)))
-    )
+def _transfers(concerned: Select[Any]) -> Select[Any]:
+    found = concerned.subquery()
+    same = and_(transfer.c.payer_id == found.c.payer_id, transfer.c.transaction_id == found.c.id)
+    return select(func.count()).select_from(transfer.join(found, same))
 
 
-def _proofs_missing() -> Select[Any]:
-    """What a card made carries its proof, and nothing else does."""
-    stored, proof = ledger_transaction.c, transaction_proof.c
-    found = exists().where(proof.payer_id == stored.payer_id, proof.transaction_id == stored.id)
-    return select(stored.payer_id, stored.id.label("transaction_id"), stored.origin.label("detail")).where(
-        or_(and_(stored.origin == "card", ~found), and_(stored.origin != "card", found))
-    )
-
-
-def _orphans() -> Select[Any]:
-    """Transfers, proofs and details belong to a transaction."""
-    stored = ledger_transaction.c
-    orphans = []
-    for table in (transfer, transaction_proof, transaction_details):
-        found = exists().where(stored.payer_id == table.c.payer_id, stored.id == table.c.transaction_id)
-        orphans.append(
-            select(table.c.payer_id, table.c.transaction_id, literal(table.name).label("detail")).where(
-                ~found
+def _broken(
+    connection: Connection, since: Seal | None, concerned: Select[Any], progress: Progress
+) -> Iterator[Finding]:
+    """What is wrong with balances and rows: of everybody, or of the payers concerned, some at a time."""
+    if since is None:
+        for number, (code, query) in enumerate(CHECKS.items()):
+            progress("checks", number, len(CHECKS))
+            yield from _found(connection, code, query().limit(MAX_FINDINGS))
+        return
+    payers = select(concerned.subquery().c.payer_id).distinct()
+    every = connection.execute(payers).scalars().all()
+    for number in range(0, len(every), _PAYERS_AT_ONCE):
+        some = every[number : number + _PAYERS_AT_ONCE]
+        progress("payers", number, len(every))
+        for code, query in CHECKS.items():
+            rows = query().subquery()
+            yield from _found(
+                connection, code, select(rows).where(rows.c.payer_id.in_(some)).limit(MAX_FINDINGS)
             )
-        )
-    every = union_all(*orphans).subquery()
-    return select(every)
 
 
-def _named_missing() -> Select[Any]:
-    """The transaction that a duplicate or an annul names is there, under whichever payer."""
-    stored, other = ledger_transaction.c, ledger_transaction.alias()
-    named = func.coalesce(stored.duplicate_of, stored.annuls)
-    return select(stored.payer_id, stored.id.label("transaction_id"), stored.kind.label("detail")).where(
-        named.is_not(None), ~exists().where(other.c.id == named)
-    )
+def _found(connection: Connection, code: str, query: Select[Any]) -> Iterator[Finding]:
+    for row in connection.execute(query):
+        yield Finding(code, PayerId(row.payer_id), row.transaction_id, str(row.detail))
 
 
-CHECKS: dict[str, Callable[[], Select[Any]]] = {
-    "balance_wrong": _balances,
-    "account_missing": _accounts_missing,
-    "below_floor": _floors,
-    "money_moved_without_approval": _undecided_money,
-    "amount_wrong": _amounts,
-    "reversed_too_much": _reversed_too_much,
-    "proof_missing": _proofs_missing,
-    "orphan": _orphans,
-    **EVENT_CHECKS,
-    "named_transaction_missing": _named_missing,
-}
+class _Proofs:
+    """Asks for every proof, and counts."""
+
+    def __init__(self, connection: Connection, check: ProofCheck | None, progress: Progress) -> None:
+        self._connection, self._check, self._progress = connection, check, progress
+        self.checked = self.erased = 0
+        self.erased_on: Counter[date] = Counter()
+
+    def faults(self, concerned: Select[Any]) -> Iterator[Finding]:
+        """Proofs that do not hold."""
+        if self._check is None:
+            return
+        total = _count(self._connection, _proved(concerned))
+        for payer_id, transaction_id in _with_proof(self._connection, concerned):
+            self.checked += 1
+            self._progress("proofs", self.checked, total)
+            try:
+                fault = self._check(self._connection, payer_id, transaction_id)
+            except ProofErased as error:
+                self.erased += 1
+                if error.erased_on is not None:
+                    self.erased_on[error.erased_on] += 1
+                continue
+            if fault is not None:
+                yield Finding("proof_invalid", payer_id, transaction_id, fault)
 
 
-def _with_proof(connection: Connection) -> Iterator[tuple[PayerId, TransactionId]]:
+def _proved(concerned: Select[Any]) -> Select[Any]:
+    """Those of them that a card made."""
+    found, stored = concerned.subquery(), ledger_transaction.c
+    same = and_(stored.payer_id == found.c.payer_id, stored.id == found.c.id)
+    joined = ledger_transaction.join(found, same)
+    return select(stored.payer_id, stored.id).select_from(joined).where(stored.proof_of.is_not(None))
+
+
+def _with_proof(connection: Connection, concerned: Select[Any]) -> Iterator[tuple[PayerId, TransactionId]]:
     """Every transaction that a card made, in the order of the key, some at a time."""
     stored = ledger_transaction.c
-    last: Sequence[Row[*tuple[Any, ...]]] = ()
+    last: Any = ()
     while True:
-        query = select(stored.payer_id, stored.id).where(stored.proof_of.is_not(None))
+        query = _proved(concerned)
         if last:
             after = last[-1]
             query = query.where(

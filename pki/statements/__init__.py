@@ -33,6 +33,12 @@ from pki.statements.transaction import (
     details_hmac,
     parse_payload,
 )
+from pki.statements.tree_head import (
+    TreeHead,
+    open_tree_head,
+    sign_tree_head,
+    tree_head_certificate_sha256,
+)
 
 __all__ = [
     "DETAILS_SALT_BYTES",
@@ -46,6 +52,7 @@ __all__ = [
     "SignedStatement",
     "StatementKind",
     "TransactionStatement",
+    "TreeHead",
     "answer_certificate_sha256",
     "answers_digest",
     "byte_strings",
@@ -58,12 +65,15 @@ __all__ = [
     "open_entitlement",
     "open_many_answers",
     "open_statement",
+    "open_tree_head",
     "parse_payload",
     "seal",
     "sign_answer",
     "sign_entitlement",
     "sign_many_answers",
+    "sign_tree_head",
     "signature_input",
+    "tree_head_certificate_sha256",
     "verify_entitlement",
     "verify_statement",
 ]

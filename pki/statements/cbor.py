@@ -55,7 +55,8 @@ def byte_strings(data: bytes, most: int, max_bytes: int = MAX_BYTES) -> list[byt
     while at < len(data):
         if data[at] >> 5 != _BYTES:
             raise StatementMalformed("the sequence holds something else than byte strings")
-        length, at = _decode_argument(data, at)
+        short = data[at] & 0x1F
+        length, at = (short, at + 1) if short < _SMALLEST_ARGUMENT[24] else _decode_argument(data, at)
         if length > max_bytes or len(found) == most:
             raise StatementMalformed(f"more than {most} items, or one of more than {max_bytes} bytes")
         found.append(_slice(data, at, length))
@@ -166,7 +167,7 @@ def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:  # noqa: C9
 
 
 def _decode_argument(data: bytes, at: int) -> tuple[int, int]:
-    """The number in the bytes after the head byte at `at`, and where it ends."""
+    """The number in the bytes after the head byte at `at`, which is not in it, and where it ends."""
     information = data[at] & 0x1F
     if information not in _ARGUMENT_BYTES:
         raise StatementMalformed("indefinite lengths are not allowed")

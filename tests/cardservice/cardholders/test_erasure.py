@@ -22,6 +22,7 @@ from cardservice.ledger.errors import ProofErased
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
 from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.privacy import find_key
 from cardservice.ledger.rating_days import rate
 from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.verify import verify
@@ -77,7 +78,10 @@ def life(council: Council) -> Life:
     for body in sent:
         assert bus.post(URL, body).status == 200
     # A day that was rated twice: the second follows the first.
-    subject = Subject(card.payer, card.holder, "transport", council.clock().date())
+    with council.context.database.reading() as connection:
+        key = find_key(connection, card.holder)
+    assert key is not None
+    subject = Subject(card.payer, key.id, "transport", council.clock().date())
     for price_minor, taps in ((100, 1), (120, 2)):
         shares = (Share(ProviderId("vale-buses"), price_minor),)
         tapped = tuple(TransactionId(new_id()) for _ in range(taps))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 import cardservice.audit.models
 import cardservice.cardholders.models
 import cardservice.cards.models
+import cardservice.ledger.closing.models
 import cardservice.ledger.event_models
 import cardservice.ledger.models
 import cardservice.pki_store.models
@@ -39,7 +40,7 @@ def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_ur
 
 def test_a_revision_that_is_in_place_is_left_alone(database_urls: DatabaseUrls, database: Database) -> None:
     migrate(database_urls.owner)
-    migrate(database_urls.owner, "0010")
+    migrate(database_urls.owner, "0011")
     assert schema_is_current(database)
 
 

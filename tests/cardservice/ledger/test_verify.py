@@ -58,7 +58,7 @@ def test_a_ledger_that_was_posted_is_clean(ledger: Database) -> None:
 
 @pytest.mark.parametrize("code", PLANTED)
 def test_a_planted_fault_is_found(ledger: Database, database_urls: DatabaseUrls, code: str) -> None:
-    with _unguarded(database_urls) as connection:
+    with unguarded(database_urls) as connection:
         assert connection.execute(text(PLANTED[code])).rowcount > 0
     found = verify(ledger).findings
     assert code in {finding.code for finding in found}
@@ -82,7 +82,7 @@ def test_a_proof_that_does_not_hold_is_found_and_an_erased_one_is_not(ledger: Da
 
 
 @contextmanager
-def _unguarded(urls: DatabaseUrls) -> Iterator[Connection]:
+def unguarded(urls: DatabaseUrls) -> Iterator[Connection]:
     """The database without triggers, foreign keys and constraints."""
     url = make_url(urls.owner)
     # An engine without our set-up: SQLite then looks at no foreign keys.

@@ -1,0 +1,49 @@
+"""Reading the signed heads of sealed days: by the service's certificate of then."""
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from sqlalchemy import select
+
+from cardservice.context import Context
+from cardservice.keys import AUTHORITY
+from cardservice.pki_store.models import certificate
+from pki.statements import TreeHead, open_tree_head, tree_head_certificate_sha256
+from pki.verification import Purpose, TrustStore, verify
+
+
+class TreeHeads:
+    """Verifies heads, each certificate once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._certificates: dict[bytes | None, x509.Certificate] = {}
+
+    def __call__(self, raw: bytes) -> TreeHead:
+        """The head. Raises PkiError, and LookupError where its certificate is not on record."""
+        named = tree_head_certificate_sha256(raw)
+        if named not in self._certificates:
+            self._certificates[named] = self._find(named)
+        leaf = self._certificates[named]
+        trust = TrustStore(
+            roots=(self._context.certificates["root"],), intermediates=(self._context.issuer_of(leaf),)
+        )
+        # Whether it was revoked since is no fault of the head: it was linked to the next one the day after.
+        held = verify(leaf, Purpose.SERVICE, leaf.not_valid_before_utc, trust, require_status=False)
+        head = open_tree_head(raw, held.public_key, self._context.scheme.id)
+        if not leaf.not_valid_before_utc <= head.time <= leaf.not_valid_after_utc:
+            raise LookupError("it was signed outside the time of its certificate")
+        return head
+
+    def _find(self, named: bytes | None) -> x509.Certificate:
+        current = self._context.keys.answer_certificate
+        if named == current.fingerprint(hashes.SHA256()):
+            return current
+        with self._context.database.reading() as connection:
+            der = connection.scalar(
+                select(certificate.c.der).where(
+                    certificate.c.authority == AUTHORITY, certificate.c.sha256 == named
+                )
+            )
+        if der is None:
+            raise LookupError("its certificate is not on record")
+        return x509.load_der_x509_certificate(der)

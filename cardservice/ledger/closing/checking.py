@@ -1,0 +1,165 @@
+"""Whether what follows the commit is right: numbers without gap, roll-ups that are sums, seals that hold."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true, tuple_
+
+from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.closing import rollups
+from cardservice.ledger.closing.leaves import Entry, entries
+from cardservice.ledger.closing.merkle import leaf_hash, root_of
+from cardservice.ledger.closing.models import account_rollup, ledger_position, ledger_sequence
+from cardservice.ledger.closing.seals import Seal, digest_of, read_seals
+from cardservice.ledger.closing.sequencing import is_passed_over, read_position
+from cardservice.ledger.findings import Finding
+from cardservice.ledger.models import ledger_transaction
+from pki.errors import PkiError
+from pki.statements import TreeHead
+
+# Reads a signed head, with its signature verified. Raises PkiError.
+HeadCheck = Callable[[bytes], TreeHead]
+Progress = Callable[[str, int, int], None]
+_MAX_FINDINGS = 1000
+
+
+def sequence_faults(connection: Connection, since: Seal | None) -> Iterator[Finding]:
+    """Gaps, days that go back, entries of nothing, and transactions that were passed over."""
+    entry = ledger_sequence.c
+    before = func.coalesce(_before(entry.sequence), 0)
+    day_before = _before(entry.settled_on)
+    numbered = select(ledger_sequence, before.label("before"), day_before.label("day_before"))
+    if since is not None:
+        numbered = numbered.where(
+            tuple_(entry.epoch, entry.sequence) >= tuple_(since.epoch, max(since.after_sequence, 1))
+        )
+    rows = numbered.subquery()
+    # The first that was looked at has none before it here.
+    first = true() if since is None else rows.c.before != 0
+    gaps = select(rows).where(
+        or_((rows.c.sequence != rows.c.before + 1) & first, rows.c.settled_on < rows.c.day_before)
+    )
+    for row in connection.execute(gaps.limit(_MAX_FINDINGS)):
+        yield _of_entry("sequence_broken", row, f"{row.sequence} follows {row.before}")
+    yield from _passed_over(connection)
+    position = ledger_position.c
+    last = select(func.coalesce(func.max(entry.sequence), 0)).where(
+        entry.shard == position.shard, entry.epoch == position.epoch
+    )
+    behind = select(ledger_position).where(position.sequence != last.scalar_subquery())
+    for row in connection.execute(behind):
+        yield Finding("sequence_broken", None, None, f"the last number given is not {row.sequence}")
+
+
+def _before(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same of the entry before."""
+    entry = ledger_sequence.c
+    return func.lag(value).over(partition_by=(entry.shard, entry.epoch), order_by=entry.sequence)
+
+
+def _passed_over(connection: Connection) -> Iterator[Finding]:
+    stored = ledger_transaction.c
+    passed = is_passed_over(connection, read_position(connection))
+    for row in connection.execute(select(stored.payer_id, stored.id).where(passed).limit(_MAX_FINDINGS)):
+        yield Finding("not_sequenced", PayerId(row.payer_id), TransactionId(row.id), "it has no number")
+
+
+def rollup_faults(connection: Connection, since: Seal | None) -> Iterator[Finding]:
+    """Roll-ups that are not the sums of their transfers."""
+    days = true() if since is None else ledger_sequence.c.settled_on >= since.day
+    stored = select(account_rollup)
+    if since is not None:
+        stored = stored.where(account_rollup.c.day >= since.day)
+    sums = rollups.sums_by_day(days)
+    for difference in (stored.except_(sums), sums.except_(stored)):
+        rows = difference.subquery()
+        found = select(rows.c.account, rows.c.unit, rows.c.day).limit(_MAX_FINDINGS)
+        for row in connection.execute(found):
+            detail = f"{row.account} of {row.day} in {row.unit} is not the sum of its transfers"
+            yield Finding("rollup_wrong", None, None, detail)
+
+
+class SealCheck:
+    """Goes along the chain of seals, and through the leaves of each; counts."""
+
+    def __init__(self, connection: Connection, check_head: HeadCheck | None, progress: Progress) -> None:
+        self._connection, self._check_head, self._progress = connection, check_head, progress
+        self.seals = self.leaves = self.erased = 0
+        self._total = 0
+        self._erased_on: Counter[date] = Counter()
+
+    @property
+    def erased_on(self) -> Mapping[date, int]:
+        """How many leaves were erased, by day."""
+        return self._erased_on
+
+    def faults(self, since: Seal | None) -> Iterator[Finding]:
+        """Heads that do not hold or are not linked, leaves that are not of their entries."""
+        # The one before is looked at for its link alone.
+        chain = list(read_seals(self._connection, after=max(0, (since.number if since else 1) - 2)))
+        checked = [seal for seal in chain if since is None or seal.number >= since.number]
+        self._total = sum(seal.size for seal in checked)
+        before = {seal.number: seal for seal in chain}
+        for number, seal in enumerate(checked):
+            self.seals += 1
+            if number and seal.number != checked[number - 1].number + 1:
+                yield _of_seal(seal, "the seal before it is missing")
+            yield from self._head_faults(seal, before.get(seal.number - 1))
+            yield from self._leaf_faults(seal)
+
+    def _head_faults(self, seal: Seal, before: Seal | None) -> Iterator[Finding]:
+        if self._check_head is None:
+            return
+        try:
+            head = self._check_head(seal.signed)
+        except (PkiError, LookupError, ValueError) as error:
+            yield _of_seal(seal, f"its signed head does not hold: {error}")
+            return
+        stored = (seal.shard, seal.number, seal.epoch, seal.day, seal.after_sequence, seal.size, seal.root)
+        signed = (head.shard, head.number, head.epoch, head.day, head.after_sequence, head.size, head.root)
+        if stored != signed or head.time != seal.sealed_at:
+            yield _of_seal(seal, "it is not what was signed")
+        if head.previous != (None if before is None else digest_of(before)):
+            yield _of_seal(seal, "it is not linked to the one before it")
+
+    def _leaf_faults(self, seal: Seal) -> Iterator[Finding]:
+        found: list[Finding] = []
+        root = root_of(self._hashes(seal, found))
+        yield from found
+        if root != seal.root:
+            yield _of_seal(seal, "its leaves lead to another root")
+
+    def _hashes(self, seal: Seal, found: list[Finding]) -> Iterator[bytes]:
+        day = entries(self._connection, seal.shard, seal.epoch, seal.after_sequence, seal.last_sequence)
+        for entry in day:
+            self.leaves += 1
+            self._progress("leaves", self.leaves, self._total)
+            fault = self._fault_of(entry, seal)
+            if fault is not None and len(found) < _MAX_FINDINGS:
+                found.append(_of_entry(fault[0], entry, fault[1]))
+            if entry.hash is not None:
+                yield entry.hash
+
+    def _fault_of(self, entry: Entry, seal: Seal) -> tuple[str, str] | None:
+        if entry.sealed is None:
+            return "transaction_missing", f"it was sealed on {seal.day}, and is gone"
+        if entry.hash is None or entry.settled_on != seal.day:
+            return "leaf_missing", f"it is not among what was sealed of {seal.day}"
+        if entry.salt is None:
+            self.erased += 1
+            if entry.erased_at is not None:
+                self._erased_on[entry.erased_at.date()] += 1
+            return None
+        if leaf_hash(entry.salt + entry.sealed) != entry.hash:
+            return "changed_since_sealed", f"it is not what was sealed of {seal.day}"
+        return None
+
+
+def _of_seal(seal: Seal, detail: str) -> Finding:
+    return Finding("seal_invalid", None, None, f"seal {seal.number} of {seal.day}: {detail}")
+
+
+def _of_entry(code: str, entry: Any, detail: str) -> Finding:
+    return Finding(code, PayerId(entry.payer_id), TransactionId(entry.transaction_id), detail)
