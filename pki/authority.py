@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -128,7 +128,8 @@ class Authority:
         """The certificate of an authority below this one, which can have none below it; recorded."""
         certificate = self._issuing.authority(subject, key, usages, moment, validity)
         with self.store.transaction() as store:
-            record = self._issued(certificate, ISSUING_AUTHORITY.name, identity, moment)
+            der = certificate.public_bytes(Encoding.DER)
+            record = self._issued(certificate, der, ISSUING_AUTHORITY.name, identity, moment)
             self._record(store, [record], moment)
         return certificate
 
@@ -290,16 +291,20 @@ class Authority:
         if order.profile.has_status_index:
             status_index = store.status_index(self.name, order.identity)
         days = order.profile.validity_days if order.validity_days is None else order.validity_days
-        certificate = self._issuing.leaf(
-            order.profile, subject, key, moment, timedelta(days=days), status_index
+        der = self._issuing.leaf(order.profile, subject, key, moment, timedelta(days=days), status_index)
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate, self._issued(
+            certificate, der, order.profile.name, order.identity, moment, status_index
         )
-        record = self._issued(certificate, order.profile.name, order.identity, moment)
-        if status_index is not None:
-            record = replace(record, status_index=status_index, shard=shard_of(status_index))
-        return certificate, record
 
     def _issued(
-        self, certificate: x509.Certificate, profile: str, identity: str, moment: datetime
+        self,
+        certificate: x509.Certificate,
+        der: bytes,
+        profile: str,
+        identity: str,
+        moment: datetime,
+        status_index: int | None = None,
     ) -> IssuedCertificate:
         return IssuedCertificate(
             authority=self.name,
@@ -307,10 +312,12 @@ class Authority:
             serial=certificate.serial_number,
             profile=profile,
             identity=identity,
-            der=certificate.public_bytes(Encoding.DER),
+            der=der,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             issued_at=require_aware(moment),
+            status_index=status_index,
+            shard=None if status_index is None else shard_of(status_index),
         )
 
     def _record(

@@ -4,17 +4,21 @@
 changes is encoded once, for who issues many. A test compares the two, byte by byte.
 """
 
+import hashlib
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtensionOID
 
 from pki import der
 
 # RFC 5280, 4.1.2.1: version 3
 _V3 = bytes.fromhex("a003020102")
 _ECDSA = ec.ECDSA(hashes.SHA256())
+# SEC 1, 2.3.3: uncompressed, on P-256
+_POINT_BYTES = 65
 
 
 def signed_certificate(
@@ -43,6 +47,13 @@ def signed_certificate(
     # X.690, 8.6.2.2: no bit of the last octet is unused
     signature = der.tlv(der.BIT_STRING, b"\x00", key.sign(tbs, _ECDSA))
     return der.tlv(der.SEQUENCE, tbs, der.ECDSA_WITH_SHA256, signature)
+
+
+def subject_key_identifier(public_key: bytes) -> bytes:
+    """The Extension that names a P-256 key, which is given as DER. RFC 5280, 4.2.1.2 (1)."""
+    # SHA-1 by definition, of the point alone
+    digest = hashlib.sha1(public_key[-_POINT_BYTES:], usedforsecurity=False).digest()
+    return der.extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.tlv(der.OCTET_STRING, digest))
 
 
 def extension(value: x509.ExtensionType, *, critical: bool) -> bytes:

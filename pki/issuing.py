@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pki.certificate_der import extension, signed_certificate
+from pki.certificate_der import extension, signed_certificate, subject_key_identifier
 from pki.errors import RequestRefused
 from pki.extensions import (
     Extensions,
@@ -45,6 +45,7 @@ class Issuer:
         self._publication = publication
         self._serials = serials
         self._name = certificate.subject.public_bytes()
+        self._own_validity = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         # Of one issuer these never change, and there are as many as profiles and shards.
         self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
         self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
@@ -68,31 +69,28 @@ class Issuer:
         moment: datetime,
         validity: timedelta,
         status_index: int | None,
-    ) -> x509.Certificate:
-        """A certificate of this profile, signed. Raises RequestRefused."""
+    ) -> bytes:
+        """The DER of a certificate of this profile, signed. Raises RequestRefused."""
         name, alternative_name = subject
         start, end = self._validity(moment, validity)
-        extensions = [
-            self._of_profile(profile),
-            extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False),
-        ]
+        public_key = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        extensions = [self._of_profile(profile), subject_key_identifier(public_key)]
         if not profile.no_status:
             extensions.append(self._of_shard(None if status_index is None else shard_of(status_index)))
         if alternative_name is not None:
             extensions.append(extension(alternative_name, critical=False))
         if status_index is not None:
             extensions.append(extension(status_index_extension(self._arc, status_index), critical=False))
-        der = signed_certificate(
+        return signed_certificate(
             self._key,
             serial=self._serials(),
             issuer=self._name,
             not_before=start,
             not_after=end,
             subject=name.public_bytes(),
-            public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            public_key=public_key,
             extensions=b"".join(extensions),
         )
-        return x509.load_der_x509_certificate(der)
 
     def authority(
         self,
@@ -125,14 +123,14 @@ class Issuer:
 
     def _validity(self, moment: datetime, validity: timedelta) -> tuple[datetime, datetime]:
         """From a little before `moment`, never beyond the issuer's own. Raises RequestRefused."""
-        start, own = whole_seconds(moment), self._certificate
-        if not own.not_valid_before_utc <= start < own.not_valid_after_utc:
+        start, (first, last) = whole_seconds(moment), self._own_validity
+        if not first <= start < last:
             raise RequestRefused(
                 f"the authority {self._publication.issuer!r} has no valid certificate at {start.isoformat()}"
             )
         return (
-            max(start - BACKDATING, own.not_valid_before_utc),
-            min(start + validity, own.not_valid_after_utc),
+            max(start - BACKDATING, first),
+            min(start + validity, last),
         )
 
     def _signed(

@@ -25,6 +25,9 @@ SUCCEED, CEREMONY = "succeed", "ceremony"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+# One encoder each: the shortest form, as it is hashed
+_in_order = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+_as_listed = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 # Ours: the form that is hashed, so that another can follow
 _FORMAT = "citizen-card-trail/1"
 
@@ -91,7 +94,7 @@ def next_entry(
     """The entry that follows `head`; None is the beginning."""
     sequence = 1 if head is None else head.sequence + 1
     at_ms = (require_aware(moment) - _EPOCH) // _MILLISECOND
-    text = json.dumps(dict(detail), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = _in_order(dict(detail))
     previous = GENESIS if head is None else head.sha256
     digest = _digest(previous, authority, sequence, at_ms, actor, operation, text)
     return TrailEntry(
@@ -124,4 +127,4 @@ def _digest(
     previous: bytes, authority: str, sequence: int, at_ms: int, actor: str, operation: str, detail: str
 ) -> bytes:
     fields = [_FORMAT, previous.hex(), authority, sequence, at_ms, actor, operation, detail]
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()).digest()
+    return hashlib.sha256(_as_listed(fields).encode()).digest()

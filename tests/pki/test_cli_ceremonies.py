@@ -259,6 +259,15 @@ def test_each_command_has_help_with_an_example(name: str) -> None:
         assert "--json" in shown
 
 
+def test_the_help_says_what_exit_statuses_mean() -> None:
+    """0, 1 and 2 are told once, for all commands; the command list is whole."""
+    said = re.sub(r"\s+", " ", run("--help").stdout)
+    assert "Exit status: 0 done; 1 it could not be done" in said
+    assert "2 a wrong call" in said
+    promised = {"init", "ceremony", "issue", "show", "revoke", "suspend", "release", "crl", "status-list"}
+    assert promised | {"verify", "audit", "serve", "ocsp"} <= set(main.commands)
+
+
 def _file(folder: Path, passphrase: str) -> Path:
     path = folder / "passphrase"
     path.write_text(passphrase)

@@ -158,7 +158,8 @@ class TestBytes:
         issuer = Issuer(root, root_key, ARC, Publication("https://cards.example/pki", "x"), random_serial)
         names = issuer.names(profile, IDENTITIES[profile.name], None)
         place = 2**31 - 1 if profile.has_status_index else None
-        issued = issuer.leaf(profile, names, new_key().public_key(), moment, timedelta(days=30), place)
+        der = issuer.leaf(profile, names, new_key().public_key(), moment, timedelta(days=30), place)
+        issued = x509.load_der_x509_certificate(der)
         issued.verify_directly_issued_by(root)
         builder = (
             x509.CertificateBuilder()
