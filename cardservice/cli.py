@@ -3,7 +3,6 @@
 import click
 
 from cardservice.commands.authorities import pki
-from cardservice.commands.closing import ledger
 from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import proof, security
 from cardservice.commands.issuing import card
@@ -12,6 +11,7 @@ from cardservice.commands.money import balance, load, topup
 from cardservice.commands.payers import payer
 from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
+from cardservice.commands.proving import ledger
 from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve, worker

@@ -6,9 +6,10 @@ from sqlalchemy import select
 
 from cardservice.context import Context
 from cardservice.keys import AUTHORITY
+from cardservice.ledger.closing.inclusion import verified_head
 from cardservice.pki_store.models import certificate
-from pki.statements import TreeHead, open_tree_head, tree_head_certificate_sha256
-from pki.verification import Purpose, TrustStore, verify
+from pki.statements import TreeHead, tree_head_certificate_sha256
+from pki.verification import TrustStore
 
 
 class TreeHeads:
@@ -20,19 +21,18 @@ class TreeHeads:
 
     def __call__(self, raw: bytes) -> TreeHead:
         """The head. Raises PkiError, and LookupError where its certificate is not on record."""
-        named = tree_head_certificate_sha256(raw)
-        if named not in self._certificates:
-            self._certificates[named] = self._find(named)
-        leaf = self._certificates[named]
+        leaf = self.certificate_of(raw)
         trust = TrustStore(
             roots=(self._context.certificates["root"],), intermediates=(self._context.issuer_of(leaf),)
         )
-        # Whether it was revoked since is no fault of the head: it was linked to the next one the day after.
-        held = verify(leaf, Purpose.SERVICE, leaf.not_valid_before_utc, trust, require_status=False)
-        head = open_tree_head(raw, held.public_key, self._context.scheme.id)
-        if not leaf.not_valid_before_utc <= head.time <= leaf.not_valid_after_utc:
-            raise LookupError("it was signed outside the time of its certificate")
-        return head
+        return verified_head(raw, leaf, trust, self._context.scheme.id)
+
+    def certificate_of(self, raw: bytes) -> x509.Certificate:
+        """The certificate that a head names. Raises StatementMalformed, and LookupError."""
+        named = tree_head_certificate_sha256(raw)
+        if named not in self._certificates:
+            self._certificates[named] = self._find(named)
+        return self._certificates[named]
 
     def _find(self, named: bytes | None) -> x509.Certificate:
         current = self._context.keys.answer_certificate

@@ -85,6 +85,52 @@ class DayNotOver(LedgerError):
     code = "day_not_over"
 
 
+class NotSealed(LedgerError):
+    """The transaction's day has not been sealed yet: until then there is nothing to prove by.
+
+    `settles_on` is that day, where it has one.
+    """
+
+    code = "not_sealed"
+
+    def __init__(self, transaction: object, settles_on: date | None = None) -> None:
+        day = "its day" if settles_on is None else str(settles_on)
+        super().__init__(f"{transaction} has not been sealed yet; ask again when {day} has been")
+        self.settles_on = settles_on
+
+
+class LeafErased(LedgerError):
+    """The salt of the transaction's leaf has been erased: nobody can tell any more what it was of.
+
+    `erased_on` is the day, where it is known.
+    """
+
+    code = "leaf_erased"
+
+    def __init__(self, transaction: object, erased_on: date | None = None) -> None:
+        when = "" if erased_on is None else f" on {erased_on}"
+        super().__init__(f"what proves {transaction} was erased{when}, for good; the day's seal still holds")
+        self.erased_on = erased_on
+
+
+class SealBroken(LedgerError):
+    """The transaction or its day's tree is no more what was sealed."""
+
+    code = "seal_broken"
+
+    def __init__(self, transaction: object, day: date) -> None:
+        super().__init__(
+            f"{transaction} is not what was sealed of {day}; run `cardservice ledger verify --whole`"
+        )
+        self.day = day
+
+
+class InclusionInvalid(LedgerError, ValueError):
+    """A proof of inclusion does not hold, or is none."""
+
+    code = "inclusion_invalid"
+
+
 class ResourceTaken(LedgerError):
     """There is too little left of a resource, or none of that name."""
 
