@@ -14,7 +14,8 @@ from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
 from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
-from cardservice.commands.running import init, serve
+from cardservice.commands.running import init, serve, worker
+from cardservice.commands.switching import service
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
 from cardservice.commands.transactions import transaction
@@ -29,6 +30,7 @@ def main() -> None:
 for _command in (
     init,
     serve,
+    worker,
     load,
     provider,
     cardholder,
@@ -40,6 +42,7 @@ for _command in (
     refund,
     balance,
     limit,
+    service,
     retention,
     keys,
     transaction,

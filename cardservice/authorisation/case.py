@@ -13,6 +13,7 @@ from cardservice.ledger.values import (
     CounterView,
     Decision,
     KnownTransaction,
+    LimitView,
     NewTransfer,
     PayerView,
 )
@@ -51,6 +52,17 @@ class Case:
         """The payer's state."""
         return self.facts.views[self.payer_id]
 
+    @property
+    def switches(self) -> tuple[LimitView, ...]:
+        """When the holder has switched the service off and on: theirs, whoever paid for them at the time."""
+        holder, service = self.facts.card.cardholder_id, self.service.name
+        return tuple(
+            limit
+            for view in self.facts.views.values()
+            for limit in view.limits
+            if (limit.cardholder_id, limit.rule) == (holder, service)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -67,6 +79,8 @@ class Verdict:
     duplicate_of: TransactionId | None = None
     # What it takes of what there is only so much of: held before it is posted.
     claims: tuple[Claim, ...] = ()
+    # What is said where there is too little of that.
+    if_taken: str = ""
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
     # The payer's counters that the rules have looked at.

@@ -19,8 +19,10 @@ from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.status import Objection, status_of
 from cardservice.authorisation.watched import WatchedView
 from cardservice.ids import TransactionId
+from cardservice.ledger.limits import SWITCHED_OFF
 from cardservice.ledger.resources import Claim
 from cardservice.ledger.values import CounterView
+from cardservice.services.limits import in_force
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -45,7 +47,7 @@ def judge(case: Case) -> Verdict:
         )
     if case.message.is_advice:
         return _decided(case, flags_of(case))
-    objection = check_status(case) or check_time(case)
+    objection = check_status(case) or check_time(case) or check_switch(case)
     if objection is not None:
         return _declined(case, objection.reason, objection.message)
     return _decided(case, ())
@@ -55,7 +57,7 @@ def without_resources(case: Case, verdict: Verdict) -> Verdict:
     """The verdict on what needs more of something than there is left: only an advice has had it already."""
     if case.message.is_advice:
         return replace(verdict, claims=(), flags=(*verdict.flags, Flag.RESOURCE_TAKEN))
-    return _declined(case, Reason.RESOURCE_TAKEN, "There is none left.", verdict.inputs, verdict.looked_at)
+    return _declined(case, Reason.RESOURCE_TAKEN, verdict.if_taken, verdict.inputs, verdict.looked_at)
 
 
 def _paid_already(case: Case) -> TransactionId | None:
@@ -84,6 +86,14 @@ def check_time(case: Case) -> Objection | None:
     return None
 
 
+def check_switch(case: Case) -> Objection | None:
+    """Before any rule of the service is asked: whether the holder has switched it off."""
+    latest = in_force(case.switches, judged_at(case), known_then=case.message.is_advice)
+    if latest is None or latest.amount_minor != SWITCHED_OFF:
+        return None
+    return Objection(Reason.SERVICE_OFF, "The holder has switched this service off.", Flag.SERVICE_WAS_OFF)
+
+
 def flags_of(case: Case) -> tuple[Flag, ...]:
     """What checks 6 and 7, and the terminal's offline limit, find in an advice."""
     flags = []
@@ -93,6 +103,8 @@ def flags_of(case: Case) -> tuple[Flag, ...]:
     ahead = case.message.time - case.facts.moment
     if ahead > CLOCK_TOLERANCE or case.message.time < case.proof.not_before:
         flags.append(Flag.CLOCK_DOUBTFUL)
+    if check_switch(case) is not None:
+        flags.append(Flag.SERVICE_WAS_OFF)
     limit_minor = case.terminal.offline_limit_minor
     if limit_minor is None or (case.message.signed.statement.amount_minor or 0) > limit_minor:
         flags.append(Flag.OUTSIDE_OFFLINE_LIMITS)
@@ -121,7 +133,10 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
         counters=changes(decision.counters, case.facts.card.cardholder_id),
-        claims=tuple(Claim(case.service.name, use.key, use.quantity) for use in decision.resources),
+        claims=tuple(
+            Claim(case.service.name, use.key, use.quantity, use.capacity) for use in decision.resources
+        ),
+        if_taken=decision.if_taken,
         inputs=decision.inputs,
         looked_at=looked_at,
     )

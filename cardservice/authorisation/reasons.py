@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CARD_NOT_ACTIVE = "card_not_active"
     STALE = "stale"
     CLOCK = "clock"
+    SERVICE_OFF = "service_off"
     CURRENCY_MISMATCH = "currency_mismatch"
     TARIFF_MISSING = "tariff_missing"
     DETAILS_MALFORMED = "details_malformed"
@@ -42,6 +43,7 @@ class Flag(StrEnum):
     CARD_WAS_SUSPENDED = "card_was_suspended"
     CARD_WAS_NOT_ACTIVE = "card_was_not_active"
     CLOCK_DOUBTFUL = "clock_doubtful"
+    SERVICE_WAS_OFF = "service_was_off"
     OUTSIDE_OFFLINE_LIMITS = "outside_offline_limits"
     OVER_FLOOR = "over_floor"
     # Of those services whose payers can set limits.

@@ -116,7 +116,9 @@ def seen_of(case: Case, verdict: Verdict) -> dict[str, Any]:
             ]
             for counter in verdict.looked_at
         ]
-    if case.view.limits:
+    # The holder's switches are theirs, also those that lie with another payer.
+    elsewhere = [switch for switch in case.switches if switch not in case.view.limits]
+    if case.view.limits or elsewhere:
         seen["limits"] = [
             [
                 None if limit.cardholder_id is None else _HOLDER,
@@ -125,7 +127,7 @@ def seen_of(case: Case, verdict: Verdict) -> dict[str, Any]:
                 _ms(limit.valid_from),
                 _ms(limit.recorded_at),
             ]
-            for limit in case.view.limits
+            for limit in (*elsewhere, *case.view.limits)
             if limit.cardholder_id in (None, holder)
         ]
     if verdict.reason == Reason.RESOURCE_TAKEN or Flag.RESOURCE_TAKEN in verdict.flags:

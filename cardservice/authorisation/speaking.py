@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cardservice.authorisation.case import Case, Verdict
-from cardservice.authorisation.judging import check_status, check_time, judged_at
+from cardservice.authorisation.judging import check_status, check_switch, check_time, judged_at
 from cardservice.authorisation.money import shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.ledger.values import PAYER_ARREARS
@@ -26,6 +26,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "card_flagged": "The card should not have been used any more: {reason}.",
         "time_right": "The card signed just before it was sent, by a clock that was right.",
         "time_objection": "The time was not right: {reason}.",
+        "service_off": "The holder had switched {service} off.",
         "clock_doubtful": "The terminal's clock was doubtful.",
         "within_offline_limit": "The terminal may serve up to {limit} offline.",
         "outside_offline_limits": "This was more than the terminal may serve offline.",
@@ -100,6 +101,10 @@ def _spoken(case: Case, verdict: Verdict) -> Iterator[Spoken]:
         found = check(case, verdict)
         yield found
         if found.against and not case.message.is_advice:
+            return
+    if check_switch(case) is not None:
+        yield Spoken("service_off", {"service": case.service.name}, against=True)
+        if not case.message.is_advice:
             return
     if case.message.is_advice:
         yield _of_offline_limit(case, verdict)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -11,10 +10,10 @@ from cardservice.authorisation.export import fault_of_proof
 from cardservice.authorisation.tree_heads import TreeHeads
 from cardservice.commands.common import Failure, actor, command, json_option, opened, say
 from cardservice.commands.progress import ProgressLine
-from cardservice.context import Context
 from cardservice.ledger.closing.seals import Seal, read_seals, seal_days
-from cardservice.ledger.closing.sequencing import Calendar, begin_epoch, sequence
+from cardservice.ledger.closing.sequencing import begin_epoch, sequence
 from cardservice.ledger.verify import Report, verify
+from cardservice.upkeep import calendar_of
 
 
 @click.group()
@@ -87,11 +86,6 @@ def ledger_verify(whole: bool, as_json: bool) -> None:
     say("\n".join(_words(report)), _values(report), as_json=as_json)
     if not report.is_clean:
         raise Failure("the ledger is not as it should be")
-
-
-def calendar_of(context: Context) -> Calendar:
-    """The scheme's days, as of now."""
-    return Calendar(ZoneInfo(context.scheme.timezone), context.now())
 
 
 def _seals(seals: list[Seal]) -> list[dict[str, object]]:

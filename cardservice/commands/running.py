@@ -1,17 +1,23 @@
 """Setting up and serving."""
 
+import logging
 import os
+import signal
 import sys
 from pathlib import Path
+from threading import Event
 
 import click
 
-from cardservice.commands.common import Failure, actor, command, json_option, say
+from cardservice.api import request_log
+from cardservice.commands.common import Failure, actor, command, json_option, opened, say
 from cardservice.config import Mode, load_settings, unsafe_in_production
 from cardservice.context import open_context
 from cardservice.key_place import KeyToken
 from cardservice.setup import initialise
+from cardservice.upkeep import Round, keep_on, keep_up
 
+log = logging.getLogger(__name__)
 _LIBRARY = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -58,3 +64,73 @@ def serve(bind: str) -> None:
     os.execv(  # noqa: S606 - no shell is wanted
         sys.executable, [*arguments, "--bind", bind, "cardservice.wsgi:application"]
     )
+
+
+@click.command("worker")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(0.1, 3600),
+    default=10,
+    show_default=True,
+    help="Seconds between two rounds.",
+)
+@click.option("--once", is_flag=True, help="One round, and what it did.")
+@json_option
+@command
+def worker(every_s: float, once: bool, as_json: bool) -> None:
+    """Number, sum up and seal the ledger, and settle reservations, until SIGTERM; the round then ends first.
+
+    Run one beside the service. A second one waits its turn, and does no harm.
+    """
+    with opened() as context:
+        if once:
+            done = keep_up(context)
+            say(_words(done), _values(done), as_json=as_json)
+            return
+        request_log.configure()
+        stop = Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: stop.set())
+        keep_on(context, every_s, stop, _log_round)
+
+
+def _log_round(done: Round) -> None:
+    if done.held is not None:
+        members = {key: str(value) for key, value in _held(done).items()}
+        log.warning("numbers are held back", extra={"members": members})
+    if done.numbered or done.sealed or done.confirmed or done.released:
+        log.info("round", extra={"members": _values(done)})
+
+
+def _words(done: Round) -> str:
+    lines = [
+        f"{done.numbered} transactions numbered, {len(done.sealed)} days sealed.",
+        f"{done.confirmed} reservations confirmed, {done.released} released.",
+    ]
+    if done.held is not None:
+        who = f"session {done.held.pid} ({done.held.application or done.held.role or 'of another role'})"
+        lines.append(f"Since {done.held.since} numbers are held back by {who}: end its transaction.")
+    return "\n".join(lines)
+
+
+def _values(done: Round) -> dict[str, object]:
+    return {
+        "numbered": done.numbered,
+        "sealed": [day.isoformat() for day in done.sealed],
+        "confirmed": done.confirmed,
+        "released": done.released,
+        "held": None if done.held is None else _held(done),
+    }
+
+
+def _held(done: Round) -> dict[str, object]:
+    held = done.held
+    if held is None:
+        return {}
+    return {
+        "since": held.since.isoformat(),
+        "pid": held.pid,
+        "role": held.role,
+        "application": held.application,
+    }

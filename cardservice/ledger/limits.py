@@ -11,8 +11,12 @@ from sqlalchemy import Connection, insert
 
 from cardservice.database import truncated
 from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.models import payer_limit
-from cardservice.ledger.payers import touch_payers
+from cardservice.ledger.payers import payer_at, touch_payers, touch_payers_of
+
+# What stands for a limit's amount where a service as a whole is switched, under its own name as the rule.
+SWITCHED_OFF, SWITCHED_ON = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,26 @@ def set_limit(connection: Connection, new: NewLimit, valid_from: datetime, momen
     Nothing that was decided without it is posted after it. Raises PayerUnknown.
     """
     touch_payers(connection, [new.payer_id])
+    _store(connection, new, valid_from, moment)
+
+
+def switch_service(
+    connection: Connection, holder: CardholderId, service: str, *, on: bool, moment: datetime
+) -> None:
+    """Switch a service off or on for a cardholder, from now on and whoever pays for them.
+
+    Changes the versions of all payers that the cardholder has: nothing that was decided before it is posted
+    after it. Raises PayerUnknown.
+    """
+    touch_payers_of(connection, holder)
+    payer_id = payer_at(connection, holder, moment)
+    if payer_id is None:
+        raise PayerUnknown(f"nobody pays for {holder}; assign a payer first")
+    new = NewLimit(payer_id, holder, service, SWITCHED_ON if on else SWITCHED_OFF)
+    _store(connection, new, moment, moment)
+
+
+def _store(connection: Connection, new: NewLimit, valid_from: datetime, moment: datetime) -> None:
     connection.execute(
         insert(payer_limit).values(
             payer_id=new.payer_id,

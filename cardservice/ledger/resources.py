@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, and_, exists, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from cardservice.database import Database
@@ -30,11 +31,12 @@ HELD_FOR = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """So much of a resource that a transaction needs."""
+    """So much of a resource that a transaction needs; with a `capacity` it is made where it is not there."""
 
     service: str
     key: str
     quantity: int = 1
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _claim(
     if found is not None and found.state != "released":
         connection.execute(update(reservation).where(row).values(expires_at=expires_at))
         return
-    if not take(connection, wanted):
+    if not take(connection, wanted) and not (_make(connection, wanted) and take(connection, wanted)):
         raise ResourceTaken(wanted.service, wanted.key)
     if found is not None:
         connection.execute(update(reservation).where(row).values(state="held", expires_at=expires_at))
@@ -140,6 +142,17 @@ def take(connection: Connection, wanted: Claim) -> bool:
     )
     values = {"taken": own.taken + wanted.quantity, "version": own.version + 1}
     return connection.execute(row.values(values)).rowcount == 1
+
+
+def _make(connection: Connection, wanted: Claim) -> bool:
+    """Make a resource if it is not there; False where its service did not say how much of it there is."""
+    if wanted.capacity is None:
+        return False
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = {"service": wanted.service, "key": wanted.key, "capacity": wanted.capacity}
+    # Of two that make it at once the second waits here for the first, and takes what that leaves.
+    connection.execute(dialect.insert(resource).values(**new).on_conflict_do_nothing())
+    return True
 
 
 def confirm(connection: Connection, transaction: TransactionId) -> int:

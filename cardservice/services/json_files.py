@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,20 @@ _MAX_PLACES = 10  # ours: named in one refusal
 
 def load_file(path: Path, schema: Schema, max_bytes: int) -> dict[str, Any]:
     """The file's object as the schema loads it; raises TariffError and nothing else."""
-    content = _read(path, max_bytes)
-    if not isinstance(content, dict):
-        raise TariffError(path.name, None, "is not a JSON object")
+    content = read_object(path, max_bytes)
     try:
         values: dict[str, Any] = schema.load(content)
     except ValidationError as problem:
         raise TariffError(path.name, None, _listed(list(_places("", problem.messages)))) from problem
     return values
+
+
+def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """The file's object with decimals as they stand there, none a float; raises TariffError."""
+    content = _read(path, max_bytes)
+    if not isinstance(content, dict):
+        raise TariffError(path.name, None, "is not a JSON object")
+    return content
 
 
 def _read(path: Path, max_bytes: int) -> object:
@@ -33,7 +40,7 @@ def _read(path: Path, max_bytes: int) -> object:
     if len(raw) > max_bytes:
         raise TariffError(path.name, None, f"is larger than {max_bytes >> 10} KiB")
     try:
-        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
+        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal, object_pairs_hook=_without_repetition)
     except UnicodeDecodeError as problem:
         line = raw.count(b"\n", 0, problem.start) + 1
         raise TariffError(path.name, line, "is not UTF-8") from problem

@@ -3,8 +3,9 @@
 A cardholder's own limit is compared with their own counter, a payer's with those of all its cardholders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from cardservice.services.seam import Ask, AskKind, Holder, Limit, View
 
@@ -39,7 +40,8 @@ def allowances(view: View, ask: Ask, holder: Holder, rule: str, period: str) -> 
 
 def _allowances(view: View, ask: Ask, holder: Holder, rule: str, period: str) -> Iterator[Allowance]:
     for owner in (holder.cardholder_id, None):
-        limit = _in_force(view, ask, rule, owner)
+        of_owner = (limit for limit in view.limits if (limit.rule, limit.cardholder_id) == (rule, owner))
+        limit = in_force(of_owner, ask.occurred_at, known_then=ask.kind is AskKind.ADVICE)
         if limit is not None:
             used = sum(
                 counter.used
@@ -49,14 +51,15 @@ def _allowances(view: View, ask: Ask, holder: Holder, rule: str, period: str) ->
             yield Allowance(limit.amount_minor, used, shared=owner is None)
 
 
-def _in_force(view: View, ask: Ask, rule: str, owner: object) -> Limit | None:
-    """The latest limit that holds at the ask's moment; for an advice, of those that were known then."""
+def in_force(limits: Iterable[Limit], moment: datetime, *, known_then: bool) -> Limit | None:
+    """The latest of one owner's limits under one rule that holds at `moment`.
+
+    `known_then`: as for an advice, of those alone that were known at that moment.
+    """
     found = [
         limit
-        for limit in view.limits
-        if (limit.rule, limit.cardholder_id) == (rule, owner)
-        and limit.valid_from <= ask.occurred_at
-        and (ask.kind is AskKind.REQUEST or limit.recorded_at <= ask.occurred_at)
+        for limit in limits
+        if limit.valid_from <= moment and (not known_then or limit.recorded_at <= moment)
     ]
     # Of two set in one moment the later counts: they come in the order in which they were set.
     return max(reversed(found), key=lambda limit: (limit.valid_from, limit.recorded_at), default=None)

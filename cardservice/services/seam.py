@@ -140,10 +140,12 @@ class ResourceUse:
 
     A copy of a book, a session's places, a permit's quota. It is held before the decision is posted. Where
     too little is left, a request is declined with `resource_taken`; an advice is posted with that as a flag.
+    With a `capacity` it is made when it is first wanted: nobody can set up beforehand every vehicle and day.
     """
 
     key: str
     quantity: int = 1
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,8 @@ class Decision:
     The lines add up to `amount_minor` and are owed to the terminal's provider. What `counters` say is counted
     if the decision is posted, and taken back if that is annulled; what an approved one takes of `resources`
     is free again then. `inputs` is JSON and explains the decision beside the details; both may tell where a
-    person was, so they are stored and erased together.
+    person was, so they are stored and erased together. `if_taken` is what a request is told where too little
+    of a resource is left.
     """
 
     approved: bool
@@ -184,6 +187,7 @@ class Decision:
     flags: tuple[str, ...] = ()
     counters: tuple[CounterUse, ...] = ()
     resources: tuple[ResourceUse, ...] = ()
+    if_taken: str = "There is none left."
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ from pki.ocsp.responder import (
     OcspAnswer,
     OcspResponder,
     OcspSigner,
+    SignedBefore,
     StatusSource,
 )
 from pki.ocsp.response import ResponseStatus
@@ -20,6 +21,7 @@ __all__ = [
     "OcspResponder",
     "OcspSigner",
     "ResponseStatus",
+    "SignedBefore",
     "StatusSource",
     "cert_id",
     "parse_request",

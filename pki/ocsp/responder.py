@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -75,6 +75,15 @@ class OcspAnswer:
     next_update: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SignedBefore:
+    """The answer for whoever asks about this certificate by this hash of its issuer (`hashlib`'s name)."""
+
+    serial: int
+    hash_name: str
+    answer: OcspAnswer
+
+
 class OcspResponder:
     """Signs on demand what has a nonce or was not asked for lately; else gives what it has signed before.
 
@@ -122,12 +131,17 @@ class OcspResponder:
 
         Returns how many there are. Keep `kept` at twice the number of certificates.
         """
-        signing, count = self._by_name[issuer], 0
+        return sum(1 for _ in self.signed_before(issuer, serials, moment))
+
+    def signed_before(
+        self, issuer: str, serials: Iterable[int], moment: datetime
+    ) -> Iterator["SignedBefore"]:
+        """The same answers, one by one, to be stored elsewhere: of each for SHA-1, then SHA-256."""
+        signing = self._by_name[issuer]
         for serial in serials:
             for algorithm in (SHA1, SHA256):
-                self._answer_kept(signing, cert_id(signing.issuer, serial, algorithm), moment)
-                count += 1
-        return count
+                asked = cert_id(signing.issuer, serial, algorithm)
+                yield SignedBefore(serial, HASHES[algorithm], self._answer_kept(signing, asked, moment))
 
     def _answer_kept(self, signing: "_Signing", asked: CertId, moment: datetime) -> OcspAnswer:
         status = self._status(signing, asked)

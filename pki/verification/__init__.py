@@ -4,6 +4,7 @@ from pki.trust import TrustStore
 from pki.verification.crl_evidence import CrlEvidence
 from pki.verification.ocsp_evidence import OcspEvidence
 from pki.verification.purposes import Purpose
+from pki.verification.recognition import RecognisingVerifier
 from pki.verification.rfc5280 import PolicyInputs, validate_path
 from pki.verification.status import (
     HARD_FAIL,
@@ -26,6 +27,7 @@ __all__ = [
     "OcspEvidence",
     "PolicyInputs",
     "Purpose",
+    "RecognisingVerifier",
     "Revocation",
     "RevocationPolicy",
     "StatusEvidence",

@@ -58,6 +58,8 @@ class VerifiedCertificate:
     # Of the certificate, then of each authority but the anchor; empty where status was not required, or is
     # never told of (RFC 6960, 4.2.2.2.1)
     evidence: tuple[Finding, ...]
+    # The id of another scheme, by whose trust list entry it is accepted; None for what is the scheme's own
+    recognised: str | None = None
 
     @property
     def profile(self) -> Profile:

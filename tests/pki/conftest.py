@@ -66,3 +66,10 @@ def made_scheme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scheme(made_scheme: Path, tmp_path: Path) -> Scheme:
     """A scheme of the test's own."""
     return open_scheme(Path(shutil.copytree(made_scheme, tmp_path / "ashcombe")), PASSPHRASE)
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
+    """Another council's scheme."""
+    directory = tmp_path_factory.mktemp("other") / "beckford"
+    return create_scheme(directory, "beckford", "Beckford Card", PASSPHRASE, None, START)

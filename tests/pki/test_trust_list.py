@@ -25,13 +25,6 @@ from tests.pki.conftest import PASSPHRASE, START, Issued, csr_for, issue, new_ke
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="session")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Scheme:
-    """Another council's scheme."""
-    directory = tmp_path_factory.mktemp("other") / "beckford"
-    return create_scheme(directory, "beckford", "Beckford Card", PASSPHRASE, None, START)
-
-
 @pytest.fixture
 def listed(other: Scheme) -> TrustList:
     return TrustList(

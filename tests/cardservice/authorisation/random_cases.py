@@ -183,6 +183,11 @@ def _view(chance: Random) -> tuple[CardholderId, PayerView]:
         )
         for _ in range(chance.choice((0, 0, 1, 3)))
     ]
+    # Services switched off and on: of one's own, or of somebody else of the family.
+    limits += [
+        LimitView(chance.choice(persons), chance.choice(("meals", "transport")), chance.randrange(2), at, at)
+        for at in (NOON - timedelta(hours=chance.randrange(100)) for _ in range(chance.choice((0, 0, 0, 2))))
+    ]
     accounts = (
         AccountView("arrears", "", "", "GBP", -chance.choice((0, 0, 150)), None),
         AccountView("points", "", "", "points", chance.randrange(100), 0),

@@ -320,6 +320,21 @@ def test_attack(council: Council, attack: Attack) -> None:
         assert sorted(scene.noted()) == sorted([*noted, *([code] if is_noted else [])]), scene.door
 
 
+# One attack by two ways, or what no one but the attacker can tell apart; every other has a reason of its own.
+ALIKE: list[set[Attack]] = [
+    {forged_card_signature, door_challenge_as_payment},
+    {replayed, same_statement_with_n_minus_s},
+    {taken_id_at_another_terminal, changed_body_under_a_known_id},
+    {amount_overflows, amount_is_negative, sql_in_an_identifier},
+    {signed_over_fewer_components, sql_in_the_key_identifier, header_in_a_header},
+]
+
+
+def test_each_attack_has_its_own_reason() -> None:
+    same = [{one for one in ATTACKS if ATTACKS[one][1] == code} for _, code, *_ in ATTACKS.values()]
+    assert [attacks for attacks in same if len(attacks) > 1 and attacks not in ALIKE] == []
+
+
 def test_without_an_attack(council: Council) -> None:
     """What the table changes one thing of is approved at each door."""
     for scene in scenes(council):

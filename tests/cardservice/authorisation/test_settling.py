@@ -18,9 +18,13 @@ from cardservice.authorisation.settling import Prepared, Question
 from cardservice.context import Context
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.limits import NewLimit, set_limit, switch_service
 from cardservice.ledger.models import payer_state
 from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.privacy import destroy_key, erase_details
+from tests.cardservice.authorisation.test_meals import School
+from tests.cardservice.authorisation.test_meals import school as school  # noqa: PLC0414 - a fixture
+from tests.cardservice.ledger.variants import without
 from tests.support.council import (
     FARE_MINOR,
     Card,
@@ -31,6 +35,7 @@ from tests.support.council import (
     message,
     request_for,
 )
+from tests.support.databases import DatabaseUrls
 
 URL = "/v1/authorisations"
 
@@ -110,6 +115,50 @@ def test_revoked_between_decision_and_posting(
     disturb(monkeypatch, lambda _, decision: council.revoke(card) if decision == 1 else None)
     assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "card_revoked")
     assert council.balances(card.payer) == (2000, 0)
+
+
+@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "without the version's check"])
+def test_switched_off_between_decision_and_posting(
+    council: Council,
+    bus: Terminal,
+    card: Card,
+    database_urls: DatabaseUrls,
+    monkeypatch: pytest.MonkeyPatch,
+    is_checked: bool,
+) -> None:
+    """A service that its holder switches off meanwhile is not paid; it is what the version is there for."""
+    if not is_checked:
+        without({"version"}, database_urls, monkeypatch).dispose()
+
+    def switch(context: Context, decision: int) -> None:
+        if decision == 1:
+            with context.database.begin() as connection:
+                switch_service(connection, card.holder, "transport", on=False, moment=context.now())
+
+    made = disturb(monkeypatch, switch)
+    reply = bus.post(URL, message(request_for(bus, card), card))
+    assert reply.outcome == (200, "service_off" if is_checked else "approved")
+    assert made == ([1, 2] if is_checked else [1])
+    assert council.balances(card.payer) == (2000 if is_checked else 2000 - FARE_MINOR, 0)
+
+
+@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "without the version's check"])
+def test_limit_lowered_between_decision_and_posting(
+    school: School, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch, is_checked: bool
+) -> None:
+    """What the limit of before would have let through is judged by the one of now."""
+    if not is_checked:
+        without({"version"}, database_urls, monkeypatch).dispose()
+
+    def lower(context: Context, decision: int) -> None:
+        if decision == 1:
+            new = NewLimit(school.family, school.ben.holder, "meals.day", 100)
+            with context.database.begin() as connection:
+                set_limit(connection, new, context.now(), context.now())
+
+    disturb(monkeypatch, lower)
+    reply = school.sell(school.ben, {"flapjack": 2})
+    assert reply.json["reason"] == ("limit_reached" if is_checked else "approved")
 
 
 def test_payer_changed_between_decision_and_posting(

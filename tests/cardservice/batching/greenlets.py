@@ -134,12 +134,55 @@ def two_workers(database: Database) -> Any:
     with exchange_of(database) as one, exchange_of(database) as other:
         working = [gevent.spawn(work, one, found), gevent.spawn(work, other, found[::-1])]
         gevent.joinall(working, timeout=LIMIT_S, raise_error=True)
-    with database.reading() as connection:
-        query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        deadlocks = connection.execute(query).scalar_one()
     return {
         "posted": sum(greenlet.value for greenlet in working),
-        "deadlocks": deadlocks,
+        "deadlocks": _deadlocks(database),
+        "left": left(database, found),
+    }
+
+
+def _deadlocks(database: Database) -> int:
+    query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def batches_of_64(database: Database) -> Any:
+    """Two workers sell to the same payers, in opposite orders; one's row is bad, and staff hold a payer.
+
+    Staff let go once everybody else has an answer, and not before.
+    """
+    found = payers(database, 64)
+    bad, held = found[17], found[40]
+    came: list[dict[PayerId, str]] = [{}, {}]
+
+    def ask(exchange: BatchedExchange, worker: int, payer: PayerId) -> None:
+        posting = sale(payer, 1, 100)
+        if payer == bad:
+            [line] = posting.transfers
+            posting = replace(posting, transfers=(replace(line, unit="EUR"),))
+        came[worker][payer] = told([exchange.post([posting])])[0]
+
+    with exchange_of(database) as one, exchange_of(database) as other:
+        with database.begin() as connection:
+            touch_payers(connection, [held])
+            asking = {
+                (worker, payer): gevent.spawn(ask, exchange, worker, payer)
+                for worker, exchange, order in ((0, one, found), (1, other, found[::-1]))
+                for payer in order
+                if (worker, payer) != (1, bad)
+            }
+            others = [greenlet for (_, payer), greenlet in asking.items() if payer != held]
+            gevent.joinall(others, timeout=LIMIT_S, raise_error=True)
+            answered = [len(answers.keys() - {held}) for answers in came]
+        gevent.joinall(list(asking.values()), timeout=LIMIT_S, raise_error=True)
+    pairs = [sorted(answers[payer] for answers in came) for payer in found if payer not in (bad, held)]
+    return {
+        "answered while it was held": answered,
+        "bad": came[0][bad],
+        "held": sorted({answers[held] for answers in came} - {"busy"}),
+        "each other": [list(pair) for pair in sorted(set(map(tuple, pairs)))],
+        "deadlocks": _deadlocks(database),
         "left": left(database, found),
     }
 
@@ -251,7 +294,7 @@ def left(database: Database, found: Sequence[PayerId]) -> list[int]:
 
 SCENARIOS = (
     *(one_payer_twice, one_payer_twice_without_keys, a_bad_row, a_held_payer, killed_in_flight, pilot_killed),
-    *(two_workers, too_many),
+    *(two_workers, batches_of_64, too_many),
 )
 
 if __name__ == "__main__":

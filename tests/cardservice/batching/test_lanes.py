@@ -73,6 +73,21 @@ def test_two_workers_with_the_same_payers(database_urls: DatabaseUrls) -> None:
     assert came == {"posted": 96, "deadlocks": 0, "left": [1000 - 80] * 12}
 
 
+def test_batches_of_64_from_two_workers(database_urls: DatabaseUrls) -> None:
+    """Each row its own answer: of two sales of one version one is posted; a bad row and a held payer cost
+    nobody else anything, and whoever does not wait for the held payer is answered while it is held."""
+    came = played("batches_of_64", database_urls)
+    left = [1000 if number in {17, 40} else 900 for number in range(64)]
+    assert came == {
+        "answered while it was held": [63, 62],
+        "bad": "PostingRefused",
+        "held": ["version_changed"],
+        "each other": [["posted", "version_changed"]],
+        "deadlocks": 0,
+        "left": left,
+    }
+
+
 def test_no_more_than_can_be_answered_in_time(database_urls: DatabaseUrls) -> None:
     """One is in the air, three wait, and two are told at once to come again."""
     came = played("too_many", database_urls)

@@ -1,0 +1,273 @@
+"""What each action costs, what it counts and holds, and what must be so of the payer for it."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from cardservice.services.parking import reasons
+from cardservice.services.parking.case import Case, Priced, asked, line_of
+from cardservice.services.parking.holding import held_quota, held_time
+from cardservice.services.parking.permits import buy_permit, check_permit, permit_is_held
+from cardservice.services.parking.plates import spoken
+from cardservice.services.parking.pricing import TOO_LONG, Charge
+from cardservice.services.parking.schemas import LONGEST
+from cardservice.services.parking.stays import (
+    CARRIED,
+    SESSION,
+    STOPPED,
+    Stay,
+    carried_at,
+    counted,
+    period_of,
+    stays_of,
+    whole_minute,
+)
+from cardservice.services.parking.tariff import Place, Tariff
+from cardservice.services.seam import Ask, Holder, Refusal, View
+
+_FREE = Charge(0, 0)
+_MINUTE = timedelta(minutes=1)
+
+
+def priced(ask: Ask, holder: Holder | None, tariff: Tariff) -> Priced | Refusal:
+    """What is asked for, priced for a person of the holder's category; or why it has no price."""
+    if ask.currency != tariff.currency:
+        message = f"The amount is in {ask.currency[:10]}, the tariff is in {tariff.currency}."
+        return Refusal(reason=reasons.CURRENCY_MISMATCH, message=message)
+    if ask.occurred_at >= tariff.valid_until:
+        return Refusal(reason=reasons.TARIFF_EXPIRED, message="The tariff is over. Load a newer one.")
+    if ask.occurred_at < tariff.valid_from:
+        return Refusal(reason=reasons.TARIFF_NOT_YET_VALID, message="The tariff is not in force yet.")
+    if ask.action == "permit":
+        return buy_permit(ask, None if holder is None else holder.category, tariff)
+    key = str(ask.details["place"])
+    place = tariff.places.get(key)
+    if place is None:
+        message = f"The tariff has no place {key[:60]!r}."
+        return Refusal(reason=reasons.PLACE_UNKNOWN, message=message, data={"place": key})
+    case = Case(ask, tariff, place, holder)
+    return _PRICES[ask.action](case)
+
+
+def _objection_to(case: Case, *, on_exit: bool) -> Refusal | None:
+    """Why this vehicle cannot pay here now, or not in this way."""
+    place, vehicle = case.place, str(case.ask.details["vehicle"])
+    if place.pay_on_exit is not on_exit:
+        if on_exit:
+            message = f"At {place.label} a stay is paid when it begins."
+            return Refusal(reason=reasons.NOT_PAID_ON_EXIT, message=message)
+        return Refusal(reason=reasons.PAID_ON_EXIT, message=f"At {place.label} a stay is paid on leaving.")
+    begins, ends, moment = place.valid_from, place.valid_until, case.ask.occurred_at
+    if (begins is not None and moment < begins) or (ends is not None and moment >= ends):
+        message = f"The order for {place.label} is not in force at this time."
+        return Refusal(reason=reasons.ORDER_NOT_IN_FORCE, message=message)
+    if place.condition is not None and not place.condition.holds(vehicle):
+        message = f"{place.label} is not for a vehicle of the type {vehicle}."
+        return Refusal(reason=reasons.VEHICLE_NOT_ALLOWED, message=message, data={"vehicle": vehicle})
+    if case.permit is not None and case.permit not in place.permits:
+        message = f"No permit {case.permit!r} is good for {place.label}."
+        return Refusal(reason=reasons.PERMIT_NOT_HERE, message=message, data={"permit": case.permit})
+    return None
+
+
+def _start(case: Case) -> Priced | Refusal:
+    place, minutes, carried = case.place, case.number("minutes"), case.number("carried_minutes")
+    begins = whole_minute(case.ask.occurred_at)
+    if (objection := _objection_to(case, on_exit=False) or _length(place, minutes)) is not None:
+        return objection
+    whole = case.charge(begins, minutes)
+    if isinstance(whole, Refusal):
+        return whole
+    if carried and (carried > minutes or not place.carries_unused):
+        return _not_carried(place)
+    # What was left of an earlier stay is the first that is used; the rest is what costs.
+    paid = case.charge(begins, minutes - carried) if minutes > carried else _FREE
+    if isinstance(paid, Refusal):
+        return paid
+    stay = Stay(case.vehicle, begins, minutes)
+
+    def test(view: View) -> Refusal | None:
+        if carried > carried_at(view, place.key, case.holder):
+            return _not_carried(place)
+        return permit_is_held(case, view)
+
+    return _stay(case, stay, begins, minutes, paid, whole, carried=carried, test=test)
+
+
+def _extend(case: Case) -> Priced | Refusal:
+    place, paid_minutes, minutes = case.place, case.number("paid_minutes"), case.number("minutes")
+    begins, moment = case.moment("started_at"), case.ask.occurred_at
+    if (
+        objection := _objection_to(case, on_exit=False) or _length(place, paid_minutes + minutes)
+    ) is not None:
+        return objection
+    before, after = case.charge(begins, paid_minutes), case.charge(begins, paid_minutes + minutes)
+    if isinstance(after, Refusal):
+        return after
+    if isinstance(before, Refusal):
+        return before
+    added = Charge(after.amount_minor - before.amount_minor, after.within_s - before.within_s)
+
+    def test(view: View) -> Refusal | None:
+        stay = _running(case, view, begins)
+        if isinstance(stay, Refusal):
+            return stay
+        if stay.minutes != paid_minutes:
+            message = (
+                f"Of this stay {stay.minutes} minutes are paid, not {paid_minutes}. Ask for the price again."
+            )
+            return Refusal(reason=reasons.SESSION_CHANGED, message=message)
+        if not stay.is_good_at(moment):
+            return Refusal(reason=reasons.SESSION_OVER, message="That stay is over. Begin a new one.")
+        return permit_is_held(case, view)
+
+    stay = Stay(case.vehicle, begins, paid_minutes + minutes)
+    return _stay(case, stay, begins + paid_minutes * _MINUTE, minutes, added, added, carried=0, test=test)
+
+
+def _stay(
+    case: Case,
+    stay: Stay,
+    held_from: datetime,
+    minutes: int,
+    paid: Charge,
+    whole: Charge,
+    *,
+    carried: int,
+    test: Callable[[View], Refusal | None],
+) -> Priced:
+    place, away = case.place, case.place.no_return_minutes or 0
+    # What is added to a stay begins where the time ends that is held for it: with its time of no return.
+    begun = held_from if held_from == stay.begins else held_from + away * _MINUTE
+    resources = held_time(stay.vehicle, begun, stay.ends + away * _MINUTE)
+    if place.max_stay_minutes is not None and place.no_return_minutes is None and whole.within_s:
+        day = case.tariff.day_of(stay.begins).isoformat()
+        resources += (held_quota(stay.vehicle, day, -(-whole.within_s // 60), place.max_stay_minutes),)
+    ends = stay.ends.astimezone(case.tariff.zone)
+    return Priced(
+        amount_minor=paid.amount_minor,
+        line=line_of(case, f"{place.label}, {spoken(case.plate)}, until {ends:%H:%M}", paid.amount_minor),
+        counters=(
+            *counted(SESSION, period_of(stay.vehicle, stay.begins), minutes),
+            *counted(CARRIED, place.key, -carried),
+        ),
+        resources=resources,
+        if_taken=_taken(case),
+        test=test,
+        inputs={
+            "begins": stay.begins.isoformat(),
+            "ends": stay.ends.isoformat(),
+            "within_s": whole.within_s,
+            "on_street": place.on_street,
+        },
+    )
+
+
+def _taken(case: Case) -> str:
+    place, vehicle = case.place, spoken(case.plate)
+    if place.no_return_minutes is not None:
+        hours = f"{place.no_return_minutes} minutes"
+        return f"{vehicle} has been at {place.label}, and may not return within {hours} of its paid time."
+    if place.max_stay_minutes is not None:
+        return f"{vehicle} may not stay longer than {place.max_stay_minutes} minutes at {place.label} today."
+    return f"{vehicle} is paid for at {place.label} at this time already."
+
+
+def _stop(case: Case) -> Priced | Refusal:
+    place, begins, moment = case.place, case.moment("started_at"), case.ask.occurred_at
+    period = period_of(case.vehicle, begins)
+
+    def test(view: View) -> Refusal | None:
+        stay = _running(case, view, begins)
+        if isinstance(stay, Refusal):
+            return stay
+        if moment >= stay.ends:
+            return Refusal(reason=reasons.SESSION_OVER, message="That stay has ended by itself.")
+        # What is carried is told by the terminal, since a price and its counters are known beforehand.
+        if unused > int((stay.ends - moment).total_seconds()) // 60:
+            return _not_carried(place)
+        return None
+
+    unused = case.number("unused_minutes")
+    if unused and not place.carries_unused:
+        return _not_carried(place)
+    return Priced(
+        amount_minor=0,
+        line=line_of(case, f"{place.label}, {spoken(case.plate)}, stopped", 0),
+        counters=(*counted(STOPPED, period, 1), *counted(CARRIED, place.key, unused)),
+        test=test,
+        inputs={"begins": begins.isoformat(), "unused_minutes": unused},
+    )
+
+
+def _exit(case: Case) -> Priced | Refusal:
+    begins, moment = case.moment("entered_at"), case.ask.occurred_at
+    if (objection := _objection_to(case, on_exit=True)) is not None:
+        return objection
+    minutes = -((begins - moment) // _MINUTE)
+    if not timedelta(0) < minutes * _MINUTE <= LONGEST:
+        message = "The vehicle did not enter within the last seven days. Ask for help."
+        return Refusal(reason=reasons.TIMES_WRONG, message=message)
+    paid = case.charge(begins, minutes)
+    if isinstance(paid, Refusal):
+        return paid
+
+    def test(view: View) -> Refusal | None:
+        return permit_is_held(case, view)
+
+    return _stay(case, Stay(case.vehicle, begins, minutes), begins, minutes, paid, paid, carried=0, test=test)
+
+
+def _look_up(case: Case) -> Priced | Refusal:
+    place, moment = case.place, case.ask.occurred_at
+
+    def covering(view: View) -> Stay | None:
+        return next((stay for stay in stays_of(view, case.vehicle) if stay.is_good_at(moment)), None)
+
+    def test(view: View) -> Refusal | None:
+        if covering(view) is not None:
+            return None
+        message = f"For {spoken(case.plate)} nothing is paid at {place.label} with this card now."
+        return Refusal(reason=reasons.NOT_PAID, message=message)
+
+    def tell(view: View) -> str:
+        stay = covering(view)
+        assert stay is not None  # noqa: S101 - it has passed the test
+        ends = f"{stay.ends.astimezone(case.tariff.zone):%H:%M}"
+        grace = ", and within the ten minutes after" if moment > stay.ends else ""
+        return f"Paid until {ends}{grace}."
+
+    return asked(case, test, tell)
+
+
+def _running(case: Case, view: View, begins: datetime) -> Stay | Refusal:
+    """The stay of this payer that began then."""
+    for stay in stays_of(view, case.vehicle):
+        if stay.begins == begins and not stay.stopped:
+            return stay
+    message = f"With this card no stay of {spoken(case.plate)} at {case.place.label} began then and goes on."
+    return Refusal(reason=reasons.NO_SESSION, message=message)
+
+
+def _length(place: Place, minutes: int) -> Refusal | None:
+    if minutes < place.min_minutes:
+        message = f"At {place.label} the shortest stay is {place.min_minutes} minutes."
+        return Refusal(reason=reasons.TOO_SHORT, message=message)
+    if minutes > place.max_minutes:
+        message = f"At {place.label} the longest stay is {place.max_minutes} minutes."
+        return Refusal(reason=TOO_LONG, message=message)
+    return None
+
+
+def _not_carried(place: Place) -> Refusal:
+    message = f"At {place.label} there are not so many unused minutes to carry."
+    return Refusal(reason=reasons.NOT_CARRIED, message=message)
+
+
+_PRICES: Mapping[str, Callable[[Case], Priced | Refusal]] = {
+    "start": _start,
+    "extend": _extend,
+    "stop": _stop,
+    "pay-on-exit": _exit,
+    "look-up": _look_up,
+    "permit-check": check_permit,
+}

@@ -1,0 +1,98 @@
+"""An ask at a place, and what an action answers before the payer's state is looked at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cardservice.services.parking import reasons
+from cardservice.services.parking.plates import spoken, vehicle_at
+from cardservice.services.parking.pricing import Charge, charge
+from cardservice.services.parking.tariff import Place, Tariff
+from cardservice.services.seam import Ask, CounterUse, Holder, Line, Refusal, ResourceUse, View
+
+_MINUTE = timedelta(minutes=1)
+
+
+def _nothing(_: View) -> Refusal | None:
+    return None
+
+
+def approved(_: View) -> str:
+    return "Approved."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """What an action costs, and what becomes of it if the payer's state passes the test."""
+
+    amount_minor: int
+    line: Line
+    counters: tuple[CounterUse, ...] = ()
+    resources: tuple[ResourceUse, ...] = ()
+    if_taken: str = ""
+    test: Callable[[View], Refusal | None] = _nothing
+    tell: Callable[[View], str] = approved
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_kept_in_spite_of(self, flags: list[str]) -> bool:
+        """Whether an advice with these flags counts all the same: not, where it would count below zero."""
+        return reasons.NOT_CARRIED not in flags
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An ask at a place by a person of a category."""
+
+    ask: Ask
+    tariff: Tariff
+    place: Place
+    holder: Holder | None
+
+    @property
+    def category(self) -> str | None:
+        return None if self.holder is None else self.holder.category
+
+    @property
+    def plate(self) -> str:
+        return str(self.ask.details["plate"])
+
+    @property
+    def vehicle(self) -> str:
+        return vehicle_at(self.place.key, self.plate)
+
+    @property
+    def permit(self) -> str | None:
+        permit = self.ask.details.get("permit")
+        return None if permit is None else str(permit)
+
+    def number(self, name: str) -> int:
+        number = self.ask.details[name]
+        assert isinstance(number, int)  # noqa: S101 - its schema has loaded it
+        return number
+
+    def moment(self, name: str) -> datetime:
+        moment = self.ask.details[name]
+        assert isinstance(moment, datetime)  # noqa: S101 - its schema has loaded it
+        return moment
+
+    def charge(self, begins: datetime, minutes: int) -> Charge | Refusal:
+        """What a stay costs this person, its length and place allowed or not; nothing with a permit."""
+        ends = begins + minutes * _MINUTE
+        found = charge(self.tariff, self.place, begins, ends, self.category)
+        if self.permit is None or not isinstance(found, Charge):
+            return found
+        return Charge(0, found.within_s)
+
+
+def asked(
+    case: Case, test: Callable[[View], Refusal | None], tell: Callable[[View], str]
+) -> Priced | Refusal:
+    line = line_of(case, f"{case.place.label}, {spoken(case.plate)}", 0)
+    return Priced(amount_minor=0, line=line, test=test, tell=tell)
+
+
+def line_of(case: Case, label: str, amount_minor: int) -> Line:
+    # Money of the street is kept apart from that of car parks.
+    kind = "on-street" if case.place.on_street else "off-street"
+    return Line(label=label, amount_minor=amount_minor, product=f"{kind}/{case.place.key}")

@@ -1,0 +1,74 @@
+"""The service as the seam wants it: its actions, and the way from files to a decision."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from marshmallow import Schema
+
+from cardservice.services.parking import rules, schemas
+from cardservice.services.parking.loading import load_tariff
+from cardservice.services.parking.tariff import Tariff, prepare
+from cardservice.services.seam import (
+    Action,
+    Ask,
+    Decision,
+    Holder,
+    LoadedTariff,
+    Quote,
+    Refusal,
+    TariffError,
+    View,
+)
+
+_DRIVER, _WARDEN = frozenset({"parking-machine"}), frozenset({"warden"})
+_DETAILS: Mapping[str, tuple[type[Schema], frozenset[str]]] = {
+    "start": (schemas.StartDetails, _DRIVER),
+    "extend": (schemas.ExtendDetails, _DRIVER),
+    "stop": (schemas.StopDetails, _DRIVER),
+    "pay-on-exit": (schemas.ExitDetails, _DRIVER),
+    "permit": (schemas.PermitDetails, _DRIVER),
+    "permit-check": (schemas.LookUpDetails, _WARDEN),
+    "look-up": (schemas.LookUpDetails, _WARDEN),
+}
+
+
+class Parking:
+    """Parking, from a tariff file and the digital orders that it names."""
+
+    name = "parking"
+    actions: Mapping[str, Action] = MappingProxyType(
+        {
+            name: Action(name=name, roles=roles, details_schema=schema, retention_class="travel")
+            for name, (schema, roles) in _DETAILS.items()
+        }
+    )
+    limits: Mapping[str, str] = MappingProxyType({rules.DAY_LIMIT: "what is spent on parking in a day"})
+
+    def details_schema(self, action: str) -> type[Schema]:
+        """The schema of the action's details; KeyError where there is no such action."""
+        return self.actions[action].details_schema
+
+    def load(self, files: Sequence[Path], *, currency: str) -> LoadedTariff:
+        """Read a tariff (the first .json file) and the orders after it; raises TariffError."""
+        if not files:
+            raise TariffError("tariff", None, "name the tariff file, TARIFF.json, and then its orders")
+        return load_tariff(files[0], files[1:], currency)
+
+    def prepare(self, content: Mapping[str, object]) -> Tariff:
+        """The tariff of a stored content."""
+        return prepare(content)
+
+    def quote(self, ask: Ask, holder: Holder | None, tariff: object) -> Quote | Refusal:
+        """The price of what is asked for."""
+        return rules.quote(ask, holder, _tariff(tariff))
+
+    def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
+        """Whether it is approved, and what it costs, counts and holds."""
+        return rules.decide(ask, holder, view, _tariff(tariff))
+
+
+def _tariff(tariff: object) -> Tariff:
+    if not isinstance(tariff, Tariff):
+        raise TypeError(f"not a prepared parking tariff: {type(tariff).__name__}")
+    return tariff

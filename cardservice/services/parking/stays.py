@@ -1,0 +1,114 @@
+"""A payer's stays and permits, as its counters tell of them.
+
+The counter of a stay has its minutes, under the vehicle at the place and the minute at which it began; that
+of a permit stands under the permit, the vehicle, and its first and last day.
+"""
+
+import calendar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from cardservice.services.parking.plates import vehicle_at
+from cardservice.services.seam import CounterUse, Holder, View
+
+SESSION, STOPPED, CARRIED, PERMIT = "parking.session", "parking.stopped", "parking.carried", "parking.permit"
+# Nobody is asked to be gone within these of the end; at the beginning there is no such time.
+GRACE = timedelta(minutes=10)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A vehicle's time at a place that is paid for; `vehicle` stands for both."""
+
+    vehicle: str
+    begins: datetime
+    minutes: int
+    stopped: bool = False
+
+    @property
+    def ends(self) -> datetime:
+        """The moment until which it is paid."""
+        return self.begins + timedelta(minutes=self.minutes)
+
+    def is_good_at(self, moment: datetime) -> bool:
+        """Whether the vehicle may stand there: within its time, or ten minutes beyond its end."""
+        return not self.stopped and self.begins <= moment <= self.ends + GRACE
+
+
+def whole_minute(moment: datetime) -> datetime:
+    """The minute in which a moment lies, as it stands on a ticket."""
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def period_of(vehicle: str, begins: datetime) -> str:
+    """Under which the counter of a stay stands."""
+    return f"{vehicle}/{begins.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def stays_of(view: View, vehicle: str) -> tuple[Stay, ...]:
+    """The stays of a vehicle at a place that this payer has paid for, the latest last."""
+    return tuple(sorted(_stays_of(view, vehicle), key=lambda stay: stay.begins))
+
+
+def _stays_of(view: View, vehicle: str) -> Iterator[Stay]:
+    stopped = {counter.period for counter in view.counters if counter.rule == STOPPED and counter.used}
+    for counter in view.counters:
+        name, _, begins = counter.period.partition("/")
+        if counter.rule == SESSION and name == vehicle and counter.used:
+            moment = datetime.fromisoformat(begins)
+            yield Stay(vehicle, moment, counter.used, counter.period in stopped)
+
+
+def carried_at(view: View, place: str, holder: Holder | None) -> int:
+    """How many minutes this person has left at a place that lets them be carried."""
+    if holder is None:
+        return 0
+    wanted = (CARRIED, place, holder.cardholder_id)
+    return sum(
+        counter.used
+        for counter in view.counters
+        if (counter.rule, counter.period, counter.cardholder_id) == wanted
+    )
+
+
+def counted(rule: str, period: str, amount: int) -> tuple[CounterUse, ...]:
+    """A counter's change, if it is one."""
+    return (CounterUse(rule=rule, period=period, amount=amount),) if amount else ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPermit:
+    """A permit that a payer has for a vehicle, both days included."""
+
+    permit: str
+    vehicle: str
+    first_day: date
+    last_day: date
+
+    @property
+    def period(self) -> str:
+        """Under which its counter stands."""
+        return f"{self.permit}/{self.vehicle}/{self.first_day}/{self.last_day}"
+
+
+def permit_from(permit: str, plate: str, day: date, months: int) -> HeldPermit:
+    """A permit of so many months from a day on; where a month has no such day, until that month's end."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    length = calendar.monthrange(year, month)[1]
+    last = date(year, month, day.day) - _DAY if day.day <= length else date(year, month, length)
+    return HeldPermit(permit, vehicle_at(permit, plate), day, last)
+
+
+def permits_of(view: View, day: date) -> tuple[HeldPermit, ...]:
+    """The permits that a payer has on a day."""
+    found = []
+    for counter in view.counters:
+        if counter.rule == PERMIT and counter.used:
+            permit, vehicle, first, last = counter.period.split("/")
+            held = HeldPermit(permit, vehicle, date.fromisoformat(first), date.fromisoformat(last))
+            if held.first_day <= day <= held.last_day:
+                found.append(held)
+    return tuple(found)

@@ -1,0 +1,70 @@
+"""What has to be done now and then while the service runs, in the order in which it builds on each other.
+
+Every step may be done twice, by two workers or again after a crash: each leaves what is done as it is.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from threading import Event
+from zoneinfo import ZoneInfo
+
+import psycopg
+from sqlalchemy.exc import OperationalError
+
+from cardservice.context import Context
+from cardservice.ledger.closing.holding import Held, held_back
+from cardservice.ledger.closing.seals import seal_days
+from cardservice.ledger.closing.sequencing import Calendar, sequence
+from cardservice.ledger.errors import SequenceHeld
+from cardservice.ledger.resources import settle_reservations
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round has done."""
+
+    # Transactions that have their number in the ledger sequence now
+    numbered: int
+    sealed: tuple[date, ...]
+    # Reservations of sales that are posted, and of those that never were
+    confirmed: int
+    released: int
+    # Who keeps numbers waiting for longer than a minute
+    held: Held | None
+
+
+def calendar_of(context: Context) -> Calendar:
+    """The scheme's days, as of now."""
+    return Calendar(ZoneInfo(context.scheme.timezone), context.now())
+
+
+def keep_up(context: Context) -> Round:
+    """Do what is due now. Raises SequenceHeld where another worker is numbering at this moment."""
+    settled = settle_reservations(context.database, context.now())
+    calendar = calendar_of(context)
+    numbered = sequence(context.database, calendar)
+    sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    return Round(
+        numbered=numbered,
+        sealed=tuple(seal.day for seal in sealed),
+        confirmed=settled.confirmed,
+        released=settled.released,
+        held=held_back(context.database, calendar),
+    )
+
+
+def keep_on(context: Context, every_s: float, stop: Event, done: Callable[[Round], None]) -> None:
+    """A round every so many seconds until `stop`; what keeps one from being done is logged."""
+    while not stop.is_set():
+        try:
+            done(keep_up(context))
+        except SequenceHeld:
+            log.info("another worker is numbering the ledger")
+        except (OperationalError, psycopg.OperationalError) as error:
+            # Without its text, which can hold values of the statement.
+            log.warning("the database does not answer", extra={"members": {"kind": type(error).__name__}})
+        stop.wait(every_s)

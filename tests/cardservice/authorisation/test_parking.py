@@ -1,0 +1,111 @@
+"""A stay in the ledger: paid by a card, and refused to whoever comes with the same vehicle too early."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cardservice.authorisation.explanation import explain
+from cardservice.tariffs.service import store_tariff
+from pki.statements import details_hmac
+from tests.cardservice.services.parking_tariffs import load
+from tests.support.council import ACTOR, SALT, Card, Council, Reply, Terminal, annulment, message, request_for
+
+URL = "/v1/authorisations"
+
+
+@dataclass(slots=True)
+class Street:
+    """A council with a machine in the street."""
+
+    council: Council
+    machine: Terminal
+    last: UUID | None = None
+
+    def ask(self, card: Card, action: str, amount_minor: int, /, **details: Any) -> Reply:
+        """Ask for an action at a price."""
+        sent = {"plate": "ab12 cde", **details}
+        statement = request_for(
+            self.machine,
+            card,
+            service="parking",
+            action=action,
+            amount_minor=amount_minor,
+            details_hmac=details_hmac(SALT, sent),
+        )
+        self.last = statement.id
+        return self.machine.post(URL, message(statement, card, details=sent))
+
+
+@pytest.fixture
+def street(council: Council, tmp_path: Path) -> Street:
+    """Monday, 11:00 in London."""
+    council.clock.moment = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
+    loaded = load(tmp_path)
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "parking", loaded, source="t.json", actor=ACTOR, moment=council.clock())
+    council.provider("council-parking")
+    return Street(council, council.terminal("machine-1", "parking-machine", provider="council-parking"))
+
+
+def test_a_stay_and_no_return_across_two_cards(street: Street) -> None:
+    """High Street: an hour until 12:00, and no return before 13:00, whoever's card it is."""
+    council = street.council
+    one, other = council.card(top_up_minor=2000), council.card(top_up_minor=2000)
+    wanted = {"service": "parking", "action": "start", "card": str(one.id)}
+    details = {"place": "high-street", "plate": "AB12CDE", "minutes": 60}
+    quoted = street.machine.post("/v1/quotes", {**wanted, "details": details}).json
+    assert quoted["amount_minor"] == 160
+    paid = street.ask(one, "start", 160, place="high-street", minutes=60)
+    assert paid.outcome == (200, "approved")
+    line = {"label": "High Street, AB12 CDE, until 12:00", "amount_minor": 160}
+    assert (paid.json["receipt"], council.balances(one.payer)) == ([line], (1840, 0))
+    # Extended within the longest stay, and not beyond it.
+    since = {"place": "high-street", "started_at": "2026-06-15T10:00:00Z"}
+    assert street.ask(one, "extend", 140, paid_minutes=60, minutes=30, **since).outcome == (200, "approved")
+    over = street.ask(one, "extend", 0, paid_minutes=90, minutes=31, **since)
+    assert (over.outcome, over.json["decision"]) == ((200, "max_stay"), "declined")
+    # Until 12:30, and an hour away: 13:29 is too early and 13:30 is not.
+    council.clock.moment = datetime(2026, 6, 15, 12, 29, tzinfo=UTC)
+    refused = street.ask(other, "start", 90, place="high-street", minutes=30)
+    assert refused.outcome == (200, "resource_taken")
+    assert "may not return within 60 minutes" in refused.json["message"]
+    assert council.balances(other.payer) == (2000, 0)
+    another = street.ask(other, "start", 90, place="high-street", minutes=30, plate="XY99 ZZZ")
+    assert another.outcome == (200, "approved")
+    council.clock.moment = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
+    assert street.ask(other, "start", 90, place="high-street", minutes=30).outcome == (200, "approved")
+
+
+def test_longest_stay_of_an_order_across_two_cards(street: Street) -> None:
+    """Market Street: 20 minutes a day by vehicle and place; what is annulled is free again."""
+    council = street.council
+    one, other = council.card(), council.card()
+    market = {"place": "market-street"}
+    assert street.ask(one, "start", 0, minutes=12, **market).outcome == (200, "approved")
+    council.clock.advance(minutes=30)
+    assert street.ask(other, "start", 0, minutes=9, **market).outcome == (200, "resource_taken")
+    assert street.ask(other, "start", 0, minutes=9, plate="XY99ZZZ", **market).outcome == (200, "approved")
+    assert street.ask(other, "start", 0, minutes=8, **market).outcome == (200, "approved")
+    council.clock.advance(minutes=30)
+    assert street.ask(one, "start", 0, minutes=1, **market).outcome == (200, "resource_taken")
+    council.clock.advance(days=1)
+    assert street.ask(one, "start", 0, minutes=20, **market).outcome == (200, "approved")
+    assert street.last is not None
+    assert street.machine.post(URL, annulment(street.machine, one, street.last)).outcome == (200, "annulled")
+    assert street.ask(other, "start", 0, minutes=20, **market).outcome == (200, "approved")
+
+
+def test_a_decline_is_explained_again(street: Street) -> None:
+    """From what was stored, to the same result and the same words."""
+    council = street.council
+    card = council.card(top_up_minor=2000)
+    for outcome in ("approved", "resource_taken"):
+        assert street.ask(card, "start", 90, place="high-street", minutes=30).outcome == (200, outcome)
+        assert street.last is not None
+        with council.context.database.reading() as connection:
+            told = explain(council.context, connection, street.last)
+        assert (told.reason, told.differs) == (outcome, ())

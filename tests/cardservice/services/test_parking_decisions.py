@@ -1,0 +1,283 @@
+"""Parking, decision by decision: who asks for what and when, what is known, and what becomes of it and why.
+
+Each row is read from left to right: what happens; the action with its details; the person's category; what
+the payer's counters hold already; the moment, by the clock in London; then the reason, the amount posted in
+pence, and where the rule comes from. The tariff is that of `parking_tariffs.py`.
+"""
+
+# ruff: noqa: E501 - a table is read by its columns
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cardservice.services.parking.plates import vehicle_at
+from cardservice.services.parking.reasons import REASONS
+from cardservice.services.parking.stays import period_of, permit_from
+from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote
+from tests.cardservice.services.parking_tariffs import load, parking
+
+LONDON = ZoneInfo("Europe/London")
+HOLDER = UUID(int=1)
+CAR = "AB12CDE"
+TARIFF, DESIGN, ORDER = "tariff file", "parking.md, Rules", "traffic order"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A counter of the payer's."""
+
+    rule: str
+    period: str
+    used: int
+    cardholder_id: UUID = HOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """A limit of the payer's."""
+
+    amount_minor: int
+    rule: str = "parking.day"
+    cardholder_id: UUID | None = None
+    valid_from: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    recorded_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A payer's state."""
+
+    counters: tuple[Used, ...] = ()
+    limits: tuple[Ceiling, ...] = ()
+    version: int = 1
+    accounts: tuple[Any, ...] = ()
+
+
+def at(text: str, fold: int = 0) -> datetime:
+    """A moment by the clock in London."""
+    return datetime.fromisoformat(text).replace(tzinfo=LONDON, fold=fold).astimezone(UTC)
+
+
+def stay(place: str, begins: str, minutes: int, rule: str = "parking.session") -> Used:
+    """A stay of the payer's, paid for."""
+    return Used(rule, period_of(vehicle_at(place, CAR), at(begins)), minutes)
+
+
+def permit(key: str, begins: str, months: int, plate: str = CAR) -> Used:
+    """A permit of the payer's."""
+    return Used("parking.permit", permit_from(key, plate, at(begins).date(), months).period, 1)
+
+
+@pytest.fixture(scope="module")
+def tariff(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """The tests' tariff, prepared."""
+    return parking().prepare(load(tmp_path_factory.mktemp("parking")).content)
+
+
+def loaded(action: str, details: Mapping[str, Any]) -> Mapping[str, object]:
+    """The details as the platform loads them."""
+    values: Mapping[str, object] = parking().details_schema(action)().load(details)
+    return values
+
+
+def decided(
+    tariff: object,
+    action: str,
+    details: Mapping[str, Any],
+    moment: datetime,
+    *,
+    category: str = "adult",
+    known: Known = Known(),
+    amount: int | None = None,
+    kind: AskKind = AskKind.REQUEST,
+    currency: str = "GBP",
+) -> Decision:
+    """Quoted, signed at that price (or at `amount`), and decided."""
+    holder = Holder(cardholder_id=HOLDER, card_kind="visitor", category=category)
+    ask = Ask(
+        service="parking",
+        action=action,
+        kind=kind,
+        currency=currency,
+        details=loaded(action, {"plate": CAR, **details}),
+        occurred_at=moment,
+    )
+    price = parking().quote(ask, holder, tariff)
+    signed = amount if amount is not None else price.amount_minor if isinstance(price, Quote) else 0
+    ask = replace(ask, amount_minor=signed)
+    return parking().decide(ask, holder, known, tariff)
+
+
+def start(place: str, minutes: int, **more: Any) -> tuple[str, dict[str, Any]]:
+    return "start", {"place": place, "minutes": minutes, **more}
+
+
+def extend(place: str, begins: str, paid: int, minutes: int) -> tuple[str, dict[str, Any]]:
+    since = at(begins).isoformat()
+    return "extend", {"place": place, "started_at": since, "paid_minutes": paid, "minutes": minutes}
+
+
+def leave(place: str, entered: str) -> tuple[str, dict[str, Any]]:
+    return "pay-on-exit", {"place": place, "entered_at": at(entered).isoformat()}
+
+
+def stop(place: str, begins: str, unused: int = 0) -> tuple[str, dict[str, Any]]:
+    return "stop", {"place": place, "started_at": at(begins).isoformat(), "unused_minutes": unused}
+
+
+def look_up(place: str) -> tuple[str, dict[str, Any]]:
+    return "look-up", {"place": place}
+
+
+def buy(key: str, number: int) -> tuple[str, dict[str, Any]]:
+    return "permit", {"permit": key, "number": number}
+
+
+HIGH, WHARF, GREEN, YARD, REACH, MARKET = (
+    *("high-street", "old-wharf", "green"),
+    *("night-yard", "east-reach", "market-street"),
+)
+NOBODY = ()
+MONDAY = "2026-06-15T"
+STAYS = (stay(HIGH, MONDAY + "10:00", 60),)
+
+# fmt: off
+TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, str, int, str]] = [
+    # what happens              action and details         who         known    moment               reason      pence  source
+    ("half an hour",            start(HIGH, 30),           "adult",    NOBODY, MONDAY + "10:00",     "approved",    90, TARIFF),
+    ("and a minute",            start(HIGH, 31),           "adult",    NOBODY, MONDAY + "10:00",     "approved",   160, TARIFF),
+    ("an hour",                 start(HIGH, 60),           "adult",    NOBODY, MONDAY + "10:00",     "approved",   160, TARIFF),
+    ("61 minutes",              start(HIGH, 61),           "adult",    NOBODY, MONDAY + "10:00",     "approved",   300, TARIFF),
+    ("just max stay",           start(HIGH, 120),          "adult",    NOBODY, MONDAY + "10:00",     "approved",   300, TARIFF),
+    ("a minute beyond",         start(HIGH, 121),          "adult",    NOBODY, MONDAY + "10:00",     "max_stay",     0, TARIFF),
+    ("a resident's hour",       start(HIGH, 60),           "resident", NOBODY, MONDAY + "10:00",     "approved",   128, TARIFF),
+    ("before eight it is free", start(HIGH, 60),           "adult",    NOBODY, MONDAY + "07:00",     "approved",     0, TARIFF),
+    ("a minute of charge",      start(HIGH, 61),           "adult",    NOBODY, MONDAY + "07:00",     "approved",    90, TARIFF),
+    ("17:59 for two hours",     start(HIGH, 120),          "adult",    NOBODY, MONDAY + "17:59",     "approved",    90, TARIFF),
+    ("18:00 for two hours",     start(HIGH, 120),          "adult",    NOBODY, MONDAY + "18:00",     "approved",     0, TARIFF),
+    ("Sunday 09:59",            start(HIGH, 1),            "adult",    NOBODY, "2026-06-14T09:59",   "approved",     0, TARIFF),
+    ("Sunday 10:00",            start(HIGH, 1),            "adult",    NOBODY, "2026-06-14T10:00",   "approved",   100, TARIFF),
+    ("a bank holiday 09:00",    start(HIGH, 60),           "adult",    NOBODY, "2026-05-25T09:00",   "approved",     0, "calendar"),
+    ("Monday after it 09:00",   start(HIGH, 60),           "adult",    NOBODY, "2026-06-01T09:00",   "approved",   160, "calendar"),
+    ("substitute holiday",      start(HIGH, 60),           "adult",    NOBODY, "2026-12-28T10:00",   "approved",   100, "calendar"),
+    ("last day of calendar",    start(HIGH, 30),           "adult",    NOBODY, "2028-12-30T10:00",   "approved",    90, "calendar"),
+    ("beyond the calendar",     start(HIGH, 30),           "adult",    NOBODY, "2029-01-01T10:00",   "calendar_ended", 0, "calendar"),
+    ("into the day beyond it",  start(HIGH, 60),           "adult",    NOBODY, "2028-12-31T23:00",   "approved",     0, "calendar"),
+    ("a minute further",        start(HIGH, 60),           "adult",    NOBODY, "2028-12-31T23:01",   "calendar_ended", 0, "calendar"),
+    ("leap day, a Tuesday",     start(HIGH, 30),           "adult",    NOBODY, "2028-02-29T10:00",   "approved",    90, TARIFF),
+    ("month's end, midnight",   start(GREEN, 40),          "adult",    NOBODY, "2026-01-31T23:50",   "approved",    80, TARIFF),
+    ("free for 30 minutes",     start(GREEN, 30),          "adult",    NOBODY, MONDAY + "10:00",     "approved",     0, TARIFF),
+    ("31 cost from the first",  start(GREEN, 31),          "adult",    NOBODY, MONDAY + "10:00",     "approved",    80, TARIFF),
+    ("clocks go on: 1 h real",  start(GREEN, 60),          "adult",    NOBODY, "2026-03-29T00:30",   "approved",   120, DESIGN),
+    ("clocks go back",          start(GREEN, 120),         "adult",    NOBODY, "2026-10-25T00:30",   "approved",   240, DESIGN),
+    ("a day of 23 hours",       leave(WHARF, "2026-03-29T00:00"), "adult", NOBODY, "2026-03-30T00:00", "approved", 600, TARIFF),
+    ("Monday 01:59",            start(YARD, 1),            "adult",    NOBODY, MONDAY + "01:59",     "approved",   300, TARIFF),
+    ("Monday 02:00",            start(YARD, 1),            "adult",    NOBODY, MONDAY + "02:00",     "closed",       0, TARIFF),
+    ("Sunday into Monday",      start(YARD, 120),          "adult",    NOBODY, "2026-06-14T23:00",   "approved",   500, TARIFF),
+    ("beyond closing",          start(YARD, 181),          "adult",    NOBODY, "2026-06-14T23:00",   "closed",       0, TARIFF),
+    ("an unknown place",        start("nowhere", 30),      "adult",    NOBODY, MONDAY + "10:00",     "place_unknown", 0, TARIFF),
+    ("before the tariff",       start(HIGH, 30),           "adult",    NOBODY, "2025-12-31T23:59",   "tariff_not_yet_valid", 0, TARIFF),
+    ("after the tariff",        start(HIGH, 30),           "adult",    NOBODY, "2030-01-01T00:00",   "tariff_expired", 0, TARIFF),
+    # Extending: the whole stay's price less what is paid.
+    ("an hour more",            extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "10:59", "approved", 140, DESIGN),
+    ("in the tenth minute",     extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "11:10", "approved", 140, DESIGN),
+    ("in the eleventh",         extend(HIGH, MONDAY + "10:00", 60, 60), "adult", STAYS, MONDAY + "11:11", "session_over", 0, DESIGN),
+    ("beyond max stay",         extend(HIGH, MONDAY + "10:00", 60, 61), "adult", STAYS, MONDAY + "10:59", "max_stay", 0, TARIFF),
+    ("a stay of nobody's",      extend(HIGH, MONDAY + "10:00", 60, 60), "adult", NOBODY, MONDAY + "10:59", "no_session", 0, DESIGN),
+    ("extended meanwhile",      extend(HIGH, MONDAY + "10:00", 30, 30), "adult", STAYS, MONDAY + "10:20", "session_changed", 0, DESIGN),
+    # Stopping: nothing is given back, and only some places carry minutes on.
+    ("stopped",                 stop(HIGH, MONDAY + "10:00"),     "adult", STAYS, MONDAY + "10:30", "approved", 0, DESIGN),
+    ("no minutes carried",      stop(HIGH, MONDAY + "10:00", 30), "adult", STAYS, MONDAY + "10:30", "not_carried", 0, TARIFF),
+    ("minutes carried",         stop(GREEN, MONDAY + "10:00", 30), "adult", (stay(GREEN, MONDAY + "10:00", 60),), MONDAY + "10:30", "approved", 0, TARIFF),
+    ("more than are left",      stop(GREEN, MONDAY + "10:00", 31), "adult", (stay(GREEN, MONDAY + "10:00", 60),), MONDAY + "10:30", "not_carried", 0, TARIFF),
+    ("over by itself",          stop(HIGH, MONDAY + "10:00"),     "adult", STAYS, MONDAY + "11:00", "session_over", 0, DESIGN),
+    ("carried minutes used",    start(GREEN, 60, carried_minutes=20), "adult", (Used("parking.carried", GREEN, 20),), MONDAY + "12:00", "approved", 80, TARIFF),
+    ("more than one has",       start(GREEN, 60, carried_minutes=21), "adult", (Used("parking.carried", GREEN, 20),), MONDAY + "12:00", "not_carried", 0, TARIFF),
+    # Paying on exit.
+    ("one hour",                leave(WHARF, MONDAY + "10:00"), "adult", NOBODY, MONDAY + "11:00",   "approved",   100, TARIFF),
+    ("and a minute",            leave(WHARF, MONDAY + "10:00"), "adult", NOBODY, MONDAY + "11:01",   "approved",   200, TARIFF),
+    ("daily maximum",           leave(WHARF, MONDAY + "00:00"), "adult", NOBODY, MONDAY + "23:59",   "approved",   600, TARIFF),
+    ("and the next day's first", leave(WHARF, MONDAY + "00:00"), "adult", NOBODY, "2026-06-16T00:01", "approved",  700, TARIFF),
+    ("eight days",              leave(WHARF, MONDAY + "00:00"), "adult", NOBODY, "2026-06-23T00:00", "times_wrong",  0, DESIGN),
+    ("entered in the future",   leave(WHARF, MONDAY + "12:00"), "adult", NOBODY, MONDAY + "11:00",   "times_wrong",  0, DESIGN),
+    ("paid at the wrong end",   start(WHARF, 60),          "adult",    NOBODY, MONDAY + "10:00",     "paid_on_exit", 0, TARIFF),
+    ("no barrier in a street",  leave(HIGH, MONDAY + "10:00"), "adult", NOBODY, MONDAY + "11:00",    "not_paid_on_exit", 0, TARIFF),
+    # Grace: at the end, not at the start.
+    ("not yet paid",            look_up(HIGH),             "adult",    NOBODY, MONDAY + "10:09",     "not_paid",     0, DESIGN),
+    ("paid",                    look_up(HIGH),             "adult",    STAYS,  MONDAY + "11:00",     "approved",     0, DESIGN),
+    ("tenth minute after",      look_up(HIGH),             "adult",    STAYS,  MONDAY + "11:10",     "approved",     0, DESIGN),
+    ("eleventh minute after",   look_up(HIGH),             "adult",    STAYS,  MONDAY + "11:11",     "not_paid",     0, DESIGN),
+    ("before it began",         look_up(HIGH),             "adult",    STAYS,  MONDAY + "09:59",     "not_paid",     0, DESIGN),
+    ("at another place",        look_up(GREEN),            "adult",    STAYS,  MONDAY + "10:30",     "not_paid",     0, DESIGN),
+    ("after it was stopped",    look_up(HIGH),             "adult",    (*STAYS, stay(HIGH, MONDAY + "10:00", 1, "parking.stopped")), MONDAY + "10:31", "not_paid", 0, DESIGN),
+    # Permits.
+    ("the first",               buy("zone-a", 1),          "resident", NOBODY, MONDAY + "10:00",     "approved",  4500, TARIFF),
+    ("a second is dearer",      buy("zone-a", 2),          "resident", (permit("zone-a", MONDAY + "10:00", 12, "XY99ZZZ"),), MONDAY + "10:00", "approved", 9000, TARIFF),
+    ("a second as the first",   buy("zone-a", 1),          "resident", (permit("zone-a", MONDAY + "10:00", 12, "XY99ZZZ"),), MONDAY + "10:00", "permit_number", 0, TARIFF),
+    ("a third",                 buy("zone-a", 3),          "resident", NOBODY, MONDAY + "10:00",     "permit_limit", 0, TARIFF),
+    ("twice for one vehicle",   buy("zone-a", 2),          "resident", (permit("zone-a", MONDAY + "10:00", 12),), MONDAY + "10:00", "permit_held", 0, TARIFF),
+    ("not a resident",          buy("zone-a", 1),          "adult",    NOBODY, MONDAY + "10:00",     "permit_not_for_holder", 0, TARIFF),
+    ("no such permit",          buy("zone-z", 1),          "resident", NOBODY, MONDAY + "10:00",     "permit_unknown", 0, TARIFF),
+    ("checked on its last day", ("permit-check", {"place": HIGH}), "resident", (permit("zone-a", "2027-02-28T10:00", 12),), "2028-02-27T23:59", "approved", 0, DESIGN),
+    ("and the day after",       ("permit-check", {"place": HIGH}), "resident", (permit("zone-a", "2027-02-28T10:00", 12),), "2028-02-28T00:00", "no_permit", 0, DESIGN),
+    ("of a leap day",           ("permit-check", {"place": HIGH}), "resident", (permit("zone-a", "2028-02-29T10:00", 12),), "2028-11-30T10:00", "approved", 0, DESIGN),
+    ("parked with a permit",    start(HIGH, 60, permit="zone-a"), "resident", (permit("zone-a", MONDAY + "09:00", 12),), MONDAY + "10:00", "approved", 0, TARIFF),
+    ("without having one",      start(HIGH, 60, permit="zone-a"), "resident", NOBODY, MONDAY + "10:00", "no_permit", 0, TARIFF),
+    ("a permit of elsewhere",   start(GREEN, 60, permit="zone-a"), "resident", NOBODY, MONDAY + "10:00", "permit_not_here", 0, TARIFF),
+    # By the traffic orders: tiers of East Reach, Monday to Saturday 07:00 to 18:00; 20 minutes in Market Street.
+    ("less than minTime",       start(REACH, 59),          "adult",    NOBODY, MONDAY + "10:00",     "too_short",    0, ORDER),
+    ("minTime",                 start(REACH, 60),          "adult",    NOBODY, MONDAY + "10:00",     "approved",   420, ORDER),
+    ("01:59",                   start(REACH, 119),         "adult",    NOBODY, MONDAY + "07:00",     "approved",   420, ORDER),
+    ("02:00 is the next line",  start(REACH, 120),         "adult",    NOBODY, MONDAY + "07:00",     "approved",   500, ORDER),
+    ("maxTime",                 start(REACH, 660),         "adult",    NOBODY, MONDAY + "07:00",     "approved",  1700, ORDER),
+    ("a minute beyond",         start(REACH, 661),         "adult",    NOBODY, MONDAY + "07:00",     "too_long",     0, ORDER),
+    ("half of it after 18:00",  start(REACH, 60),          "adult",    NOBODY, MONDAY + "17:30",     "approved",   320, ORDER),
+    ("Sunday is no such day",   start(REACH, 60),          "adult",    NOBODY, "2026-06-14T10:00",   "approved",     0, ORDER),
+    ("a holiday is any Monday", start(REACH, 60),          "adult",    NOBODY, "2026-05-25T10:00",   "approved",   420, ORDER),
+    ("a caravan",               start(REACH, 60, vehicle="caravan"), "adult", NOBODY, MONDAY + "10:00", "vehicle_not_allowed", 0, ORDER),
+    ("20 minutes",              start(MARKET, 20),         "adult",    NOBODY, MONDAY + "10:00",     "approved",     0, ORDER),
+    ("21 minutes",              start(MARKET, 21),         "adult",    NOBODY, MONDAY + "10:00",     "max_stay",     0, ORDER),
+    ("21, of them 20 in hours", start(MARKET, 21),         "adult",    NOBODY, MONDAY + "07:59",     "approved",     0, ORDER),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("wanted", "category", "counters", "moment", "reason", "pence"),
+    [row[1:7] for row in TABLE],
+    ids=[row[0] for row in TABLE],
+)
+def test_the_table(
+    tariff: object,
+    wanted: tuple[str, dict[str, Any]],
+    category: str,
+    counters: tuple[Used, ...],
+    moment: str,
+    reason: str,
+    pence: int,
+) -> None:
+    decision = decided(tariff, *wanted, at(moment), category=category, known=Known(counters))
+    assert (decision.reason, decision.amount_minor) == (reason, pence), decision.message
+    assert decision.approved is (reason == "approved")
+    assert sum(line.amount_minor for line in decision.lines) == pence
+    assert decision.message.endswith(".")
+    assert decision.message.isprintable()
+    assert reason in REASONS
+
+
+def test_the_table_is_about_what_is_refused() -> None:
+    declined = [row for row in TABLE if row[5] != "approved"]
+    assert len(TABLE) >= 80
+    assert len(declined) >= len(TABLE) // 3
+
+
+def test_every_reason_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "services" / "parking.md").read_text(encoding="utf-8")
+    assert {reason for reason in REASONS if f"`{reason}`" not in page} == set()

@@ -1,0 +1,146 @@
+"""What holds of any stay: longer is never cheaper, and two stays clash just where their time overlaps."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from cardservice.services.parking.holding import held_time
+from cardservice.services.parking.plates import normalised, spoken
+from cardservice.services.parking.pricing import Charge, charge
+from cardservice.services.parking.tariff import Tariff
+from cardservice.services.seam import AskKind
+from tests.cardservice.services.parking_tariffs import load, parking
+from tests.cardservice.services.test_parking_decisions import (
+    HIGH,
+    MARKET,
+    MONDAY,
+    Ceiling,
+    Known,
+    Used,
+    at,
+    decided,
+    start,
+)
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTES = st.integers(min_value=1, max_value=4_000)
+
+
+@pytest.fixture(scope="module")
+def tariff(tmp_path_factory: pytest.TempPathFactory) -> Tariff:
+    """The tests' tariff, prepared."""
+    prepared = parking().prepare(load(tmp_path_factory.mktemp("parking")).content)
+    assert isinstance(prepared, Tariff)
+    return prepared
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    key=st.sampled_from(["high-street", "old-wharf", "green", "night-yard", "east-reach"]),
+    begins=st.integers(min_value=0, max_value=2 * 366 * 1_440),
+    lengths=st.tuples(MINUTES, MINUTES),
+    category=st.sampled_from(["adult", "resident", None]),
+)
+def test_longer_is_never_cheaper(
+    tariff: Tariff, key: str, begins: int, lengths: tuple[int, int], category: str | None
+) -> None:
+    """Also across clock changes, and by what is charged for and what is not."""
+    first = EPOCH + timedelta(minutes=begins)
+    short, long = (
+        charge(tariff, tariff.places[key], first, first + timedelta(minutes=minutes), category)
+        for minutes in sorted(lengths)
+    )
+    if isinstance(long, Charge):
+        assert isinstance(short, Charge)
+        assert short.amount_minor <= long.amount_minor
+        assert short.within_s <= long.within_s
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.tuples(*[st.integers(0, 3_000)] * 2), st.tuples(*[st.integers(1, 3_000)] * 2))
+def test_stays_clash_just_where_they_overlap(begins: tuple[int, int], lengths: tuple[int, int]) -> None:
+    spans = [(first, first + length) for first, length in zip(begins, lengths, strict=True)]
+    taken: Counter[str] = Counter()
+    sizes: dict[str, int] = {}
+    for first, last in spans:
+        uses = held_time("x", EPOCH + timedelta(minutes=first), EPOCH + timedelta(minutes=last))
+        assert len({use.key for use in uses}) == len(uses) <= 70
+        for use in uses:
+            assert use.capacity is not None
+            taken[use.key] += use.quantity
+            sizes[use.key] = use.capacity
+    (first, last), (other_first, other_last) = spans
+    overlap = first < other_last and other_first < last
+    assert any(count > sizes[key] for key, count in taken.items()) is overlap
+
+
+def test_unused_blocks_are_not_in_the_way() -> None:
+    """A day is one resource."""
+    assert len(held_time("x", EPOCH, EPOCH + timedelta(days=1))) == 1
+
+
+@pytest.mark.parametrize("text", ["ab12 cde", "AB12-CDE", "ab12cde", "A B.1 2 C D E"])
+def test_a_plate_is_written_in_one_way(text: str) -> None:
+    assert normalised(text) == "AB12CDE"
+    assert spoken(normalised(text)) == "AB12 CDE"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "A",
+        "ABCDEF",
+        "AB12 CDE!",
+        "AB12CDE12345",
+        "\N{GREEK CAPITAL LETTER ALPHA}B12CDE",
+        "AB\u0661\u0662",
+    ],
+)
+def test_no_plate(text: str) -> None:
+    with pytest.raises(ValidationError):
+        normalised(text)
+
+
+def test_prices_amounts_and_limits_of_a_request(tariff: Tariff) -> None:
+    hour, moment = start(HIGH, 60), at(MONDAY + "10:00")
+    assert decided(tariff, *hour, moment, amount=159).reason == "price_changed"
+    assert decided(tariff, *hour, moment, currency="EUR").reason == "currency_mismatch"
+    spent = Known((Used("parking.day", "2026-06-15", 100),), (Ceiling(259),))
+    refused = decided(tariff, *hour, moment, known=spent)
+    assert refused.reason == "limit_reached"
+    assert "1.59 GBP is left" in refused.message
+    assert decided(tariff, *hour, moment, known=Known(limits=(Ceiling(160),))).approved
+
+
+def test_an_advice_is_posted_as_signed(tariff: Tariff) -> None:
+    """What would have refused a request is a flag, and the vehicle was there."""
+    told = decided(tariff, *start(HIGH, 60), at(MONDAY + "10:00"), amount=90, kind=AskKind.ADVICE)
+    assert (told.approved, told.amount_minor, told.flags) == (True, 90, ("price_changed",))
+    assert told.resources
+    over = Known(limits=(Ceiling(10),))
+    told = decided(tariff, *start(HIGH, 60), at(MONDAY + "10:00"), known=over, kind=AskKind.ADVICE)
+    assert (told.amount_minor, told.flags) == (160, ("over_limit",))
+    foreign = decided(tariff, *start(HIGH, 60), at(MONDAY + "10:00"), kind=AskKind.ADVICE, currency="EUR")
+    assert (foreign.amount_minor, foreign.flags) == (0, ("currency_mismatch",))
+
+
+def test_what_explains_a_decision(tariff: Tariff) -> None:
+    inputs = decided(tariff, *start(HIGH, 60), at(MONDAY + "10:00")).inputs
+    assert inputs["priced_minor"] == 160
+    assert inputs["tariff_version"] == tariff.version
+    assert inputs["within_s"] == 3_600
+    assert inputs["on_street"] is True
+    assert "AB12" not in str(inputs)
+
+
+def test_a_longest_stay_is_a_quota_of_the_day(tariff: Tariff) -> None:
+    """Where an order says nothing of a return."""
+    found = decided(tariff, *start(MARKET, 12), at(MONDAY + "10:00")).resources
+    [quota] = [use for use in found if "/day/" in use.key]
+    assert (quota.quantity, quota.capacity, quota.key.endswith("/day/2026-06-15")) == (12, 20, True)
+    assert not any("AB12" in use.key for use in found)
