@@ -16,6 +16,7 @@ from cardservice.commands.common import (
     opened,
     say,
 )
+from cardservice.commands.statements import payer_statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import PayerId, TransactionId, new_id
 from cardservice.ledger.payers import Assignment, assign_payer, assignments, create_payer, history_of
@@ -28,6 +29,9 @@ id_option = click.option("--id", "own_id", help="The movement's own id: given ag
 @click.group()
 def payer() -> None:
     """Whose money it is."""
+
+
+payer.add_command(payer_statement)
 
 
 @payer.command("add")

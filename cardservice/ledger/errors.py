@@ -145,3 +145,9 @@ class ResourceInvalid(LedgerError):
     """More of a resource is taken than there would be."""
 
     code = "resource_invalid"
+
+
+class StatementInvalid(LedgerError, ValueError):
+    """A statement of no payer, of no days, or from a place that is none."""
+
+    code = "statement_invalid"

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     painted,
     posting,
     report,
+    statements,
     status,
     tap,
     verifying,
@@ -57,6 +58,10 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
     return tap.measure(server, seconds, _say)
 
 
+def _statements(server: PostgresServer, seconds: float) -> Measurement:
+    return statements.measure(posting.fill(server), seconds, _say)
+
+
 def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return verifying.measure(key, seconds, _say)
 
@@ -86,6 +91,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "bulk_authorisation_200": partial(_authorisation, 200),
     naive.KEY: _naive,
     ingest.KEY: _ingest,
+    statements.KEY: _statements,
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import ingest, issuing, posting, report, status, verifying
+from tests.benchmarks import ingest, issuing, posting, report, statements, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -53,6 +53,18 @@ def test_a_transaction_that_was_not_counted_stops_the_measurement(
 
     with pytest.raises(BenchmarkFailed, match="are stored"):
         posting.measure(ledger, "post_single", 1, 0.1, print, processes=1, slices=1)
+
+
+def test_every_statement_read_added_up(ledger: posting.Ledger) -> None:
+    measured = statements.measure(ledger, 0.1, print, transactions=20)
+
+    lines = measured.detail["transactions of the payer"]
+    assert isinstance(lines, int)
+    assert lines >= 21
+    read = measured.detail["statements read, and found to add up"]
+    assert isinstance(read, int)
+    assert read >= 20
+    assert measured.value == measured.p99_ms is not None
 
 
 def test_chunks_are_compared_with_verification() -> None:

@@ -1,0 +1,340 @@
+"""Account statements: what moved a payer's money, in the order of the ledger sequence, page by page.
+
+A statement goes by the day that an entry settles on. Numbers only grow, in the order of days: whatever is
+posted while somebody turns pages comes after what they have read, so that pages join without gap or repeat.
+What has no number yet is told apart.
+
+The payer's own accounts alone have a say: what else pays for a sale, such as a programme that funds meals, is
+in no amount and in no line, and a sale that took nothing of the payer's is none.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy.sql import FromClause, Subquery
+
+from cardservice.ids import PayerId, ProviderId, TransactionId
+from cardservice.ledger.closing.models import ledger_sequence
+from cardservice.ledger.errors import StatementInvalid
+from cardservice.ledger.models import account, ledger_transaction, transaction_details, transfer
+from cardservice.ledger.values import PAYER_ARREARS, PAYER_PREPAID
+from cardservice.providers.models import provider
+
+LINES_AT_ONCE = 200
+_MOST_AT_ONCE = 5_000
+# Ids in one query: SQLite bounds the variables of a statement.
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What is in `prepaid` and in `arrears`, or what changes there; what is owed is below zero."""
+
+    prepaid_minor: int = 0
+    arrears_minor: int = 0
+
+    def __add__(self, other: "Money") -> "Money":
+        """Both together."""
+        return Money(self.prepaid_minor + other.prepaid_minor, self.arrears_minor + other.arrears_minor)
+
+    @property
+    def total_minor(self) -> int:
+        """What there is, less what is owed."""
+        return self.prepaid_minor + self.arrears_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days of settlement, the last included. Raises StatementInvalid where it ends before it begins."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise StatementInvalid(f"the statement would end on {self.last}, before {self.first}; turn them")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """The place of an entry in the ledger sequence: the next page begins after it."""
+
+    settled_on: date
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        """As it is handed out, such as 2026-11-24.0.17."""
+        return f"{self.settled_on.isoformat()}.{self.epoch}.{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """What `str` made. Raises StatementInvalid."""
+        try:
+            day, epoch, number = text.split(".")
+            found = cls(date.fromisoformat(day), int(epoch), int(number))
+        except ValueError:
+            found = None
+        # The columns' own bounds: a number beyond them is none of ours.
+        if found is None or not (0 <= found.epoch < 2**31 and 0 < found.sequence < 2**63):
+            raise StatementInvalid(f"{text[:60]!r} is no cursor; give the one of the page before")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A transaction that a line gives something back of."""
+
+    transaction: TransactionId
+    kind: str
+    service: str | None
+    action: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementLine:
+    """What one transaction did to the payer's money, as far as the ledger still says.
+
+    `items` are the labels of its receipt; none where its details were erased, or where it had no receipt.
+    `place` and `balance`, the money after it, are None for what has not settled yet. `late`: it occurred
+    before the day that it settled on.
+    """
+
+    transaction: TransactionId
+    kind: str
+    service: str | None
+    action: str | None
+    provider_id: ProviderId | None
+    provider_name: str | None
+    items: tuple[str, ...]
+    reverses: tuple[Undone, ...]
+    occurred_at: datetime
+    moved: Money
+    place: Cursor | None = None
+    late: bool = False
+    balance: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """Lines in their order, with the money before the first and after the last of them.
+
+    `next` is the cursor of the page after this one. The last page has none; it alone tells, as of the same
+    moment, what has not settled yet.
+    """
+
+    payer_id: PayerId
+    period: Period
+    unit: str
+    opening: Money
+    lines: tuple[StatementLine, ...]
+    closing: Money
+    next: Cursor | None
+    unsettled: tuple[StatementLine, ...]
+
+
+def statement_page(
+    connection: Connection,
+    payer_id: PayerId,
+    period: Period,
+    after: Cursor | None = None,
+    size: int = LINES_AT_ONCE,
+) -> StatementPage:
+    """The page after `after`, or the first; for a transaction that sees one moment (`Database.reading`).
+
+    Raises StatementInvalid for a size that is none, or where there is no such payer.
+    """
+    if not 0 < size <= _MOST_AT_ONCE:
+        raise StatementInvalid(f"a page has 1 to {_MOST_AT_ONCE} lines, not {size}")
+    unit = _unit(connection, payer_id)
+    opening = balance = _opening(connection, payer_id, period, after)
+    rows = connection.execute(_settled(payer_id, period, after).limit(size + 1)).all()
+    shown, more = rows[:size], len(rows) > size
+    waiting = [] if more else connection.execute(_waiting(payer_id)).all()
+    told = _Told.of(connection, payer_id, [*shown, *waiting])
+    lines = []
+    for row in shown:
+        balance += _money(row)
+        place = Cursor(row.settled_on, row.epoch, row.sequence)
+        lines.append(told.line(row, place=place, late=row.late, balance=balance))
+    return StatementPage(
+        payer_id=payer_id,
+        period=period,
+        unit=unit,
+        opening=opening,
+        lines=tuple(lines),
+        closing=balance,
+        next=lines[-1].place if more else None,
+        unsettled=tuple(told.line(row) for row in waiting),
+    )
+
+
+def statement_pages(
+    connection: Connection, payer_id: PayerId, period: Period, size: int = LINES_AT_ONCE
+) -> Iterator[StatementPage]:
+    """All pages, as of the transaction's one moment. Raises StatementInvalid."""
+    page = statement_page(connection, payer_id, period, size=size)
+    yield page
+    while page.next is not None:
+        page = statement_page(connection, payer_id, period, page.next, size)
+        yield page
+
+
+def _unit(connection: Connection, payer_id: PayerId) -> str:
+    found = connection.scalar(
+        select(account.c.unit).where(account.c.payer_id == payer_id, account.c.kind == "prepaid")
+    )
+    if found is None:
+        raise StatementInvalid(f"no payer {payer_id}; `cardservice payer history` names those of a person")
+    return str(found)
+
+
+def _moved(payer_id: PayerId) -> Subquery:
+    """What each of the payer's transactions did to both accounts."""
+    moved = transfer.c
+
+    def change(name: str) -> ColumnElement[int]:
+        signed = case(
+            (moved.credit == name, moved.amount_minor), (moved.debit == name, -moved.amount_minor), else_=0
+        )
+        return func.sum(signed)
+
+    own = (PAYER_PREPAID, PAYER_ARREARS)
+    return (
+        select(
+            moved.transaction_id,
+            change(PAYER_PREPAID).label("prepaid_minor"),
+            change(PAYER_ARREARS).label("arrears_minor"),
+        )
+        .where(moved.payer_id == payer_id, or_(moved.debit.in_(own), moved.credit.in_(own)))
+        .group_by(moved.transaction_id)
+        .subquery("moved")
+    )
+
+
+def _is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
+    """Tells the entries that come before a page."""
+    entry = ledger_sequence.c
+    earlier = entry.settled_on < period.first
+    if after is None:
+        return earlier
+    place = tuple_(entry.settled_on, entry.epoch, entry.sequence)
+    read = place <= tuple_(
+        after.settled_on, after.epoch, after.sequence, types=[c.type for c in place.clauses]
+    )
+    return or_(earlier, read)
+
+
+def _opening(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
+    entry, moved = ledger_sequence.c, _moved(payer_id)
+    sums = (
+        select(func.sum(moved.c.prepaid_minor), func.sum(moved.c.arrears_minor))
+        .select_from(ledger_sequence.join(moved, moved.c.transaction_id == entry.transaction_id))
+        .where(entry.payer_id == payer_id, _is_before(period, after))
+    )
+    prepaid, arrears = connection.execute(sums).one()
+    # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
+    return Money(int(prepaid or 0), int(arrears or 0))
+
+
+def _settled(payer_id: PayerId, period: Period, after: Cursor | None) -> Any:
+    entry, moved = ledger_sequence.c, _moved(payer_id)
+    source = ledger_sequence.join(moved, moved.c.transaction_id == entry.transaction_id)
+    return (
+        _lines(payer_id, source, moved, entry.transaction_id)
+        .add_columns(entry.settled_on, entry.epoch, entry.sequence, entry.late)
+        .where(entry.payer_id == payer_id, entry.settled_on <= period.last, ~_is_before(period, after))
+        .order_by(entry.settled_on, entry.epoch, entry.sequence)
+    )
+
+
+def _waiting(payer_id: PayerId) -> Any:
+    entry, stored, moved = ledger_sequence.c, ledger_transaction.c, _moved(payer_id)
+    numbered = exists().where(entry.payer_id == payer_id, entry.transaction_id == moved.c.transaction_id)
+    return (
+        _lines(payer_id, moved, moved, moved.c.transaction_id)
+        .where(~numbered)
+        .order_by(stored.posted_at, stored.id)
+    )
+
+
+def _lines(payer_id: PayerId, source: FromClause, moved: Subquery, wanted: ColumnElement[Any]) -> Any:
+    stored, details = ledger_transaction.c, transaction_details.c
+    joined = (
+        source.join(ledger_transaction, and_(stored.payer_id == payer_id, stored.id == wanted))
+        .outerjoin(provider, provider.c.id == stored.provider_id)
+        .outerjoin(
+            transaction_details, and_(details.payer_id == payer_id, details.transaction_id == stored.id)
+        )
+    )
+    return select(
+        *(stored.id, stored.kind, stored.service, stored.action, stored.provider_id, stored.occurred_at),
+        provider.c.name.label("provider_name"),
+        details.answer,
+        moved.c.prepaid_minor,
+        moved.c.arrears_minor,
+    ).select_from(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the lines of a page give back, by transaction."""
+
+    undone: Mapping[TransactionId, Sequence[Undone]]
+
+    @classmethod
+    def of(cls, connection: Connection, payer_id: PayerId, rows: Sequence[Row[Any]]) -> "_Told":
+        ids = [row.id for row in rows]
+        found: dict[TransactionId, list[Undone]] = {}
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            for by, undone in _undone(connection, payer_id, ids[first : first + _IDS_AT_ONCE]):
+                found.setdefault(by, []).append(undone)
+        return cls(found)
+
+    def line(self, row: Row[Any], **more: Any) -> StatementLine:
+        """A row as a line."""
+        return StatementLine(
+            transaction=TransactionId(row.id),
+            kind=row.kind,
+            service=row.service,
+            action=row.action,
+            provider_id=row.provider_id,
+            provider_name=row.provider_name,
+            items=_items(row.answer),
+            reverses=tuple(self.undone.get(row.id, ())),
+            occurred_at=row.occurred_at,
+            moved=_money(row),
+            **more,
+        )
+
+
+def _undone(
+    connection: Connection, payer_id: PayerId, ids: Collection[TransactionId]
+) -> Iterator[tuple[TransactionId, Undone]]:
+    moved, stored = transfer.c, ledger_transaction.c
+    whose = and_(stored.payer_id == payer_id, stored.id == moved.reverses_transaction)
+    query = (
+        select(
+            moved.transaction_id, stored.id, stored.kind, stored.service, stored.action, stored.occurred_at
+        )
+        .join_from(transfer, ledger_transaction, whose)
+        .where(moved.payer_id == payer_id, moved.transaction_id.in_(ids))
+        .distinct()
+        .order_by(stored.occurred_at, stored.id)
+    )
+    for by, *undone in connection.execute(query):
+        yield by, Undone(*undone)
+
+
+def _money(row: Row[Any]) -> Money:
+    return Money(int(row.prepaid_minor), int(row.arrears_minor))
+
+
+def _items(answer: Mapping[str, Any] | None) -> tuple[str, ...]:
+    # Labels alone: what of a price somebody else paid is nobody's business.
+    receipt = ((answer or {}).get("given") or {}).get("receipt") or ()
+    return tuple(str(line["label"]) for line in receipt)
