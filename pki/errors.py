@@ -252,9 +252,10 @@ class CertificateRevoked(VerificationError):
     """The certificate was revoked at or before the moment."""
 
     code = "certificate_revoked"
+    _verb = "was revoked on"
 
     def __init__(self, subject: str, revoked_at: datetime, reason: str) -> None:
-        super().__init__(subject, f"was revoked on {revoked_at.isoformat()} ({reason})")
+        super().__init__(subject, f"{self._verb} {revoked_at.isoformat()} ({reason})")
         self.revoked_at = revoked_at
         self.reason = reason
 

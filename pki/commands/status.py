@@ -30,7 +30,9 @@ def status_list(scheme: Scheme, number: int, out: Path | None, as_json: bool) ->
     `pki serve` and `cardservice` sign it by themselves whenever it is asked for.
     """
     if scheme.public_url is None:
-        raise SchemeInvalid("a status list bears its address, and this scheme has no public URL")
+        raise SchemeInvalid(
+            "a status list bears its address, and this scheme has no public URL: make one with --public-url"
+        )
     signed = publish(scheme, clock_from_environment()).status_list(number)
     if signed is None:
         raise SchemeInvalid(f"there is no status list {number}: no card has a place in it")

@@ -31,3 +31,4 @@ class CertificateSuspended(CertificateRevoked):
     """The certificate is on hold, and may be released. RFC 5280, 5.3.1."""
 
     code = "certificate_suspended"
+    _verb = "has been suspended since"
