@@ -152,7 +152,7 @@ def statement_page(
         raise StatementInvalid(f"a page has 1 to {_MOST_AT_ONCE} lines, not {size}")
     unit = _unit(connection, payer_id)
     opening = balance = _opening(connection, payer_id, period, after)
-    rows = connection.execute(_settled(payer_id, period, after).limit(size + 1)).all()
+    rows = connection.execute(_settled(payer_id, period, after, size + 1)).all()
     shown, more = rows[:size], len(rows) > size
     waiting = [] if more else connection.execute(_waiting(payer_id)).all()
     told = _Told.of(connection, payer_id, [*shown, *waiting])
@@ -193,27 +193,34 @@ def _unit(connection: Connection, payer_id: PayerId) -> str:
     return str(found)
 
 
-def _moved(payer_id: PayerId) -> Subquery:
-    """What each of the payer's transactions did to both accounts."""
+_OWN = (PAYER_PREPAID, PAYER_ARREARS)
+
+
+def _changes() -> list[ColumnElement[int]]:
+    """What transfers together do to both accounts."""
     moved = transfer.c
+    return [
+        func.sum(
+            case(
+                (moved.credit == name, moved.amount_minor),
+                (moved.debit == name, -moved.amount_minor),
+                else_=0,
+            )
+        ).label(label)
+        for name, label in ((PAYER_PREPAID, "prepaid_minor"), (PAYER_ARREARS, "arrears_minor"))
+    ]
 
-    def change(name: str) -> ColumnElement[int]:
-        signed = case(
-            (moved.credit == name, moved.amount_minor), (moved.debit == name, -moved.amount_minor), else_=0
-        )
-        return func.sum(signed)
 
-    own = (PAYER_PREPAID, PAYER_ARREARS)
-    return (
-        select(
-            moved.transaction_id,
-            change(PAYER_PREPAID).label("prepaid_minor"),
-            change(PAYER_ARREARS).label("arrears_minor"),
-        )
-        .where(moved.payer_id == payer_id, or_(moved.debit.in_(own), moved.credit.in_(own)))
-        .group_by(moved.transaction_id)
-        .subquery("moved")
-    )
+def _is_own(payer_id: PayerId) -> ColumnElement[bool]:
+    moved = transfer.c
+    return and_(moved.payer_id == payer_id, or_(moved.debit.in_(_OWN), moved.credit.in_(_OWN)))
+
+
+def _numbered() -> FromClause:
+    """Entries with their transfers. By both keys: each is looked up, however many a payer has."""
+    entry, moved = ledger_sequence.c, transfer.c
+    whose = and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id)
+    return ledger_sequence.join(transfer, whose)
 
 
 def _is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
@@ -230,42 +237,51 @@ def _is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
 
 
 def _opening(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
-    entry, moved = ledger_sequence.c, _moved(payer_id)
-    sums = (
-        select(func.sum(moved.c.prepaid_minor), func.sum(moved.c.arrears_minor))
-        .select_from(ledger_sequence.join(moved, moved.c.transaction_id == entry.transaction_id))
-        .where(entry.payer_id == payer_id, _is_before(period, after))
-    )
+    before = and_(ledger_sequence.c.payer_id == payer_id, _is_own(payer_id), _is_before(period, after))
+    sums = select(*_changes()).select_from(_numbered()).where(before)
     prepaid, arrears = connection.execute(sums).one()
     # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
     return Money(int(prepaid or 0), int(arrears or 0))
 
 
-def _settled(payer_id: PayerId, period: Period, after: Cursor | None) -> Any:
-    entry, moved = ledger_sequence.c, _moved(payer_id)
-    source = ledger_sequence.join(moved, moved.c.transaction_id == entry.transaction_id)
+def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int) -> Any:
+    entry = ledger_sequence.c
+    place = (entry.settled_on, entry.epoch, entry.sequence)
+    columns = (*place, entry.late, entry.transaction_id)
+    moved = (
+        select(*columns, *_changes())
+        .select_from(_numbered())
+        .where(entry.payer_id == payer_id, _is_own(payer_id))
+        .where(entry.settled_on <= period.last, ~_is_before(period, after))
+        .group_by(*columns)
+        .order_by(*place)
+        .limit(size)
+        .subquery("moved")
+    )
+    found = moved.c
     return (
-        _lines(payer_id, source, moved, entry.transaction_id)
-        .add_columns(entry.settled_on, entry.epoch, entry.sequence, entry.late)
-        .where(entry.payer_id == payer_id, entry.settled_on <= period.last, ~_is_before(period, after))
-        .order_by(entry.settled_on, entry.epoch, entry.sequence)
+        _lines(payer_id, moved)
+        .add_columns(found.settled_on, found.epoch, found.sequence, found.late)
+        .order_by(found.settled_on, found.epoch, found.sequence)
     )
 
 
 def _waiting(payer_id: PayerId) -> Any:
-    entry, stored, moved = ledger_sequence.c, ledger_transaction.c, _moved(payer_id)
-    numbered = exists().where(entry.payer_id == payer_id, entry.transaction_id == moved.c.transaction_id)
-    return (
-        _lines(payer_id, moved, moved, moved.c.transaction_id)
-        .where(~numbered)
-        .order_by(stored.posted_at, stored.id)
+    entry, stored, moved = ledger_sequence.c, ledger_transaction.c, transfer.c
+    numbered = exists().where(entry.payer_id == moved.payer_id, entry.transaction_id == moved.transaction_id)
+    waiting = (
+        select(moved.transaction_id, *_changes())
+        .where(_is_own(payer_id), ~numbered)
+        .group_by(moved.transaction_id)
+        .subquery("moved")
     )
+    return _lines(payer_id, waiting).order_by(stored.posted_at, stored.id)
 
 
-def _lines(payer_id: PayerId, source: FromClause, moved: Subquery, wanted: ColumnElement[Any]) -> Any:
+def _lines(payer_id: PayerId, moved: Subquery) -> Any:
     stored, details = ledger_transaction.c, transaction_details.c
     joined = (
-        source.join(ledger_transaction, and_(stored.payer_id == payer_id, stored.id == wanted))
+        moved.join(ledger_transaction, and_(stored.payer_id == payer_id, stored.id == moved.c.transaction_id))
         .outerjoin(provider, provider.c.id == stored.provider_id)
         .outerjoin(
             transaction_details, and_(details.payer_id == payer_id, details.transaction_id == stored.id)
