@@ -239,9 +239,9 @@ def _is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
 def _opening(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
     before = and_(ledger_sequence.c.payer_id == payer_id, _is_own(payer_id), _is_before(period, after))
     sums = select(*_changes()).select_from(_numbered()).where(before)
-    prepaid, arrears = connection.execute(sums).one()
+    row = connection.execute(sums).one()
     # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
-    return Money(int(prepaid or 0), int(arrears or 0))
+    return Money(int(row[0] or 0), int(row[1] or 0))
 
 
 def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int) -> Any:
