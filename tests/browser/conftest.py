@@ -13,7 +13,11 @@ from tests.support.demonstration import Demonstration
 from tests.support.proxy import Wire
 
 
-@pytest.fixture(scope="session", params=KINDS)
+# The pages know nothing of the database: what PostgreSQL answers differently, tests/integration sees each time.
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(kind, marks=pytest.mark.long) if kind == "postgresql" else kind for kind in KINDS],
+)
 def shared_town(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningTown]:

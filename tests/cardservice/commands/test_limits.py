@@ -88,4 +88,7 @@ def test_a_cardholder_that_is_not_there(context: Context, council: Council, card
 
 def test_what_can_be_limited(context: Context, council: Council) -> None:
     """Each rule with what it limits."""
-    assert run(context, "rules").stdout == "meals.day: what is spent at school in a day\n"
+    assert run(context, "rules").stdout.splitlines() == [
+        "meals.day: what is spent at school in a day",
+        "parking.day: what is spent on parking in a day",
+    ]
