@@ -13,7 +13,7 @@ from tests.support.demonstration import Demonstration
 from tests.support.proxy import Wire
 
 
-# The pages know nothing of the database: what PostgreSQL answers differently, tests/integration sees each time.
+# No page sees the database: what PostgreSQL answers differently, tests/integration sees each time.
 @pytest.fixture(
     scope="session",
     params=[pytest.param(kind, marks=pytest.mark.long) if kind == "postgresql" else kind for kind in KINDS],
