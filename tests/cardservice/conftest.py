@@ -8,12 +8,12 @@ import pytest
 
 from cardservice.authorisation.exchange import DirectExchange
 from cardservice.authorisation.proofs import CardProofs
-from cardservice.config import Mode, Settings
+from cardservice.config import Mode, Settings, load_settings
 from cardservice.context import Context, SchemeRecord
 from cardservice.database import Database
 from cardservice.keys import ServiceKeys, create_service_keys, load_service_keys
 from cardservice.services import discover
-from cardservice.setup import record_scheme, take_over
+from cardservice.setup import initialise, record_scheme, take_over
 from cardservice.tariffs.service import PreparedTariffs
 from pki.scheme import Scheme, create_scheme, open_scheme
 from tests.support.council import ORIGIN, START, Council, StandingClock
@@ -48,6 +48,22 @@ def made_scheme(tmp_path_factory: pytest.TempPathFactory) -> MadeScheme:
 def scheme_directory(made_scheme: MadeScheme, tmp_path: Path) -> Path:
     """A copy of the scheme's directory, to do with as one likes."""
     return Path(shutil.copytree(made_scheme.directory, tmp_path / "scheme"))
+
+
+@pytest.fixture
+def environment(scheme_directory: Path, database_urls: DatabaseUrls, tmp_path: Path) -> dict[str, str]:
+    """The settings of a service that is set up, for a program of its own."""
+    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
+    settings = {
+        "CARDSERVICE_MODE": "development",
+        "CARDSERVICE_DATABASE_URL": database_urls.service,
+        "CARDSERVICE_OWNER_DATABASE_URL": database_urls.owner,
+        "CARDSERVICE_PKI_DIR": str(scheme_directory),
+        "CARDSERVICE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
+        "CARDSERVICE_PUBLIC_ORIGIN": "http://127.0.0.1:8080",
+    }
+    initialise(load_settings(settings), currency="GBP", timezone="Europe/London", actor="test")
+    return settings
 
 
 @pytest.fixture

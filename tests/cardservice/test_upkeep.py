@@ -8,19 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
-import pytest
 from sqlalchemy import func, select
 
-from cardservice.config import load_settings
 from cardservice.context import Context
 from cardservice.database import connect
 from cardservice.ledger.closing.holding import held_back
 from cardservice.ledger.closing.models import day_seal, ledger_sequence
 from cardservice.ledger.payers import create_payer
 from cardservice.ledger.posting import post, post_on
-from cardservice.setup import initialise
 from cardservice.upkeep import Round, calendar_of, keep_on, keep_up
-from tests.cardservice.conftest import PASSPHRASE
 from tests.cardservice.ledger.postings import MOMENT, topup
 from tests.support.databases import DatabaseUrls
 
@@ -81,22 +77,6 @@ def test_who_holds_numbers_back_is_named(context: Context, database_urls: Databa
     finally:
         forgotten.dispose()
     assert keep_up(context).numbered == 2
-
-
-@pytest.fixture
-def environment(scheme_directory: Path, database_urls: DatabaseUrls, tmp_path: Path) -> dict[str, str]:
-    """The settings of a service that is set up."""
-    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
-    settings = {
-        "CARDSERVICE_MODE": "development",
-        "CARDSERVICE_DATABASE_URL": database_urls.service,
-        "CARDSERVICE_OWNER_DATABASE_URL": database_urls.owner,
-        "CARDSERVICE_PKI_DIR": str(scheme_directory),
-        "CARDSERVICE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
-        "CARDSERVICE_PUBLIC_ORIGIN": "http://127.0.0.1:8080",
-    }
-    initialise(load_settings(settings), currency="GBP", timezone="Europe/London", actor="test")
-    return settings
 
 
 def test_the_command_numbers_what_is_posted_and_ends_on_sigterm(

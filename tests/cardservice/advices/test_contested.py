@@ -15,7 +15,7 @@ from cardservice.ledger.values import CounterChange, Posting
 from pki.statements import details_hmac
 from tests.cardservice.advices.chunk import advice, answers
 from tests.cardservice.ledger.postings import sale
-from tests.cardservice.ledger.test_two_sessions import LIMIT_S, _waiting
+from tests.cardservice.ledger.test_two_sessions import LIMIT_S, waiting_for
 from tests.support.council import SALT, Card, Council, Terminal, advice_of
 
 DAY = "2026-06-15"
@@ -134,7 +134,7 @@ def beside(
     came: list[dict[str, Any]] = []
     database = council.context.database
     thread = Thread(target=lambda: came.extend(answers(till, entries)))
-    with _waiting(database, thread) as is_waiting, database.begin() as connection:
+    with waiting_for(database, thread) as is_waiting, database.begin() as connection:
         first(connection)
         thread.start()
         deadline = time.monotonic() + LIMIT_S

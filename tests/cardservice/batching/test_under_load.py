@@ -23,7 +23,7 @@ from cardservice.database import connect
 from cardservice.ids import TerminalId
 from cardservice.ledger.verify import verify
 from pki.request_signatures import sign_request
-from tests.cardservice.commands.test_serving import TIMEOUT_S, answers, environment, served, until, workers
+from tests.cardservice.commands.test_serving import TIMEOUT_S, answers, served, until, workers
 from tests.support.council import (
     FARE_MINOR,
     Card,
@@ -34,8 +34,6 @@ from tests.support.council import (
     request_for,
 )
 from tests.support.databases import DatabaseUrls
-
-__all__ = ["environment"]
 
 PATH = "/v1/authorisations"
 PAYERS, FARES_EACH, CLIENTS = 4, 6, 64

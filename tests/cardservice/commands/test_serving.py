@@ -9,32 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import requests
 
-from cardservice.config import load_settings
-from cardservice.setup import initialise
-from tests.cardservice.conftest import PASSPHRASE
 from tests.support.databases import DatabaseUrls
 from tests.support.stack import free_port
 
 TIMEOUT_S = 60.0
-
-
-@pytest.fixture
-def environment(scheme_directory: Path, database_urls: DatabaseUrls, tmp_path: Path) -> dict[str, str]:
-    """The settings of a service that is set up."""
-    (tmp_path / "passphrase").write_bytes(PASSPHRASE)
-    settings = {
-        "CARDSERVICE_MODE": "development",
-        "CARDSERVICE_DATABASE_URL": database_urls.service,
-        "CARDSERVICE_OWNER_DATABASE_URL": database_urls.owner,
-        "CARDSERVICE_PKI_DIR": str(scheme_directory),
-        "CARDSERVICE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
-        "CARDSERVICE_PUBLIC_ORIGIN": "http://127.0.0.1:8080",
-    }
-    initialise(load_settings(settings), currency="GBP", timezone="Europe/London", actor="test")
-    return settings
 
 
 @contextmanager

@@ -35,6 +35,21 @@ ROOTS = [
 ]
 
 
+# Of these leaves in a tree of eight, the paths that the same tests publish.
+PATHS = {
+    0: (
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ),
+    5: (
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ),
+}
+
+
 def by_definition(entries: Sequence[bytes]) -> bytes:
     """MTH of 2.1.1."""
     if not entries:
@@ -50,6 +65,14 @@ def by_definition(entries: Sequence[bytes]) -> bytes:
 @pytest.mark.parametrize("size", range(1, 9))
 def test_published_roots(size: int) -> None:
     assert root_of(map(leaf_hash, LEAVES[:size])).hex() == ROOTS[size - 1]
+
+
+@pytest.mark.parametrize("index", PATHS)
+def test_published_paths(index: int) -> None:
+    hashes = [leaf_hash(leaf) for leaf in LEAVES]
+    path = inclusion_path(index, len(hashes), lambda begin, end: root_of(hashes[begin:end]))
+    assert tuple(each.hex() for each in path) == PATHS[index]
+    assert root_by_path(index, len(hashes), hashes[index], path) == root_of(hashes)
 
 
 def test_the_root_of_nothing() -> None:

@@ -191,7 +191,7 @@ def race(
             came.append(error)
 
     thread = Thread(target=post_second)
-    with _waiting(database, thread) as is_waiting, database.begin() as connection:
+    with waiting_for(database, thread) as is_waiting, database.begin() as connection:
         # A variant that begins late must hold the lock here all the same.
         first(connection)
         thread.start()
@@ -205,7 +205,7 @@ def race(
 
 
 @contextmanager
-def _waiting(database: Database, thread: Thread) -> Iterator[Callable[[], bool]]:
+def waiting_for(database: Database, thread: Thread) -> Iterator[Callable[[], bool]]:
     """Tells whether the thread waits for a lock."""
     if database.dialect == "sqlite":
         reached = Event()
