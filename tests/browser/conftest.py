@@ -13,11 +13,7 @@ from tests.support.demonstration import Demonstration
 from tests.support.proxy import Wire
 
 
-# No page sees the database: what PostgreSQL answers differently, tests/integration sees each time.
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(kind, marks=pytest.mark.long) if kind == "postgresql" else kind for kind in KINDS],
-)
+@pytest.fixture(scope="session", params=KINDS)
 def shared_town(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningTown]:

@@ -21,7 +21,7 @@ from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers, wait
 
 PROJECT = Path(__file__).parents[3]
 PROGRAM = "from reader_agent.cli import main; main(prog_name='reader-agent')"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
 
 
 def command(*arguments: str | Path) -> list[str]:
