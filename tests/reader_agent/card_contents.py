@@ -18,6 +18,8 @@ from reader_agent.cardspec.piv_data import KeyHistory, PrintedInformation
 
 EXPIRES_ON = date(2031, 6, 15)
 SHA256 = der.tlv(der.SEQUENCE, der.object_identifier(x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")))
+# SP 800-73-5 part 1, appendix A: a CHUID's issuer asymmetric signature
+_SIGNATURE = 0x3E
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class Signer:
 
 def contents_of(card: UUID, signer: Signer) -> dict[int, bytes]:
     """CHUID, printed information, key history, and the security object about them."""
-    unsigned = piv.Chuid(guid=card, expires_on=EXPIRES_ON).encode()
-    signed = unsigned.replace(b"\x3e\x00", b"")
+    unsigned = tlv.decode(piv.Chuid(guid=card, expires_on=EXPIRES_ON).encode())
+    # By its elements: a GUID may hold the bytes of an empty signature, too.
+    signed = b"".join(element.encode() for element in unsigned if element.tag != _SIGNATURE)
     signature = cms.sign(
         cms.SignedContent(kind=cms.CHUID_OBJECT, content=signed, is_enclosed=False, carries_certificate=True),
         signer.certificate,
