@@ -345,12 +345,13 @@ def test_nothing_about_holders_is_told_logged_or_stored(
     hand.pull()
     hand.stream.wait("card.removed", since, tap=again)
     told = hand.stream.text + daemon.log + daemon.get("/v1/status").text + daemon.get("/v1/outbox").text
-    secrets = [*personal(), "Ava", "Reed", "5B", "nuts", to_base64url(PHOTO)[:40], handle]
-    for text in secrets[:-1]:
+    # With characters that no key or number in base64 has: a name of three letters is in one by chance.
+    words = ("Ava Reed", '"5B"', '"nuts"', to_base64url(PHOTO)[:40])
+    for text in [*personal(), *words]:
         assert text not in told, text
     assert handle not in daemon.log
     stored = b"".join(path.read_bytes() for path in daemon.agent.rglob("*") if path.is_file())
-    for text in ("Ava", "Reed", "nuts", to_base64url(PHOTO)[:40]):
+    for text in words:
         assert text.encode() not in stored, text
     assert PHOTO[:40] not in stored
 
