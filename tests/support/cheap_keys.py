@@ -1,7 +1,7 @@
 """Key files that are opened at once.
 
-What scrypt costs is for who guesses a stolen file's passphrase; a test opens hundreds. Each file says
-its own cost, so that programs that tests start, whose own files have the full one, read what this process wrote.
+What scrypt costs is for who guesses a stolen file's passphrase; a test opens hundreds. Each file says its own
+cost, so that programs that tests start read what this process wrote; what they write has the full one.
 """
 
 from collections.abc import Iterator
