@@ -64,11 +64,13 @@ class Cap:
         return self.period, self.operator, self.zones
 
     def bounds(self, ends: tuple[Tap, ...], areas_of: Callable[[str], Iterable[str]]) -> bool:
-        """Whether a journey counts; each end that is known must lie in one of the areas."""
+        """Whether a journey counts: with areas, one of which both ends are known to lie in them."""
         if self.operator not in (None, ends[0].operator):
             return False
         zones = self.zones
-        return zones is None or all(not zones.isdisjoint(areas_of(tap.stop)) for tap in ends)
+        if zones is None:
+            return True
+        return len(ends) == len(TapKind) and all(not zones.isdisjoint(areas_of(tap.stop)) for tap in ends)
 
 
 @dataclass(frozen=True, slots=True)
