@@ -57,7 +57,7 @@ class MapSchema(Schema):
         fields.String(validate=_TEXT), load_default=None, validate=validate.Length(min=1, max=10_000)
     )
     offline_quote_hours = fields.Integer(strict=True, load_default=24, validate=validate.Range(1, 168))
-    travel = fields.Nested(TravelSchema, load_default=None)
+    travel = fields.Nested(TravelSchema, load_default=None, allow_none=True)
     passes = fields.List(fields.Nested(PassSchema), load_default=list, validate=validate.Length(max=100))
 
 

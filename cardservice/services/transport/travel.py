@@ -161,6 +161,8 @@ def _concessions(sheet: Sheet, feed: Feed) -> Iterator[dict[str, Any]]:
 def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any]:
     """`passes` as they are stored, with the feed's prices on the card's medium; raises TariffError."""
     with_rule = {row.values["fare_product_id"] for row in feed.rules}
+    if sheet.values["passes"] and sheet.values["travel"] is None:
+        raise sheet.error("passes", "nothing says when a travel day begins: add travel")
     found: dict[str, Any] = {}
     for number, each in enumerate(sheet.values["passes"]):
         place, product = f"passes[{number}]", each["product"]
