@@ -70,6 +70,8 @@ class PassSchema(Schema):
     """How long a product of the feed holds, and from when."""
 
     product = fields.String(required=True, validate=_TEXT)
+    # Unless said, the card's own: a feed may sell passes on paper alone that are now on the card.
+    fare_medium = fields.String(allow_none=True, validate=_TEXT)
     days = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 366))
     months = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 12))
     # At once when it is bought, or on a day that the holder names.
@@ -172,9 +174,11 @@ def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any
             raise sheet.error(f"{place}.product", f"{product!r} is there twice")
         if product in with_rule:
             raise sheet.error(f"{place}.product", f"{product!r} is the fare of a leg rule, and no pass")
-        prices = [price for price in feed.prices if (price.product, price.medium) == (product, medium)]
+        sold_on = each.get("fare_medium", medium)
+        prices = [price for price in feed.prices if (price.product, price.medium) == (product, sold_on)]
         if not prices:
-            raise sheet.error(f"{place}.product", f"the feed sells no {product!r} on the card's medium")
+            on = "without a fare medium" if sold_on is None else f"on fare medium {sold_on!r}"
+            raise sheet.error(f"{place}.product", f"the feed sells no {product!r} {on}")
         for price in prices:
             if price.amount_minor < 0:
                 raise price.row.error("amount: is below zero, and it is the price of a pass")
