@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cardservice.authorisation.explanation import explain
 from cardservice.ids import PayerId
 from cardservice.ledger.closing.sequencing import sequence
 from cardservice.ledger.event_models import rating
+from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.retention import erase_due
 from cardservice.ledger.verify import verify
 from cardservice.payments.moving import Goodwill, give_goodwill
@@ -178,6 +180,10 @@ def test_a_pass_is_bought_inspected_and_ridden_on(town: Town) -> None:
     town.rate()
     assert town.council.balances(card.payer) == (1000, 0)
     assert revisions(town, card.payer) == [0]
+    with town.council.context.database.reading() as connection:
+        own = ledger_transaction.c
+        ids = connection.scalars(select(own.id).where(own.payer_id == card.payer, own.action.is_not(None)))
+        assert {explain(town.council.context, connection, each).agrees for each in ids.all()} == {True}
 
 
 @pytest.mark.long
