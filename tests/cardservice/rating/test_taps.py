@@ -1,5 +1,6 @@
 """Taps through the service's door, and what their day costs, whichever way they come."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from cardservice.authorisation.explanation import explain
+from cardservice.cli import main
+from cardservice.context import Context
 from cardservice.ids import PayerId
 from cardservice.ledger.closing.sequencing import sequence
 from cardservice.ledger.event_models import rating
@@ -23,6 +27,7 @@ from cardservice.rating.telling import tell_day
 from cardservice.tariffs.service import store_tariff
 from cardservice.upkeep import calendar_of, keep_up
 from pki.statements import details_hmac
+from tests.cardservice.conftest import PASSPHRASE
 from tests.cardservice.services.travels import load_travel
 from tests.support.council import (
     ACTOR,
@@ -89,6 +94,18 @@ def town(council: Council, tmp_path: Path) -> Town:
     return Town(council, council.terminal("bus-1"))
 
 
+def say_day(context: Context, *arguments: str) -> Result:
+    """`cardservice transaction day`, in this process."""
+    settings = {
+        "CARDSERVICE_MODE": "development",
+        "CARDSERVICE_DATABASE_URL": context.settings.database_url,
+        "CARDSERVICE_PKI_DIR": str(context.settings.pki_dir),
+        "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
+        "CARDSERVICE_PUBLIC_ORIGIN": context.settings.public_origin,
+    }
+    return CliRunner().invoke(main, ["transaction", "day", *arguments], env=settings)
+
+
 def revisions(town: Town, payer: PayerId) -> list[int]:
     """What a payer's days should cost, revision by revision."""
     with town.council.context.database.reading() as connection:
@@ -115,6 +132,12 @@ def test_an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(town: To
     assert (told_day.agrees, told_day.revision, told_day.charged_minor) == (True, 2, 100)
     [journey] = told_day.journeys
     assert (journey["basis"], journey["fare_minor"], journey["capped_by"]) == ("fare", 100, None)
+    said = say_day(town.council.context, str(card.holder), "transport", day.isoformat(), "--json")
+    [shown] = json.loads(said.stdout)["days"]
+    assert (shown["agrees"], shown["charged_minor"], shown["journeys"]) == (True, 100, [dict(journey)])
+    nobodys = say_day(town.council.context, str(card.holder), "transport", "2026-06-01")
+    assert (nobodys.exit_code, nobodys.stdout) == (0, "Nobody tapped on that day.\n")
+    assert say_day(town.council.context, str(card.holder), "meals", day.isoformat()).exit_code != 0
     assert verify(town.council.context.database).is_clean
 
 
