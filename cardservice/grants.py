@@ -54,6 +54,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "day_seal": _ADD,
         "sealed_leaf": (*_ADD, "UPDATE (salt, erased_at)"),
         "rating": _ADD,
+        "rating_position": (*_ADD, "UPDATE (epoch, sequence)"),
         "payment_reference": _ADD,
         "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
         "reservation": (*_ADD, "UPDATE (state, expires_at)"),

@@ -99,7 +99,7 @@ def _log_round(done: Round) -> None:
     if done.held is not None:
         members = {key: str(value) for key, value in _held(done).items()}
         log.warning("numbers are held back", extra={"members": members})
-    if done.numbered or done.sealed or done.confirmed or done.released:
+    if done.numbered or done.sealed or done.confirmed or done.released or done.rated:
         log.info("round", extra={"members": _values(done)})
 
 
@@ -107,6 +107,7 @@ def _words(done: Round) -> str:
     lines = [
         f"{done.numbered} transactions numbered, {len(done.sealed)} days sealed.",
         f"{done.confirmed} reservations confirmed, {done.released} released.",
+        f"{done.rated} days charged anew.",
     ]
     if done.held is not None:
         who = f"session {done.held.pid} ({done.held.application or done.held.role or 'of another role'})"
@@ -120,6 +121,7 @@ def _values(done: Round) -> dict[str, object]:
         "sealed": [day.isoformat() for day in done.sealed],
         "confirmed": done.confirmed,
         "released": done.released,
+        "rated": done.rated,
         "held": None if done.held is None else _held(done),
     }
 
