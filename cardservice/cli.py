@@ -7,7 +7,7 @@ from cardservice.commands.erasing import cardholder, keys, retention
 from cardservice.commands.inspecting import proof, security
 from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
-from cardservice.commands.money import balance, load, topup
+from cardservice.commands.money import balance, topup
 from cardservice.commands.payers import payer
 from cardservice.commands.payments import payment
 from cardservice.commands.people import provider
@@ -16,6 +16,7 @@ from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve, worker
 from cardservice.commands.switching import service
+from cardservice.commands.tariffs import load, tariff
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
 from cardservice.commands.transactions import transaction
@@ -32,6 +33,7 @@ for _command in (
     serve,
     worker,
     load,
+    tariff,
     provider,
     cardholder,
     payer,

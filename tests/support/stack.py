@@ -58,6 +58,7 @@ class Stack:
         self.port = free_port()
         self.environment |= {
             "CARDSERVICE_MODE": "development",
+            "CARDSERVICE_TARIFF_APPROVAL": "one-person",
             "CARDSERVICE_DATABASE_URL": self.service_url,
             "CARDSERVICE_OWNER_DATABASE_URL": self.owner_url,
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),
