@@ -28,6 +28,13 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
+class TariffApproval(StrEnum):
+    """Whether who has loaded a tariff may put it in force."""
+
+    TWO_PEOPLE = "two-people"
+    ONE_PERSON = "one-person"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings as given: nothing is opened or connected to yet."""
@@ -42,6 +49,7 @@ class Settings:
     erasure_database_url: str = ""
     # How long details are kept, in days by their class; a class that is not named has its default.
     retention_days: Mapping[str, int] = field(default_factory=dict)
+    tariff_approval: TariffApproval = TariffApproval.TWO_PEOPLE
     passphrase_file: Path | None = None
     passphrase: str | None = None
     # Where the service's own keys are on a token whose PIN is not that passphrase
@@ -154,6 +162,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
             str(values.get("erasure_database_url", values.get("owner_database_url", url)))
         ),
         retention_days=_days(values.get("retention_days", {})),
+        tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -183,6 +192,13 @@ def _mode(value: object) -> Mode:
         return Mode(str(value))
     except ValueError:
         raise SettingsInvalid("mode", f"{value!r} is neither development nor production") from None
+
+
+def _approval(value: object) -> TariffApproval:
+    try:
+        return TariffApproval(str(value))
+    except ValueError:
+        raise SettingsInvalid("tariff_approval", f"{value!r} is neither two-people nor one-person") from None
 
 
 def _supported(url: str) -> str:

@@ -331,3 +331,35 @@ class TariffExists(CardServiceError):
     def __init__(self, service: str, version: str) -> None:
         super().__init__(f"{service} has another tariff of version {version}; a loaded one is never changed")
         self.service, self.version = service, version
+
+
+class DraftUnknown(Unknown):
+    """No draft of a tariff has this identifier."""
+
+    code = "draft_unknown"
+
+    def __init__(self, draft: object) -> None:
+        super().__init__("draft of a tariff", draft)
+
+
+class DraftClosed(CardServiceError):
+    """A draft has been approved or withdrawn; what is wanted now is a new one."""
+
+    code = "draft_closed"
+
+    def __init__(self, draft: object, state: str, by: str) -> None:
+        super().__init__(f"draft {draft} was {state} by {by}; load its files again for a new one")
+        self.draft, self.state, self.by = draft, state, by
+
+
+class ApprovalRefused(CardServiceError):
+    """Whoever loaded a draft cannot approve it."""
+
+    code = "approval_refused"
+
+    def __init__(self, author: str) -> None:
+        super().__init__(
+            f"{author} has loaded it, so somebody else must approve it; a scheme for which one person is"
+            " enough sets tariff_approval to one-person"
+        )
+        self.author = author

@@ -32,6 +32,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pki_trail": _ADD,
         "pki_trail_head": (*_ADD, "UPDATE (sequence, sha256)"),
         "tariff": _ADD,
+        "tariff_draft": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because, one_person)"),
         "audit": _ADD,
         "security_event": (*_ADD, "UPDATE (quarantined)"),
         "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because)"),

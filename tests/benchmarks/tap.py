@@ -93,7 +93,8 @@ def install(stack: Stack) -> None:
     for provider in ("council", "vale-buses"):
         stack.run("cardservice", "provider", "add", provider, "--name", provider)
     stack.run(
-        *("cardservice", "load", "transport", str(DEMO_DATA / "feed"), "--map", str(DEMO_DATA / "map.json"))
+        *("cardservice", "load", "transport", str(DEMO_DATA / "feed")),
+        *("--map", str(DEMO_DATA / "map.json"), "--approve"),
     )
     stack.start_service()
     stack.add_terminal("desk-1", "council", "issuer")
