@@ -19,6 +19,7 @@ from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.errors import SequenceHeld
 from cardservice.ledger.resources import settle_reservations
+from cardservice.payments.polling import Polled, poll, provider_of
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Round:
     released: int
     # Who keeps numbers waiting for longer than a minute
     held: Held | None
+    # None: there is no payment provider
+    polled: Polled | None = None
 
 
 def calendar_of(context: Context) -> Calendar:
@@ -48,12 +51,15 @@ def keep_up(context: Context) -> Round:
     calendar = calendar_of(context)
     numbered = sequence(context.database, calendar)
     sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    # Last: however long the provider takes, the ledger is numbered.
+    provider = provider_of(context.settings)
     return Round(
         numbered=numbered,
         sealed=tuple(seal.day for seal in sealed),
         confirmed=settled.confirmed,
         released=settled.released,
         held=held_back(context.database, calendar),
+        polled=None if provider is None else poll(context, provider),
     )
 
 
