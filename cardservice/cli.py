@@ -9,12 +9,13 @@ from cardservice.commands.issuing import card
 from cardservice.commands.limits import limit
 from cardservice.commands.money import balance, load, topup
 from cardservice.commands.payers import payer
-from cardservice.commands.payments import payment
+from cardservice.commands.paying import payment
 from cardservice.commands.people import provider
 from cardservice.commands.proving import ledger
 from cardservice.commands.quarantine import quarantine
 from cardservice.commands.refunding import refund
 from cardservice.commands.running import init, serve, worker
+from cardservice.commands.settling import settlement
 from cardservice.commands.switching import service
 from cardservice.commands.telling import advices
 from cardservice.commands.terminals import terminal
@@ -39,6 +40,7 @@ for _command in (
     terminal,
     topup,
     payment,
+    settlement,
     refund,
     balance,
     limit,

@@ -12,6 +12,7 @@ from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from pki.http import blueprint as pki
@@ -47,7 +48,14 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
-    for blueprint in (authorisation, advices.blueprint, presentations, personalisation, public):
+    for blueprint in (
+        authorisation,
+        advices.blueprint,
+        presentations,
+        personalisation,
+        notifications,
+        public,
+    ):
         api.register_blueprint(blueprint)
     published = open_desk(context)
     current.install_desk(app, published.desk)

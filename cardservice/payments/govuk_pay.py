@@ -38,7 +38,7 @@ class GovUkPay:
     name = NAME
 
     def __init__(self, url: str, key: str, timeout_s: tuple[float, float] = TIMEOUT_S) -> None:
-        self._url, self._timeout_s = url.rstrip("/"), timeout_s
+        self.url, self._timeout_s = url.rstrip("/"), timeout_s
         self._headers = {"Authorization": f"Bearer {key}"}
 
     def create(self, wish: Wish) -> Told:
@@ -125,7 +125,7 @@ class GovUkPay:
         headers: Mapping[str, str],
     ) -> tuple[int, dict[str, Any]]:
         with requests.request(
-            *(method, self._url + path),
+            *(method, self.url + path),
             json=body,
             params=query,
             headers=headers,
