@@ -84,6 +84,10 @@ class Pay:
         """Behave so with the next requests, one each."""
         self._faults.extend(faults)
 
+    def clear(self) -> None:
+        """Behave well again."""
+        self._faults.clear()
+
     def next_fault(self) -> Fault | None:
         """What to do with this request."""
         return self._faults.popleft() if self._faults else None
