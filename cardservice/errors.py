@@ -317,6 +317,12 @@ class RefundRefused(CardServiceError):
         self.reason, self.left_minor = reason, left_minor
 
 
+class NotificationRefused(CardServiceError):
+    """A notification is not signed by the payment provider, or there is none to send any."""
+
+    code = "notification_refused"
+
+
 class Busy(CardServiceError):
     """The payer's state is held by others; nothing was posted. Sent again with the same id, it will be."""
 

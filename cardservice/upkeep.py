@@ -20,6 +20,7 @@ from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.errors import SequenceHeld
 from cardservice.ledger.resources import settle_reservations
 from cardservice.rating.service import rate_all
+from cardservice.payments.polling import Polled, poll, provider_of
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Round:
     rated: int
     # Who keeps numbers waiting for longer than a minute
     held: Held | None
+    # None: there is no payment provider
+    polled: Polled | None = None
 
 
 def calendar_of(context: Context) -> Calendar:
@@ -52,6 +55,8 @@ def keep_up(context: Context) -> Round:
     numbered = sequence(context.database, calendar)
     rated = rate_all(context)
     sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    # Last: however long the provider takes, the ledger is numbered.
+    provider = provider_of(context.settings)
     return Round(
         numbered=numbered,
         sealed=tuple(seal.day for seal in sealed),
@@ -59,6 +64,7 @@ def keep_up(context: Context) -> Round:
         released=settled.released,
         rated=rated.revisions,
         held=held_back(context.database, calendar),
+        polled=None if provider is None else poll(context, provider),
     )
 
 

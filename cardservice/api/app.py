@@ -12,6 +12,7 @@ from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from cardservice.tariffs import views as tariffs
@@ -56,6 +57,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         presentations,
         personalisation,
         tariffs.blueprint,
+        notifications,
         public,
     ):
         api.register_blueprint(blueprint)

@@ -40,6 +40,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
     "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
+    # What a payment provider sends.
+    "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no terminal signature"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),

@@ -82,6 +82,7 @@ def test_what_is_public(app: Flask) -> None:
         "/pki/ocsp",
         "/pki/ocsp/<path:encoded>",
         "/pki/status/<int:number>",
+        "/notifications/payments",
         "/healthz/live",
         "/healthz/ready",
     }
