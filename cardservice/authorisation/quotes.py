@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from cardservice.cards.service import find_card
 from cardservice.context import Context
-from cardservice.errors import CardNotInScheme, QuoteRefused, RoleNotAllowed
+from cardservice.errors import CardNotInScheme, QuoteRefused, RoleNotAllowed, ServiceOfAnother
 from cardservice.services.seam import Ask, AskKind, Holder, Quote, Refusal, Service
 from cardservice.tariffs.service import tariff_in_force
 from cardservice.terminals.roles import may_ask
@@ -27,10 +27,12 @@ class Wanted:
 
 
 def quote(context: Context, terminal: Terminal, wanted: Wanted) -> dict[str, Any]:
-    """The price as JSON. Raises RoleNotAllowed, CardNotInScheme and QuoteRefused."""
+    """The price as JSON. Raises RoleNotAllowed, ServiceOfAnother, CardNotInScheme and QuoteRefused."""
     service = context.services.get(wanted.service)
     if service is None or not may_ask(terminal.role, service, wanted.action):
         raise RoleNotAllowed(terminal.id, terminal.role, f"{wanted.service} {wanted.action}")
+    if not terminal.may_sell(wanted.service, context.now()):
+        raise ServiceOfAnother(terminal.id, terminal.provider_id, wanted.service)
     holder, tariff = _holder_and_tariff(context, wanted)
     ask = _ask(context, service, wanted)
     price = service.quote(ask, holder, tariff)
