@@ -217,6 +217,16 @@ class RoleNotAllowed(MessageRefused):
         self.terminal, self.role, self.wanted = terminal, role, wanted
 
 
+class ServiceOfAnother(MessageRefused):
+    """The service is sold by other providers than the terminal's, as of the moment that counts."""
+
+    code = "service_of_another_provider"
+
+    def __init__(self, terminal: str, provider: str, service: str) -> None:
+        super().__init__(f"terminal {terminal} is {provider}'s, which does not sell {service[:130]}")
+        self.terminal, self.provider, self.service = terminal, provider, service
+
+
 class IdConflict(MessageRefused):
     """The id is known with another body, or from another terminal."""
 

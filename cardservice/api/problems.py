@@ -49,6 +49,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "terminal_unknown": Kind(401, "The terminal is not registered"),
     "terminal_revoked": Kind(403, "The terminal was revoked"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
+    "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
     "erased": Kind(410, "The transaction's details were erased"),

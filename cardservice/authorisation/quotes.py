@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from cardservice.cards.service import find_card
 from cardservice.context import Context
-from cardservice.errors import CardNotInScheme, QuoteRefused, RoleNotAllowed
+from cardservice.errors import CardNotInScheme, QuoteRefused, RoleNotAllowed, ServiceOfAnother
 from cardservice.services.seam import Ask, AskKind, Holder, Quote, Refusal, Service
 from cardservice.tariffs.service import superseded_at, tariff_in_force
 from cardservice.terminals.roles import may_ask
@@ -28,10 +28,12 @@ class Wanted:
 
 
 def quote(context: Context, terminal: Terminal, wanted: Wanted) -> dict[str, Any]:
-    """The price as JSON. Raises RoleNotAllowed, CardNotInScheme and QuoteRefused."""
+    """The price as JSON. Raises RoleNotAllowed, ServiceOfAnother, CardNotInScheme and QuoteRefused."""
     service = context.services.get(wanted.service)
     if service is None or not may_ask(terminal.role, service, wanted.action):
         raise RoleNotAllowed(terminal.id, terminal.role, f"{wanted.service} {wanted.action}")
+    if not terminal.may_sell(wanted.service, context.now()):
+        raise ServiceOfAnother(terminal.id, terminal.provider_id, wanted.service)
     holder, tariff, until = _holder_and_tariff(context, wanted)
     ask = _ask(context, service, wanted)
     price = service.quote(ask, holder, tariff)
