@@ -2,55 +2,38 @@
 
 import click
 
-from cardservice.commands.authorities import pki
-from cardservice.commands.erasing import cardholder, keys, retention
-from cardservice.commands.inspecting import proof, security
-from cardservice.commands.issuing import card
-from cardservice.commands.limits import limit
-from cardservice.commands.money import balance, load, topup
-from cardservice.commands.payers import payer
-from cardservice.commands.payments import payment
-from cardservice.commands.people import provider
-from cardservice.commands.proving import ledger
-from cardservice.commands.quarantine import quarantine
-from cardservice.commands.refunding import refund
-from cardservice.commands.running import init, serve, worker
-from cardservice.commands.switching import service
-from cardservice.commands.telling import advices
-from cardservice.commands.terminals import terminal
-from cardservice.commands.transactions import transaction
+from pki.lazy_commands import LazyGroup
+
+# Each command and its module, which is imported when the command is called.
+_COMMANDS = {
+    "init": "cardservice.commands.running",
+    "serve": "cardservice.commands.running",
+    "worker": "cardservice.commands.running",
+    "load": "cardservice.commands.money",
+    "provider": "cardservice.commands.people",
+    "cardholder": "cardservice.commands.erasing",
+    "payer": "cardservice.commands.payers",
+    "card": "cardservice.commands.issuing",
+    "terminal": "cardservice.commands.terminals",
+    "topup": "cardservice.commands.money",
+    "payment": "cardservice.commands.payments",
+    "refund": "cardservice.commands.refunding",
+    "balance": "cardservice.commands.money",
+    "limit": "cardservice.commands.limits",
+    "service": "cardservice.commands.switching",
+    "retention": "cardservice.commands.erasing",
+    "keys": "cardservice.commands.erasing",
+    "transaction": "cardservice.commands.transactions",
+    "proof": "cardservice.commands.inspecting",
+    "ledger": "cardservice.commands.proving",
+    "security": "cardservice.commands.inspecting",
+    "quarantine": "cardservice.commands.quarantine",
+    "advices": "cardservice.commands.telling",
+    "pki": "cardservice.commands.authorities",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="citizen-card")
 def main() -> None:
     """The ledger service of a citizen-card scheme."""
-
-
-for _command in (
-    init,
-    serve,
-    worker,
-    load,
-    provider,
-    cardholder,
-    payer,
-    card,
-    terminal,
-    topup,
-    payment,
-    refund,
-    balance,
-    limit,
-    service,
-    retention,
-    keys,
-    transaction,
-    proof,
-    ledger,
-    security,
-    quarantine,
-    advices,
-    pki,
-):
-    main.add_command(_command)

@@ -4,6 +4,7 @@ SQLite serves where one council tries the service or runs one site; PostgreSQL i
 differs between them is here, in `migrations` and in `ledger.posting`, and nowhere else.
 """
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,11 +225,14 @@ def _require_open(connection: DBAPIConnection, *_: object) -> None:
     """Have a connection replaced that its server has ended meanwhile; asks nothing, and waits for nothing."""
     pgconn = cast("psycopg.Connection[Any]", connection).pgconn
     try:
-        # Its last words first, and then the end.
-        pgconn.consume_input()
-        pgconn.consume_input()
+        poll = select.poll()
+        poll.register(pgconn.socket, select.POLLIN)
     except psycopg.OperationalError as error:
         raise DisconnectionError from error
+    # A server says nothing of its own accord but its last words, which come a moment before the end, and that
+    # a setting has changed: then a fresh connection does no harm, either.
+    if poll.poll(0):
+        raise DisconnectionError
 
 
 def _sqlite_engine(url: URL, pool_size: int) -> Engine:

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from pki import pkcs8
 from pki.errors import CustodyRefused
-from pki.pkcs8 import SCRYPT_SALT_BYTES, derive_key
+from pki.pkcs8 import SCRYPT_SALT_BYTES, checked_cost, derive_key
 
 _FORMAT = "citizen-card-custody/1"
 # NIST SP 800-38D, 8.2.2: random, and each key encrypts one message
@@ -35,7 +36,8 @@ def split(secret: bytes, passphrases: Mapping[str, bytes], needed: int) -> bytes
     """
     _check(passphrases, needed)
     salts = {name: os.urandom(SCRYPT_SALT_BYTES) for name in sorted(passphrases)}
-    keys = {name: derive_key(passphrases[name], salt) for name, salt in salts.items()}
+    cost = pkcs8.current_cost()
+    keys = {name: derive_key(passphrases[name], salt, cost) for name, salt in salts.items()}
     wraps = []
     for group in combinations(sorted(passphrases), needed):
         nonce = os.urandom(_NONCE_BYTES)
@@ -44,6 +46,7 @@ def split(secret: bytes, passphrases: Mapping[str, bytes], needed: int) -> bytes
     content = {
         "format": _FORMAT,
         "needed": needed,
+        "cost": cost,
         "custodians": {name: {"salt": _text(salt)} for name, salt in salts.items()},
         "wraps": wraps,
     }
@@ -61,7 +64,9 @@ def join(document: bytes, passphrases: Mapping[str, bytes]) -> bytes:
             f"{needed} of {', '.join(known)} are needed, and there is {', '.join(passphrases) or 'nobody'}"
         )
     group = tuple(sorted(passphrases))[:needed]
-    keys = {name: derive_key(passphrases[name], b64decode(known[name]["salt"])) for name in group}
+    keys = {
+        name: derive_key(passphrases[name], b64decode(known[name]["salt"]), content["cost"]) for name in group
+    }
     for wrap in content["wraps"]:
         if tuple(wrap["of"]) == group:
             try:
@@ -109,6 +114,7 @@ def _read(document: bytes) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(document)
         if content["format"] != _FORMAT:
             raise CustodyRefused("the custody file is not in a format known here")
+        content["cost"] = checked_cost(content.get("cost"))
     except (ValueError, KeyError, TypeError) as error:
         raise CustodyRefused("the custody file is damaged") from error
     return content

@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from pki import pkcs8
 from pki.cmac import CmacKey, SoftwareCmacKey
 from pki.errors import KeyExists, KeyNotFound, KeyUnreadable, PassphraseMissing, WrongPassphrase
 from pki.files import make_private_directory, write_new
 from pki.key_names import checked_name
-from pki.pkcs8 import SCRYPT_SALT_BYTES, derive_key, encrypted_pem
+from pki.pkcs8 import SCRYPT_SALT_BYTES, checked_cost, derive_key, encrypted_pem
 
 # Ours: the format of a secret's file, authenticated with the secret's name
 _SECRET_FORMAT = "citizen-card-secret/1"  # noqa: S105 -- the name of a format
@@ -102,9 +103,11 @@ class FileKeyStore:
         """Make and keep a symmetric key of `length` bytes. Raises KeyExists."""
         secret = os.urandom(length)
         salt, nonce = os.urandom(SCRYPT_SALT_BYTES), os.urandom(_GCM_NONCE_BYTES)
-        sealed = AESGCM(derive_key(self._passphrase, salt)).encrypt(nonce, secret, _associated(name))
+        cost = pkcs8.current_cost()
+        sealed = AESGCM(derive_key(self._passphrase, salt, cost)).encrypt(nonce, secret, _associated(name))
         parts = {"salt": salt, "nonce": nonce, "ciphertext": sealed}
-        content = {"format": _SECRET_FORMAT} | {key: b64encode(part).decode() for key, part in parts.items()}
+        content: dict[str, object] = {"format": _SECRET_FORMAT, "cost": cost}
+        content |= {key: b64encode(part).decode() for key, part in parts.items()}
         self._write(name, self._secret_path(name), json.dumps(content, indent=1).encode() + b"\n")
         return secret
 
@@ -116,7 +119,8 @@ class FileKeyStore:
             if content["format"] != _SECRET_FORMAT:
                 raise KeyUnreadable(path, "is not in a format known here")
             salt, nonce, sealed = (b64decode(content[key]) for key in ("salt", "nonce", "ciphertext"))
-            return AESGCM(derive_key(self._passphrase, salt)).decrypt(nonce, sealed, _associated(name))
+            key = derive_key(self._passphrase, salt, checked_cost(content.get("cost")))
+            return AESGCM(key).decrypt(nonce, sealed, _associated(name))
         except InvalidTag as error:
             raise WrongPassphrase(path) from error
         except (ValueError, KeyError, TypeError) as error:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pki import der
 
 # RFC 7914, 2. 16 MiB: the most that `openssl` 3 reads without being told to.
-_COST, _BLOCK_SIZE, _PARALLEL = 16_384, 8, 1
+FULL_COST = 16_384
+_BLOCK_SIZE, _PARALLEL = 8, 1
 _MEMORY_LIMIT_BYTES = 64 * 2**20
 SCRYPT_SALT_BYTES = 16
 _KEY_BYTES = 32
@@ -28,12 +29,29 @@ _SCRYPT = bytes.fromhex("06092b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11, RFC
 _AES_256_CBC = bytes.fromhex("060960864801650304012a")  # 2.16.840.1.101.3.4.1.42, RFC 8018, B.2.5
 
 
-def derive_key(passphrase: bytes, salt: bytes) -> bytes:
+def current_cost() -> int:
+    """What opening a file that is written now costs: scrypt's N. Each file says its own."""
+    return FULL_COST
+
+
+def checked_cost(stated: object) -> int:
+    """The cost that a file says it was written with; those of before files said one have the full one.
+
+    Raises ValueError for what is no cost, or so high that opening the file would exhaust the machine.
+    """
+    if stated is None:
+        return FULL_COST
+    if type(stated) is not int or not 2 <= stated <= FULL_COST or stated & (stated - 1):  # RFC 7914, 2
+        raise ValueError("not a cost of scrypt")
+    return stated
+
+
+def derive_key(passphrase: bytes, salt: bytes, cost: int) -> bytes:
     """The AES-256 key of a passphrase. RFC 7914, 6."""
     return scrypt(
         passphrase,
         salt=salt,
-        n=_COST,
+        n=cost,
         r=_BLOCK_SIZE,
         p=_PARALLEL,
         maxmem=_MEMORY_LIMIT_BYTES,
@@ -44,13 +62,13 @@ def derive_key(passphrase: bytes, salt: bytes) -> bytes:
 def encrypted_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
     """The key as EncryptedPrivateKeyInfo in PEM. RFC 5958, 3, with PBES2 (RFC 8018, 6.2)."""
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    salt, iv = os.urandom(SCRYPT_SALT_BYTES), os.urandom(16)
+    salt, iv, cost = os.urandom(SCRYPT_SALT_BYTES), os.urandom(16), current_cost()
     padder = PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES256(derive_key(passphrase, salt)), modes.CBC(iv)).encryptor()
+    encryptor = Cipher(algorithms.AES256(derive_key(passphrase, salt, cost)), modes.CBC(iv)).encryptor()
     encrypted = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
     derivation = (
         der.tlv(der.OCTET_STRING, salt),
-        *(der.integer(number) for number in (_COST, _BLOCK_SIZE, _PARALLEL)),
+        *(der.integer(number) for number in (cost, _BLOCK_SIZE, _PARALLEL)),
     )
     algorithm = _sequence(
         _PBES2,

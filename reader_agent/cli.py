@@ -4,19 +4,31 @@ from pathlib import Path
 
 import click
 
-from reader_agent.commands.cards import quote, tap
-from reader_agent.commands.conforming import conformance
-from reader_agent.commands.holder import info, pin, sign
-from reader_agent.commands.issuing import personalise
-from reader_agent.commands.looking import list_readers, watch
-from reader_agent.commands.running import run
-from reader_agent.commands.setting_up import doctor, enrol, init
-from reader_agent.commands.telling import outbox, sync
-from reader_agent.virtual_card.cli import virtual_card
-from reader_agent.virtual_card.readers_cli import virtual_readers
+from pki.lazy_commands import LazyGroup
+
+# Each command and its module, which is imported when the command is called.
+_COMMANDS = {
+    "init": "reader_agent.commands.setting_up",
+    "enrol": "reader_agent.commands.setting_up",
+    "personalise": "reader_agent.commands.issuing",
+    "quote": "reader_agent.commands.cards",
+    "tap": "reader_agent.commands.cards",
+    "run": "reader_agent.commands.running",
+    "sync": "reader_agent.commands.telling",
+    "outbox": "reader_agent.commands.telling",
+    "doctor": "reader_agent.commands.setting_up",
+    "readers": "reader_agent.commands.looking:list_readers",
+    "watch": "reader_agent.commands.looking",
+    "conformance": "reader_agent.commands.conforming",
+    "info": "reader_agent.commands.holder",
+    "pin": "reader_agent.commands.holder",
+    "sign": "reader_agent.commands.holder",
+    "virtual-card": "reader_agent.virtual_card.cli",
+    "virtual-readers": "reader_agent.virtual_card.readers_cli",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="citizen-card")
 @click.option(
     "--traffic-log",
@@ -25,25 +37,3 @@ from reader_agent.virtual_card.readers_cli import virtual_readers
 )
 def main(**_: object) -> None:
     """Read cards, have them pay, and tell the card service."""
-
-
-for command in (
-    init,
-    enrol,
-    personalise,
-    quote,
-    tap,
-    run,
-    sync,
-    outbox,
-    doctor,
-    list_readers,
-    watch,
-    conformance,
-    info,
-    pin,
-    sign,
-    virtual_card,
-    virtual_readers,
-):
-    main.add_command(command)

@@ -1,12 +1,12 @@
 """A face as a terminal runs it: the console script in a process of its own."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from typing import BinaryIO
 
-KIOSK = str(Path(sys.executable).parent / "kiosk")
+from tests.support import warm
 
 
 class FaceProcess:
@@ -14,21 +14,18 @@ class FaceProcess:
 
     def __init__(self, log_file: Path, name: str, *options: str) -> None:
         self._log_file = log_file
-        self._command = [KIOSK, "run", name, "--json", *options]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._command = ["kiosk", "run", name, "--json", *options]
+        self._process: warm.Begun | None = None
+        self._stdout: BinaryIO | None = None
         self.url = ""
 
     def start(self, port: int = 0) -> None:
         """Return when it answers."""
-        with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._command, "--port", str(port)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        reading, writing = os.pipe()
+        self._stdout = open(reading, "rb")  # noqa: PTH123, SIM115 -- a descriptor, closed by `stop`
+        with self._log_file.open("ab") as log, open(writing, "wb") as out:  # noqa: PTH123 -- a descriptor
+            self._process = warm.begin([*self._command, "--port", str(port)], os.environ, out, log)
+        line = self._stdout.readline()
         if not line:
             self.stop()
             raise AssertionError(self.log)
@@ -49,9 +46,8 @@ class FaceProcess:
         if self._process is None:
             return 0
         process, self._process = self._process, None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         status = process.wait(60)
-        assert process.stdout is not None
-        process.stdout.close()
+        assert self._stdout is not None
+        self._stdout.close()
         return status

@@ -1,6 +1,7 @@
 """`kiosk run`: what it says when it cannot."""
 
 import json
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -8,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.kiosk.agent import READER, Agent
-from tests.kiosk.face import KIOSK
+from tests.support import warm
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
-    return subprocess.run([KIOSK, "run", *options], capture_output=True, text=True, timeout=60, check=False)
+    return warm.run(["kiosk", "run", *options], os.environ, timeout=60)
 
 
 @pytest.fixture

@@ -51,6 +51,14 @@ class TestCustody:
                     with pytest.raises(CustodyRefused, match=f"{needed} of Ann, Ben, Cy are needed"):
                         join(document, some(*group))
 
+    @pytest.mark.usefixtures("full_cost_key_files")
+    def test_the_cost_is_in_the_file_and_before_it_was_it_was_the_full_one(self) -> None:
+        content = json.loads(split(SECRET, THREE, 2))
+        assert content.pop("cost") == 16_384
+        assert join(json.dumps(content).encode(), some("Ann", "Cy")) == SECRET
+        with pytest.raises(CustodyRefused, match="damaged"):
+            join(json.dumps(content | {"cost": 2**40}).encode(), some("Ann", "Cy"))
+
     def test_a_mistyped_passphrase(self) -> None:
         document = split(SECRET, THREE, 2)
         with pytest.raises(CustodyRefused, match="one of them is mistyped"):

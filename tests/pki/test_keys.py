@@ -1,7 +1,10 @@
 """The store of encrypted key files."""
 
+import json
+import re
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +38,9 @@ def test_openssl_reads_the_key_with_the_passphrase_and_not_without(store: KeySto
     assert subprocess.run([*command, "pass:wrong"], capture_output=True, check=False).returncode != 0
 
 
+@pytest.mark.usefixtures("full_cost_key_files")
 def test_the_derivation_is_memory_hard(store: KeyStore, tmp_path: Path) -> None:
+    """By the cost that everybody's files have but those of the other tests."""
     store.generate("cards")
     done = subprocess.run(
         ["openssl", "asn1parse", "-in", str(tmp_path / "keys" / "cards.key")],
@@ -45,7 +50,43 @@ def test_the_derivation_is_memory_hard(store: KeyStore, tmp_path: Path) -> None:
     )
     assert "PBES2" in done.stdout
     assert "1.3.6.1.4.1.11591.4.11" in done.stdout or "scrypt" in done.stdout
+    assert re.findall(r"INTEGER +:([0-9A-F]+)", done.stdout) == ["4000", "08", "01"]  # 16 MiB
     assert "aes-256-cbc" in done.stdout
+    made = store.generate_secret("master")
+    assert json.loads((tmp_path / "keys" / "master.secret").read_bytes())["cost"] == 0x4000
+    assert store.secret("master") == made
+
+
+def test_a_program_of_its_own_writes_at_full_cost(tmp_path: Path) -> None:
+    """What makes tests fast is in this process alone."""
+    program = (
+        "import sys; from pathlib import Path; from pki.keys import FileKeyStore;"
+        "FileKeyStore(Path(sys.argv[1]), b'correct horse').generate_secret('master')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "keys")], check=True)
+    assert json.loads((tmp_path / "keys" / "master.secret").read_bytes())["cost"] == 0x4000
+
+
+@pytest.mark.usefixtures("full_cost_key_files")
+def test_a_secret_of_before_files_said_their_cost_is_read(store: KeyStore, tmp_path: Path) -> None:
+    made = store.generate_secret("master")
+    _rewrite_cost(tmp_path / "keys" / "master.secret", None)
+    assert store.secret("master") == made
+
+
+@pytest.mark.parametrize("cost", [0, 1, 3, -2, 2**15, 2**62, 2.0, "2", True, []])
+def test_a_cost_that_none_has_is_refused(store: KeyStore, tmp_path: Path, cost: object) -> None:
+    """Neither what scrypt does not take, nor what would take all memory."""
+    store.generate_secret("master")
+    _rewrite_cost(tmp_path / "keys" / "master.secret", cost)
+    with pytest.raises(KeyUnreadable, match="damaged"):
+        store.secret("master")
+
+
+def _rewrite_cost(path: Path, cost: object) -> None:
+    content = json.loads(path.read_bytes())
+    del content["cost"]
+    path.write_text(json.dumps(content if cost is None else content | {"cost": cost}))
 
 
 def test_only_the_owner_can_read(store: KeyStore, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from threading import Thread
 from typing import Any
 
 from kiosk.demo.farewell import STATE_FILE
+from tests.support import warm
 
 PROJECT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 START_TIMEOUT_S = 240.0
 END_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 120.0
@@ -56,15 +56,8 @@ class Town:
 
     def run(self, *command: str) -> dict[str, Any]:
         """The JSON that a console script prints; it must succeed."""
-        done = subprocess.run(
-            [str(BIN / command[0]), *command[1:], "--json"],
-            env={**os.environ, **self.state["environment"]},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
+        environment = {**os.environ, **self.state["environment"]}
+        done = warm.run([*command, "--json"], environment, timeout=COMMAND_TIMEOUT_S)
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         value = json.loads(done.stdout)
         assert isinstance(value, dict)

@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from tests.support import warm
+
 BIN = Path(sys.executable).parent
 READY_TIMEOUT_S = 60.0
 SCHEME_PASSPHRASE = secrets.token_urlsafe(24)
@@ -50,7 +52,7 @@ class Stack:
     public_port: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     _service: subprocess.Popen[bytes] | None = None
-    _cards: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _cards: dict[str, warm.Begun] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.root / "passphrase").write_text(SCHEME_PASSPHRASE)
@@ -58,6 +60,8 @@ class Stack:
         self.port = free_port()
         self.environment |= {
             "CARDSERVICE_MODE": "development",
+            # Several on PostgreSQL, however many processors there are: each takes a while to start.
+            "CARDSERVICE_WORKERS": "2",
             "CARDSERVICE_DATABASE_URL": self.service_url,
             "CARDSERVICE_OWNER_DATABASE_URL": self.owner_url,
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),
@@ -76,15 +80,7 @@ class Stack:
 
     def attempt(self, *command: str, environment: dict[str, str] | None = None) -> Done:
         """Run a console script; whatever comes of it."""
-        done = subprocess.run(
-            [str(BIN / command[0]), *command[1:]],
-            env=self._environment(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = warm.run(command, self._environment(environment), timeout=120)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def run(self, *command: str, environment: dict[str, str] | None = None) -> Done:
@@ -126,7 +122,7 @@ class Stack:
         while not self._ready():
             assert self._service.poll() is None, (self.root / "service.log").read_text()
             assert time.monotonic() < deadline, (self.root / "service.log").read_text()
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     @property
     def service_pid(self) -> int:
@@ -178,15 +174,14 @@ class Stack:
     def insert(self, card: Path, port: int, face: str = "contactless", *told: str) -> None:
         """Put a software card on the reader behind `port`; `told` are further options of the command."""
         with (self.root / "cards.log").open("ab") as log:
-            self._cards[card.name] = subprocess.Popen(
+            self._cards[card.name] = warm.begin(
                 [
-                    *(str(BIN / "reader-agent"), "virtual-card", "insert", str(card)),
+                    *("reader-agent", "virtual-card", "insert", str(card)),
                     *("--port", str(port), "--face", face, *told),
                 ],
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
+                self._environment(),
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=log,
             )
 
     def pull(self, card: Path) -> None:
