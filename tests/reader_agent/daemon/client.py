@@ -1,4 +1,4 @@
-"""A daemon as its faces see it: the console script in a process of its own, its API, its events."""
+"""A daemon as its faces see it: `reader-agent run` in a process of its own, its API, its events."""
 
 import json
 import os
@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import requests
 
 from tests.reader_agent.world import TRIP
+from tests.support import warm
 from tests.support.pcsc import wait_until
 
 START_TIMEOUT_S = 30.0
@@ -102,40 +103,41 @@ class Daemon:
     log_file: Path
     url: str = ""
     token: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    # Whether the interpreter starts from nothing, which takes a second, as on a terminal that is switched on
+    is_cold: bool = False
+    process: warm.Begun | subprocess.Popen[bytes] | None = None
     _streams: list[Stream] = field(default_factory=list)
 
     def start(self, *more: str) -> None:
         """Start it, and return when it answers."""
         options = [option for reader in self.readers for option in ("--reader", reader)]
-        with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(str(Path(sys.executable).parent / "reader-agent"), "run", "--json"),
-                    *("--agent", str(self.agent), "--port", "0", *options, *more),
-                ],
-                env={**os.environ, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        command = ["run", "--json", "--agent", str(self.agent), "--port", "0", *options, *more]
+        reading, writing = os.pipe()
+        with os.fdopen(reading) as said, self.log_file.open("ab") as log:
+            with os.fdopen(writing, "w") as out:
+                self.process = self._begin(command, out, log)
+            line = said.readline()
         if not line:
             self.process.wait(60)
-            self.process.stdout.close()
             self.process = None
             raise AssertionError(self.log)
         self.url = json.loads(line)["url"]
         self.token = Path(json.loads(line)["token_file"]).read_text()
+
+    def _begin(self, options: list[str], out: IO[Any], log: IO[Any]) -> warm.Begun | subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.environment}
+        if not self.is_cold:
+            return warm.begin(["reader-agent", *options], environment, out, log)
+        program = str(Path(sys.executable).parent / "reader-agent")
+        return subprocess.Popen(
+            [program, *options], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+        )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it; its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
         status = self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
         self.process = None
         return status
 

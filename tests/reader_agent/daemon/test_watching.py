@@ -146,9 +146,10 @@ def test_pcscd_hangs_and_goes_on(
 
 
 def test_without_pcscd_it_starts_and_waits(world: World, readers: Readers, tmp_path: Path) -> None:
-    """Absent at first: status says so, and the readers are found when it comes."""
+    """Absent at first: status says so, and the readers are found when it comes; all from nothing."""
     readers.pcscd.stop()
-    daemon = Daemon(world.directory.path, (CONTACTLESS_READER,), readers.environment, tmp_path / "daemon.log")
+    log = tmp_path / "daemon.log"
+    daemon = Daemon(world.directory.path, (CONTACTLESS_READER,), readers.environment, log, is_cold=True)
     try:
         daemon.start()
         stream = daemon.listen()
