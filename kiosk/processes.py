@@ -4,16 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
+
+from kiosk import warm_scripts
+from kiosk.warm_scripts import WarmScripts, WarmScriptsEnded
 
 T = TypeVar("T")
-P = TypeVar("P", bound="subprocess.Popen[bytes] | subprocess.Popen[str]")
+Process = subprocess.Popen[bytes] | warm_scripts.Begun
 
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.05
@@ -44,6 +49,7 @@ class Death:
 class Programs:
     """Runs console scripts to their end, and keeps others running until `close`; for several threads.
 
+    Our own are forked from a process that has imported them, which is started with this.
     Each program leads a session of its own: Ctrl-C reaches the launcher alone, which then ends them in the
     reverse order of their start, so that nobody loses what it still depends on.
     """
@@ -51,9 +57,10 @@ class Programs:
     def __init__(self, log_directory: Path, environment: Mapping[str, str]) -> None:
         self.log_directory = log_directory
         self.environment = dict(environment)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._scripts = WarmScripts({**os.environ, **environment})
+        self._running: dict[str, Process] = {}
         self._stopping: set[str] = set()
-        self._errands: set[subprocess.Popen[str]] = set()
+        self._errands: set[Process] = set()
         # Held for as long as a process is started and noted: one that is not noted would outlive us.
         self._lock = threading.Lock()
         self._starting = False
@@ -75,16 +82,17 @@ class Programs:
 
     def run(self, *command: str) -> str:
         """Run a program to its end; what it printed. Raises ProgramFailed, Interrupted."""
-        errand = self._begun(lambda: self._popen_errand(command), self._errands.add)
-        try:
-            out, err = errand.communicate()
-        finally:
-            self._errands.discard(errand)
-        if self._interrupted:
-            raise Interrupted
-        if errand.returncode != 0:
-            raise ProgramFailed(" ".join(command[:2]), errand.returncode, err or out)
-        return out
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            errand = self._begun(lambda: self._process(command, out, err), self._errands.add)
+            try:
+                status = errand.wait()
+            finally:
+                self._errands.discard(errand)
+            if self._interrupted:
+                raise Interrupted
+            if status != 0:
+                raise ProgramFailed(" ".join(command[:2]), status, _text_in(err) or _text_in(out))
+            return _text_in(out)
 
     def start(self, name: str, *command: str) -> int:
         """Start a program that stays; where in NAME.log its output begins. Raises Interrupted."""
@@ -92,10 +100,10 @@ class Programs:
         with self.log_path(name).open("ab") as log:
             begins_at = log.tell()
 
-            def note(process: subprocess.Popen[bytes]) -> None:
+            def note(process: Process) -> None:
                 self._running[name] = process
 
-            self._begun(lambda: self._popen(command, log), note)
+            self._begun(lambda: self._process(command, log, log), note)
         return begins_at
 
     def wait_until(self, name: str, look: Callable[[], T | None], timeout_s: float = 60.0) -> T:
@@ -117,9 +125,9 @@ class Programs:
         with self._lock:
             running = [found for found in self._running.items() if found[0] not in self._stopping]
         return tuple(
-            Death(name, process.returncode, self.log_path(name))
+            Death(name, status, self.log_path(name))
             for name, process in running
-            if process.poll() is not None
+            if (status := process.poll()) is not None
         )
 
     def stop(self, name: str) -> bool:
@@ -146,6 +154,7 @@ class Programs:
             errand.terminate()
         for process in reversed(running):
             _end(process)
+        self._scripts.close()
 
     def log_path(self, name: str) -> Path:
         """Where the output of NAME goes."""
@@ -161,37 +170,32 @@ class Programs:
         """The last lines that NAME printed."""
         return "\n".join(self.output(name).splitlines()[-lines:]) if self.log_path(name).exists() else ""
 
-    def _popen(self, command: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+    def _process(self, command: tuple[str, ...], out: IO[bytes], err: IO[bytes]) -> Process:
+        environment = {**os.environ, **self.environment}
+        if command[0] in warm_scripts.scripts():
+            with suppress(WarmScriptsEnded):
+                return self._scripts.begin(command, environment, out, err)
         return subprocess.Popen(
             [console_script(command[0]), *command[1:]],
-            env={**os.environ, **self.environment},
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=out,
+            stderr=err,
             start_new_session=True,
         )
 
-    def _popen_errand(self, command: tuple[str, ...]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [console_script(command[0]), *command[1:]],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def _begun(self, begin: Callable[[], P], note: Callable[[P], None]) -> P:
+    def _begun(self, begin: Callable[[], Process], note: Callable[[Process], None]) -> Process:
         in_main = threading.current_thread() is threading.main_thread()
         with self._lock:
             if self._interrupted:
                 raise Interrupted
             # A signal handler runs in the main thread, between any two steps of it.
             self._starting = in_main
-            process = begin()
-            note(process)
-            self._starting = False
+            try:
+                process = begin()
+                note(process)
+            finally:
+                self._starting = False
         if self._interrupted:
             raise Interrupted
         return process
@@ -203,7 +207,12 @@ def console_script(name: str) -> str:
     return str(beside) if beside.exists() else name
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _text_in(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _end(process: Process) -> None:
     if process.poll() is not None:
         _kill_session(process)
         return
@@ -215,7 +224,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
+def _kill_session(process: Process) -> None:
     """Its children, too: the session was made for it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)

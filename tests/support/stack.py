@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import requests
 
+from kiosk.demo.place import choose_ports
 from tests.support import warm
 
 BIN = Path(sys.executable).parent
@@ -209,7 +209,8 @@ class Stack:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody listens on now, and that the system gives to nobody meanwhile.
+
+    Those for outgoing connections (32768 and up) are given to other tests before one listens on it.
+    """
+    return choose_ports(None, usual=False).card_service
