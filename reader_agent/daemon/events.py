@@ -17,8 +17,6 @@ from reader_agent.daemon.errors import TooManyStreams
 KEPT_EVENTS = 512
 # A listener that went away is noticed by writing to it.
 HEARTBEAT_S = 5.0
-# How often a stream looks whether the daemon is ending.
-_SLICE_S = 0.25
 # WHATWG HTML, 9.2.6: how long an EventSource waits before it connects again
 RETRY_MS = 1000
 
@@ -57,6 +55,7 @@ class EventLog:
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
         self._events: deque[Event] = deque(maxlen=kept)
         self._number = 0
+        self._is_closed = False
         self._changed = threading.Condition()
         # Numbers of another run of the daemon mean nothing in this one.
         self._epoch = secrets.token_hex(4)
@@ -67,6 +66,18 @@ class EventLog:
             self._number += 1
             self._events.append(Event(self._number, kind, dict(data)))
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nobody waits for events any more: the daemon ends."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the daemon ends."""
+        with self._changed:
+            return self._is_closed
 
     @property
     def position(self) -> int:
@@ -90,7 +101,7 @@ class EventLog:
     def after(self, number: int, timeout_s: float) -> list[Event] | None:
         """The events after this one, waited for if there is none; None where some were forgotten since."""
         with self._changed:
-            self._changed.wait_for(lambda: self._number > number, timeout_s)
+            self._changed.wait_for(lambda: self._is_closed or self._number > number, timeout_s)
             if self._number - len(self._events) > number:
                 return None
             return [event for event in self._events if event.number > number]
@@ -103,14 +114,13 @@ class Streams:
         self,
         log: EventLog,
         status: Callable[[], Mapping[str, object]],
-        is_serving: Callable[[], bool],
         most: int,
     ) -> None:
-        self._log, self._status, self._is_serving = log, status, is_serving
+        self._log, self._status = log, status
         self._free = threading.BoundedSemaphore(most)
 
     def open(self, last_event_id: str | None) -> Iterator[str]:
-        """A stream that goes on until its listener goes or the daemon ends. Raises TooManyStreams."""
+        """A stream that goes on until its listener goes or the log is closed. Raises TooManyStreams."""
         if not self._free.acquire(blocking=False):
             raise TooManyStreams
         return _Closing(self._run(last_event_id), self._free.release)
@@ -118,22 +128,19 @@ class Streams:
     def _run(self, last_event_id: str | None) -> Iterator[str]:
         yield f"retry: {RETRY_MS}\n\n"
         at = self._log.resume_at(last_event_id)
-        idle_s = 0.0
-        while self._is_serving():
+        while not self._log.is_closed:
             if at is None:
                 # The position first: what happens meanwhile is told once more, and changes nothing.
                 at = self._log.position
                 yield self._format(Event(at, EventKind.STATUS, self._status()))
-            events = self._log.after(at, _SLICE_S)
+            events = self._log.after(at, HEARTBEAT_S)
             if events is None:
                 at = None
                 continue
             for event in events:
                 yield self._format(event)
                 at = event.number
-            idle_s = 0.0 if events else idle_s + _SLICE_S
-            if idle_s >= HEARTBEAT_S:
-                idle_s = 0.0
+            if not events:
                 yield ": still here\n\n"
 
     def _format(self, event: Event) -> str:

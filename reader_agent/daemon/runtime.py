@@ -1,7 +1,6 @@
 """A running daemon: its threads, and what the API asks of them."""
 
 import re
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
@@ -65,7 +64,6 @@ class Runtime:
 
     def __init__(self, settings: DaemonSettings, clock: Clock) -> None:
         self.settings, self._clock = settings, clock
-        self._is_serving: Callable[[], bool] = lambda: True
         directory = settings.directory
         self._terminal = directory.settings().terminal
         self.events, self.taps = EventLog(), Taps()
@@ -88,11 +86,10 @@ class Runtime:
         self._watch = Watch(
             settings.readers, self.taps, self.events, on_card=self._card_came, on_gone=self._card_went
         )
-        self.streams = Streams(self.events, self.status, lambda: self.is_serving, MAX_STREAMS)
+        self.streams = Streams(self.events, self.status, MAX_STREAMS)
 
-    def start(self, is_serving: Callable[[], bool]) -> None:
-        """Begin; `is_serving` says when event streams shall end."""
-        self._is_serving = is_serving
+    def start(self) -> None:
+        """Begin."""
         # Opening it makes the outbox, which the counts are read from, or says why not.
         with self._open_agent() as agent:
             self._holders.start([agent.new_client() for _ in self._desks])
@@ -103,17 +100,12 @@ class Runtime:
 
     def stop(self) -> None:
         """End what is going on; nothing is charged that was not answered."""
-        self._is_serving = lambda: False
+        self.events.close()
         self._watch.stop()
         for desk in self._desks.values():
             desk.close()
         self._holders.stop()
         self._keeper.stop()
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether event streams go on."""
-        return self._is_serving()
 
     # --- what is ---
 

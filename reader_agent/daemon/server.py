@@ -11,10 +11,12 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from pki.clock import Clock
 from reader_agent.agent import Agent
@@ -40,6 +42,16 @@ def run(settings: DaemonSettings, clock: Clock, ready: Ready) -> None:
         _Server(bound, clock, token, listener.detach(), ready).run()
 
 
+class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no type information
+    """gunicorn's, which waits for event streams at its end: they are told of it at once."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See gunicorn."""
+        super().handle_exit(sig, frame)
+        # Not here: a signal's handler that waits for a lock may wait for its own thread.
+        self.method_queue.defer(self.app.end_streams)
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type information
     """gunicorn, set up for one worker of threads."""
 
@@ -55,7 +67,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type 
         """See gunicorn."""
         values: dict[str, Any] = {
             "bind": f"fd://{self._descriptor}",
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "workers": 1,
             "threads": THREADS,
             # Payments under way are ended before the process is.
@@ -71,6 +83,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type 
             "accesslog": None,
             "errorlog": "-",
             "loglevel": "warning",
+            "pre_request": _last_of_its_connection,
             "post_worker_init": self._started,
             "worker_exit": self._exited,
         }
@@ -82,15 +95,26 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type 
         self._runtime = Runtime(self._settings, self._clock)
         return create_app(self._runtime, self._token)
 
+    def end_streams(self) -> None:
+        """Before what was asked is answered, and the worker is asked to go."""
+        if self._runtime is not None:
+            self._runtime.events.close()
+
     def _started(self, worker: Any) -> None:
         if self._runtime is not None:
-            self._runtime.start(lambda: bool(worker.alive))
+            self._runtime.start()
             if worker.age == 1:  # not by one that takes the place of another that died
                 self._ready(self._settings)
 
     def _exited(self, _server: Any, _worker: Any) -> None:
         if self._runtime is not None:
             self._runtime.stop()
+
+
+def _last_of_its_connection(_worker: Any, request: Any) -> None:
+    """Nothing comes after an event stream: gunicorn need not wait for it when it ends."""
+    if request.path == "/v1/events":
+        request.force_close()
 
 
 @contextmanager

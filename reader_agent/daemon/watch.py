@@ -16,8 +16,10 @@ from reader_agent.transport.slots import Slot, SlotWatch
 
 log = logging.getLogger(__name__)
 
-# One wait for a change; how long ending may take, and noticing a reader that was plugged in.
+# One wait for a change; how long noticing a reader may take that was plugged in.
 SLICE_MS = 300
+# Between two attempts to end a wait, which may begin just after one
+_INTERRUPT_S = 0.02
 # Between two attempts while pcscd or every reader is away
 PAUSE_S = 0.1
 
@@ -48,6 +50,7 @@ class Watch:
         self._slots: dict[str, Slot] = {}
         self._present: dict[str, Tap] = {}
         self._ending = threading.Event()
+        self._slot_watch = SlotWatch()
         self._thread = threading.Thread(target=self._run, name="reader watch", daemon=True)
         self._view_lock = threading.Lock()
 
@@ -58,7 +61,9 @@ class Watch:
     def stop(self) -> None:
         """End, and wait for it."""
         self._ending.set()
-        self._thread.join()
+        while self._thread.is_alive():
+            self._slot_watch.interrupt()
+            self._thread.join(_INTERRUPT_S)
 
     def view(self) -> list[ReaderView]:
         """Each reader, in the order in which they were named."""
@@ -71,16 +76,15 @@ class Watch:
             ]
 
     def _run(self) -> None:
-        watch = SlotWatch()
         try:
             while not self._ending.is_set():
-                self._turn(watch)
+                self._turn()
         finally:
-            watch.close()
+            self._slot_watch.close()
 
-    def _turn(self, watch: SlotWatch) -> None:
+    def _turn(self) -> None:
         try:
-            slots = watch.wait(self._readers, self._slots, SLICE_MS)
+            slots = self._slot_watch.wait(self._readers, self._slots, SLICE_MS)
         except PcscUnavailable:
             slots = {}
         except Exception as error:  # noqa: BLE001 -- without this loop the terminal is blind: it goes on

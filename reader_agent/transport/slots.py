@@ -12,9 +12,10 @@ from typing import Any
 
 from smartcard import scard
 
-from reader_agent.errors import PcscUnavailable, ReaderAmbiguous, ReaderUnknown
+from reader_agent.errors import CardSilent, PcscUnavailable, ReaderAmbiguous, ReaderUnknown
 from reader_agent.transport import pcsc
 from reader_agent.transport.pcsc import PcscReaders
+from reader_agent.transport.watchdog import call_with_limit
 
 _GONE = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
 _READER_GONE = frozenset({scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE})
@@ -49,17 +50,18 @@ class SlotReaders(PcscReaders):
 
 
 class SlotWatch(PcscReaders):
-    """Waits for changes. For one thread; unlike its base it says so when pcscd was lost, instead of going on.
+    """Waits for changes; unlike its base it says so when pcscd was lost, instead of going on.
 
     For whatever was known before is worth nothing then: counters begin anew, and cards may have been swapped.
+    It is for one thread, but for `interrupt`.
     """
 
     def wait(self, wanted: Sequence[str], known: Mapping[str, Slot], timeout_ms: int) -> dict[str, Slot]:
         """What is in those of the wanted readers that are connected, by the names that are wanted.
 
         Returns at once if that is something else than what is known, else when something changes, or after
-        `timeout_ms`. With no reader connected there is nothing to wait on: then it returns at once, too.
-        Raises PcscUnavailable.
+        `timeout_ms` or an interrupt. With no reader connected there is nothing to wait on: then it returns at
+        once, too. Raises PcscUnavailable.
         """
         found = self._find_all(wanted)
         if {key: slot.name for key, slot in known.items()} != found:
@@ -68,13 +70,20 @@ class SlotWatch(PcscReaders):
             return {}
         asked = [(slot.name, slot.state) for slot in known.values()]
         code, states = self._changes(timeout_ms, asked)
-        if code == scard.SCARD_E_TIMEOUT:
+        if code in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED):
             return dict(known)
         if code in _READER_GONE:
             return self._look(found)
         self._check(code)
         slots = _slots(states)
         return {key: slots[name] for key, name in found.items() if name in slots}
+
+    def interrupt(self) -> None:
+        """End a wait that another thread is in; without one nothing happens."""
+        context = self._context
+        if context is not None:
+            with suppress(CardSilent):  # pcscd hangs: then the wait has its own limit
+                call_with_limit(lambda: scard.SCardCancel(context), pcsc.SERVICE_TIMEOUT_S)
 
     def names(self) -> tuple[str, ...]:
         """See PcscReaders."""

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import psycopg
 import pytest
 
 from cardservice.database import Database, connect, grant_erasure_role, grant_service_role, migrate
+from tests.support.folders import own_folder
 
 Kind = Literal["sqlite", "postgresql"]
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
@@ -44,7 +44,7 @@ class PostgresServer:
     def __init__(self, settings: Sequence[str] = ("fsync=off",)) -> None:
         # Without fsync unless asked: the machine does not lose power within a test, and a server that is
         # killed loses nothing by it.
-        self._directory = Path(tempfile.mkdtemp(prefix="citizen-card-pg-"))
+        self._directory = own_folder("citizen-card-pg")
         self._numbers = count(1)
         binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         self._binaries = binaries[-1]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -146,7 +147,9 @@ def test_the_log_names_nobody(
     [line] = [record for record in caplog.records if record.name == "cardservice.requests"]
     assert (line.__dict__["members"]["route"], line.__dict__["members"]["terminal"]) == (URL, "till-1")
     written = "".join(str(record.__dict__) for record in caplog.records)
-    assert [word for word in ("Morgan", str(ava.id), str(ava.holder), "milk", "5B") if word in written] == []
+    # The form as a word of its own: two such characters may come about in an identifier or a signature.
+    words = ("Morgan", str(ava.id), str(ava.holder), "milk", r"(?<![\w-])5B(?![\w-])")
+    assert [word for word in words if re.search(word, written)] == []
 
 
 def test_a_card_before_it_is_handed_over(council: Council, till: Terminal) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -85,10 +84,10 @@ class Stream:
     def close(self) -> None:
         """Listen no more."""
         # A close alone would wait for the thread that reads.
-        connection = self._response.raw.connection
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        if not self.has_ended:
+            # It may end now.
+            with suppress(OSError, RuntimeError, ValueError):
+                self._response.raw.shutdown()
         self._thread.join(EVENT_TIMEOUT_S)
         self._response.close()
 

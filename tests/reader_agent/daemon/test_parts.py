@@ -2,6 +2,7 @@
 
 import pytest
 
+from reader_agent.daemon import events
 from reader_agent.daemon.errors import TapBusy, TapOver, TapSpent, TapUnknown, TooManyStreams
 from reader_agent.daemon.events import EventKind, EventLog, Streams
 from reader_agent.daemon.keeper import Pauses
@@ -70,15 +71,15 @@ def test_what_was_forgotten_cannot_be_resumed(heard: int, resumes: bool) -> None
     for number in range(5):
         log.publish(EventKind.QUEUE, {"waiting": number})
     assert log.resume_at(log.event_id(heard)) == (heard if resumes else None)
-    events = log.after(min(heard, 5), 0)
-    assert (events is None) == (heard < 2)
-    assert resumes is False or [event.number for event in events or []] == list(range(heard + 1, 6))
+    later = log.after(min(heard, 5), 0)
+    assert (later is None) == (heard < 2)
+    assert resumes is False or [event.number for event in later or []] == list(range(heard + 1, 6))
 
 
 def test_a_listener_that_falls_behind_is_told_everything() -> None:
     """More came than is kept: it gets the state of everything instead, and goes on from there."""
     log = EventLog(kept=2)
-    streams = Streams(log, dict, lambda: True, 1)
+    streams = Streams(log, dict, 1)
     stream = streams.open(None)
     assert next(stream).startswith("retry:")
     assert "event: status" in next(stream)
@@ -91,9 +92,30 @@ def test_a_listener_that_falls_behind_is_told_everything() -> None:
     assert next(stream).endswith('data: {"waiting":9}\n\n')
 
 
+def test_a_stream_on_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so now and then: that is how a listener that went away is noticed."""
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.01)
+    log = EventLog()
+    stream = Streams(log, dict, 1).open(log.event_id(0))
+    assert [next(stream) for _ in range(3)][1:] == [": still here\n\n"] * 2
+
+
+def test_a_closed_log_ends_its_streams() -> None:
+    """One that waits and one that has just begun; what has happened before is told."""
+    log = EventLog()
+    streams = Streams(log, dict, 2)
+    waiting, begun = streams.open(log.event_id(0)), streams.open(None)
+    assert next(waiting).startswith("retry:")
+    log.publish(EventKind.QUEUE, {"waiting": 1})
+    assert "outbox.queue" in next(waiting)
+    log.close()
+    assert list(waiting) == []
+    assert [next(begun)[:6], *begun] == ["retry:"]
+
+
 def test_streams_that_never_began_are_given_back() -> None:
     """A listener that goes before the first byte takes no place for ever; nor is one given back twice."""
-    streams = Streams(EventLog(), dict, lambda: True, 1)
+    streams = Streams(EventLog(), dict, 1)
     for _ in range(3):
         stream = streams.open(None)
         with pytest.raises(TooManyStreams):

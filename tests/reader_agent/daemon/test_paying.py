@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +18,7 @@ from tests.reader_agent.card_service import ANSWER_LOST, LOST
 from tests.reader_agent.daemon.client import Daemon, Stream, order
 from tests.reader_agent.daemon.conftest import Hand
 from tests.reader_agent.world import World, make_agent
-from tests.support.pcsc import CONTACTLESS_READER, Readers, wait_until
+from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers, wait_until
 
 
 def code(response: requests.Response) -> tuple[int, str]:
@@ -362,12 +361,15 @@ def test_a_taken_port_is_one_sentence(daemon: Daemon, world: World, tmp_path: Pa
     second.close()
 
 
-def test_streams_are_bounded(daemon: Daemon, personal: Callable[[], list[str]]) -> None:
+def test_streams_are_bounded(daemon: Daemon, readers: Readers, world: World) -> None:
     """The one too many is refused; the others go on, and commands are answered beside them."""
     streams = [daemon.listen() for _ in range(16)]
     assert code(daemon.get("/v1/events")) == (503, "too_many_streams")
     assert daemon.status()["terminal"] == "bus-12"
     streams[0].close()
+    # Who listens no more is found by what is told him.
+    readers.insert(CONTACT_READER, world.card_file)
+    readers.pull(CONTACT_READER)
     wait_until(lambda: is_open(daemon), "a free stream", 20)
 
 
