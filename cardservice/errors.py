@@ -139,6 +139,12 @@ class CertificateMissing(CardServiceError):
     code = "certificate_missing"
 
 
+class UidRefused(CardServiceError):
+    """A card cannot be reported under this UID."""
+
+    code = "uid_refused"
+
+
 class CertificateRequestRefused(CardServiceError):
     """A certificate signing request is malformed, not signed by its own key, or of another kind of key."""
 

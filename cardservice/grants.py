@@ -27,6 +27,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "card": _ADD,
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
+        # Taken away where a chip becomes another card.
+        "card_uid": (*_ADD, "DELETE"),
         "certificate": (*_ADD, "UPDATE (revoked_at, revocation_reason, status_changed_at)"),
         "crl": _ADD,
         "status_index": _ADD,
@@ -87,6 +89,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "card": _TAKE,
         "card_state": _TAKE,
         "personalisation_order": _TAKE,
+        "card_uid": _TAKE,
         "certificate": ("SELECT", "UPDATE (identity, der)"),
         "status_index": ("SELECT", "UPDATE (identity)"),
         "pki_trail": _ADD,

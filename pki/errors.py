@@ -13,6 +13,7 @@ BaseListMissing = status_errors.BaseListMissing
 CardMapMalformed = status_errors.CardMapMalformed
 CardMapRefused = status_errors.CardMapRefused
 CardMapStale = status_errors.CardMapStale
+CardMapUnavailable = status_errors.CardMapUnavailable
 CardUnmapped = status_errors.CardUnmapped
 DerMalformed = status_errors.DerMalformed
 ExtraMissing = status_errors.ExtraMissing

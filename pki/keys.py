@@ -102,6 +102,11 @@ class FileKeyStore:
     def generate_secret(self, name: str, length: int = 32) -> bytes:
         """Make and keep a symmetric key of `length` bytes. Raises KeyExists."""
         secret = os.urandom(length)
+        self.keep_secret(name, secret)
+        return secret
+
+    def keep_secret(self, name: str, secret: bytes) -> None:
+        """Keep a symmetric key that was made elsewhere. Raises KeyExists."""
         salt, nonce = os.urandom(SCRYPT_SALT_BYTES), os.urandom(_GCM_NONCE_BYTES)
         cost = pkcs8.current_cost()
         sealed = AESGCM(derive_key(self._passphrase, salt, cost)).encrypt(nonce, secret, _associated(name))
@@ -109,7 +114,6 @@ class FileKeyStore:
         content: dict[str, object] = {"format": _SECRET_FORMAT, "cost": cost}
         content |= {key: b64encode(part).decode() for key, part in parts.items()}
         self._write(name, self._secret_path(name), json.dumps(content, indent=1).encode() + b"\n")
-        return secret
 
     def secret(self, name: str) -> bytes:
         """The symmetric key of that name. Raises KeyNotFound, WrongPassphrase, KeyUnreadable."""

@@ -21,7 +21,7 @@ from pki.keys import KeyStore
 from pki.ocsp import CertificateStatus, OcspAnswer, OcspResponder, OcspSigner
 from pki.profiles import CARD_AUTHENTICATION, STATEMENT_SIGNER
 from pki.revocation import BACKDATING
-from pki.signers import ocsp_signer, status_list_signer
+from pki.signers import StatusSigner, ocsp_signer, status_list_signer
 from pki.status_list import CardStatus, StatusList, StatusListBuilder, StatusListToken, sign_token
 from pki.status_list.allocation import LIST_SIZE
 from pki.store import CERTIFICATE_HOLD, CertificateStore, StoredCrl
@@ -164,9 +164,13 @@ class StatusDesk:
             found.append(signed)
         return tuple(found)
 
-    def _signed(self, token: StatusListToken, moment: datetime) -> SignedStatusList:
+    def statement_signer(self, moment: datetime) -> StatusSigner:
+        """Who signs status lists, and what else terminals are told of all cards; certified when it is due."""
         with self._records.change(STATEMENTS) as authority:
-            signer = status_list_signer(authority, self._keys, moment)
+            return status_list_signer(authority, self._keys, moment)
+
+    def _signed(self, token: StatusListToken, moment: datetime) -> SignedStatusList:
+        signer = self.statement_signer(moment)
         thumbprint = sha256(signer.certificate.public_bytes(Encoding.DER)).digest()
         content = sha256(f"{token.uri} {token.issued_at} {token.expires_at}".encode() + token.statuses.octets)
         signed = sign_token(token, signer.key, thumbprint)

@@ -83,6 +83,12 @@ class CardMapRefused(PkiError):
     code = "card_map_refused"
 
 
+class CardMapUnavailable(PkiError):
+    """There is no map, and none can be fetched."""
+
+    code = "card_map_unavailable"
+
+
 class CardMapStale(PkiError):
     """The map should have been replaced by a newer one by now."""
 

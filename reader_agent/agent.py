@@ -9,7 +9,9 @@ from typing import Self
 
 from pki.clock import Clock
 from pki.errors import PkiError
+from pki.status_list import CardStatus
 from reader_agent.answers import ServiceAnswer, read_answer
+from reader_agent.card_maps import CardMaps
 from reader_agent.chunks import Told, read_answers
 from reader_agent.config import OUTBOX_KEY, TERMINAL_KEY, AgentDirectory
 from reader_agent.errors import ClockBehind, ConfigInvalid, ServiceUnreachable, TrustMissing
@@ -47,6 +49,9 @@ class Agent:
         self._key = key
         self.client = self.new_client()
         self._lists = StatusLists(directory.status_list_file, self.client.status_list)
+        self._maps = CardMaps(
+            directory.card_map_file, self._lists, self.client, lambda: directory.keys(self.settings)
+        )
         self.outbox = Outbox(directory.outbox_file, outbox_key)
         self.memory = Memory(directory.memory_file)
 
@@ -112,6 +117,15 @@ class Agent:
         with suppress(ServiceUnreachable):
             return self.fetch_trust()
         return self.stored_trust()
+
+    def status_of_uid(self, uid: bytes) -> CardStatus:
+        """The status of a card that shows its UID alone; asks the service for what is new, if it answers.
+
+        Raises TrustMissing, and what `CardMaps.status` does: a card of which nothing is known is not good.
+        """
+        trust, moment = self.trust(), self.now()
+        self._maps.refresh(trust, moment)
+        return self._maps.status(uid, trust, moment)
 
     def check_clock(self, moment: datetime) -> None:
         """Raises ClockBehind if `moment` lies before a time that the service or an authority has signed."""

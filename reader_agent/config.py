@@ -9,6 +9,7 @@ terminal.crt   the terminal's certificate, once enrolled
 trust.json     the scheme's certificates and revocation lists, fetched last
 outbox.sqlite  what the terminal has to tell, or has told
 status-N.cwt   the scheme's status lists, as they are signed
+cards-N.cwt    from UIDs of cards to places in them, as signed; of no use without its key, which is in keys/
 memory.sqlite  prices and catalogues for offline taps, and the like; may be deleted
 """
 
@@ -86,6 +87,10 @@ class AgentDirectory:
     def status_list_file(self, number: str) -> Path:
         """See the module."""
         return self.path / f"status-{number}.cwt"
+
+    def card_map_file(self, number: str) -> Path:
+        """See the module."""
+        return self.path / f"cards-{number}.cwt"
 
     @property
     def outbox_file(self) -> Path:

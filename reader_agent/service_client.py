@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import Clock
 from pki.request_signatures import sign_request
+from pki.status_list.card_map import MAX_MAP_BYTES, MapKey
 from pki.status_list.fetching import Fetched, fetch_by
 from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
@@ -121,6 +122,22 @@ class ServiceClient:
         fetch = fetch_by(self._session, self._limits.connect_s + self._limits.answer_s)
         return fetch(f"{self._url}/pki/status/{number}", headers)
 
+    def card_map(self, uri: str, headers: Mapping[str, str], /) -> Fetched:
+        """The card map of the status list of that address, not yet verified; 304 for what is held."""
+        number = quote_path(uri.rpartition("/")[2], safe="")
+        prepared = self._signed("GET", f"/v1/card-maps/{number}", b"", dict(headers))
+        status, answered, content = self._send(prepared, MAX_MAP_BYTES, CHUNK_ANSWER_S)
+        if status not in (200, 304):
+            raise _problem(status, answered.get("Content-Type", ""), content)
+        return Fetched(status, content, answered.get("ETag"))
+
+    def card_map_key(self) -> MapKey:
+        """What the scheme's card maps are read with."""
+        try:
+            return MapKey(Document(self._call("GET", "/v1/card-map-key"), "key").octets("key"))
+        except ValueError as error:
+            raise ServiceAnswerInvalid("the key of its card maps is none") from error
+
     def nonce(self) -> bytes:
         """A nonce for the next request."""
         return Document(self._call("GET", "/v1/nonce"), "nonce").octets("nonce")
@@ -189,10 +206,11 @@ class ServiceClient:
         """The PUK of a card that lies on the desk; each call is written down by the service."""
         return Document(self._call("POST", "/v1/card-puks", encode({"card": str(card)})), "puk").text("puk")
 
-    def report(self, order: UUID, outcome: str) -> str:
-        """Tell how the card turned out, "done" or "failed"; the card's new state."""
+    def report(self, order: UUID, outcome: str, uid: bytes | None = None) -> str:
+        """Tell how the card turned out, "done" or "failed", and its UID where it is known; its new state."""
         path = f"/v1/personalisation-orders/{order}/result"
-        return Document(self._call("POST", path, encode({"outcome": outcome})), "result").text("state")
+        told = {"outcome": outcome} | ({} if uid is None else {"uid": to_base64url(uid)})
+        return Document(self._call("POST", path, encode(told)), "result").text("state")
 
     def _call(
         self,
@@ -204,12 +222,17 @@ class ServiceClient:
         media_type: str = "application/json",
         answer_s: float | None = None,
     ) -> Mapping[str, Any]:
-        request = requests.Request(
-            method,
-            self._url + path,
-            headers={"Content-Type": media_type} if body else {},
-            data=body or None,
-        )
+        prepared = self._signed(method, path, body, {"Content-Type": media_type} if body else {})
+        limit_s = self._limits.answer_s if answer_s is None else answer_s
+        status, answered, content = self._send(prepared, MAX_ANSWER_BYTES if most is None else most, limit_s)
+        if status == 200:
+            return _json_object(content)
+        raise _problem(status, answered.get("Content-Type", ""), content)
+
+    def _signed(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> requests.PreparedRequest:
+        request = requests.Request(method, self._url + path, headers=headers, data=body or None)
         prepared = self._session.prepare_request(request)
         # The URL as it is sent, which is what the service sees.
         prepared.headers.update(
@@ -223,15 +246,11 @@ class ServiceClient:
                 self._clock(),
             )
         )
-        limit_s = self._limits.answer_s if answer_s is None else answer_s
-        status, content_type, content = self._send(
-            prepared, MAX_ANSWER_BYTES if most is None else most, limit_s
-        )
-        if status == 200:
-            return _json_object(content)
-        raise _problem(status, content_type, content)
+        return prepared
 
-    def _send(self, prepared: requests.PreparedRequest, most: int, answer_s: float) -> tuple[int, str, bytes]:
+    def _send(
+        self, prepared: requests.PreparedRequest, most: int, answer_s: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
         deadline = monotonic() + self._limits.connect_s + answer_s
         try:
             with self._session.send(
@@ -240,7 +259,7 @@ class ServiceClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = b""
+                content = bytearray()
                 for chunk in response.iter_content(_CHUNK_BYTES):
                     content += chunk
                     # requests limits the wait for each piece; this limits the whole.
@@ -248,7 +267,7 @@ class ServiceClient:
                         raise ServiceUnreachable("its answer takes too long")
                     if len(content) > most:
                         raise ServiceUnreachable("its answer does not end")
-                return response.status_code, response.headers.get("Content-Type", ""), content
+                return response.status_code, response.headers, bytes(content)
         except requests.RequestException as error:
             raise ServiceUnreachable(_cause(error)) from error
 

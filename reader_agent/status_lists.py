@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki.errors import PkiError, StatusListRefused
+from pki.errors import PkiError, StatusListRefused, StatusListUnavailable
 from pki.status_list.fetching import Fetch, StatusListCache
 from pki.status_list.token import StatusListToken, read_token, signer_sha256
 from pki.verification import StatusListEvidence
@@ -50,6 +50,14 @@ class StatusLists:
             if held is not None:
                 found += [StatusListEvidence(*held, issuer) for issuer in issuers]
         return trust.with_lists(tuple(found))
+
+    def token(self, uri: str, trust: SchemeTrust, moment: datetime) -> StatusListToken:
+        """The copy of a list, if it may be relied on. Raises StatusListUnavailable and StatusListStale."""
+        held = self._read(uri, trust, moment)
+        if held is None:
+            raise StatusListUnavailable(uri, "there is no copy of it")
+        held[0].require_current(moment)
+        return held[0]
 
     def _read(self, uri: str, trust: SchemeTrust, moment: datetime) -> tuple[StatusListToken, bytes] | None:
         try:

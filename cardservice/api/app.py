@@ -10,6 +10,8 @@ from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
+from cardservice.cards import map_views as card_maps
+from cardservice.cards.maps import CardMaps
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
 from cardservice.payments.views import blueprint as notifications
@@ -56,6 +58,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         advices.blueprint,
         presentations,
         personalisation,
+        card_maps.blueprint,
         tariffs.blueprint,
         notifications,
         public,
@@ -63,6 +66,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         api.register_blueprint(blueprint)
     published = open_desk(context)
     current.install_desk(app, published.desk)
+    card_maps.install(app, CardMaps(context, published.desk))
     app.register_blueprint(pki(lambda: published), url_prefix="/pki")
     return app
 

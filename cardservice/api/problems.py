@@ -81,6 +81,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "order_unknown": Kind(404, "There is no such personalisation order"),
     "order_closed": Kind(409, "The personalisation order is closed"),
     "certificate_missing": Kind(409, "The card has no certificate yet"),
+    "uid_refused": Kind(409, "A card cannot have this UID"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
     # The service.
     "busy": Kind(503, "The service is busy; send the same request again"),

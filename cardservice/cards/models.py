@@ -1,6 +1,18 @@
 """Cards, the history of their states, and the orders to personalise them."""
 
-from sqlalchemy import CheckConstraint, Column, Date, ForeignKey, Identity, Index, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
 
 from cardservice.cardholders.models import cardholder
 from cardservice.database import BigSerial, UtcDateTime, metadata
@@ -52,4 +64,15 @@ personalisation_order = Table(
     ),
     Column("created_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# What a card says of itself to a terminal that sees no certificate; of the cards whose desk could read it.
+card_uid = Table(
+    "card_uid",
+    metadata,
+    Column("card_id", Uuid, ForeignKey(card.c.id), primary_key=True),
+    Column("uid", LargeBinary, nullable=False, unique=True),
+    # The card's place in the status list, as its certificates name it
+    Column("status_index", BigInteger, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False, index=True),
 )

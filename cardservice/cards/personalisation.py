@@ -26,6 +26,7 @@ from cardservice.cards.service import (
 )
 from cardservice.cards.slots import PROFILE_OF, SLOTS_OF_KIND, Slot
 from cardservice.cards.states import CardState
+from cardservice.cards.uids import record_uid
 from cardservice.errors import (
     CertificateMissing,
     CertificateRequestRefused,
@@ -154,11 +155,19 @@ def certify(
 
 
 def report(
-    connection: Connection, authority: Authority, order_id: UUID, *, done: bool, actor: str, moment: datetime
+    connection: Connection,
+    authority: Authority,
+    order_id: UUID,
+    *,
+    done: bool,
+    uid: bytes | None = None,
+    actor: str,
+    moment: datetime,
 ) -> tuple[CardId, CardState]:
     """Close an order: a card that is done is handed over and active, one that failed is withdrawn.
 
-    The same report again changes nothing. Raises OrderUnknown, OrderClosed, CertificateMissing.
+    The same report again changes nothing. `uid` is kept of a card that is done and has a place in the status
+    list. Raises OrderUnknown, OrderClosed, CertificateMissing, UidRefused.
     """
     order = require_order(connection, order_id)
     outcome = OrderState.DONE if done else OrderState.FAILED
@@ -169,11 +178,22 @@ def report(
         _require_certificates(authority, order)
     _set_state(connection, order, outcome, moment)
     if done:
+        _record_uid(connection, authority, order, uid, moment)
         known = require_card(connection, order.card_id)
         change_state(connection, known, CardState.ACTIVE, reason="handed over", actor=actor, moment=moment)
         return order.card_id, CardState.ACTIVE
     revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
     return order.card_id, CardState.REVOKED
+
+
+def _record_uid(
+    connection: Connection, authority: Authority, order: Order, uid: bytes | None, moment: datetime
+) -> None:
+    """What has no place, as in a scheme without a public URL, no map could lead to."""
+    standing = _standing(authority, order.card_id)
+    place = next((each.status_index for each in standing if each.status_index is not None), None)
+    if uid is not None and place is not None:
+        record_uid(connection, order.card_id, uid, place, moment)
 
 
 def _require_certificates(authority: Authority, order: Order) -> None:

@@ -56,6 +56,11 @@ class OutcomeSchema(Message):
     """How the desk fared."""
 
     outcome = fields.String(required=True, validate=OneOf(["done", "failed"]))
+    uid = Bytes(
+        load_default=None,
+        max_length=10,
+        metadata={"description": "of a card that is done, if the desk can read it: 4, 7 or 10 bytes"},
+    )
 
 
 class CardStateSchema(Message):
@@ -76,3 +81,10 @@ class PukSchema(Message):
 
     card = Identifier(required=True)
     puk = fields.String(required=True, metadata={"description": "eight digits"})
+
+
+class MapKeySchema(Message):
+    """What card maps are read with."""
+
+    key = Bytes(required=True, metadata={"description": "32 bytes; keep it as you keep your own keys"})
+    key_id = Bytes(required=True, metadata={"description": "8 bytes, by which a map names it"})

@@ -100,6 +100,7 @@ def post_result(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             context().authority(AUTHORITY, connection),
             order_id,
             done=body["outcome"] == "done",
+            uid=body["uid"],
             actor=_actor(),
             moment=context().now(),
         )

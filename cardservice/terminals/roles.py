@@ -14,6 +14,8 @@ class Duty(StrEnum):
     UNBLOCK = "unblock"
     # Who the holder of a card is, and what they must not eat.
     SEE_HOLDER = "see_holder"
+    # Know cards by their UIDs: see which there are, and where in the status list.
+    MAP_CARDS = "map_cards"
     # Load drafts of tariffs, and approve those of others.
     TARIFFS = "tariffs"
 
@@ -22,6 +24,9 @@ DUTIES: Mapping[str, frozenset[Duty]] = {
     "issuer": frozenset({Duty.PERSONALISE, Duty.UNBLOCK}),
     "office": frozenset({Duty.TARIFFS}),
     "till": frozenset({Duty.SEE_HOLDER}),
+    # Where a card is held for an instant, and may be read by its service applications alone.
+    "validator": frozenset({Duty.MAP_CARDS}),
+    "gate": frozenset({Duty.MAP_CARDS}),
 }
 
 

@@ -21,8 +21,9 @@ def keepable(
     modified: datetime | None = None,
     expires: datetime | None = None,
     tag: bytes | None = None,
+    shared: bool = True,
 ) -> Response:
-    """An answer that anybody may keep; 304 where the client has it.
+    """An answer that anybody may keep, or not `shared` who has asked alone; 304 where the client has it.
 
     `tag` tells it from others, else its bytes do. A tag of its own is weak: the signature may be another one.
     """
@@ -33,7 +34,11 @@ def keepable(
     if expires is not None:
         response.expires = expires
     cache = response.cache_control
-    cache.public, cache.no_transform, cache.must_revalidate = True, True, True
+    if shared:
+        cache.public = True
+    else:
+        cache.private = True
+    cache.no_transform, cache.must_revalidate = True, True
     cache.max_age = max_age_s
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.make_conditional(request.environ)
