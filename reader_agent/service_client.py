@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
 from typing import Any
 from urllib.parse import quote as quote_path
 from uuid import UUID
@@ -20,6 +19,7 @@ from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
 from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
 from reader_agent.presentations import Presentation, read_presentation
+from reader_agent.service_connection import HttpAnswer, ServiceConnection
 from reader_agent.wire import Document, to_base64url
 
 # RFC 9457, 3
@@ -34,7 +34,6 @@ MAX_PRESENTATION_BYTES = 128 * 1024
 CHUNK_TYPE, CHUNK_ANSWER_S = "application/cbor-seq", 60.0
 # Ours: more than there are
 MAX_SLOTS, MAX_OBJECTS = 8, 16
-_CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,11 @@ class ServiceClient:
         limits: TimeLimits | None = None,
         ca_file: str | None = None,
     ) -> None:
-        self._url = service_url.rstrip("/")
+        """Connects with the first call. Raises ConfigInvalid for an address that is none."""
+        self._connection = ServiceConnection(service_url, ca_file)
         self._terminal, self._key, self._clock = terminal, key, clock
         self._limits = limits or TimeLimits()
+        # For status lists alone, which are fetched as everybody fetches them
         self._session = requests.Session()
         # Proxies and certificates from the environment would be settings that nobody sees.
         self._session.trust_env = False
@@ -107,6 +108,7 @@ class ServiceClient:
 
     def close(self) -> None:
         """Close the connections."""
+        self._connection.close()
         self._session.close()
 
     def trust(self) -> Document:
@@ -120,16 +122,16 @@ class ServiceClient:
         """
         number = quote_path(uri.rpartition("/")[2], safe="")
         fetch = fetch_by(self._session, self._limits.connect_s + self._limits.answer_s)
-        return fetch(f"{self._url}/pki/status/{number}", headers)
+        return fetch(self._connection.address(f"/pki/status/{number}"), headers)
 
     def card_map(self, uri: str, headers: Mapping[str, str], /) -> Fetched:
         """The card map of the status list of that address, not yet verified; 304 for what is held."""
         number = quote_path(uri.rpartition("/")[2], safe="")
-        prepared = self._signed("GET", f"/v1/card-maps/{number}", b"", dict(headers))
-        status, answered, content = self._send(prepared, MAX_MAP_BYTES, CHUNK_ANSWER_S)
-        if status not in (200, 304):
-            raise _problem(status, answered.get("Content-Type", ""), content)
-        return Fetched(status, content, answered.get("ETag"))
+        path = f"/v1/card-maps/{number}"
+        answer = self._ask("GET", path, b"", dict(headers), CHUNK_ANSWER_S, MAX_MAP_BYTES)
+        if answer.status not in (200, 304):
+            raise _problem(answer.status, answer.content_type, answer.content)
+        return Fetched(answer.status, answer.content, answer.etag)
 
     def card_map_key(self) -> MapKey:
         """What the scheme's card maps are read with."""
@@ -222,54 +224,32 @@ class ServiceClient:
         media_type: str = "application/json",
         answer_s: float | None = None,
     ) -> Mapping[str, Any]:
-        prepared = self._signed(method, path, body, {"Content-Type": media_type} if body else {})
-        limit_s = self._limits.answer_s if answer_s is None else answer_s
-        status, answered, content = self._send(prepared, MAX_ANSWER_BYTES if most is None else most, limit_s)
-        if status == 200:
-            return _json_object(content)
-        raise _problem(status, answered.get("Content-Type", ""), content)
-
-    def _signed(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> requests.PreparedRequest:
-        request = requests.Request(method, self._url + path, headers=headers, data=body or None)
-        prepared = self._session.prepare_request(request)
-        # The URL as it is sent, which is what the service sees.
-        prepared.headers.update(
-            sign_request(
-                method,
-                prepared.url or "",
-                dict(prepared.headers),
-                body,
-                self._key,
-                self._terminal,
-                self._clock(),
-            )
+        answer = self._ask(
+            method,
+            path,
+            body,
+            {"Content-Type": media_type} if body else {},
+            self._limits.answer_s if answer_s is None else answer_s,
+            MAX_ANSWER_BYTES if most is None else most,
         )
-        return prepared
+        if answer.status == 200:
+            return _json_object(answer.content)
+        raise _problem(answer.status, answer.content_type, answer.content)
 
-    def _send(
-        self, prepared: requests.PreparedRequest, most: int, answer_s: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        deadline = monotonic() + self._limits.connect_s + answer_s
-        try:
-            with self._session.send(
-                prepared,
-                timeout=(self._limits.connect_s, answer_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = bytearray()
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    content += chunk
-                    # requests limits the wait for each piece; this limits the whole.
-                    if monotonic() > deadline:
-                        raise ServiceUnreachable("its answer takes too long")
-                    if len(content) > most:
-                        raise ServiceUnreachable("its answer does not end")
-                return response.status_code, response.headers, bytes(content)
-        except requests.RequestException as error:
-            raise ServiceUnreachable(_cause(error)) from error
+    def _ask(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], answer_s: float, most: int
+    ) -> HttpAnswer:
+        """Whatever answers a signed request."""
+        address, now = self._connection.address(path), self._clock()
+        return self._connection.ask(
+            method,
+            path,
+            sign_request(method, address, headers, body, self._key, self._terminal, now),
+            body,
+            connect_s=self._limits.connect_s,
+            answer_s=answer_s,
+            most=most,
+        )
 
 
 def encode(value: Mapping[str, object]) -> bytes:
@@ -307,13 +287,3 @@ def _price(document: Document) -> Price:
         tariff_version=document.text("tariff_version"),
         valid_until=document.moment("valid_until"),
     )
-
-
-def _cause(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its TLS certificate is refused"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
