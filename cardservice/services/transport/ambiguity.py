@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product as combinations
 
 from cardservice.services.seam import TariffError
 from cardservice.services.transport.tariff import Leg, Rule, Tariff
@@ -41,12 +43,32 @@ def check_unambiguous(tariff: Tariff) -> Coverage:
     """Look at every kind of ride that the feed's stops make possible; raises TariffError for two prices."""
     ends = sorted({place.areas for place in tariff.places.values()})
     networks = sorted(set(tariff.route_networks.values())) if tariff.needs_route else []
-    count = len(ends) ** 2 * (len(networks) + 1)
+    departing, arriving = _times(tariff)
+    count = len(ends) ** 2 * (len(networks) + 1) * len(departing) * len(arriving)
     if count > MAX_LEGS:
         return Coverage(count, 0, checked=False)
     riders = sorted({*tariff.rider_categories.values(), tariff.default_rider}, key=str)
-    legs = (Leg(network, a, b) for network in (None, *networks) for a in ends for b in ends)
+    legs = (
+        Leg(network, a, b, departs, arrives)
+        for network, a, b, departs, arrives in combinations(
+            (None, *networks), ends, ends, departing, arriving
+        )
+    )
     return Coverage(count, sum(_unpriced(tariff, riders, legs)), checked=True)
+
+
+def _times(tariff: Tariff) -> tuple[tuple[frozenset[str], ...], tuple[frozenset[str], ...]]:
+    """Which timeframes a ride can begin in, and end in, as far as rules name any."""
+    ever = (frozenset[str](),)
+    days = [
+        moment.astimezone(tariff.timeframes.zone).date()
+        for moment in (tariff.valid_from, tariff.valid_until - timedelta(seconds=1))
+    ]
+    held = tariff.timeframes.together(days[0], days[1])
+    return (
+        held if any(rule.from_timeframe for rule in tariff.rules) else ever,
+        held if any(rule.to_timeframe for rule in tariff.rules) else ever,
+    )
 
 
 def _unpriced(tariff: Tariff, riders: list[str | None], legs: Iterator[Leg]) -> Iterator[bool]:
@@ -57,6 +79,8 @@ def _unpriced(tariff: Tariff, riders: list[str | None], legs: Iterator[Leg]) -> 
             for other in found[1:]:
                 if other.amount_minor != found[0].amount_minor:
                     raise _clash(found[0].rule, other.rule)
+                if tariff.changing.transfers and other.rule.group != found[0].rule.group:
+                    raise _two_groups(found[0].rule, other.rule)
         yield not offers(tariff, rules, tariff.default_rider)
 
 
@@ -65,4 +89,9 @@ def _clash(one: Rule, other: Rule) -> TariffError:
         f"gives another price than line {one.line} for the same ride ({other.product!r} and {one.product!r});"
         " if one of them is not a single fare, name those that are in the map's single_fare_products"
     )
+    return TariffError("fare_leg_rules.txt", other.line, reason)
+
+
+def _two_groups(one: Rule, other: Rule) -> TariffError:
+    reason = f"is in another leg group than line {one.line} for the same ride: changing has two prices"
     return TariffError("fare_leg_rules.txt", other.line, reason)

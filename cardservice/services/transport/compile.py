@@ -7,12 +7,16 @@ from typing import Any
 
 from cardservice.services.seam import LoadedTariff
 from cardservice.services.transport.ambiguity import check_unambiguous
+from cardservice.services.transport.changing import stored_joins, stored_transfers
 from cardservice.services.transport.feed import Feed, Price
 from cardservice.services.transport.mapping import CardMap
 from cardservice.services.transport.report import report
 from cardservice.services.transport.rows import Row
-from cardservice.services.transport.tariff import FORMAT, prepare
+from cardservice.services.transport.tariff import FORMAT, FORMAT_CHANGING, prepare
+from cardservice.services.transport.timeframes import stored_timeframes
 from cardservice.services.transport.travel import stored_passes, stored_travel
+
+_TIMEFRAMES = ("from_timeframe_group_id", "to_timeframe_group_id")
 
 
 def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff:
@@ -44,6 +48,7 @@ def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff
         content["travel"] = travel
     if passes := stored_passes(card_map.sheet, feed, card_map.fare_medium):
         content["passes"] = passes
+    content |= _changing(feed, card_map)
     content["version"] = _version(feed, content)
     tariff = prepare(content)
     check = check_unambiguous(tariff)
@@ -85,6 +90,41 @@ def _products(feed: Feed, card_map: CardMap) -> dict[str, Any]:
     return products
 
 
+def _changing(feed: Feed, card_map: CardMap) -> dict[str, Any]:
+    """What several legs and times of the day need; nothing where the feed says nothing of them."""
+    content: dict[str, Any] = {}
+    if any(row.values.get(column) for row in feed.rules for column in _TIMEFRAMES):
+        content["timeframes"] = stored_timeframes(feed.timeframes)
+    if feed.joins:
+        content["joins"] = stored_joins(feed.joins)
+    if feed.transfers:
+        content["transfers"] = stored_transfers(tuple(rule for _, rule in feed.transfers))
+        content["transfer_products"] = _transfer_products(feed, card_map)
+    return content | {"format": FORMAT_CHANGING} if content else content
+
+
+def _transfer_products(feed: Feed, card_map: CardMap) -> dict[str, Any]:
+    """What changing costs; it may be below zero, as a reduction (fare_products.txt, amount)."""
+    products: dict[str, Any] = {}
+    for row, rule in feed.transfers:
+        if rule.product is None or rule.product in products:
+            continue
+        prices = [
+            price
+            for price in feed.prices
+            if (price.product, price.medium) == (rule.product, card_map.fare_medium)
+        ]
+        if not prices:
+            raise row.error(
+                f"fare_product_id: the card cannot pay {rule.product!r}, by the map's fare_medium"
+            )
+        products[rule.product] = {
+            "name": prices[0].name,
+            "prices": [{"rider": price.rider_category, "minor": price.amount_minor} for price in prices],
+        }
+    return products
+
+
 def _sold(feed: Feed, card_map: CardMap) -> Iterator[Price]:
     """The prices that the card can pay for a single ride."""
     with_rule = {row.values["fare_product_id"] for row in feed.rules}
@@ -96,7 +136,7 @@ def _sold(feed: Feed, card_map: CardMap) -> Iterator[Price]:
 
 def _rule(row: Row) -> dict[str, Any]:
     values = row.values
-    return {
+    rule = {
         "line": row.line,
         "group": values.get("leg_group_id"),
         "network": values.get("network_id"),
@@ -105,6 +145,11 @@ def _rule(row: Row) -> dict[str, Any]:
         "product": values["fare_product_id"],
         "priority": values["rule_priority"],
     }
+    # A rule for any time is stored as it always was.
+    for name, column in zip(("from_timeframe", "to_timeframe"), _TIMEFRAMES, strict=True):
+        if column in values:
+            rule[name] = values[column]
+    return rule
 
 
 def _version(feed: Feed, content: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from cardservice.services.rated import DayCharge, DayShare, Span, StoredTap
 from cardservice.services.seam import Counter, Refusal
 from cardservice.services.transport.calendar import TravelDays, week_of
-from cardservice.services.transport.journeys import Basis, Journey, Rules, Tap, TapKind, rate
+from cardservice.services.transport.journeys import Basis, Ends, Journey, LegFare, Rules, Tap, TapKind, rate
+from cardservice.services.transport.legs import RiddenLeg, price_legs
 from cardservice.services.transport.passes import HeldPass, covering, held
 from cardservice.services.transport.rules import fare_between
 from cardservice.services.transport.taps import TAP_IN
@@ -39,7 +40,7 @@ def days_of(
     """What each day of the span should cost."""
     priced = _Pricing(tariffs, held(counters))
     own = [_tap(each) for each in taps if priced.knows(str(each.inputs.get("tariff_version")))]
-    journeys = rate(own, priced.fare, priced.rules, priced.free)
+    journeys = rate(own, priced.fare, priced.rules, priced.free, priced.together)
     by_day: dict[date, list[Journey]] = {}
     for journey in journeys:
         if span.first_day <= journey.travel_day <= span.last_day:
@@ -65,8 +66,16 @@ class _Pricing:
         return self._travel[tap.tariff].rules
 
     def fare(self, start: Tap, end: Tap) -> int | None:
-        found = fare_between(self._tariffs[start.tariff], start.stop, end.stop, start.route, start.category)
+        tariff, ends, times = self._tariffs[start.tariff], (start.stop, end.stop), (start.moment, end.moment)
+        found = fare_between(tariff, ends, start.route, start.category, times)
         return None if isinstance(found, Refusal) else found.amount_minor
+
+    def together(self, journey: tuple[Ends, ...]) -> tuple[LegFare, ...]:
+        first = journey[0][0]
+        legs = [
+            RiddenLeg(start.stop, end.stop, start.route, start.moment, end.moment) for start, end in journey
+        ]
+        return price_legs(self._tariffs[first.tariff], legs, first.category)
 
     def free(self, boarded: Tap) -> Basis | None:
         if covering(self._passes, self._tariffs[boarded.tariff], boarded.moment, (boarded.stop,)):

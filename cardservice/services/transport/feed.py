@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from cardservice.money import parse_minor
 from cardservice.services.seam import TariffError
 from cardservice.services.transport.archive import Archive, open_archive
+from cardservice.services.transport.changing import JoinRule, TransferRule, read_joins, read_transfers
 from cardservice.services.transport.places import Places, optional_rows, read_places
 from cardservice.services.transport.rows import Row, Table, read_table
 from cardservice.services.transport.schemas import (
@@ -21,12 +22,14 @@ from cardservice.services.transport.schemas import (
     FeedInfoSchema,
     RiderCategorySchema,
 )
+from cardservice.services.transport.timeframes import Timeframes, read_timeframes, require_known
 
 _ALWAYS_READ = frozenset(
     {
         *("agency.txt", "feed_info.txt", "stops.txt", "areas.txt", "stop_areas.txt"),
         *("routes.txt", "networks.txt", "route_networks.txt"),
         *("rider_categories.txt", "fare_media.txt", "fare_products.txt", "fare_leg_rules.txt"),
+        *("timeframes.txt", "fare_leg_join_rules.txt", "fare_transfer_rules.txt"),
     }
 )
 _CALENDARS = frozenset({"calendar.txt", "calendar_dates.txt"})
@@ -59,6 +62,9 @@ class Feed:
     prices: tuple[Price, ...]
     rules: tuple[Row, ...]
     has_priority: bool
+    timeframes: Timeframes
+    joins: tuple[JoinRule, ...]
+    transfers: tuple[tuple[Row, TransferRule], ...]
     passed_over: tuple[str, ...]
 
     @property
@@ -86,7 +92,12 @@ def _read(archive: Archive, currency: str) -> Feed:
     media = frozenset(row.values["fare_media_id"] for row in optional_rows(archive, FareMediaSchema()))
     names = {row.values["rider_category_id"]: row.values["rider_category_name"] for row in riders}
     prices = _prices(archive, currency, frozenset(names), media)
-    rules = _rules(archive, places, frozenset(price.product for price in prices))
+    products = frozenset(price.product for price in prices)
+    timeframes = read_timeframes(archive, zone)
+    rules = _rules(archive, places, products, frozenset(frame.group for frame in timeframes.frames))
+    groups = frozenset(row.values["leg_group_id"] for row in rules.rows if "leg_group_id" in row.values)
+    if timeframes.frames:
+        used_calendars = _CALENDARS
     return Feed(
         zone=zone,
         first_day=first_day,
@@ -98,6 +109,9 @@ def _read(archive: Archive, currency: str) -> Feed:
         prices=prices,
         rules=rules.rows,
         has_priority="rule_priority" in rules.columns,
+        timeframes=timeframes,
+        joins=read_joins(archive, places),
+        transfers=read_transfers(archive, groups, products),
         passed_over=tuple(sorted(set(archive.names) - _ALWAYS_READ - used_calendars)),
     )
 
@@ -180,7 +194,7 @@ def _prices(
     return tuple(prices)
 
 
-def _rules(archive: Archive, places: Places, products: frozenset[str]) -> Table:
+def _rules(archive: Archive, places: Places, products: frozenset[str], timeframes: frozenset[str]) -> Table:
     table = read_table(archive, FareLegRuleSchema())
     for row in table.rows:
         for column, known, where in (
@@ -193,6 +207,5 @@ def _rules(archive: Archive, places: Places, products: frozenset[str]) -> Table:
             if value is not None and value not in known:
                 raise row.error(f"{column}: there is no {value!r} in {where}")
         for column in ("from_timeframe_group_id", "to_timeframe_group_id"):
-            if column in row.values:
-                raise row.error(f"{column}: fares that depend on the time of day are not supported yet")
+            require_known(row, column, timeframes)
     return table

@@ -6,7 +6,7 @@ of it, and therefore stays.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,6 +29,8 @@ class Basis(StrEnum):
     INCOMPLETE = "incomplete"
     # Both ends are known, and the fare table has no price between them.
     NO_FARE = "no_fare"
+    # Part of a journey of several legs, by the feed's transfer or join rules
+    TRANSFER = "transfer"
     HOPPER = "hopper"
     PASS = "pass"  # noqa: S105 - a ticket for a month
     CONCESSION = "concession"
@@ -93,7 +95,8 @@ class Rules:
 
     `passback`: who boards again at one stop sooner than that has tapped twice. `longest`: after that a
     journey is over, and its end is missing. `hopper`: what is boarded within that, from when the first of
-    them was, costs nothing more, within a week.
+    them was, costs nothing more, within a week. `change`: who boards again within that after alighting is on
+    the same journey, within a week, whose legs are priced together.
     """
 
     days: TravelDays
@@ -101,6 +104,7 @@ class Rules:
     passback: timedelta
     longest: timedelta
     hopper: timedelta = timedelta(0)
+    change: timedelta | None = None
     caps: tuple[Cap, ...] = ()
     single_maxima: tuple[SingleMaximum, ...] = ()
     areas_of: Callable[[str], Iterable[str]] = _nowhere
@@ -130,6 +134,19 @@ class Journey:
 
 
 Fare = Callable[[Tap, Tap], int | None]
+Ends = tuple[Tap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LegFare:
+    """What a leg adds to a journey of several; `changed`: by how it was changed to, not by its own fare."""
+
+    amount_minor: int | None
+    changed: bool = False
+
+
+# The legs of one journey, each with both ends, and what each of them costs.
+Together = Callable[[tuple[Ends, ...]], tuple[LegFare, ...]]
 # By what a journey that was boarded so costs nothing, or None.
 Free = Callable[[Tap], Basis | None]
 
@@ -139,7 +156,11 @@ def _never(boarded: Tap) -> None:
 
 
 def rate(
-    taps: Iterable[Tap], fare: Fare, rules: Rules | Callable[[Tap], Rules], free: Free = _never
+    taps: Iterable[Tap],
+    fare: Fare,
+    rules: Rules | Callable[[Tap], Rules],
+    free: Free = _never,
+    together: Together | None = None,
 ) -> tuple[Journey, ...]:
     """The journeys of one person's taps; give those of whole weeks, so that the week's cap sees all.
 
@@ -147,15 +168,48 @@ def rate(
     rules, and the fare, are those of the tap that a journey begins with.
     """
     rules_of = rules if callable(rules) else lambda _: rules
-    rater = _Rater(fare, free)
-    return tuple(rater.journey(ends, rules_of(ends[0])) for ends in _paired(sorted(set(taps)), rules_of))
+    paired = tuple(_paired(sorted(set(taps)), rules_of))
+    known: dict[Ends, LegFare] = {}
+    if together is not None:
+        for legs in _journeys(paired, rules_of, free):
+            known |= zip(legs, together(legs), strict=True)
+    rater = _Rater(fare, free, known)
+    return tuple(rater.journey(ends, rules_of(ends[0])) for ends in paired)
+
+
+def _journeys(
+    paired: tuple[Ends, ...], rules_of: Callable[[Tap], Rules], free: Free
+) -> Iterator[tuple[Ends, ...]]:
+    """Legs that are one journey; what is free, or lacks an end, is in none and parts what is around it."""
+    legs: list[Ends] = []
+    for ends in paired:
+        rules = rules_of(ends[0])
+        counts = len(ends) == len(TapKind) and rules.change is not None and free(ends[0]) is None
+        if legs and not (counts and _goes_on(legs[-1], ends, rules)):
+            yield tuple(legs)
+            legs = []
+        if counts:
+            legs.append(ends)
+    if legs:
+        yield tuple(legs)
+
+
+def _goes_on(before: Ends, ends: Ends, rules: Rules) -> bool:
+    """Whether a leg is of the journey of the one before; a journey is priced by one table, for one person."""
+    first, alighted, boarded = before[0], before[-1], ends[0]
+    return (
+        rules.change is not None
+        and boarded.moment - alighted.moment <= rules.change
+        and (first.tariff, first.category) == (boarded.tariff, boarded.category)
+        and week_of(rules.days.day_of(first.moment)) == week_of(rules.days.day_of(boarded.moment))
+    )
 
 
 class _Rater:
     """What was charged so far, cap by cap; asked for journeys in the order in which they began."""
 
-    def __init__(self, fare: Fare, free: Free) -> None:
-        self._fare, self._free = fare, free
+    def __init__(self, fare: Fare, free: Free, known: Mapping[Ends, LegFare]) -> None:
+        self._fare, self._free, self._known = fare, free, known
         self._charged: Counter[tuple[object, ...]] = Counter()
         self._hopping: tuple[date, datetime] | None = None
 
@@ -193,10 +247,12 @@ class _Rater:
         if self._hopping is not None and self._hopping[0] == week and boarded.moment < self._hopping[1]:
             return Basis.HOPPER, 0
         self._hopping = week, boarded.moment + rules.hopper
-        fare_minor = self._fare(ends[0], ends[1])
+        leg = self._known.get(ends)
+        fare_minor = self._fare(ends[0], ends[1]) if leg is None else leg.amount_minor
         if fare_minor is None:
             return Basis.NO_FARE, rules.at_most(rules.maximum_minor, day)
-        return Basis.FARE, rules.at_most(fare_minor, day)
+        by = Basis.TRANSFER if leg is not None and leg.changed else Basis.FARE
+        return by, rules.at_most(fare_minor, day)
 
 
 def day_charges(journeys: Iterable[Journey]) -> dict[date, int]:

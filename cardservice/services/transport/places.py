@@ -38,6 +38,19 @@ class Places:
     routes: frozenset[str]
     networks: frozenset[str]
     route_networks: Mapping[str, str]
+    parents: Mapping[str, str]
+
+    def within(self, stop: str) -> frozenset[str]:
+        """A stop, or a station with everything in it where somebody boards."""
+        return frozenset(each for each in self.stops if stop in self._upwards(each))
+
+    def _upwards(self, stop: str) -> tuple[str, ...]:
+        found = [stop]
+        # From a boarding area by its platform to its station
+        for _ in range(2):
+            if (parent := self.parents.get(found[-1])) is not None:
+                found.append(parent)
+        return tuple(found)
 
 
 def read_places(archive: Archive) -> Places:
@@ -46,7 +59,7 @@ def read_places(archive: Archive) -> Places:
         row.values["area_id"]: row.values.get("area_name") or row.values["area_id"]
         for row in optional_rows(archive, AreaSchema())
     }
-    stops = _stops(archive, areas)
+    stops, parents = _stops(archive, areas)
     routes = optional_rows(archive, RouteSchema())
     networks, route_networks = _networks(archive, routes)
     return Places(
@@ -55,6 +68,7 @@ def read_places(archive: Archive) -> Places:
         routes=frozenset(row.values["route_id"] for row in routes),
         networks=networks,
         route_networks=route_networks,
+        parents=parents,
     )
 
 
@@ -63,7 +77,7 @@ def optional_rows(archive: Archive, schema: RowSchema) -> tuple[Row, ...]:
     return read_table(archive, schema).rows if schema.file in archive else ()
 
 
-def _stops(archive: Archive, areas: Mapping[str, str]) -> dict[str, Stop]:
+def _stops(archive: Archive, areas: Mapping[str, str]) -> tuple[dict[str, Stop], dict[str, str]]:
     rows = {row.values["stop_id"]: row for row in read_table(archive, StopSchema()).rows}
     own: dict[str, list[str]] = {}
     for row in optional_rows(archive, StopAreaSchema()):
@@ -77,11 +91,17 @@ def _stops(archive: Archive, areas: Mapping[str, str]) -> dict[str, Stop]:
             raise row.error(f"stop_id: {stop!r} is in more than {MAX_AREAS} areas")
     for row in rows.values():
         _check_parent(row, rows)
-    return {
+    stops = {
         stop: Stop(row.values.get("stop_name") or stop, _areas_of(stop, rows, own))
         for stop, row in rows.items()
         if row.values["location_type"] in _BOARDING_TYPES
     }
+    parents = {stop: row.values["parent_station"] for stop, row in rows.items() if _has_parent(row)}
+    return stops, {stop: parent for stop, parent in parents.items() if stop in stops}
+
+
+def _has_parent(row: Row) -> bool:
+    return row.values.get("parent_station") is not None
 
 
 def _check_parent(row: Row, rows: Mapping[str, Row]) -> None:

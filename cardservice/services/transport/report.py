@@ -10,8 +10,6 @@ from cardservice.services.transport.tariff import Tariff
 
 _MAX_NAMES = 20
 _REASONS = {
-    "fare_transfer_rules.txt": "every ride is a fare of its own, without a reduction for changing",
-    "fare_leg_join_rules.txt": "every ride is a fare of its own",
     "fare_attributes.txt": "fares are read from the newer fare_products.txt and fare_leg_rules.txt",
     "fare_rules.txt": "fares are read from the newer fare_products.txt and fare_leg_rules.txt",
 }
@@ -24,6 +22,7 @@ def report(feed: Feed, card_map: CardMap, tariff: Tariff, coverage: Coverage) ->
         f" {len(tariff.products)} single fares in {tariff.currency};"
         f" valid from {feed.first_day} to {feed.last_day} ({feed.zone.key})"
     )
+    yield from _several_legs(tariff)
     default, rider = card_map.default_category, tariff.default_rider
     if rider is not None:
         yield f"who is in no category listed pays as {_named(default)}: {_named(feed.riders[rider])}"
@@ -37,6 +36,15 @@ def report(feed: Feed, card_map: CardMap, tariff: Tariff, coverage: Coverage) ->
     for name in feed.passed_over:
         reason = _REASONS.get(name, "a single fare does not depend on it")
         yield f"{printable(name)}: passed over: {reason}"
+
+
+def _several_legs(tariff: Tariff) -> Iterator[str]:
+    changing = tariff.changing
+    if changing:
+        yield (
+            f"{len(changing.transfers)} transfer rules and {len(changing.joins)} join rules, for who taps in"
+            " and out; a single fare is one leg"
+        )
 
 
 def _not_payable(feed: Feed, tariff: Tariff) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal
 from cardservice.services.transport.ambiguity import Offer, offers
@@ -44,9 +44,15 @@ def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
         amount_minor=offer.amount_minor,
         currency=tariff.currency,
         tariff_version=tariff.version,
-        valid_until=min(ask.occurred_at + validity, tariff.valid_until),
+        valid_until=min(ask.occurred_at + validity, _holds_until(ask.occurred_at, tariff)),
         lines=(_line(offer, tariff),),
     )
+
+
+def _holds_until(moment: datetime, tariff: Tariff) -> datetime:
+    """How long the fares of a moment hold: until the next timeframe, or the tariff's end."""
+    change = tariff.timeframes.next_change(moment)
+    return tariff.valid_until if change is None else min(change, tariff.valid_until)
 
 
 def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
@@ -90,9 +96,15 @@ def _price(ask: Ask, holder: Holder | None, tariff: Tariff) -> Offer | Refusal:
     return _single_offer(ride, rider, tariff)
 
 
-def fare_between(tariff: Tariff, start: str, end: str, route: str | None, category: str) -> Offer | Refusal:
-    """The fare of a journey that was tapped, for a person of the category."""
-    found = _ride_between(tariff, {"from_stop": start, "to_stop": end}, route)
+def fare_between(
+    tariff: Tariff,
+    ends: tuple[str, str],
+    route: str | None,
+    category: str,
+    times: tuple[datetime, datetime],
+) -> Offer | Refusal:
+    """The fare of a leg that was tapped, between two stops and moments, for a person of the category."""
+    found = _ride_between(tariff, dict(zip(("from_stop", "to_stop"), ends, strict=True)), route, times)
     if isinstance(found, Refusal):
         return found
     rider = tariff.rider_categories.get(category, tariff.default_rider)
@@ -101,10 +113,13 @@ def fare_between(tariff: Tariff, start: str, end: str, route: str | None, catego
 
 def _ride(ask: Ask, tariff: Tariff) -> _Ride | Refusal:
     stops = {field: str(ask.details[field]) for field in ("from_stop", "to_stop")}
-    return _ride_between(tariff, stops, ask.details.get("route"))
+    # It is paid on boarding, when nobody knows yet when it ends.
+    return _ride_between(tariff, stops, ask.details.get("route"), (ask.occurred_at, ask.occurred_at))
 
 
-def _ride_between(tariff: Tariff, stops: Mapping[str, str], route: object | None) -> _Ride | Refusal:
+def _ride_between(
+    tariff: Tariff, stops: Mapping[str, str], route: object | None, times: tuple[datetime, datetime]
+) -> _Ride | Refusal:
     ends = []
     for field, stop in stops.items():
         if stop not in tariff.places:
@@ -119,7 +134,8 @@ def _ride_between(tariff: Tariff, stops: Mapping[str, str], route: object | None
         return Refusal(reason=ROUTE_REQUIRED, message=message, data={"field": "route"})
     network = tariff.route_networks.get(str(route)) if tariff.needs_route else None
     origin, destination = ends
-    return _Ride(origin, destination, Leg(network, origin.areas, destination.areas))
+    departs, arrives = (tariff.timeframes.at(moment) for moment in times)
+    return _Ride(origin, destination, Leg(network, origin.areas, destination.areas, departs, arrives))
 
 
 def _single_offer(ride: _Ride, rider: str | None, tariff: Tariff) -> Offer | Refusal:

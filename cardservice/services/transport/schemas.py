@@ -68,6 +68,39 @@ class Day(fields.Field[date]):
             raise ValidationError(f"{text!r} is not a day of the calendar") from problem
 
 
+class LocalTime(fields.Field[int]):
+    """A time by the clock on the wall as seconds, H:MM:SS up to 24:00:00; timeframes.txt, start_time."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        text = str(value)
+        parts = text.split(":")
+        if [len(part) for part in parts] not in ([1, 2, 2], [2, 2, 2]) or not all(
+            part.isascii() and part.isdigit() for part in parts
+        ):
+            raise ValidationError(f"{text[:40]!r} is not a time like 09:30:00")
+        hours, minutes, seconds = map(int, parts)
+        found = hours * 3600 + minutes * 60 + seconds
+        if minutes > 59 or seconds > 59 or found > 24 * 3600:
+            raise ValidationError(f"{text!r} is not a time from 00:00:00 to 24:00:00")
+        return found
+
+
+class TransferCount(Number):
+    """A whole number above zero, or -1; fare_transfer_rules.txt, transfer_count."""
+
+    UNLIMITED = -1
+
+    def __init__(self) -> None:
+        super().__init__(1, 1_000_000, default=0)
+
+    def _validated(self, value: Any) -> int:
+        return self.UNLIMITED if value == "-1" else super()._validated(value)
+
+    def _validate(self, value: Any) -> None:
+        if value != self.UNLIMITED:
+            super()._validate(value)
+
+
 class RowSchema(Schema):
     """Base: the file's name, the columns that make a row unique, and how strict its columns are."""
 
@@ -119,6 +152,31 @@ class CalendarDatesSchema(RowSchema):
     service_id = Identifier(required=True)
     date = Day(required=True)
     exception_type = Number(1, 2)
+
+
+class WeekSchema(CalendarSchema):
+    """calendar.txt, read for its days of the week, too: where timeframes hold on some days only."""
+
+    monday = Number(0, 1)
+    tuesday = Number(0, 1)
+    wednesday = Number(0, 1)
+    thursday = Number(0, 1)
+    friday = Number(0, 1)
+    saturday = Number(0, 1)
+    sunday = Number(0, 1)
+
+
+class TimeframeSchema(RowSchema):
+    """timeframes.txt; no times: the whole day."""
+
+    file = "timeframes.txt"
+    key = ("timeframe_group_id", "start_time", "end_time", "service_id")
+    every_column_counts = True
+
+    timeframe_group_id = Identifier(required=True)
+    start_time = LocalTime()
+    end_time = LocalTime()
+    service_id = Identifier(required=True)
 
 
 class StopSchema(RowSchema):
@@ -237,3 +295,32 @@ class FareLegRuleSchema(RowSchema):
     to_timeframe_group_id = Identifier()
     fare_product_id = Identifier(required=True)
     rule_priority = Number(0, 1_000_000_000, default=0)
+
+
+class FareLegJoinRuleSchema(RowSchema):
+    """fare_leg_join_rules.txt."""
+
+    file = "fare_leg_join_rules.txt"
+    key = ("from_network_id", "to_network_id", "from_stop_id", "to_stop_id")
+    every_column_counts = True
+
+    from_network_id = Identifier(required=True)
+    to_network_id = Identifier(required=True)
+    from_stop_id = Identifier()
+    to_stop_id = Identifier()
+
+
+class FareTransferRuleSchema(RowSchema):
+    """fare_transfer_rules.txt; a transfer_count that is not there is 0, a limit is in seconds."""
+
+    file = "fare_transfer_rules.txt"
+    key = ("from_leg_group_id", "to_leg_group_id", "fare_product_id", "transfer_count", "duration_limit")
+    every_column_counts = True
+
+    from_leg_group_id = Identifier()
+    to_leg_group_id = Identifier()
+    transfer_count = TransferCount()
+    duration_limit = Number(1, 1_000_000_000, default=0)
+    duration_limit_type = Number(0, 3, default=-1)
+    fare_transfer_type = Number(0, 2)
+    fare_product_id = Identifier()

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product as combinations
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
+from cardservice.services.transport.changing import Changing, changing_from
 from cardservice.services.transport.journeys import Rules
+from cardservice.services.transport.timeframes import Timeframes, timeframes_from
 from cardservice.services.transport.travel import Concession, concessions_from, rules_from
 
 Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
 _COLUMNS = ("network_id", "from_area_id", "to_area_id")
-FORMAT = 1  # ours: of the stored content
+_FRAME_COLUMNS = ("from_timeframe_group_id", "to_timeframe_group_id")
+# Ours: of the stored content; the second has timeframes, joins or transfers, which a reader of the first
+# would price wrongly without.
+FORMAT, FORMAT_CHANGING = 1, 2
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -27,6 +33,8 @@ class Rule:
     to_area: str | None
     product: str
     priority: int
+    from_timeframe: str | None = None
+    to_timeframe: str | None = None
 
     @property
     def label(self) -> str:
@@ -64,11 +72,16 @@ class Travel:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One ride: the areas of its two ends, and the network it is on, if that is known and counts."""
+    """One ride: the areas of its two ends, and the network it is on, if that is known and counts.
+
+    And the timeframes that it begins and ends in.
+    """
 
     network: str | None
     from_areas: tuple[str, ...]
     to_areas: tuple[str, ...]
+    from_timeframes: frozenset[str] = frozenset()
+    to_timeframes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,9 @@ class Tariff:
     # None where nobody taps in and out
     travel: Travel | None
     passes: Mapping[str, Pass]
+    timeframes: Timeframes
+    changing: Changing
+    transfer_products: Mapping[str, Product]
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
     _by_from: Mapping[str | None, tuple[Rule, ...]]
     _by_to: Mapping[str | None, tuple[Rule, ...]]
@@ -111,16 +127,22 @@ class Tariff:
     @property
     def needs_route(self) -> bool:
         """Whether a fare can depend on the route's network."""
-        return bool(self.listed[0])
+        return bool(self.listed[0] or self.changing.joins)
 
     def match(self, leg: Leg) -> tuple[Rule, ...]:
         """The rules that apply to a leg, by fare_leg_rules.txt, "To process the cost of a leg".
 
         With a column `rule_priority`, an empty field does not count and the highest priority wins. Without,
-        an empty field stands for what is not listed in its column. There may be several rules left.
+        an empty field stands for what is not listed in its column; an empty timeframe never counts. There may
+        be several rules left.
         """
         network, start, end = self._columns(leg)
-        found = [rule for ends in combinations(network, start, end) for rule in self._by_ends.get(ends, ())]
+        found = [
+            rule
+            for ends in combinations(network, start, end)
+            for rule in self._by_ends.get(ends, ())
+            if not _out_of_time(rule, leg)
+        ]
         best = max((rule.priority for rule in found), default=0)
         return tuple(sorted((rule for rule in found if rule.priority == best), key=lambda rule: rule.line))
 
@@ -148,7 +170,7 @@ class Tariff:
     def _differences(self, rule: Rule, leg: Leg) -> list[str]:
         wanted = (rule.network, rule.from_area, rule.to_area)
         columns = zip(_COLUMNS, wanted, self._columns(leg), strict=True)
-        return [name for name, value, choices in columns if value not in choices]
+        return [*(name for name, value, choices in columns if value not in choices), *_out_of_time(rule, leg)]
 
     def _columns(self, leg: Leg) -> tuple[tuple[str | None, ...], ...]:
         """For network, departure and arrival area: what a rule that matches the leg may have there."""
@@ -173,10 +195,20 @@ class Tariff:
         return None
 
 
+def _out_of_time(rule: Rule, leg: Leg) -> list[str]:
+    """By which columns a rule is for another time than the leg's."""
+    ends = (
+        (_FRAME_COLUMNS[0], rule.from_timeframe, leg.from_timeframes),
+        (_FRAME_COLUMNS[1], rule.to_timeframe, leg.to_timeframes),
+    )
+    return [name for name, wanted, groups in ends if wanted is not None and wanted not in groups]
+
+
 def prepare(content: Mapping[str, Any]) -> Tariff:
     """The tariff of a stored content, as `compile.compile_tariff` wrote it; ValueError for another format."""
-    if content["format"] != FORMAT:
-        raise ValueError(f"the tariff is stored in format {content['format']}, and this reads {FORMAT}")
+    if content["format"] not in (FORMAT, FORMAT_CHANGING):
+        known = f"{FORMAT} and {FORMAT_CHANGING}"
+        raise ValueError(f"the tariff is stored in format {content['format']}, and this reads {known}")
     rules = tuple(Rule(**rule) for rule in content["rules"])
     places = {stop: Place(place["name"], tuple(place["areas"])) for stop, place in content["stops"].items()}
     return Tariff(
@@ -196,6 +228,11 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         has_priority=content["has_priority"],
         travel=_travel(content.get("travel"), places),
         passes={name: _pass(entry) for name, entry in content.get("passes", {}).items()},
+        timeframes=timeframes_from(content.get("timeframes"), ZoneInfo(content["timezone"])),
+        changing=changing_from(content),
+        transfer_products={
+            product: _product(entry) for product, entry in content.get("transfer_products", {}).items()
+        },
         _by_ends=_grouped(rules, lambda rule: (rule.network, rule.from_area, rule.to_area)),
         _by_from=_grouped(rules, lambda rule: rule.from_area),
         _by_to=_grouped(rules, lambda rule: rule.to_area),

@@ -60,6 +60,9 @@ class TravelSchema(Schema):
     incomplete = fields.String(required=True)
     longest_minutes = fields.Integer(strict=True, required=True, validate=validate.Range(1, LONGEST_MINUTES))
     passback_minutes = fields.Integer(strict=True, required=True, validate=validate.Range(0, 60))
+    transfer_minutes = fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=validate.Range(1, LONGEST_MINUTES)
+    )
     hopper_minutes = fields.Integer(strict=True, load_default=0, validate=validate.Range(0, 24 * 60))
     caps = fields.List(fields.Nested(CapSchema), load_default=list)
     single_maxima = fields.List(fields.Nested(SingleMaximumSchema), load_default=list)
@@ -86,7 +89,8 @@ def stored_travel(sheet: Sheet, feed: Feed, currency: str) -> dict[str, Any] | N
     said = sheet.values["travel"]
     if said is None:
         return None
-    return {
+    _check_changing(sheet, feed)
+    stored = {
         "timezone": feed.zone.key,
         "day_starts": said["day_starts"].isoformat("minutes"),
         "incomplete_minor": _amount(sheet, "travel.incomplete", said["incomplete"], currency),
@@ -97,6 +101,22 @@ def stored_travel(sheet: Sheet, feed: Feed, currency: str) -> dict[str, Any] | N
         "single_maxima": list(_maxima(sheet, currency)),
         "concessions": list(_concessions(sheet, feed)),
     }
+    if said["transfer_minutes"] is not None:
+        stored["transfer_minutes"] = said["transfer_minutes"]
+    return stored
+
+
+def _check_changing(sheet: Sheet, feed: Feed) -> None:
+    """GTFS does not say when somebody who boards again is still on the same journey."""
+    said = sheet.values["travel"]
+    if not (feed.joins or feed.transfers):
+        if said["transfer_minutes"] is not None:
+            raise sheet.error("travel.transfer_minutes", "the feed has neither transfer nor join rules")
+        return
+    if said["transfer_minutes"] is None:
+        raise sheet.error("travel", "transfer_minutes is missing: the feed has transfer or join rules")
+    if said["hopper_minutes"]:
+        raise sheet.error("travel.hopper_minutes", "the feed has transfer or join rules of its own")
 
 
 def _caps(sheet: Sheet, feed: Feed, currency: str) -> Iterator[dict[str, Any]]:
@@ -212,12 +232,14 @@ def _amount(sheet: Sheet, place: str, text: str, currency: str) -> int:
 
 def rules_from(stored: Mapping[str, Any], areas: Mapping[str, tuple[str, ...]]) -> Rules:
     """The rules of journeys as `stored_travel` wrote them."""
+    change = stored.get("transfer_minutes")
     return Rules(
         days=TravelDays(ZoneInfo(stored["timezone"]), _clock(stored["day_starts"])),
         maximum_minor=stored["incomplete_minor"],
         passback=timedelta(minutes=stored["passback_minutes"]),
         longest=timedelta(minutes=stored["longest_minutes"]),
         hopper=timedelta(minutes=stored["hopper_minutes"]),
+        change=None if change is None else timedelta(minutes=change),
         caps=tuple(
             Cap(
                 cap["period"],

@@ -147,7 +147,7 @@ def test_dates_come_from_the_calendars_where_the_feed_gives_none(tmp_path: Path)
 
 
 def test_the_report_says_what_counts_what_does_not_and_what_looks_odd(tmp_path: Path) -> None:
-    files = {"fare_transfer_rules.txt": "x", "trips.txt": "x", "evil\x1b[2J.txt": "x"}
+    files = {"fare_rules.txt": "x", "trips.txt": "x", "evil\x1b[2J.txt": "x"}
     products = FEED["fare_products.txt"] + "month,Month,,cash,50.00,GBP\n"
     loaded = load(tmp_path, files | {"fare_products.txt": products}, card_map={"default_category": "young"})
     expected = """9 stops in 3 areas, 5 leg rules, 3 single fares in GBP; \
@@ -158,7 +158,7 @@ products without a leg rule, not sold as single fares: month
 products of leg rules that the card cannot pay: cash-only
 13 of 16 kinds of ride have no fare and will be refused
 'evil\\x1b[2J.txt': passed over: a single fare does not depend on it
-fare_transfer_rules.txt: passed over: every ride is a fare of its own, without a reduction for changing
+fare_rules.txt: passed over: fares are read from the newer fare_products.txt and fare_leg_rules.txt
 trips.txt: passed over: a single fare does not depend on it"""
     assert "\n".join(loaded.report) == expected
 

@@ -169,11 +169,11 @@ REFUSED: list[tuple[str, str, str | bytes | None, int | None, str]] = [
         "column 'bundle_amount' is not known",
     ),
     (
-        "a time of day",
+        "a time of day that is not there",
         "fare_leg_rules.txt",
         "from_timeframe_group_id,fare_product_id\npeak,short\n",
         2,
-        "from_timeframe_group_id: fares that depend on the time of day",
+        "from_timeframe_group_id: there is no 'peak' in timeframes.txt",
     ),
     (
         "a priority that is none",

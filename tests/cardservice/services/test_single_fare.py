@@ -328,8 +328,8 @@ def test_a_feed_without_rules_has_no_nearest_one(tmp_path: Path) -> None:
 
 
 def test_a_content_of_another_format_is_not_guessed_at(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="format 2"):
-        transport().prepare({**load(tmp_path).content, "format": 2})
+    with pytest.raises(ValueError, match="format 3"):
+        transport().prepare({**load(tmp_path).content, "format": 3})
 
 
 def test_a_leg_whose_fare_the_card_cannot_pay_names_the_product(tmp_path: Path) -> None:
