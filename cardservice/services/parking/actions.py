@@ -7,7 +7,7 @@ from cardservice.services.parking import reasons
 from cardservice.services.parking.case import Case, Priced, asked, line_of
 from cardservice.services.parking.holding import held_quota, held_time
 from cardservice.services.parking.permits import buy_permit, check_permit, permit_is_held
-from cardservice.services.parking.plates import spoken
+from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.pricing import TOO_LONG, Charge
 from cardservice.services.parking.schemas import LONGEST
 from cardservice.services.parking.stays import (
@@ -28,7 +28,7 @@ _FREE = Charge(0, 0)
 _MINUTE = timedelta(minutes=1)
 
 
-def priced(ask: Ask, holder: Holder | None, tariff: Tariff) -> Priced | Refusal:
+def priced(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     """What is asked for, priced for a person of the holder's category; or why it has no price."""
     if ask.currency != tariff.currency:
         message = f"The amount is in {ask.currency[:10]}, the tariff is in {tariff.currency}."
@@ -38,13 +38,13 @@ def priced(ask: Ask, holder: Holder | None, tariff: Tariff) -> Priced | Refusal:
     if ask.occurred_at < tariff.valid_from:
         return Refusal(reason=reasons.TARIFF_NOT_YET_VALID, message="The tariff is not in force yet.")
     if ask.action == "permit":
-        return buy_permit(ask, None if holder is None else holder.category, tariff)
+        return buy_permit(ask, None if holder is None else holder.category, tariff, vehicles)
     key = str(ask.details["place"])
     place = tariff.places.get(key)
     if place is None:
         message = f"The tariff has no place {key[:60]!r}."
         return Refusal(reason=reasons.PLACE_UNKNOWN, message=message, data={"place": key})
-    case = Case(ask, tariff, place, holder)
+    case = Case(ask, tariff, place, holder, vehicles)
     return _PRICES[ask.action](case)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cardservice.services.parking import reasons
-from cardservice.services.parking.plates import spoken, vehicle_at
+from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.pricing import Charge, charge
 from cardservice.services.parking.tariff import Place, Tariff
 from cardservice.services.seam import Ask, CounterUse, Holder, Line, Refusal, ResourceUse, View
@@ -48,6 +48,7 @@ class Case:
     tariff: Tariff
     place: Place
     holder: Holder | None
+    vehicles: Vehicles
 
     @property
     def category(self) -> str | None:
@@ -59,7 +60,7 @@ class Case:
 
     @property
     def vehicle(self) -> str:
-        return vehicle_at(self.place.key, self.plate)
+        return self.vehicles.at(self.place.key, self.plate)
 
     @property
     def permit(self) -> str | None:

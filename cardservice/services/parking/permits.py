@@ -2,13 +2,13 @@
 
 from cardservice.services.parking import reasons
 from cardservice.services.parking.case import Case, Priced, approved, asked
-from cardservice.services.parking.plates import spoken, vehicle_at
+from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.stays import PERMIT, counted, permit_from, permits_of
 from cardservice.services.parking.tariff import Permit, Tariff
 from cardservice.services.seam import Ask, Line, Refusal, View
 
 
-def buy_permit(ask: Ask, category: str | None, tariff: Tariff) -> Priced | Refusal:
+def buy_permit(ask: Ask, category: str | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     key, plate, number = str(ask.details["permit"]), str(ask.details["plate"]), ask.details["number"]
     assert isinstance(number, int)  # noqa: S101 - its schema has loaded it
     permit = tariff.permits.get(key)
@@ -21,7 +21,7 @@ def buy_permit(ask: Ask, category: str | None, tariff: Tariff) -> Priced | Refus
         message = f"Nobody can have more than {len(permit.prices_minor)} of {permit.label}."
         return Refusal(reason=reasons.PERMIT_LIMIT, message=message)
     day = tariff.day_of(ask.occurred_at)
-    wanted = permit_from(key, plate, day, permit.months)
+    wanted = permit_from(key, vehicles.at(key, plate), day, permit.months)
 
     def test(view: View) -> Refusal | None:
         held = [each for each in permits_of(view, day) if each.permit == key]
@@ -52,7 +52,7 @@ def check_permit(case: Case) -> Priced | Refusal:
 
     def test(view: View) -> Refusal | None:
         for held in permits_of(view, day):
-            if held.permit in place.permits and held.vehicle == vehicle_at(held.permit, case.plate):
+            if held.permit in place.permits and held.vehicle == case.vehicles.at(held.permit, case.plate):
                 return None
         message = f"With this card {spoken(case.plate)} has no permit for {place.label}."
         return Refusal(reason=reasons.NO_PERMIT, message=message)
@@ -63,7 +63,7 @@ def check_permit(case: Case) -> Priced | Refusal:
 def permit_is_held(case: Case, view: View) -> Refusal | None:
     if case.permit is None:
         return None
-    day, vehicle = case.tariff.day_of(case.ask.occurred_at), vehicle_at(case.permit, case.plate)
+    day, vehicle = case.tariff.day_of(case.ask.occurred_at), case.vehicles.at(case.permit, case.plate)
     if any((held.permit, held.vehicle) == (case.permit, vehicle) for held in permits_of(view, day)):
         return None
     message = f"With this card {spoken(case.plate)} has no permit {case.permit!r} today."

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from cardservice.services.parking.plates import vehicle_at
+from cardservice.services.parking.schemas import LONGEST
 from cardservice.services.seam import CounterUse, Holder, View
 
+# What is spent in a day, by the day; a payer can set a limit for it.
+DAY_LIMIT = "parking.day"
 SESSION, STOPPED, CARRIED, PERMIT = "parking.session", "parking.stopped", "parking.carried", "parking.permit"
 # Nobody is asked to be gone within these of the end; at the beginning there is no such time.
 GRACE = timedelta(minutes=10)
 _DAY = timedelta(days=1)
+# By then a day is over in every time zone.
+_ANY_DAY = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,13 @@ class HeldPermit:
         return f"{self.permit}/{self.vehicle}/{self.first_day}/{self.last_day}"
 
 
-def permit_from(permit: str, plate: str, day: date, months: int) -> HeldPermit:
+def permit_from(permit: str, vehicle: str, day: date, months: int) -> HeldPermit:
     """A permit of so many months from a day on; where a month has no such day, until that month's end."""
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
     length = calendar.monthrange(year, month)[1]
     last = date(year, month, day.day) - _DAY if day.day <= length else date(year, month, length)
-    return HeldPermit(permit, vehicle_at(permit, plate), day, last)
+    return HeldPermit(permit, vehicle, day, last)
 
 
 def permits_of(view: View, day: date) -> tuple[HeldPermit, ...]:
@@ -112,3 +116,17 @@ def permits_of(view: View, day: date) -> tuple[HeldPermit, ...]:
             if held.first_day <= day <= held.last_day:
                 found.append(held)
     return tuple(found)
+
+
+def period_is_over(rule: str, period: str, moment: datetime) -> bool:
+    """Whether what a counter is about has ended by a moment; minutes that are carried have no end.
+
+    A stay's counter is over as many days after its begin as it can last.
+    """
+    if rule in {SESSION, STOPPED}:
+        begins = datetime.fromisoformat(period.partition("/")[2])
+        return begins + LONGEST <= moment
+    if rule in {DAY_LIMIT, PERMIT}:
+        last_day = period.rpartition("/")[2]
+        return datetime.fromisoformat(last_day).replace(tzinfo=UTC) + _ANY_DAY <= moment
+    return False

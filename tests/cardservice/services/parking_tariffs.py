@@ -1,14 +1,16 @@
 """A small parking tariff of the tests' own, an order in the D-TRO's shape, and ways to write both down."""
 
 import copy
+import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cardservice.services import discover
+from cardservice.services import discover, with_keys
 from cardservice.services.seam import LoadedTariff, Service
 
+MASTER = bytes(range(32))
 WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 EAST_REACH = "c962b51f-e1aa-416e-8f0b-aefe39a4c099"
 MARKET_STREET = "A3448229-1DFA-48CD-A785-376ACB9F7C56"
@@ -245,7 +247,13 @@ def max_stay(**limits: str) -> dict[str, Any]:
 
 def parking() -> Service:
     """The service under test, found as the card service finds it."""
-    return discover()["parking"]
+    return with_keys(discover(), MASTER)["parking"]
+
+
+def vehicle(place: str, plate: str) -> str:
+    """What stands for a vehicle at a place where `parking` has its key."""
+    key = hmac.digest(MASTER, b"citizen-card service\0parking", "sha256")
+    return hmac.digest(key, f"{place}\0{plate}".encode(), "sha256").hex()[:20]
 
 
 def load(

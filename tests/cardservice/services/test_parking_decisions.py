@@ -17,11 +17,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cardservice.services.parking.plates import vehicle_at
 from cardservice.services.parking.reasons import REASONS
 from cardservice.services.parking.stays import period_of, permit_from
 from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote
-from tests.cardservice.services.parking_tariffs import load, parking
+from tests.cardservice.services.parking_tariffs import load, parking, vehicle
 
 LONDON = ZoneInfo("Europe/London")
 HOLDER = UUID(int=1)
@@ -67,12 +66,12 @@ def at(text: str, fold: int = 0) -> datetime:
 
 def stay(place: str, begins: str, minutes: int, rule: str = "parking.session") -> Used:
     """A stay of the payer's, paid for."""
-    return Used(rule, period_of(vehicle_at(place, CAR), at(begins)), minutes)
+    return Used(rule, period_of(vehicle(place, CAR), at(begins)), minutes)
 
 
 def permit(key: str, begins: str, months: int, plate: str = CAR) -> Used:
     """A permit of the payer's."""
-    return Used("parking.permit", permit_from(key, plate, at(begins).date(), months).period, 1)
+    return Used("parking.permit", permit_from(key, vehicle(key, plate), at(begins).date(), months).period, 1)
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from cardservice.services.parking.holding import held_time
-from cardservice.services.parking.plates import normalised, spoken
+from cardservice.services import discover
+from cardservice.services.parking.holding import held_time, time_is_over
+from cardservice.services.parking.plates import Vehicles, normalised, spoken
 from cardservice.services.parking.pricing import Charge, charge
+from cardservice.services.parking.stays import period_is_over
 from cardservice.services.parking.tariff import Tariff
-from cardservice.services.seam import AskKind
+from cardservice.services.seam import Ask, AskKind
 from tests.cardservice.services.parking_tariffs import load, parking
 from tests.cardservice.services.test_parking_decisions import (
+    CAR,
     HIGH,
     MARKET,
     MONDAY,
@@ -144,3 +147,51 @@ def test_a_longest_stay_is_a_quota_of_the_day(tariff: Tariff) -> None:
     [quota] = [use for use in found if "/day/" in use.key]
     assert (quota.quantity, quota.capacity, quota.key.endswith("/day/2026-06-15")) == (12, 20, True)
     assert not any("AB12" in use.key for use in found)
+
+
+@given(begins=st.integers(0, 3_000), length=st.integers(1, 3_000))
+def test_a_stays_time_is_over_when_its_last_block_is(begins: int, length: int) -> None:
+    first, last = (EPOCH + timedelta(minutes=minutes) for minutes in (begins, begins + length))
+    uses = held_time("x", first, last)
+    assert not all(time_is_over(use.key, last - timedelta(minutes=1)) for use in uses)
+    # A day is one block at most, so a day later each has passed.
+    assert all(time_is_over(use.key, last + timedelta(days=1)) for use in uses)
+
+
+@pytest.mark.parametrize(
+    ("rule", "period", "until"),
+    [
+        ("parking.session", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
+        ("parking.stopped", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
+        ("parking.day", "2026-06-15", "2026-06-17T00:00"),
+        ("parking.permit", "zone-a/x/2026-06-15/2027-06-14", "2027-06-16T00:00"),
+    ],
+)
+def test_a_counter_is_about_a_time_that_ends(rule: str, period: str, until: str) -> None:
+    moment = datetime.fromisoformat(until).replace(tzinfo=UTC)
+    assert period_is_over(rule, period, moment)
+    assert not period_is_over(rule, period, moment - timedelta(minutes=1))
+
+
+def test_minutes_that_are_carried_have_no_end() -> None:
+    assert not period_is_over("parking.carried", "green", EPOCH + timedelta(days=9_999))
+    assert time_is_over("x/day/2026-06-15", datetime(2026, 6, 17, tzinfo=UTC))
+    assert not time_is_over("x/day/2026-06-15", datetime(2026, 6, 16, 23, tzinfo=UTC))
+
+
+def test_plates_are_hidden_under_a_key_of_the_service(tariff: Tariff) -> None:
+    """Another key, other names; no key, no decision; and nobody prints it."""
+    one, other = Vehicles(b"one"), Vehicles(b"other")
+    names = {each.at(place, CAR) for each in (one, other) for place in ("high-street", "green")}
+    assert len(names) == 4
+    assert "one" not in repr(one)
+    ask = Ask(
+        service="parking",
+        action="look-up",
+        kind=AskKind.REQUEST,
+        currency="GBP",
+        details={"place": "high-street", "plate": CAR},
+        occurred_at=at(MONDAY + "10:00"),
+    )
+    with pytest.raises(RuntimeError, match="has no key"):
+        discover()["parking"].quote(ask, None, tariff)
