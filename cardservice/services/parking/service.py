@@ -34,6 +34,8 @@ _DETAILS: Mapping[str, tuple[type[Schema], frozenset[str]]] = {
     "stop": (schemas.StopDetails, _DRIVER),
     "pay-on-exit": (schemas.ExitDetails, _DRIVER),
     "permit": (schemas.PermitDetails, _DRIVER),
+    "permit-end": (schemas.PermitEndDetails, _DRIVER),
+    "visit": (schemas.VisitDetails, _DRIVER),
     "permit-check": (schemas.LookUpDetails, _WARDEN),
     "look-up": (schemas.LookUpDetails, _WARDEN),
 }

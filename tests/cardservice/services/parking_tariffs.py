@@ -34,7 +34,19 @@ TARIFF: dict[str, Any] = {
             "categories": ["resident"],
         },
         {"key": "visitor", "label": "Visitor permit", "months": 1, "prices": ["10.00"]},
+        {"key": "household", "label": "Household permit", "months": 12, "prices": ["100.00"], "vehicles": 2},
     ],
+    "visits": [
+        {
+            "key": "zone-a-visit",
+            "label": "Visit to zone A",
+            "minutes": 240,
+            "price": "1.20",
+            "sessions_a_year": 50,
+            "categories": ["resident"],
+        }
+    ],
+    "blue_badge": ["blue-badge"],
     "places": [
         {
             "key": "high-street",
@@ -44,7 +56,8 @@ TARIFF: dict[str, Any] = {
             "max_stay_minutes": 120,
             "no_return_minutes": 60,
             "discounts": {"resident": 20},
-            "permits": ["zone-a"],
+            "permits": ["zone-a", "household"],
+            "visits": ["zone-a-visit"],
             "bands": [
                 {
                     "days": WEEK,
@@ -69,6 +82,7 @@ TARIFF: dict[str, Any] = {
             "label": "Old Wharf",
             "on_street": False,
             "pay_on_exit": True,
+            "blue_badge": "as-others",
             "outside_hours": "closed",
             "daily_maximum": "6.00",
             "bands": [
@@ -86,6 +100,7 @@ TARIFF: dict[str, Any] = {
             "on_street": False,
             "outside_hours": "free",
             "free_minutes": 30,
+            "blue_badge": "free",
             "carries_unused": True,
             "bands": [
                 {
@@ -100,6 +115,8 @@ TARIFF: dict[str, Any] = {
             "key": "night-yard",
             "label": "Night Yard",
             "on_street": False,
+            "blue_badge": "free",
+            "visits": ["zone-a-visit"],
             "outside_hours": "closed",
             "bands": [
                 {
