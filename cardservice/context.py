@@ -16,7 +16,7 @@ from cardservice.errors import NotInitialised
 from cardservice.keys import ServiceKeys, load_service_keys
 from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.models import scheme
-from cardservice.services import discover
+from cardservice.services import discover, with_keys
 from cardservice.services.seam import Service
 from cardservice.tariffs.service import PreparedTariffs
 from pki.authority import Authority
@@ -90,14 +90,15 @@ def open_context(
         raise NotInitialised(f"the scheme in {settings.pki_dir} cannot be opened: {error}") from error
     database = connect(settings.database_url, pool_size=settings.threads + 2)
     try:
-        services = discover()
+        keys = load_service_keys(settings.pki_dir, keys_secret_of(settings))
+        services = with_keys(discover(), keys.services_master)
         return Context(
             settings=settings,
             database=database,
             scheme=_scheme(database, pki),
             pki=pki,
             certificates=pki.issuer_certificates,
-            keys=load_service_keys(settings.pki_dir, keys_secret_of(settings)),
+            keys=keys,
             services=services,
             tariffs=PreparedTariffs(database, services),
             proofs=CardProofs(pki.trust_store(), database),

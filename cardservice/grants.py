@@ -45,7 +45,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "payer_state": (*_ADD, "UPDATE (version)"),
         "account": (*_ADD, "UPDATE (balance, floor)"),
         "payer_limit": _ADD,
-        "counter": (*_ADD, "UPDATE (used)"),
+        # Taken away when what they are about is over, as resources and reservations are.
+        "counter": (*_ADD, "UPDATE (used)", "DELETE"),
         # Never changed, never deleted: a mistake is answered by a transfer that reverses it.
         "ledger_transaction": _ADD,
         "transfer": _ADD,
@@ -68,8 +69,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "settlement_line": (*_ADD, "UPDATE (state)"),
         "payout": (*_ADD, "UPDATE (approved_by, posted_as)"),
         "payment_matter": (*_ADD, "UPDATE (closed_at, closed_by, closed_because)"),
-        "resource": (*_ADD, "UPDATE (capacity, taken, version)"),
-        "reservation": (*_ADD, "UPDATE (state, expires_at)"),
+        "resource": (*_ADD, "UPDATE (capacity, taken, version)", "DELETE"),
+        "reservation": (*_ADD, "UPDATE (state, expires_at)", "DELETE"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
         # Wrapped anew under another version; destroyed.

@@ -27,7 +27,7 @@ from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 T = TypeVar("T")
 
 ANSWERS, NONCES, CARDHOLDER_KEYS, MANAGEMENT_KEYS = "answers", "nonces", "cardholder-keys", "management-keys"
-PUKS, CONTENT = "puks", "content-signer"
+PUKS, CONTENT, SERVICES = "puks", "content-signer", "services"
 # Those that have a certificate, each in a file of its name; and the identity in it.
 _CERTIFIED = {ANSWERS: (SERVICE, "cardservice"), CONTENT: (CONTENT_SIGNER, "cardservice-content")}
 # The authority of the certificate that answers are verified with.
@@ -50,6 +50,8 @@ class ServiceKeys:
     # The thumbprint by which an answer names its certificate.
     answer_certificate_sha256: bytes
     nonces: Nonces
+    # From it each service has its own, for what it counts and holds by number plates and the like.
+    services_master: bytes
     # Wraps the key of each cardholder, under which proofs are encrypted; in its versions.
     cardholder_kek: KeyRing
     _management_master: CmacKey
@@ -74,7 +76,7 @@ def create_service_keys(authority: Authority, directory: Path, secret: bytes, mo
     `secret` is their passphrase, or the PIN of their token. Raises what a `KeyStore` does.
     """
     store = open_place(directory, secret)
-    for name in (NONCES, CARDHOLDER_KEYS):
+    for name in (NONCES, CARDHOLDER_KEYS, SERVICES):
         _found_or_made(store.working_secret, store.generate_working_secret, name)
     for name in (MANAGEMENT_KEYS, PUKS):
         _found_or_made(store.cmac_key, store.generate_cmac_key, name)
@@ -117,6 +119,7 @@ def load_service_keys(directory: Path, secret: bytes) -> ServiceKeys:
             answer_certificate=certificate,
             answer_certificate_sha256=certificate.fingerprint(hashes.SHA256()),
             nonces=Nonces(store.working_secret(NONCES)),
+            services_master=store.working_secret(SERVICES),
             cardholder_kek=_ring(store),
             _management_master=store.cmac_key(MANAGEMENT_KEYS),
             _puk_master=store.cmac_key(PUKS),

@@ -47,7 +47,7 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
     transfers: tuple[NewTransfer, ...] = ()
     counters: tuple[CounterChange, ...] = ()
     if annulled is not None and effect.reverses:
-        transfers, counters = reverse(view, annulled), taken_back(annulled)
+        transfers, counters = reverse(view, annulled), taken_back(annulled, view)
     answer = new_answer(
         transaction_id=message.id,
         kind="annul",

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from cardservice.ids import CardholderId
-from cardservice.ledger.values import CounterChange, KnownTransaction
+from cardservice.ledger.values import CounterChange, KnownTransaction, PayerView
 from cardservice.services.seam import CounterUse
 
 
@@ -33,12 +33,15 @@ def as_stored(counted: Sequence[CounterChange]) -> list[dict[str, Any]]:
     ]
 
 
-def taken_back(sale: KnownTransaction, given_back_minor: int | None = None) -> tuple[CounterChange, ...]:
+def taken_back(
+    sale: KnownTransaction, view: PayerView, given_back_minor: int | None = None
+) -> tuple[CounterChange, ...]:
     """What undoes the changes that a sale was stored with, where so much of it is given back: None, all.
 
     What is counted in money goes back by what is given back; a count of things, such as one main meal, when
-    the last of its price is.
+    the last of its price is. A counter that retention has taken away is left alone: its period is over.
     """
+    present = {(counter.cardholder_id, counter.rule, counter.period) for counter in view.counters}
     stored = () if sale.answer is None else sale.answer.get("counters", ())
     before_minor, whole_minor = sale.reversed_minor, sale.moved_minor
     after_minor = whole_minor if given_back_minor is None else before_minor + given_back_minor
@@ -47,8 +50,8 @@ def taken_back(sale: KnownTransaction, given_back_minor: int | None = None) -> t
         share = _share(kept["change"], after_minor, whole_minor)
         if before_minor:
             share -= _share(kept["change"], before_minor, whole_minor)
-        if share:
-            holder = CardholderId(UUID(kept["cardholder"]))
+        holder = CardholderId(UUID(kept["cardholder"]))
+        if share and (holder, kept["rule"], kept["period"]) in present:
             changes.append(CounterChange(holder, kept["rule"], kept["period"], -share))
     return tuple(changes)
 

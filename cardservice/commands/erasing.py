@@ -1,5 +1,9 @@
 """Erasing: a person for good, details whose time is over, and the key that wraps everybody's keys."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
 import click
 from sqlalchemy import Connection
 
@@ -10,8 +14,9 @@ from cardservice.commands.holders import cardholder
 from cardservice.context import Context
 from cardservice.keys import kek_name, make_kek_version
 from cardservice.ledger.privacy import rewrap, wrapped_under
-from cardservice.ledger.retention import Due, erase_due, periods, survey
+from cardservice.ledger.retention import Due, erase_counters, erase_due, erase_resources, periods, survey
 from cardservice.services import retention_days
+from cardservice.services.seam import Passing
 
 __all__ = ["cardholder", "keys", "retention"]
 
@@ -74,6 +79,7 @@ def retention_run(dry_run: bool, as_json: bool) -> None:
         with context.database.reading() as connection:
             found = survey(connection, days, moment)
         erased = {} if dry_run else {one.retention_class: _erase(context, one) for one in found if one.due}
+        passed = {} if dry_run else _erase_passed(context, days)
     values = [
         {
             "class": one.retention_class,
@@ -85,7 +91,37 @@ def retention_run(dry_run: bool, as_json: bool) -> None:
         for one in found
     ]
     words = "\n".join(_of_class(one, erased.get(one.retention_class)) for one in found)
-    say(words or "There are no details.", {"classes": values, "dry_run": dry_run}, as_json=as_json)
+    told = [words or "There are no details.", *(f"{name}: {count} erased" for name, count in passed.items())]
+    say("\n".join(told), {"classes": values, "passed": passed, "dry_run": dry_run}, as_json=as_json)
+
+
+def _erase_passed(context: Context, days: Mapping[str, int]) -> dict[str, int]:
+    """Take away the counters and resources whose times have passed; how many, by what they were."""
+    moment, who, erased = context.now(), actor(), {}
+    for name, service in context.services.items():
+        # A class without a period is kept, and named above.
+        if not isinstance(service, Passing) or service.retention_class not in days:
+            continue
+        then = moment - timedelta(days=days[service.retention_class])
+
+        def note(connection: Connection, count: int, name: str = name) -> None:
+            record(connection, who, "retention.erase", name, moment, passed=count)
+
+        erased[f"{name} counters"] = erase_counters(
+            context.database, name, partial(_counter_is_over, service, then), note
+        )
+        erased[f"{name} resources"] = erase_resources(
+            context.database, name, partial(_resource_is_over, service, then), note
+        )
+    return erased
+
+
+def _counter_is_over(service: Passing, then: datetime, rule: str, period: str) -> bool:
+    return service.counter_is_over(rule, period, then)
+
+
+def _resource_is_over(service: Passing, then: datetime, key: str) -> bool:
+    return service.resource_is_over(key, then)
 
 
 def _erase(context: Context, one: Due) -> int:

@@ -4,7 +4,7 @@ Portions are small and each is a transaction of its own, so that nobody waits fo
 on by doing it again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Join, and_, delete, func, select, tuple_
 
 from cardservice.database import Database
-from cardservice.ledger.models import ledger_transaction, transaction_details
+from cardservice.ledger.event_models import reservation, resource
+from cardservice.ledger.models import counter, ledger_transaction, transaction_details
 
 # Ours, and for the scheme to set (`retention_days`): long enough for a question or a complaint, no longer.
 # Those of what services keep, each service declares.
@@ -83,9 +84,7 @@ def erase_due(
     before = moment - timedelta(days=days)
     while True:
         with database.begin() as connection:
-            if connection.dialect.name == "sqlite":
-                # What is deleted is overwritten in the file, too.
-                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            _overwrite(connection)
             keys = _due(connection, retention_class, before, after, rows_at_once)
             if not keys:
                 return
@@ -95,6 +94,85 @@ def erase_due(
             note(connection, erased)
         after = keys[-1]
         yield erased
+
+
+def erase_counters(
+    database: Database,
+    service: str,
+    is_over: Callable[[str, str], bool],
+    note: Callable[[Connection, int], None],
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> int:
+    """Take away a service's counters that are about what is over, by rule and period; how many there were.
+
+    They are the payer's state and no record: what they allowed is decided, and nothing is posted for it.
+    """
+    own, erased = counter.c, 0
+    key = (own.payer_id, own.cardholder_id, own.rule, own.period)
+    after: tuple[object, ...] | None = None
+    while True:
+        with database.begin() as connection:
+            wanted = select(*key).where(own.rule.startswith(f"{service}.", autoescape=True))
+            if after is not None:
+                wanted = wanted.where(tuple_(*key) > tuple_(*after))
+            rows = connection.execute(wanted.order_by(*key).limit(rows_at_once)).all()
+            if not rows:
+                return erased
+            over = [tuple(row) for row in rows if is_over(row.rule, row.period)]
+            if over:
+                _overwrite(connection)
+                portion = connection.execute(delete(counter).where(tuple_(*key).in_(over))).rowcount
+                note(connection, portion)
+                erased += portion
+        after = tuple(rows[-1])
+
+
+def erase_resources(
+    database: Database,
+    service: str,
+    is_over: Callable[[str], bool],
+    note: Callable[[Connection, int], None],
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> int:
+    """Take away a service's resources that are about what is over, and who had them; how many there were.
+
+    What is held for a posting that is on its way stays.
+    """
+    own, erased, after = resource.c, 0, ""
+    while True:
+        with database.begin() as connection:
+            wanted = select(own.key).where(own.service == service, own.key > after).order_by(own.key)
+            keys = connection.execute(wanted.limit(rows_at_once)).scalars().all()
+            if not keys:
+                return erased
+            portion = _erase_resources(connection, service, [key for key in keys if is_over(key)])
+            if portion:
+                note(connection, portion)
+            erased += portion
+        after = keys[-1]
+
+
+def _erase_resources(connection: Connection, service: str, over: Sequence[str]) -> int:
+    if not over:
+        return 0
+    _overwrite(connection)
+    own, held = resource.c, reservation.c
+    # Whoever claims one now waits, or is seen by what follows.
+    locked = select(own.key).where(own.service == service, own.key.in_(over)).order_by(own.key)
+    connection.execute(locked.with_for_update()).all()
+    mine = held.service == service, held.key.in_(over)
+    connection.execute(delete(reservation).where(*mine, held.state != "held"))
+    kept = select(held.key).where(*mine)
+    gone = delete(resource).where(own.service == service, own.key.in_(over), own.key.not_in(kept))
+    return connection.execute(gone).rowcount
+
+
+def _overwrite(connection: Connection) -> None:
+    """What is deleted is overwritten in SQLite's file, too."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
 def _joined() -> Join:

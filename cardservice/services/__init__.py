@@ -4,13 +4,14 @@ A folder offers its rules as `SERVICE` in its `__init__`, under the folder's own
 the service's name). Nothing outside a folder names it.
 """
 
+import hmac
 import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from cardservice.services.seam import Service
+from cardservice.services.seam import Keyed, Service
 
 
 def retention_days(services: Mapping[str, Service]) -> dict[str, int]:
@@ -32,3 +33,17 @@ def discover() -> Mapping[str, Service]:
             raise ValueError(f"the service in {module.name}/ is called {service.name!r}, not {expected!r}")
         found[service.name] = service
     return MappingProxyType(found)
+
+
+def with_keys(services: Mapping[str, Service], master: bytes) -> Mapping[str, Service]:
+    """The services, each that wants one with a key of its own that follows from the master."""
+    return MappingProxyType(
+        {
+            name: service.keyed(_own_key(master, name)) if isinstance(service, Keyed) else service
+            for name, service in services.items()
+        }
+    )
+
+
+def _own_key(master: bytes, name: str) -> bytes:
+    return hmac.digest(master, b"citizen-card service\x00" + name.encode("ascii"), "sha256")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from marshmallow import Schema
@@ -261,6 +261,37 @@ class Service(Protocol):
         it names, if that is known, and is always approved as signed: what it breaks is a flag. Where there is
         nothing to post (no amount, or one in another currency than the tariff's), it is approved at 0.
         """
+        ...
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A service that counts or holds by something that could be guessed, such as a number plate.
+
+    Its rules stay pure: the key is part of them, as a tariff is, and the same for the scheme's whole life.
+    """
+
+    def keyed(self, key: bytes) -> Service:
+        """The service with its own key, 32 bytes; it decides nothing without one."""
+        ...
+
+
+@runtime_checkable
+class Passing(Protocol):
+    """A service of which counters or resources are about times that pass; retention takes them away then.
+
+    They go when the days of `retention_class` have gone by since their end.
+    """
+
+    @property
+    def retention_class(self) -> str: ...
+
+    def counter_is_over(self, rule: str, period: str, moment: datetime) -> bool:
+        """Whether what a counter of its is about has ended by a moment."""
+        ...
+
+    def resource_is_over(self, key: str, moment: datetime) -> bool:
+        """Whether what a resource of its stands for has ended by a moment."""
         ...
 
 

@@ -12,7 +12,7 @@ from cardservice.config import Mode, Settings, load_settings
 from cardservice.context import Context, SchemeRecord
 from cardservice.database import Database
 from cardservice.keys import ServiceKeys, create_service_keys, load_service_keys
-from cardservice.services import discover
+from cardservice.services import discover, with_keys
 from cardservice.setup import initialise, record_scheme, take_over
 from cardservice.tariffs.service import PreparedTariffs
 from pki.scheme import Scheme, create_scheme, open_scheme
@@ -79,7 +79,7 @@ def context(
     """A service that has just been set up, as `cardservice init` leaves it."""
     record_scheme(database, made_scheme.pki, "GBP", "Europe/London", "test", clock())
     take_over(database, made_scheme.pki)
-    services = discover()
+    services = with_keys(discover(), made_scheme.keys.services_master)
     return Context(
         settings=Settings(
             mode=Mode.DEVELOPMENT,

@@ -1,19 +1,29 @@
 """What each action costs, what it counts and holds, and what must be so of the payer for it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cardservice.services.parking import reasons
 from cardservice.services.parking.case import Case, Priced, asked, line_of
 from cardservice.services.parking.holding import held_quota, held_time
-from cardservice.services.parking.permits import buy_permit, check_permit, permit_is_held
-from cardservice.services.parking.plates import spoken
-from cardservice.services.parking.pricing import TOO_LONG, Charge
+from cardservice.services.parking.permits import (
+    buy_permit,
+    check_permit,
+    end_permit,
+    permit_is_held,
+    visit,
+    year_of,
+)
+from cardservice.services.parking.plates import Vehicles, spoken
+from cardservice.services.parking.pricing import CLOSED, TOO_LONG, Charge
 from cardservice.services.parking.schemas import LONGEST
 from cardservice.services.parking.stays import (
     CARRIED,
     SESSION,
     STOPPED,
+    VISIT,
+    VISITS,
     Stay,
     carried_at,
     counted,
@@ -28,7 +38,7 @@ _FREE = Charge(0, 0)
 _MINUTE = timedelta(minutes=1)
 
 
-def priced(ask: Ask, holder: Holder | None, tariff: Tariff) -> Priced | Refusal:
+def priced(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     """What is asked for, priced for a person of the holder's category; or why it has no price."""
     if ask.currency != tariff.currency:
         message = f"The amount is in {ask.currency[:10]}, the tariff is in {tariff.currency}."
@@ -38,13 +48,15 @@ def priced(ask: Ask, holder: Holder | None, tariff: Tariff) -> Priced | Refusal:
     if ask.occurred_at < tariff.valid_from:
         return Refusal(reason=reasons.TARIFF_NOT_YET_VALID, message="The tariff is not in force yet.")
     if ask.action == "permit":
-        return buy_permit(ask, None if holder is None else holder.category, tariff)
+        return buy_permit(ask, None if holder is None else holder.category, tariff, vehicles)
+    if ask.action == "permit-end":
+        return end_permit(ask, tariff, vehicles)
     key = str(ask.details["place"])
     place = tariff.places.get(key)
     if place is None:
         message = f"The tariff has no place {key[:60]!r}."
         return Refusal(reason=reasons.PLACE_UNKNOWN, message=message, data={"place": key})
-    case = Case(ask, tariff, place, holder)
+    case = Case(ask, tariff, place, holder, vehicles)
     return _PRICES[ask.action](case)
 
 
@@ -72,7 +84,7 @@ def _objection_to(case: Case, *, on_exit: bool) -> Refusal | None:
 def _start(case: Case) -> Priced | Refusal:
     place, minutes, carried = case.place, case.number("minutes"), case.number("carried_minutes")
     begins = whole_minute(case.ask.occurred_at)
-    if (objection := _objection_to(case, on_exit=False) or _length(place, minutes)) is not None:
+    if (objection := _objection_to(case, on_exit=False) or _length(case, minutes)) is not None:
         return objection
     whole = case.charge(begins, minutes)
     if isinstance(whole, Refusal):
@@ -94,11 +106,9 @@ def _start(case: Case) -> Priced | Refusal:
 
 
 def _extend(case: Case) -> Priced | Refusal:
-    place, paid_minutes, minutes = case.place, case.number("paid_minutes"), case.number("minutes")
+    paid_minutes, minutes = case.number("paid_minutes"), case.number("minutes")
     begins, moment = case.moment("started_at"), case.ask.occurred_at
-    if (
-        objection := _objection_to(case, on_exit=False) or _length(place, paid_minutes + minutes)
-    ) is not None:
+    if (objection := _objection_to(case, on_exit=False) or _length(case, paid_minutes + minutes)) is not None:
         return objection
     before, after = case.charge(begins, paid_minutes), case.charge(begins, paid_minutes + minutes)
     if isinstance(after, Refusal):
@@ -111,6 +121,8 @@ def _extend(case: Case) -> Priced | Refusal:
         stay = _running(case, view, begins)
         if isinstance(stay, Refusal):
             return stay
+        if stay.is_visit:
+            return Refusal(reason=reasons.NO_SESSION, message="A visitor's session is not extended.")
         if stay.minutes != paid_minutes:
             message = (
                 f"Of this stay {stay.minutes} minutes are paid, not {paid_minutes}. Ask for the price again."
@@ -122,6 +134,23 @@ def _extend(case: Case) -> Priced | Refusal:
 
     stay = Stay(case.vehicle, begins, paid_minutes + minutes)
     return _stay(case, stay, begins + paid_minutes * _MINUTE, minutes, added, added, carried=0, test=test)
+
+
+def _visit(case: Case) -> Priced | Refusal:
+    """A session at its own price, whatever the place costs and however long one may stay there."""
+    if (objection := _objection_to(case, on_exit=False)) is not None:
+        return objection
+    found = visit(case)
+    if isinstance(found, Refusal):
+        return found
+    kind, test = found
+    begins = whole_minute(case.ask.occurred_at)
+    open_then = case.charge(begins, kind.minutes)
+    if isinstance(open_then, Refusal) and open_then.reason == CLOSED:
+        return open_then
+    stay, price = Stay(case.vehicle, begins, kind.minutes, is_visit=True), Charge(kind.price_minor, 0)
+    made = _stay(case, stay, begins, kind.minutes, price, price, carried=0, test=test)
+    return replace(made, counters=(*made.counters, *counted(VISITS, year_of(case, kind.key), 1)))
 
 
 def _stay(
@@ -147,10 +176,11 @@ def _stay(
         amount_minor=paid.amount_minor,
         line=line_of(case, f"{place.label}, {spoken(case.plate)}, until {ends:%H:%M}", paid.amount_minor),
         counters=(
-            *counted(SESSION, period_of(stay.vehicle, stay.begins), minutes),
+            *counted(VISIT if stay.is_visit else SESSION, period_of(stay.vehicle, stay.begins), minutes),
             *counted(CARRIED, place.key, -carried),
         ),
-        resources=resources,
+        # Whoever has a badge may stay and return as they like.
+        resources=() if case.has_badge else resources,
         if_taken=_taken(case),
         test=test,
         inputs={
@@ -183,12 +213,15 @@ def _stop(case: Case) -> Priced | Refusal:
         if moment >= stay.ends:
             return Refusal(reason=reasons.SESSION_OVER, message="That stay has ended by itself.")
         # What is carried is told by the terminal, since a price and its counters are known beforehand.
+        if unused and stay.is_visit:
+            return _not_carried(place)
         if unused > int((stay.ends - moment).total_seconds()) // 60:
             return _not_carried(place)
         return None
 
     unused = case.number("unused_minutes")
-    if unused and not place.carries_unused:
+    # What nothing was paid for is not carried.
+    if unused and (case.has_badge or not place.carries_unused):
         return _not_carried(place)
     return Priced(
         amount_minor=0,
@@ -248,7 +281,10 @@ def _running(case: Case, view: View, begins: datetime) -> Stay | Refusal:
     return Refusal(reason=reasons.NO_SESSION, message=message)
 
 
-def _length(place: Place, minutes: int) -> Refusal | None:
+def _length(case: Case, minutes: int) -> Refusal | None:
+    place = case.place
+    if case.has_badge:
+        return None
     if minutes < place.min_minutes:
         message = f"At {place.label} the shortest stay is {place.min_minutes} minutes."
         return Refusal(reason=reasons.TOO_SHORT, message=message)
@@ -267,6 +303,7 @@ _PRICES: Mapping[str, Callable[[Case], Priced | Refusal]] = {
     "start": _start,
     "extend": _extend,
     "stop": _stop,
+    "visit": _visit,
     "pay-on-exit": _exit,
     "look-up": _look_up,
     "permit-check": check_permit,

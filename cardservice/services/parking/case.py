@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cardservice.services.parking import reasons
-from cardservice.services.parking.plates import spoken, vehicle_at
-from cardservice.services.parking.pricing import Charge, charge
+from cardservice.services.parking.plates import Vehicles, spoken
+from cardservice.services.parking.pricing import CLOSED, Charge, charge
 from cardservice.services.parking.tariff import Place, Tariff
 from cardservice.services.seam import Ask, CounterUse, Holder, Line, Refusal, ResourceUse, View
 
@@ -48,6 +48,7 @@ class Case:
     tariff: Tariff
     place: Place
     holder: Holder | None
+    vehicles: Vehicles
 
     @property
     def category(self) -> str | None:
@@ -59,7 +60,12 @@ class Case:
 
     @property
     def vehicle(self) -> str:
-        return vehicle_at(self.place.key, self.plate)
+        return self.vehicles.at(self.place.key, self.plate)
+
+    @property
+    def has_badge(self) -> bool:
+        """Whether a Blue Badge is good here and this person has one: theirs, in any vehicle."""
+        return self.place.badge_free and self.category in self.tariff.badge_categories
 
     @property
     def permit(self) -> str | None:
@@ -77,9 +83,14 @@ class Case:
         return moment
 
     def charge(self, begins: datetime, minutes: int) -> Charge | Refusal:
-        """What a stay costs this person, its length and place allowed or not; nothing with a permit."""
+        """What a stay costs this person, its length and place allowed or not; nothing with a permit.
+
+        A Blue Badge is free of the longest stay, too, and of nothing but that: what is closed is closed.
+        """
         ends = begins + minutes * _MINUTE
         found = charge(self.tariff, self.place, begins, ends, self.category)
+        if self.has_badge:
+            return found if isinstance(found, Refusal) and found.reason == CLOSED else Charge(0, 0)
         if self.permit is None or not isinstance(found, Charge):
             return found
         return Charge(0, found.within_s)

@@ -7,13 +7,14 @@ any minute of it is taken, and the other way round.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from cardservice.services.seam import ResourceUse
 
 # Of a block, in minutes, from large to small; each is a multiple of the next.
 _BLOCKS = (1_440, 120, 10, 1)
 _MINUTE_S = 60
+_ANY_DAY = timedelta(days=2)
 
 
 def held_time(vehicle: str, begins: datetime, ends: datetime) -> tuple[ResourceUse, ...]:
@@ -28,6 +29,15 @@ def held_time(vehicle: str, begins: datetime, ends: datetime) -> tuple[ResourceU
 def held_quota(vehicle: str, day: str, minutes: int, most: int) -> ResourceUse:
     """So many of the minutes that a vehicle may stay at a place on a day."""
     return ResourceUse(key=f"{vehicle}/day/{day}", quantity=minutes, capacity=most)
+
+
+def time_is_over(key: str, moment: datetime) -> bool:
+    """Whether the minutes, or the day, that a resource's key names have passed by a moment."""
+    _, kind, which = key.split("/")
+    if kind == "day":
+        # Wherever the place lies, its day is over by then.
+        return datetime.fromisoformat(which).replace(tzinfo=UTC) + _ANY_DAY <= moment
+    return (int(which) + 1) * int(kind) * _MINUTE_S <= moment.timestamp()
 
 
 def _blocks(first: int, last: int, level: int) -> Iterator[tuple[int, int, int]]:

@@ -43,6 +43,8 @@ def load_tariff(path: Path, orders: Sequence[Path], currency: str) -> LoadedTari
         "holidays": sorted({day.isoformat() for day in values["calendar"]["holidays"]}),
         "calendar_until": values["calendar"]["until"].isoformat(),
         "permits": [loader.permit(number, permit) for number, permit in enumerate(values["permits"])],
+        "visits": [loader.visit(number, visit) for number, visit in enumerate(values["visits"])],
+        "badge_categories": sorted(set(values["blue_badge"])),
         "places": [loader.place(number, place) for number, place in enumerate(values["places"])],
     }
     if unused := sorted(loader.orders.keys() - loader.used):
@@ -67,7 +69,7 @@ def _check_frame(sheet: Sheet, currency: str) -> None:
         raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
     if values["calendar"]["until"] < values["first_day"]:
         raise sheet.error("calendar.until", "is before first_day")
-    for field in ("places", "permits"):
+    for field in ("places", "permits", "visits"):
         seen: dict[str, int] = {}
         for number, each in enumerate(values[field]):
             if (first := seen.setdefault(each["key"], number)) != number:
@@ -107,6 +109,18 @@ class _Loader:
             "months": permit["months"],
             "prices_minor": prices,
             "categories": sorted(set(permit["categories"])),
+            "vehicles": permit["vehicles"],
+        }
+
+    def visit(self, number: int, visit: Values) -> dict[str, Any]:
+        """A visitor's session, as it is stored."""
+        return {
+            "key": visit["key"],
+            "label": visit["label"],
+            "minutes": visit["minutes"],
+            "price_minor": self._price(f"visits[{number}] ({visit['key']})", visit["price"]),
+            "sessions_a_year": visit["sessions_a_year"],
+            "categories": sorted(set(visit["categories"])),
         }
 
     def place(self, number: int, place: Values) -> dict[str, Any]:
@@ -114,10 +128,11 @@ class _Loader:
         where = f"places[{number}] ({place['key']})"
         if (place["bands"] is None) == (place["order"] is None):
             raise self._error(f"{where}: says its charges itself (bands) or names an order (order), not both")
-        known = {permit["key"] for permit in self._values["permits"]}
-        for permit in place["permits"]:
-            if permit not in known:
-                raise self._error(f"{where}: permits: there is no permit {permit!r}")
+        for field, what in (("permits", "permit"), ("visits", "visit")):
+            known = {each["key"] for each in self._values[field]}
+            for key in place[field]:
+                if key not in known:
+                    raise self._error(f"{where}: {field}: there is no {what} {key!r}")
         if place["pay_on_exit"] and place["on_street"]:
             raise self._error(f"{where}: pay_on_exit: nobody leaves a street by a barrier")
         return {
@@ -128,9 +143,22 @@ class _Loader:
             "closed_outside": place["outside_hours"] == "closed",
             "discounts": dict(sorted(place["discounts"].items())),
             "permits": sorted(set(place["permits"])),
+            "visits": sorted(set(place["visits"])),
+            "badge_free": self._is_badge_free(where, place),
             "carries_unused": place["carries_unused"],
             **(self._own(where, place) if place["order"] is None else self._ordered(where, place)),
         }
+
+    def _is_badge_free(self, where: str, place: Values) -> bool:
+        """On a street the badge is the law's, and good in any vehicle; off street its operator says."""
+        said, known = place["blue_badge"], bool(self._values["blue_badge"])
+        if said is not None and not known:
+            raise self._error(f"{where}: blue_badge: the tariff names no category that has one (blue_badge)")
+        if said is not None and place["on_street"]:
+            raise self._error(f"{where}: blue_badge: on a street it is always free; leave this out")
+        if said is None and known and not place["on_street"]:
+            raise self._error(f"{where}: says nothing of blue_badge: free or as-others, off street it must")
+        return known and (place["on_street"] or said == "free")
 
     def _own(self, where: str, place: Values) -> dict[str, Any]:
         bands = [self._band(f"{where}: bands[{row}]", band) for row, band in enumerate(place["bands"])]

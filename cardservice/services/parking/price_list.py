@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cardservice.money import format_minor
-from cardservice.services.parking.tariff import Band, Permit, Place, Tariff
+from cardservice.services.parking.tariff import Band, Permit, Place, Tariff, Visit
 from cardservice.services.price_lists import Listed
 
 
@@ -19,6 +19,10 @@ def _lines(tariff: Tariff) -> Iterator[Listed]:
         yield Listed(f"bank holiday {day}", "kept")
     for permit in tariff.permits.values():
         yield from _permit(tariff, permit)
+    for visit in tariff.visits.values():
+        yield from _visit(tariff, visit)
+    if tariff.badge_categories:
+        yield Listed("who has a Blue Badge", ", ".join(sorted(tariff.badge_categories)))
     for place in tariff.places.values():
         yield from _place(tariff, place)
 
@@ -27,8 +31,17 @@ def _permit(tariff: Tariff, permit: Permit) -> Iterator[Listed]:
     name = f"permit {permit.label} ({permit.key})"
     who = ", ".join(sorted(permit.categories)) or "everybody"
     yield Listed(name, f"{permit.months} months, for {who}")
+    if permit.vehicles > 1:
+        yield Listed(f"{name}, vehicles", f"{permit.vehicles}")
     for number, price_minor in enumerate(permit.prices_minor, 1):
         yield Listed(f"{name}, number {number}", _money(tariff, price_minor))
+
+
+def _visit(tariff: Tariff, visit: Visit) -> Iterator[Listed]:
+    name = f"visitor's session {visit.label} ({visit.key})"
+    who = ", ".join(sorted(visit.categories)) or "everybody"
+    yield Listed(name, f"{visit.minutes} minutes, {visit.sessions_a_year} a year, for {who}")
+    yield Listed(f"{name}, price", _money(tariff, visit.price_minor))
 
 
 def _place(tariff: Tariff, place: Place) -> Iterator[Listed]:
@@ -66,8 +79,11 @@ def _terms(tariff: Tariff, place: Place) -> Iterator[tuple[str, str]]:
         yield "no return for", f"{place.no_return_minutes} minutes"
     for category, per_cent in sorted(place.discounts.items()):
         yield f"discount of {category}", f"{per_cent} %"
-    for permit in sorted(place.permits):
-        yield f"permit {permit}", "good here"
+    permits = (f"permit {key}" for key in sorted(place.permits))
+    for good in (*permits, *(f"visitor's session {key}" for key in sorted(place.visits))):
+        yield good, "good here"
+    if place.badge_free:
+        yield "Blue Badge", "free, for as long as one likes"
     yield "unused minutes", "are carried" if place.carries_unused else "are lost"
     if place.condition is not None:
         yield "vehicles", str(place.condition)

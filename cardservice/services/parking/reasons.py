@@ -26,6 +26,9 @@ PERMIT_NOT_FOR_HOLDER = "permit_not_for_holder"
 PERMIT_NUMBER = "permit_number"
 PERMIT_LIMIT = "permit_limit"
 PERMIT_HELD = "permit_held"
+PERMIT_VEHICLES = "permit_vehicles"
+VISIT_NOT_HERE = "visit_not_here"
+VISITS_USED = "visits_used"
 NO_PERMIT = "no_permit"
 NOT_PAID = "not_paid"
 # Of an advice, in place of `limit_reached`.
@@ -44,6 +47,16 @@ REASONS = frozenset(
         *(VEHICLE_NOT_ALLOWED, TOO_SHORT, TOO_LONG, CLOSED, CALENDAR_ENDED, MAX_STAY, PAID_ON_EXIT),
         *(NOT_PAID_ON_EXIT, TIMES_WRONG, AMOUNT_MISSING, PRICE_CHANGED, LIMIT_REACHED, NO_SESSION),
         *(SESSION_CHANGED, SESSION_OVER, NOT_CARRIED, PERMIT_UNKNOWN, PERMIT_NOT_HERE, PERMIT_NOT_FOR_HOLDER),
-        *(PERMIT_NUMBER, PERMIT_LIMIT, PERMIT_HELD, NO_PERMIT, NOT_PAID, OVER_LIMIT),
+        *(
+            PERMIT_NUMBER,
+            PERMIT_LIMIT,
+            PERMIT_HELD,
+            PERMIT_VEHICLES,
+            VISIT_NOT_HERE,
+            VISITS_USED,
+            NO_PERMIT,
+            NOT_PAID,
+            OVER_LIMIT,
+        ),
     }
 )

@@ -13,28 +13,27 @@ from cardservice.services.limits import Allowance, allowances
 from cardservice.services.parking import reasons
 from cardservice.services.parking.actions import priced
 from cardservice.services.parking.case import Priced
-from cardservice.services.parking.stays import counted
+from cardservice.services.parking.plates import Vehicles
+from cardservice.services.parking.stays import DAY_LIMIT, counted
 from cardservice.services.parking.tariff import Tariff
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal, View
 
 # Ours: long enough to present a card, and not longer than a statement's time may be off.
 QUOTE_MINUTES = 5
-# The limit that a payer can set, and the counter's rule; its period is the day by the clock of the place.
-DAY_LIMIT = "parking.day"
 REASONS = reasons.REASONS
 _MINUTE = timedelta(minutes=1)
 
 
-def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
+def quote(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) -> Quote | Refusal:
     """The price, and for how many minutes it stays that; without a connection for no longer."""
-    found = priced(ask, holder, tariff)
+    found = priced(ask, holder, tariff, vehicles)
     if isinstance(found, Refusal):
         return found
     minutes = next(
         (
             later
             for later in range(1, QUOTE_MINUTES)
-            if _later(ask, holder, tariff, later) != found.amount_minor
+            if _later(ask, holder, tariff, vehicles, later) != found.amount_minor
         ),
         QUOTE_MINUTES,
     )
@@ -53,15 +52,15 @@ def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
     )
 
 
-def _later(ask: Ask, holder: Holder | None, tariff: Tariff, minutes: int) -> int | None:
+def _later(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles, minutes: int) -> int | None:
     later = replace(ask, occurred_at=ask.occurred_at + minutes * _MINUTE)
-    found = priced(later, holder, tariff)
+    found = priced(later, holder, tariff, vehicles)
     return found.amount_minor if isinstance(found, Priced) else None
 
 
-def decide(ask: Ask, holder: Holder, view: View, tariff: Tariff) -> Decision:
+def decide(ask: Ask, holder: Holder, view: View, tariff: Tariff, vehicles: Vehicles) -> Decision:
     """A request is approved at today's price and by the payer's state or not at all; an advice as signed."""
-    found = priced(ask, holder, tariff)
+    found = priced(ask, holder, tariff, vehicles)
     day = tariff.day_of(ask.occurred_at).isoformat()
     limits = allowances(view, ask, holder, DAY_LIMIT, day)
     inputs = _inputs(ask, found, limits, day, tariff)

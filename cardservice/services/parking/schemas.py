@@ -10,6 +10,7 @@ from cardservice.services.parking.plates import normalised
 from cardservice.services.parking.tariff import DAY_MINUTES, DAYS, HOLIDAY
 
 MAX_PLACES = 2_000  # ours: of a tariff
+MAX_VEHICLES = 5  # ours: of a permit
 MAX_STAY_MINUTES = 7 * DAY_MINUTES  # ours: of one payment
 _KEY = validate.Regexp(
     re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
@@ -157,6 +158,11 @@ class PlaceSchema(Schema):
         keys=fields.String(validate=validate.Length(min=1, max=64)), values=Whole(1, 100), load_default=dict
     )
     permits = _keys(load_default=list)
+    visits = _keys(load_default=list)
+    blue_badge = fields.String(
+        load_default=None,
+        validate=validate.OneOf(("free", "as-others"), error="is neither free nor as-others"),
+    )
     carries_unused = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
@@ -167,6 +173,18 @@ class PermitSchema(Schema):
     label = fields.String(required=True, validate=_is_label)
     months = Whole(1, 60, required=True)
     prices = fields.List(fields.String(), required=True, validate=validate.Length(min=1, max=20))
+    categories = _categories(load_default=list)
+    vehicles = Whole(1, MAX_VEHICLES, load_default=1)
+
+
+class VisitSchema(Schema):
+    """A session for a visitor's vehicle."""
+
+    key = fields.String(required=True, validate=_KEY)
+    label = fields.String(required=True, validate=_is_label)
+    minutes = Whole(1, DAY_MINUTES, required=True)
+    price = fields.String(required=True)
+    sessions_a_year = Whole(1, 1_000, required=True)
     categories = _categories(load_default=list)
 
 
@@ -189,6 +207,8 @@ class TariffSchema(Schema):
         fields.Nested(PlaceSchema), required=True, validate=validate.Length(min=1, max=MAX_PLACES)
     )
     permits = fields.List(fields.Nested(PermitSchema), load_default=list, validate=validate.Length(max=100))
+    visits = fields.List(fields.Nested(VisitSchema), load_default=list, validate=validate.Length(max=100))
+    blue_badge = _categories(load_default=list)
 
 
 class _VehicleDetails(Schema):
@@ -235,7 +255,25 @@ class PermitDetails(Schema):
 
     permit = fields.String(required=True, validate=_KEY)
     plate = Plate(required=True)
+    more_plates = fields.List(Plate(), load_default=list, validate=validate.Length(max=MAX_VEHICLES - 1))
     number = Whole(1, 20, required=True)
+
+
+class PermitEndDetails(Schema):
+    """Which permit ends: that of all these vehicles, with these days."""
+
+    permit = fields.String(required=True, validate=_KEY)
+    plate = Plate(required=True)
+    more_plates = fields.List(Plate(), load_default=list, validate=validate.Length(max=MAX_VEHICLES - 1))
+    first_day = Day(required=True)
+    last_day = Day(required=True)
+
+
+class VisitDetails(_VehicleDetails):
+    """Which vehicle visits, where, and by which sessions of the payer's."""
+
+    visit = fields.String(required=True, validate=_KEY)
+    vehicle = fields.String(load_default="car", validate=validate.Regexp(re.compile(r"[A-Za-z]{1,40}\Z")))
 
 
 class LookUpDetails(_VehicleDetails):

@@ -1,14 +1,18 @@
 """The service as the seam wants it: its actions, and the way from files to a decision."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from marshmallow import Schema
 
 from cardservice.services.parking import rules, schemas
+from cardservice.services.parking.holding import time_is_over
 from cardservice.services.parking.loading import load_tariff
+from cardservice.services.parking.plates import Vehicles
 from cardservice.services.parking.price_list import price_list
+from cardservice.services.parking.stays import DAY_LIMIT, period_is_over
 from cardservice.services.parking.tariff import Tariff, prepare
 from cardservice.services.price_lists import Listed
 from cardservice.services.seam import (
@@ -30,15 +34,18 @@ _DETAILS: Mapping[str, tuple[type[Schema], frozenset[str]]] = {
     "stop": (schemas.StopDetails, _DRIVER),
     "pay-on-exit": (schemas.ExitDetails, _DRIVER),
     "permit": (schemas.PermitDetails, _DRIVER),
+    "permit-end": (schemas.PermitEndDetails, _DRIVER),
+    "visit": (schemas.VisitDetails, _DRIVER),
     "permit-check": (schemas.LookUpDetails, _WARDEN),
     "look-up": (schemas.LookUpDetails, _WARDEN),
 }
 
 
 class Parking:
-    """Parking, from a tariff file and the digital orders that it names."""
+    """Parking, from a tariff file and the digital orders that it names; it decides when it has its key."""
 
     name = "parking"
+    retention_class = "travel"
     actions: Mapping[str, Action] = MappingProxyType(
         {
             name: Action(
@@ -47,7 +54,22 @@ class Parking:
             for name, (schema, roles) in _DETAILS.items()
         }
     )
-    limits: Mapping[str, str] = MappingProxyType({rules.DAY_LIMIT: "what is spent on parking in a day"})
+    limits: Mapping[str, str] = MappingProxyType({DAY_LIMIT: "what is spent on parking in a day"})
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key
+
+    def keyed(self, key: bytes) -> "Parking":
+        """The same, with the key under which vehicles are counted and held."""
+        return Parking(key)
+
+    def counter_is_over(self, rule: str, period: str, moment: datetime) -> bool:
+        """Whether what a counter of its is about has ended by then."""
+        return period_is_over(rule, period, moment)
+
+    def resource_is_over(self, key: str, moment: datetime) -> bool:
+        """Whether the time that a resource of its is has passed by then."""
+        return time_is_over(key, moment)
 
     def details_schema(self, action: str) -> type[Schema]:
         """The schema of the action's details; KeyError where there is no such action."""
@@ -65,15 +87,21 @@ class Parking:
 
     def quote(self, ask: Ask, holder: Holder | None, tariff: object) -> Quote | Refusal:
         """The price of what is asked for."""
-        return rules.quote(ask, holder, _tariff(tariff))
+        return rules.quote(ask, holder, _tariff(tariff), self._vehicles)
 
     def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
         """Whether it is approved, and what it costs, counts and holds."""
-        return rules.decide(ask, holder, view, _tariff(tariff))
+        return rules.decide(ask, holder, view, _tariff(tariff), self._vehicles)
 
     def price_list(self, tariff: object) -> tuple[Listed, ...]:
         """All that a tariff says, for people who compare two."""
         return price_list(_tariff(tariff))
+
+    @property
+    def _vehicles(self) -> Vehicles:
+        if self._key is None:
+            raise RuntimeError("parking has no key yet: use services.with_keys")
+        return Vehicles(self._key)
 
 
 def _tariff(tariff: object) -> Tariff:

@@ -9,13 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from cardservice.services.parking.plates import vehicle_at
+from cardservice.services.parking.schemas import LONGEST
 from cardservice.services.seam import CounterUse, Holder, View
 
+# What is spent in a day, by the day; a payer can set a limit for it.
+DAY_LIMIT = "parking.day"
 SESSION, STOPPED, CARRIED, PERMIT = "parking.session", "parking.stopped", "parking.carried", "parking.permit"
+# A visitor's stay, as a session's; how many there were in a year, by their kind; what a permit cost; its end.
+VISIT, VISITS, PAID, ENDED = "parking.visit", "parking.visits", "parking.permit-paid", "parking.permit-ended"
 # Nobody is asked to be gone within these of the end; at the beginning there is no such time.
 GRACE = timedelta(minutes=10)
 _DAY = timedelta(days=1)
+# More than a tariff lets a permit have.
+_MOST_MONTHS = 1_000
+# By then a day is over in every time zone.
+_ANY_DAY = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class Stay:
     begins: datetime
     minutes: int
     stopped: bool = False
+    is_visit: bool = False
 
     @property
     def ends(self) -> datetime:
@@ -56,9 +65,9 @@ def _stays_of(view: View, vehicle: str) -> Iterator[Stay]:
     stopped = {counter.period for counter in view.counters if counter.rule == STOPPED and counter.used}
     for counter in view.counters:
         name, _, begins = counter.period.partition("/")
-        if counter.rule == SESSION and name == vehicle and counter.used:
+        if counter.rule in {SESSION, VISIT} and name == vehicle and counter.used:
             moment = datetime.fromisoformat(begins)
-            yield Stay(vehicle, moment, counter.used, counter.period in stopped)
+            yield Stay(vehicle, moment, counter.used, counter.period in stopped, counter.rule == VISIT)
 
 
 def carried_at(view: View, place: str, holder: Holder | None) -> int:
@@ -80,35 +89,66 @@ def counted(rule: str, period: str, amount: int) -> tuple[CounterUse, ...]:
 
 @dataclass(frozen=True, slots=True)
 class HeldPermit:
-    """A permit that a payer has for a vehicle, both days included."""
+    """A permit that a payer has for one or more vehicles, both days included."""
 
     permit: str
-    vehicle: str
+    vehicles: tuple[str, ...]
     first_day: date
     last_day: date
 
     @property
     def period(self) -> str:
         """Under which its counter stands."""
-        return f"{self.permit}/{self.vehicle}/{self.first_day}/{self.last_day}"
+        return f"{self.permit}/{'+'.join(self.vehicles)}/{self.first_day}/{self.last_day}"
 
 
-def permit_from(permit: str, plate: str, day: date, months: int) -> HeldPermit:
-    """A permit of so many months from a day on; where a month has no such day, until that month's end."""
+def permit_from(permit: str, vehicles: tuple[str, ...], day: date, months: int) -> HeldPermit:
+    """A permit of so many months from a day on."""
+    return HeldPermit(permit, vehicles, day, last_day_of(day, months))
+
+
+def last_day_of(day: date, months: int) -> date:
+    """The last of so many months from a day on; where a month has no such day, that month's end."""
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
     length = calendar.monthrange(year, month)[1]
-    last = date(year, month, day.day) - _DAY if day.day <= length else date(year, month, length)
-    return HeldPermit(permit, vehicle_at(permit, plate), day, last)
+    return date(year, month, day.day) - _DAY if day.day <= length else date(year, month, length)
+
+
+def whole_months_left(held: HeldPermit, day: date) -> tuple[int, int]:
+    """Of the months of a permit, how many have not begun on a day, and how many it has in all."""
+    months = next(
+        count for count in range(1, _MOST_MONTHS) if last_day_of(held.first_day, count) >= held.last_day
+    )
+    return sum(last_day_of(held.first_day, gone) >= day for gone in range(1, months)), months
 
 
 def permits_of(view: View, day: date) -> tuple[HeldPermit, ...]:
     """The permits that a payer has on a day."""
+    ended = {counter.period for counter in view.counters if counter.rule == ENDED and counter.used}
     found = []
     for counter in view.counters:
-        if counter.rule == PERMIT and counter.used:
-            permit, vehicle, first, last = counter.period.split("/")
-            held = HeldPermit(permit, vehicle, date.fromisoformat(first), date.fromisoformat(last))
+        if counter.rule == PERMIT and counter.period not in ended and counter.used:
+            permit, vehicles, first, last = counter.period.split("/")
+            held = HeldPermit(
+                permit, tuple(vehicles.split("+")), date.fromisoformat(first), date.fromisoformat(last)
+            )
             if held.first_day <= day <= held.last_day:
                 found.append(held)
     return tuple(found)
+
+
+def period_is_over(rule: str, period: str, moment: datetime) -> bool:
+    """Whether what a counter is about has ended by a moment; minutes that are carried have no end.
+
+    A stay's counter is over as many days after its begin as it can last.
+    """
+    if rule in {SESSION, STOPPED, VISIT}:
+        begins = datetime.fromisoformat(period.partition("/")[2])
+        return begins + LONGEST <= moment
+    if rule in {DAY_LIMIT, PERMIT, PAID, ENDED, VISITS}:
+        last_day = period.rpartition("/")[2]
+        if rule == VISITS:
+            last_day += "-12-31"
+        return datetime.fromisoformat(last_day).replace(tzinfo=UTC) + _ANY_DAY <= moment
+    return False

@@ -76,6 +76,9 @@ class Place:
     condition: Condition | None
     valid_from: datetime | None
     valid_until: datetime | None
+    # Whether it is free, and without a longest stay, for whoever has a Blue Badge.
+    badge_free: bool = False
+    visits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,20 @@ class Permit:
     label: str
     months: int
     prices_minor: tuple[int, ...]
+    categories: frozenset[str]
+    # How many vehicles one names.
+    vehicles: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A session for a visitor's vehicle, so many of which a payer has in a calendar year."""
+
+    key: str
+    label: str
+    minutes: int
+    price_minor: int
+    sessions_a_year: int
     categories: frozenset[str]
 
 
@@ -102,6 +119,9 @@ class Tariff:
     calendar_until: date
     places: Mapping[str, Place]
     permits: Mapping[str, Permit]
+    visits: Mapping[str, Visit]
+    # Of the cardholders who have a Blue Badge.
+    badge_categories: frozenset[str]
 
     @property
     def valid_from(self) -> datetime:
@@ -151,6 +171,9 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         calendar_until=date.fromisoformat(content["calendar_until"]),
         places={stored["key"]: prepare_place(stored) for stored in content["places"]},
         permits={stored["key"]: _permit(stored) for stored in content["permits"]},
+        # A tariff that was stored before there were such has none.
+        visits={stored["key"]: _visit(stored) for stored in content.get("visits", ())},
+        badge_categories=frozenset(content.get("badge_categories", ())),
     )
 
 
@@ -160,6 +183,7 @@ def prepare_place(stored: Mapping[str, Any]) -> Place:
         **stored,
         "bands": tuple(_band(band) for band in stored["bands"]),
         "permits": frozenset(stored["permits"]),
+        "visits": frozenset(stored.get("visits", ())),
         "condition": prepare_condition(stored["condition"]) if stored["condition"] else None,
         **{name: _moment(stored[name]) for name in ("valid_from", "valid_until")},
     }
@@ -187,4 +211,9 @@ def _permit(stored: Mapping[str, Any]) -> Permit:
         months=stored["months"],
         prices_minor=tuple(stored["prices_minor"]),
         categories=frozenset(stored["categories"]),
+        vehicles=stored.get("vehicles", 1),
     )
+
+
+def _visit(stored: Mapping[str, Any]) -> Visit:
+    return Visit(**{**stored, "categories": frozenset(stored["categories"])})

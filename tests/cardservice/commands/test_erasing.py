@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,34 @@ from cardservice.authorisation.export import fault_of_proof
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.keys import load_service_keys
-from cardservice.ledger.models import cardholder_key, ledger_transaction, transaction_details, transfer
+from cardservice.ledger.event_models import reservation, resource
+from cardservice.ledger.models import (
+    cardholder_key,
+    counter,
+    ledger_transaction,
+    transaction_details,
+    transfer,
+)
 from cardservice.ledger.privacy import destroy_key
 from cardservice.ledger.retention import erase_due, periods
 from cardservice.ledger.verify import verify
 from cardservice.services import discover, retention_days
+from cardservice.tariffs.service import store_tariff
 from pki.clock import OFFSET_VARIABLE, system_clock
+from pki.statements import details_hmac
 from tests.cardservice.conftest import PASSPHRASE
-from tests.support.council import Card, Council, Terminal, advice_of, annulment, message, request_for
+from tests.cardservice.services.parking_tariffs import load
+from tests.support.council import (
+    ACTOR,
+    SALT,
+    Card,
+    Council,
+    Terminal,
+    advice_of,
+    annulment,
+    message,
+    request_for,
+)
 
 URL = "/v1/authorisations"
 FARES = 5
@@ -103,6 +124,41 @@ def test_retention(council: Council, card: Card, environment: dict[str, str]) ->
     with context.database.reading() as connection:
         noted = connection.execute(select(audit).where(audit.c.action == "retention.erase")).all()
     assert [(row.subject, row.detail) for row in noted] == [("travel", {"details": FARES})]
+
+
+def test_counters_and_resources_whose_time_has_passed(
+    council: Council, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A stay's go 56 days after it, a permit of a year stays; annulling the stay takes back nothing then."""
+    loaded = load(tmp_path)
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "parking", loaded, source="t.json", actor=ACTOR, moment=council.clock())
+    council.provider("council-parking")
+    machine = council.terminal("machine-1", "parking-machine", provider="council-parking")
+    council.clock.moment = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
+    card = council.card(top_up_minor=20_000, category="resident")
+    permit = {"permit": "zone-a", "number": 1, "plate": "AB12CDE"}
+    stay = {"place": "high-street", "minutes": 30, "plate": "AB12CDE"}
+    for action, price_minor, details in (("permit", 4500, permit), ("start", 72, stay)):
+        sold = request_for(
+            *(machine, card),
+            service="parking",
+            action=action,
+            amount_minor=price_minor,
+            details_hmac=details_hmac(SALT, details),
+        )
+        assert machine.post(URL, message(sold, card, details=details)).outcome == (200, "approved")
+    assert counted(council.context, reservation) > 1
+    early = run(council, environment, "retention", "run", days=50)["passed"]
+    assert early == {"parking counters": 0, "parking resources": 0}
+    held = counted(council.context, resource)
+    late = run(council, environment, "retention", "run", days=70)["passed"]
+    # The stay, and what was spent on that day.
+    assert late == {"parking counters": 2, "parking resources": held}
+    assert (counted(council.context, reservation), counted(council.context, resource)) == (0, 0)
+    with council.context.database.reading() as connection:
+        assert connection.execute(select(counter.c.rule)).scalars().all() == ["parking.permit"]
+    assert machine.post(URL, annulment(machine, card, sold.id)).outcome == (200, "annulled")
 
 
 def test_what_broke_off_goes_on(council: Council, card: Card) -> None:

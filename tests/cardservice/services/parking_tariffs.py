@@ -1,14 +1,16 @@
 """A small parking tariff of the tests' own, an order in the D-TRO's shape, and ways to write both down."""
 
 import copy
+import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cardservice.services import discover
+from cardservice.services import discover, with_keys
 from cardservice.services.seam import LoadedTariff, Service
 
+MASTER = bytes(range(32))
 WEEK = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 EAST_REACH = "c962b51f-e1aa-416e-8f0b-aefe39a4c099"
 MARKET_STREET = "A3448229-1DFA-48CD-A785-376ACB9F7C56"
@@ -32,7 +34,19 @@ TARIFF: dict[str, Any] = {
             "categories": ["resident"],
         },
         {"key": "visitor", "label": "Visitor permit", "months": 1, "prices": ["10.00"]},
+        {"key": "household", "label": "Household permit", "months": 12, "prices": ["100.00"], "vehicles": 2},
     ],
+    "visits": [
+        {
+            "key": "zone-a-visit",
+            "label": "Visit to zone A",
+            "minutes": 240,
+            "price": "1.20",
+            "sessions_a_year": 50,
+            "categories": ["resident"],
+        }
+    ],
+    "blue_badge": ["blue-badge"],
     "places": [
         {
             "key": "high-street",
@@ -42,7 +56,8 @@ TARIFF: dict[str, Any] = {
             "max_stay_minutes": 120,
             "no_return_minutes": 60,
             "discounts": {"resident": 20},
-            "permits": ["zone-a"],
+            "permits": ["zone-a", "household"],
+            "visits": ["zone-a-visit"],
             "bands": [
                 {
                     "days": WEEK,
@@ -67,6 +82,7 @@ TARIFF: dict[str, Any] = {
             "label": "Old Wharf",
             "on_street": False,
             "pay_on_exit": True,
+            "blue_badge": "as-others",
             "outside_hours": "closed",
             "daily_maximum": "6.00",
             "bands": [
@@ -84,6 +100,7 @@ TARIFF: dict[str, Any] = {
             "on_street": False,
             "outside_hours": "free",
             "free_minutes": 30,
+            "blue_badge": "free",
             "carries_unused": True,
             "bands": [
                 {
@@ -98,6 +115,8 @@ TARIFF: dict[str, Any] = {
             "key": "night-yard",
             "label": "Night Yard",
             "on_street": False,
+            "blue_badge": "free",
+            "visits": ["zone-a-visit"],
             "outside_hours": "closed",
             "bands": [
                 {
@@ -245,7 +264,13 @@ def max_stay(**limits: str) -> dict[str, Any]:
 
 def parking() -> Service:
     """The service under test, found as the card service finds it."""
-    return discover()["parking"]
+    return with_keys(discover(), MASTER)["parking"]
+
+
+def vehicle(place: str, plate: str) -> str:
+    """What stands for a vehicle at a place where `parking` has its key."""
+    key = hmac.digest(MASTER, b"citizen-card service\0parking", "sha256")
+    return hmac.digest(key, f"{place}\0{plate}".encode(), "sha256").hex()[:20]
 
 
 def load(

@@ -17,11 +17,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cardservice.services.parking.plates import vehicle_at
 from cardservice.services.parking.reasons import REASONS
 from cardservice.services.parking.stays import period_of, permit_from
 from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote
-from tests.cardservice.services.parking_tariffs import load, parking
+from tests.cardservice.services.parking_tariffs import load, parking, vehicle
 
 LONDON = ZoneInfo("Europe/London")
 HOLDER = UUID(int=1)
@@ -67,12 +66,20 @@ def at(text: str, fold: int = 0) -> datetime:
 
 def stay(place: str, begins: str, minutes: int, rule: str = "parking.session") -> Used:
     """A stay of the payer's, paid for."""
-    return Used(rule, period_of(vehicle_at(place, CAR), at(begins)), minutes)
+    return Used(rule, period_of(vehicle(place, CAR), at(begins)), minutes)
 
 
-def permit(key: str, begins: str, months: int, plate: str = CAR) -> Used:
-    """A permit of the payer's."""
-    return Used("parking.permit", permit_from(key, plate, at(begins).date(), months).period, 1)
+def permit(
+    key: str, begins: str, months: int, *plates: str, rule: str = "parking.permit", used: int = 1
+) -> Used:
+    """A permit of the payer's, or what stands under it."""
+    named = tuple(vehicle(key, plate) for plate in sorted(plates or (CAR,)))
+    return Used(rule, permit_from(key, named, at(begins).date(), months).period, used)
+
+
+def visits(year: int, used: int) -> Used:
+    """So many of a payer's sessions for visitors in a year."""
+    return Used("parking.visits", f"zone-a-visit/{year}", used)
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +143,16 @@ def look_up(place: str) -> tuple[str, dict[str, Any]]:
     return "look-up", {"place": place}
 
 
-def buy(key: str, number: int) -> tuple[str, dict[str, Any]]:
-    return "permit", {"permit": key, "number": number}
+def buy(key: str, number: int, *more: str) -> tuple[str, dict[str, Any]]:
+    return "permit", {"permit": key, "number": number, "more_plates": list(more)}
+
+
+def give_up(key: str, first: str, last: str, *more: str) -> tuple[str, dict[str, Any]]:
+    return "permit-end", {"permit": key, "first_day": first, "last_day": last, "more_plates": list(more)}
+
+
+def visiting(place: str, key: str = "zone-a-visit") -> tuple[str, dict[str, Any]]:
+    return "visit", {"place": place, "visit": key}
 
 
 HIGH, WHARF, GREEN, YARD, REACH, MARKET = (
@@ -147,6 +162,13 @@ HIGH, WHARF, GREEN, YARD, REACH, MARKET = (
 NOBODY = ()
 MONDAY = "2026-06-15T"
 STAYS = (stay(HIGH, MONDAY + "10:00", 60),)
+OTHER = "XY99ZZZ"
+HOUSE = permit("household", MONDAY + "09:00", 12, CAR, OTHER)
+YEAR = (
+    permit("zone-a", "2026-03-15T10:00", 12),
+    permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-paid", used=4500),
+)
+BADGE = "SI 2000/683 (England), by services.md, Parking"
 
 # fmt: off
 TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, str, int, str]] = [
@@ -231,6 +253,46 @@ TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, s
     ("parked with a permit",    start(HIGH, 60, permit="zone-a"), "resident", (permit("zone-a", MONDAY + "09:00", 12),), MONDAY + "10:00", "approved", 0, TARIFF),
     ("without having one",      start(HIGH, 60, permit="zone-a"), "resident", NOBODY, MONDAY + "10:00", "no_permit", 0, TARIFF),
     ("a permit of elsewhere",   start(GREEN, 60, permit="zone-a"), "resident", NOBODY, MONDAY + "10:00", "permit_not_here", 0, TARIFF),
+    # A permit that names several vehicles: one permit, good for each of them.
+    ("for two vehicles",        buy("household", 1, "XY99 ZZZ"), "adult", NOBODY, MONDAY + "10:00",  "approved", 10000, TARIFF),
+    ("one of them twice",       buy("household", 1, "ab12 cde"), "adult", NOBODY, MONDAY + "10:00",  "approved", 10000, TARIFF),
+    ("for three",               buy("household", 1, "XY99ZZZ", "P1"), "adult", NOBODY, MONDAY + "10:00", "permit_vehicles", 0, TARIFF),
+    ("for two of one's own",    buy("zone-a", 1, "XY99ZZZ"), "resident", NOBODY, MONDAY + "10:00",   "permit_vehicles", 0, TARIFF),
+    ("one is in another",       buy("household", 1, "XY99ZZZ"), "adult", (permit("household", MONDAY + "09:00", 12, OTHER),), MONDAY + "10:00", "permit_held", 0, TARIFF),
+    ("the first vehicle",       start(HIGH, 60, permit="household"), "adult", (HOUSE,), MONDAY + "10:00", "approved", 0, TARIFF),
+    ("the second vehicle",      start(HIGH, 60, permit="household", plate=OTHER), "adult", (HOUSE,), MONDAY + "10:00", "approved", 0, TARIFF),
+    ("a third vehicle",         start(HIGH, 60, permit="household", plate="P1"), "adult", (HOUSE,), MONDAY + "10:00", "no_permit", 0, TARIFF),
+    # A permit given up: whole months that have not begun go back; staff pay them out.
+    ("given up",                give_up("zone-a", "2026-03-15", "2027-03-14"), "resident", YEAR, MONDAY + "10:00", "approved", 0, DESIGN),
+    ("with other days",         give_up("zone-a", "2026-03-15", "2027-03-15"), "resident", YEAR, MONDAY + "10:00", "no_permit", 0, DESIGN),
+    ("after its last day",      give_up("zone-a", "2026-03-15", "2027-03-14"), "resident", YEAR, "2027-03-15T00:00", "no_permit", 0, DESIGN),
+    ("given up twice",          give_up("zone-a", "2026-03-15", "2027-03-14"), "resident", (*YEAR, permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-ended")), MONDAY + "10:00", "no_permit", 0, DESIGN),
+    ("parked after that",       start(HIGH, 60, permit="zone-a"), "resident", (*YEAR, permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-ended")), MONDAY + "10:00", "no_permit", 0, DESIGN),
+    ("a first one again",       buy("zone-a", 1),          "resident", (*YEAR, permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-ended")), MONDAY + "10:00", "approved", 4500, TARIFF),
+    ("of two vehicles",         give_up("household", "2026-06-15", "2027-06-14", OTHER), "adult", (HOUSE,), MONDAY + "10:00", "approved", 0, DESIGN),
+    ("one of them alone",       give_up("household", "2026-06-15", "2027-06-14"), "adult", (HOUSE,), MONDAY + "10:00", "no_permit", 0, DESIGN),
+    # Sessions for visitors: so many in a calendar year.
+    ("a visitor",               visiting(HIGH),            "resident", NOBODY, MONDAY + "10:00",     "approved",   120, TARIFF),
+    ("the fiftieth",            visiting(HIGH),            "resident", (visits(2026, 49),), MONDAY + "10:00", "approved", 120, TARIFF),
+    ("the fifty-first",         visiting(HIGH),            "resident", (visits(2026, 50),), "2026-12-31T23:59", "visits_used", 0, TARIFF),
+    ("in the new year",         visiting(HIGH),            "resident", (visits(2026, 50),), "2027-01-01T00:00", "approved", 120, TARIFF),
+    ("not a resident's",        visiting(HIGH),            "adult",    NOBODY, MONDAY + "10:00",     "permit_not_for_holder", 0, TARIFF),
+    ("not in the car park",     visiting(GREEN),           "resident", NOBODY, MONDAY + "10:00",     "visit_not_here", 0, TARIFF),
+    ("no such session",         visiting(HIGH, "zone-b"),  "resident", NOBODY, MONDAY + "10:00",     "visit_not_here", 0, TARIFF),
+    ("beyond closing",          visiting(YARD),            "resident", NOBODY, "2026-06-14T22:01",   "closed",       0, TARIFF),
+    ("until closing",           visiting(YARD),            "resident", NOBODY, "2026-06-14T22:00",   "approved",   120, TARIFF),
+    ("a visit is looked up",    look_up(HIGH),             "resident", (stay(HIGH, MONDAY + "10:00", 240, "parking.visit"),), MONDAY + "14:10", "approved", 0, DESIGN),
+    ("and not extended",        extend(HIGH, MONDAY + "10:00", 60, 30), "resident", (stay(HIGH, MONDAY + "10:00", 60, "parking.visit"),), MONDAY + "10:30", "no_session", 0, DESIGN),
+    # The Blue Badge: on street free and as long as one likes, in any vehicle; off street as its operator says.
+    ("on street",               start(HIGH, 600),          "blue-badge", NOBODY, MONDAY + "08:00",   "approved",     0, BADGE),
+    ("in any vehicle",          start(HIGH, 600, plate="P1"), "blue-badge", NOBODY, MONDAY + "08:00", "approved",    0, BADGE),
+    ("by an order",             start(REACH, 900),         "blue-badge", NOBODY, MONDAY + "07:00",   "approved",     0, BADGE),
+    ("limited waiting",         start(MARKET, 600),        "blue-badge", NOBODY, MONDAY + "08:00",   "approved",     0, BADGE),
+    ("no caravan for all that", start(REACH, 60, vehicle="caravan"), "blue-badge", NOBODY, MONDAY + "10:00", "vehicle_not_allowed", 0, ORDER),
+    ("the operator says free",  start(GREEN, 600),         "blue-badge", NOBODY, MONDAY + "08:00",   "approved",     0, TARIFF),
+    ("closed is closed",        start(YARD, 181),          "blue-badge", NOBODY, "2026-06-14T23:00", "closed",       0, TARIFF),
+    ("the operator says pay",   leave(WHARF, MONDAY + "10:00"), "blue-badge", NOBODY, MONDAY + "11:00", "approved", 100, TARIFF),
+    ("nothing to carry",        stop(GREEN, MONDAY + "10:00", 30), "blue-badge", (stay(GREEN, MONDAY + "10:00", 60),), MONDAY + "10:30", "not_carried", 0, TARIFF),
     # By the traffic orders: tiers of East Reach, Monday to Saturday 07:00 to 18:00; 20 minutes in Market Street.
     ("less than minTime",       start(REACH, 59),          "adult",    NOBODY, MONDAY + "10:00",     "too_short",    0, ORDER),
     ("minTime",                 start(REACH, 60),          "adult",    NOBODY, MONDAY + "10:00",     "approved",   420, ORDER),

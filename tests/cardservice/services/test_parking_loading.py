@@ -83,6 +83,24 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
         (lambda tariff: tariff.update(last_day="2025-01-01"), "last_day: is before first_day"),
         (lambda tariff: tariff["calendar"].update(until="2025-01-01"), "calendar.until: is before first_day"),
         (lambda tariff: tariff["permits"][0].update(prices=["9.00", "8.00"]), "a further permit is cheaper"),
+        (lambda tariff: tariff["permits"][0].update(vehicles=6), r"json:\d+: permits\[0\]\.vehicles"),
+        (
+            lambda tariff: tariff["visits"][0].update(price="1.205"),
+            r"json:\d+: visits\[0\] \(zone-a-visit\): price",
+        ),
+        (
+            lambda tariff: tariff["visits"][0].update(sessions_a_year=0),
+            r"json:\d+: visits\[0\]\.sessions_a_year",
+        ),
+        (
+            lambda tariff: tariff["visits"].append(tariff["visits"][0]),
+            r"visits\[1\] .*: the same as of visits\[0\]",
+        ),
+        (place(0, visits=["zone-q"]), r"json:\d+: .*there is no visit 'zone-q'"),
+        (place(0, blue_badge="free"), r"json:\d+: .*on a street it is always free"),
+        (place(1, blue_badge=None), "Field may not be null|off street it must"),
+        (lambda tariff: tariff["places"][1].pop("blue_badge"), r"json:\d+: places\[1\] .*off street it must"),
+        (lambda tariff: tariff.pop("blue_badge"), "the tariff names no category"),
     ],
 )
 def test_a_tariff_is_refused_as_a_whole(

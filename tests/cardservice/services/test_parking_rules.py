@@ -1,28 +1,34 @@
 """What holds of any stay: longer is never cheaper, and two stays clash just where their time overlaps."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from cardservice.services.parking.holding import held_time
-from cardservice.services.parking.plates import normalised, spoken
+from cardservice.services import discover
+from cardservice.services.parking.holding import held_time, time_is_over
+from cardservice.services.parking.permits import refund_minor
+from cardservice.services.parking.plates import Vehicles, normalised, spoken
 from cardservice.services.parking.pricing import Charge, charge
+from cardservice.services.parking.stays import last_day_of, period_is_over, permit_from, whole_months_left
 from cardservice.services.parking.tariff import Tariff
-from cardservice.services.seam import AskKind
+from cardservice.services.seam import Ask, AskKind
 from tests.cardservice.services.parking_tariffs import load, parking
 from tests.cardservice.services.test_parking_decisions import (
+    CAR,
     HIGH,
     MARKET,
     MONDAY,
+    YEAR,
     Ceiling,
     Known,
     Used,
     at,
     decided,
+    give_up,
     start,
 )
 
@@ -144,3 +150,101 @@ def test_a_longest_stay_is_a_quota_of_the_day(tariff: Tariff) -> None:
     [quota] = [use for use in found if "/day/" in use.key]
     assert (quota.quantity, quota.capacity, quota.key.endswith("/day/2026-06-15")) == (12, 20, True)
     assert not any("AB12" in use.key for use in found)
+
+
+@given(begins=st.integers(0, 3_000), length=st.integers(1, 3_000))
+def test_a_stays_time_is_over_when_its_last_block_is(begins: int, length: int) -> None:
+    first, last = (EPOCH + timedelta(minutes=minutes) for minutes in (begins, begins + length))
+    uses = held_time("x", first, last)
+    assert not all(time_is_over(use.key, last - timedelta(minutes=1)) for use in uses)
+    # A day is one block at most, so a day later each has passed.
+    assert all(time_is_over(use.key, last + timedelta(days=1)) for use in uses)
+
+
+@pytest.mark.parametrize(
+    ("rule", "period", "until"),
+    [
+        ("parking.session", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
+        ("parking.stopped", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
+        ("parking.day", "2026-06-15", "2026-06-17T00:00"),
+        ("parking.permit", "zone-a/x/2026-06-15/2027-06-14", "2027-06-16T00:00"),
+        ("parking.permit-paid", "zone-a/x+y/2026-06-15/2027-06-14", "2027-06-16T00:00"),
+        ("parking.permit-ended", "zone-a/x/2026-06-15/2027-06-14", "2027-06-16T00:00"),
+        ("parking.visit", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
+        ("parking.visits", "zone-a-visit/2026", "2027-01-02T00:00"),
+    ],
+)
+def test_a_counter_is_about_a_time_that_ends(rule: str, period: str, until: str) -> None:
+    moment = datetime.fromisoformat(until).replace(tzinfo=UTC)
+    assert period_is_over(rule, period, moment)
+    assert not period_is_over(rule, period, moment - timedelta(minutes=1))
+
+
+def test_minutes_that_are_carried_have_no_end() -> None:
+    assert not period_is_over("parking.carried", "green", EPOCH + timedelta(days=9_999))
+    assert time_is_over("x/day/2026-06-15", datetime(2026, 6, 17, tzinfo=UTC))
+    assert not time_is_over("x/day/2026-06-15", datetime(2026, 6, 16, 23, tzinfo=UTC))
+
+
+def test_plates_are_hidden_under_a_key_of_the_service(tariff: Tariff) -> None:
+    """Another key, other names; no key, no decision; and nobody prints it."""
+    one, other = Vehicles(b"one"), Vehicles(b"other")
+    names = {each.at(place, CAR) for each in (one, other) for place in ("high-street", "green")}
+    assert len(names) == 4
+    assert "one" not in repr(one)
+    ask = Ask(
+        service="parking",
+        action="look-up",
+        kind=AskKind.REQUEST,
+        currency="GBP",
+        details={"place": "high-street", "plate": CAR},
+        occurred_at=at(MONDAY + "10:00"),
+    )
+    with pytest.raises(RuntimeError, match="has no key"):
+        discover()["parking"].quote(ask, None, tariff)
+
+
+@given(
+    first=st.dates(EPOCH.date(), EPOCH.date() + timedelta(days=1_500)),
+    months=st.integers(1, 60),
+    after=st.integers(0, 1_900),
+    paid=st.integers(0, 99_999),
+)
+def test_whole_months_that_have_not_begun_go_back(first: date, months: int, after: int, paid: int) -> None:
+    """Never the month that has begun, never more than was paid, and not more a day later."""
+    held = permit_from("zone-a", ("x",), first, months)
+    day = min(first + timedelta(days=after), held.last_day)
+    left, whole = whole_months_left(held, day)
+    assert whole == months
+    assert 0 <= left < months
+    assert last_day_of(first, months - left) >= day
+    assert whole_months_left(held, min(day + timedelta(days=1), held.last_day))[0] <= left
+    assert paid * left <= refund_minor(paid, left, months) * months < paid * left + months
+    assert refund_minor(paid, left, months) <= paid
+
+
+@pytest.mark.parametrize(
+    ("day", "left"),
+    [("2026-03-15", 11), ("2026-04-14", 11), ("2026-04-15", 10), ("2027-02-14", 1), ("2027-02-15", 0)],
+)
+def test_a_month_that_has_begun_is_used(day: str, left: int) -> None:
+    held = permit_from("zone-a", ("x",), date(2026, 3, 15), 12)
+    assert whole_months_left(held, date.fromisoformat(day)) == (left, 12)
+
+
+def test_giving_up_says_what_goes_back(tariff: Tariff) -> None:
+    """Of what was paid, and not of today's price; a permit that cost nothing gives nothing back."""
+    given = give_up("zone-a", "2026-03-15", "2027-03-14")
+    told = decided(tariff, *given, at(MONDAY + "10:00"), known=Known(YEAR))
+    assert told.message == "The permit has ended. For 8 whole months of 12, 30.00 GBP go back."
+    told = decided(tariff, *given, at(MONDAY + "10:00"), known=Known(YEAR[:1]))
+    assert "0.00 GBP go back" in told.message
+
+
+def test_a_badge_holds_no_time_of_a_vehicle(tariff: Tariff) -> None:
+    """So nobody is told to return later; whoever pays is."""
+    free, paid = (
+        decided(tariff, *start(HIGH, 60), at(MONDAY + "10:00"), category=who)
+        for who in ("blue-badge", "adult")
+    )
+    assert (free.resources, bool(paid.resources)) == ((), True)
