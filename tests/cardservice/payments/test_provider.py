@@ -42,7 +42,7 @@ def provider(pay: Pay) -> Iterator[GovUkPay]:
 
 @pytest.fixture
 def card(context: Context, council: Council) -> Iterator[Card]:
-    """A card of somebody who pays for themself; when the course is over, the ledger is verified as a whole."""
+    """A card of somebody who pays for themself; after the course the ledger is verified as a whole."""
     yield council.card()
     assert verify(context.database).is_clean
 
@@ -86,7 +86,7 @@ def settled(context: Context, *lines: str) -> dict[str, int]:
 
 
 def is_right(context: Context) -> bool:
-    """Whether the equation holds; that the ledger adds up, too, is looked at once, at the end of the course."""
+    """Whether the equation holds; that the ledger adds up is looked at after the course, by `card`."""
     return difference(context) == 0
 
 
