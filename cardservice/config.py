@@ -1,25 +1,25 @@
-"""The service's settings: from the environment, over a TOML file, and what production refuses.
+"""The service's settings: from the environment, over a TOML file. What production refuses is in `production`.
 
 A setting `database_url` is `CARDSERVICE_DATABASE_URL` in the environment and `database_url` in the file that
 `CARDSERVICE_CONFIG` names; the environment wins.
 """
 
 import os
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cardservice.errors import SettingsInvalid
 from pki.clock import OFFSET_VARIABLE
 from pki.keys import passphrase_from
-from pki.profiles import EXAMPLE_ARC
 
 PREFIX = "CARDSERVICE_"
+LOOPBACK = "127.0.0.1,::1"
 
 
 class Mode(StrEnum):
@@ -38,36 +38,76 @@ class TariffApproval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings as given: nothing is opened or connected to yet."""
+    """Settings as given: nothing is opened or connected to yet.
 
-    mode: Mode
-    database_url: str
+    Beside each stands what it means to who runs the service: docs/operations.md has it from here
+    (`cardservice.settings_page`).
+    """
+
+    mode: Annotated[Mode, "`production` (the default) or `development`"]
+    database_url: Annotated[
+        str, "`sqlite:////srv/cards/ledger.sqlite` or `postgresql+psycopg://cardservice@/cards`"
+    ]
     # Owns the tables and migrates them; the service itself connects as another role, which owns nothing.
-    owner_database_url: str
-    pki_dir: Path
-    public_origin: str
-    # Erases persons; a role that can do nothing else, or else the owner.
-    erasure_database_url: str = ""
-    # How long details are kept, in days by their class; a class that is not named has its default.
-    retention_days: Mapping[str, int] = field(default_factory=dict)
-    tariff_approval: TariffApproval = TariffApproval.TWO_PEOPLE
-    passphrase_file: Path | None = None
-    passphrase: str | None = None
-    # Where the service's own keys are on a token whose PIN is not that passphrase
-    token_pin_file: Path | None = None
-    clock_offset_s: float = 0.0
+    owner_database_url: Annotated[str, "the tables' owner, for `init` alone; without it, the same"]
+    pki_dir: Annotated[Path, "the scheme's directory, as `pki init` made it"]
+    public_origin: Annotated[
+        str, "what terminals call the service, such as `https://cards.example.org`; they sign it"
+    ]
+    erasure_database_url: Annotated[
+        str,
+        "a role for `cardholder erase` alone, which `init` gives its rights; without it, the owner",
+    ] = ""
+    # In days by their class; a class that is not named has its default.
+    retention_days: Annotated[
+        Mapping[str, int],
+        "how long details are kept, by class, such as `travel=56,meals=100`; in the file a table",
+    ] = field(default_factory=dict)
+    tariff_approval: Annotated[
+        TariffApproval,
+        "`two-people` (the default) or `one-person`: whether who has loaded a tariff may put it in force",
+    ] = TariffApproval.TWO_PEOPLE
+    passphrase_file: Annotated[
+        Path | None,
+        "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
+    ] = None
+    passphrase: Annotated[
+        str | None, "the same in the environment; development only, and never in the file"
+    ] = None
+    token_pin_file: Annotated[
+        Path | None, "the PIN of the service's own token, where that is another; mode 0400"
+    ] = None
+    clock_offset_s: Annotated[
+        float, f"shifts the clock; development only, and in the environment named `{OFFSET_VARIABLE}`, too"
+    ] = 0.0
     # None: one process on SQLite, one for each processor and one more on PostgreSQL.
-    workers: int | None = None
-    # Of the process on SQLite.
-    threads: int = 8
-    # That a process on PostgreSQL serves at a time; the proxy must not keep more to it.
-    connections: int = 512
-    # Addresses of the reverse proxy, for gunicorn; the service itself trusts no forwarded header.
-    forwarded_allow_ips: str = "127.0.0.1,::1"
-    # The payment provider's address, the key to it, and the secret that its notifications are signed with.
-    pay_url: str | None = None
-    pay_key_file: Path | None = None
-    pay_secret_file: Path | None = None
+    workers: Annotated[
+        int | None,
+        "processes on PostgreSQL; without it, one more than the machine has processors",
+    ] = None
+    threads: Annotated[int, "threads of the process on SQLite, 8"] = 8
+    # The proxy must not keep more to it.
+    connections: Annotated[int, "connections that a process on PostgreSQL serves at a time, 512"] = 512
+    # For gunicorn; the service itself trusts no forwarded header.
+    forwarded_allow_ips: Annotated[
+        str,
+        "addresses of the reverse proxy, with commas; loopback unless it is on another machine,"
+        " where `serve` demands it by name",
+    ] = LOOPBACK
+    admin_bind: Annotated[
+        str | None,
+        "a loopback address such as `127.0.0.1:9090` for `/metrics`; without it, there are none",
+    ] = None
+    pay_url: Annotated[
+        str | None,
+        "the payment provider, such as `https://publicapi.payments.service.gov.uk`;"
+        " without it, no payments by card",
+    ] = None
+    pay_key_file: Annotated[Path | None, "the key to it; mode 0400"] = None
+    pay_secret_file: Annotated[
+        Path | None,
+        "the secret that its notifications to `/notifications/payments` are signed with; mode 0400",
+    ] = None
 
     def __repr__(self) -> str:
         """The mode alone: the URLs may carry passwords."""
@@ -108,43 +148,6 @@ def keys_secret_of(settings: Settings) -> bytes:
     return passphrase_of(settings)
 
 
-def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list[SettingsInvalid]:
-    """What production refuses; every objection at once, so that they can be put right at once."""
-    found = []
-    if urlsplit(settings.public_origin).scheme != "https":
-        found.append(SettingsInvalid("public_origin", "must begin with https:// in production"))
-    if settings.passphrase is not None:
-        found.append(
-            SettingsInvalid(
-                "passphrase", "is seen by every child process; put it in a file and set passphrase_file"
-            )
-        )
-    if settings.passphrase_file is not None and _others_can_read(settings.passphrase_file):
-        found.append(SettingsInvalid("passphrase_file", "can be read by others; chmod 0400 it"))
-    for name in ("token_pin_file", "pay_key_file", "pay_secret_file"):
-        path = getattr(settings, name)
-        if path is not None and _others_can_read(path):
-            found.append(SettingsInvalid(name, "can be read by others; chmod 0400 it"))
-    if settings.pay_url is not None and urlsplit(settings.pay_url).scheme != "https":
-        found.append(SettingsInvalid("pay_url", "must begin with https:// in production"))
-    if settings.clock_offset_s:
-        found.append(SettingsInvalid(OFFSET_VARIABLE, "is for tests alone; unset it"))
-    if oid_arc == EXAMPLE_ARC:
-        found.append(
-            SettingsInvalid(
-                "pki_dir", f"the scheme uses the example arc {EXAMPLE_ARC}; make one with its own arc"
-            )
-        )
-    if not settings.is_sqlite and settings.owner_database_url == settings.database_url:
-        found.append(
-            SettingsInvalid(
-                "database_url",
-                "must be a role that owns no table; owner_database_url is the owner's, for init",
-            )
-        )
-    return found
-
-
 def _from_file(name: str | None) -> dict[str, object]:
     if name is None:
         return {}
@@ -181,7 +184,8 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
-        forwarded_allow_ips=str(values.get("forwarded_allow_ips", "127.0.0.1,::1")),
+        forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
+        admin_bind=_admin_bind(values.get("admin_bind")),
         **_payments(values),
     )
 
@@ -195,6 +199,24 @@ def _payments(values: Mapping[str, object]) -> dict[str, Any]:
         "pay_key_file": _path(values, "pay_key_file"),
         "pay_secret_file": _path(values, "pay_secret_file"),
     }
+
+
+def _admin_bind(value: object) -> str | None:
+    """Numbers of the service are nobody else's business: on this machine alone."""
+    if value is None:
+        return None
+    host, _, port = str(value).rpartition(":")
+    if not is_loopback(host) or not port.isascii() or not port.isdigit():
+        raise SettingsInvalid("admin_bind", f"{value!r} is no loopback address such as 127.0.0.1:9090")
+    return str(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, in brackets or not, is this machine's own; a name is none but `localhost`."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _required(values: Mapping[str, object], name: str) -> str:
@@ -262,10 +284,3 @@ def _days(value: object) -> Mapping[str, int]:
             raise SettingsInvalid("retention_days", f"{name}={days!r} is no number of days up to 36500")
         found[str(name)] = int(days)
     return found
-
-
-def _others_can_read(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
-    except OSError:
-        return False

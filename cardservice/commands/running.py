@@ -12,11 +12,14 @@ import click
 
 from cardservice.api import request_log
 from cardservice.commands.common import Failure, actor, command, json_option, opened, say
-from cardservice.config import Mode, load_settings, unsafe_in_production
+from cardservice.config import Mode, Settings, load_settings
 from cardservice.context import open_context
+from cardservice.errors import CardServiceError
 from cardservice.key_place import KeyToken
+from cardservice.production import unsafe_in_production
 from cardservice.setup import initialise
 from cardservice.upkeep import Round, keep_on, keep_up
+from pki.errors import PkiError
 
 log = logging.getLogger(__name__)
 _LIBRARY = click.Path(path_type=Path, dir_okay=False)
@@ -53,18 +56,30 @@ def init(currency: str, timezone: str, pkcs11_module: Path | None, label: str | 
 def serve(bind: str) -> None:
     """Serve over HTTP with gunicorn until SIGTERM, which lets running requests end."""
     settings = load_settings()
-    context = open_context(settings)
-    arc = context.pki.arc
-    context.close()
-    if settings.mode is Mode.PRODUCTION and (unsafe := unsafe_in_production(settings, arc)):
-        reasons = "\n".join(f"  {objection}" for objection in unsafe)
-        raise Failure(f"these settings are not safe in production:\n{reasons}")
+    _refuse_unsafe(settings, bind)
     sys.stdout.flush()
     arguments = [sys.executable, "-m", "gunicorn", "--config", "python:cardservice.gunicorn_settings"]
     # The command becomes gunicorn: signals reach it directly, and nothing stays in between.
     os.execv(  # noqa: S606 - no shell is wanted
         sys.executable, [*arguments, "--bind", bind, "cardservice.wsgi:application"]
     )
+
+
+def _refuse_unsafe(settings: Settings, bind: str) -> None:
+    """Raises Failure with all that is wrong, whether or not the service can be opened."""
+    arc, broken = None, None
+    try:
+        context = open_context(settings)
+        arc = context.pki.arc
+        context.close()
+    except (CardServiceError, PkiError) as error:
+        broken = error
+    unsafe = unsafe_in_production(settings, arc, bind) if settings.mode is Mode.PRODUCTION else []
+    if broken is not None and not unsafe:
+        raise broken
+    if unsafe:
+        reasons = "\n".join(f"  {objection}" for objection in (*unsafe, broken) if objection is not None)
+        raise Failure(f"these settings are not safe in production:\n{reasons}")
 
 
 @click.command("worker")

@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from cardservice.cli import main
-from cardservice.config import Mode, Settings, unsafe_in_production
+from cardservice.config import Mode, Settings
 from cardservice.context import Context, open_context
 from cardservice.errors import NotInitialised, OrderInvalid
 from cardservice.ids import CardId
 from cardservice.key_place import KeyToken, token_of
 from cardservice.keys import make_kek_version
 from cardservice.pki_store.desk import open_desk
+from cardservice.production import unsafe_in_production
 from cardservice.setup import initialise
 from pki.card_keys import diversify_aes128
 from pki.errors import KeyNotExtractable, PinRefused

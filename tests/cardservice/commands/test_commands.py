@@ -238,6 +238,10 @@ def test_unsafe_settings_do_not_serve(council: Run, environment: dict[str, str])
     said = refused(council("serve"))
     for objection in ("https://", "CITIZEN_CARD_CLOCK_OFFSET_S", "example arc"):
         assert objection in said
+    Path(environment["CARDSERVICE_PKI_DIR"], "cardservice", "nonces.secret").unlink()
+    said = refused(council("serve", "--bind", "0.0.0.0:8080"))
+    for objection in ("nonces", "0.0.0.0:8080", "CITIZEN_CARD_CLOCK_OFFSET_S"):
+        assert objection in said
 
 
 def test_a_setting_that_is_missing_is_named(run: Run, environment: dict[str, str]) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cardservice.config import Mode, load_settings, passphrase_of, unsafe_in_production
+from cardservice.config import Mode, load_settings, passphrase_of
 from cardservice.errors import SettingsInvalid
-from pki.profiles import EXAMPLE_ARC
 
 GOOD = {
     "CARDSERVICE_DATABASE_URL": "postgresql+psycopg://service@/cards",
@@ -20,7 +19,6 @@ def test_production_is_the_default() -> None:
     """Whoever forgets the mode gets the safe one."""
     settings = load_settings(GOOD)
     assert (settings.mode, settings.workers, settings.threads) == (Mode.PRODUCTION, None, 8)
-    assert unsafe_in_production(settings, "1.3.6.1.4.1.99999") == []
     assert "service@" not in repr(settings)
 
 
@@ -38,6 +36,7 @@ WRONG = {
     "mode": "staging",
     "threads": "many",
     "pki_dir": "",
+    "admin_bind": "0.0.0.0:9090",
 }
 
 
@@ -65,33 +64,6 @@ def test_files_refused(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(SettingsInvalid):
         load_settings({**GOOD, "CARDSERVICE_CONFIG": str(path)})
-
-
-def test_unsafe_in_production(tmp_path: Path) -> None:
-    """Each objection by its setting, all of them at once."""
-    path = tmp_path / "passphrase"
-    path.write_text("secret\n")
-    path.chmod(0o644)
-    settings = load_settings(
-        {
-            **GOOD,
-            "CARDSERVICE_OWNER_DATABASE_URL": GOOD["CARDSERVICE_DATABASE_URL"],
-            "CARDSERVICE_PUBLIC_ORIGIN": "http://cards.example.org",
-            "CARDSERVICE_PASSPHRASE": "secret",
-            "CARDSERVICE_PASSPHRASE_FILE": str(path),
-            "CITIZEN_CARD_CLOCK_OFFSET_S": "1",
-        }
-    )
-    assert passphrase_of(settings) == b"secret"
-    found = [objection.setting for objection in unsafe_in_production(settings, EXAMPLE_ARC)]
-    assert found == [
-        "public_origin",
-        "passphrase",
-        "passphrase_file",
-        "CITIZEN_CARD_CLOCK_OFFSET_S",
-        "pki_dir",
-        "database_url",
-    ]
 
 
 def test_no_passphrase() -> None:
