@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from cardservice.errors import SettingsInvalid
@@ -28,6 +29,13 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
+class TariffApproval(StrEnum):
+    """Whether who has loaded a tariff may put it in force."""
+
+    TWO_PEOPLE = "two-people"
+    ONE_PERSON = "one-person"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings as given: nothing is opened or connected to yet."""
@@ -42,6 +50,7 @@ class Settings:
     erasure_database_url: str = ""
     # How long details are kept, in days by their class; a class that is not named has its default.
     retention_days: Mapping[str, int] = field(default_factory=dict)
+    tariff_approval: TariffApproval = TariffApproval.TWO_PEOPLE
     passphrase_file: Path | None = None
     passphrase: str | None = None
     # Where the service's own keys are on a token whose PIN is not that passphrase
@@ -55,6 +64,10 @@ class Settings:
     connections: int = 512
     # Addresses of the reverse proxy, for gunicorn; the service itself trusts no forwarded header.
     forwarded_allow_ips: str = "127.0.0.1,::1"
+    # The payment provider's address, the key to it, and the secret that its notifications are signed with.
+    pay_url: str | None = None
+    pay_key_file: Path | None = None
+    pay_secret_file: Path | None = None
 
     def __repr__(self) -> str:
         """The mode alone: the URLs may carry passwords."""
@@ -108,8 +121,12 @@ def unsafe_in_production(settings: Settings, oid_arc: str | None = None) -> list
         )
     if settings.passphrase_file is not None and _others_can_read(settings.passphrase_file):
         found.append(SettingsInvalid("passphrase_file", "can be read by others; chmod 0400 it"))
-    if settings.token_pin_file is not None and _others_can_read(settings.token_pin_file):
-        found.append(SettingsInvalid("token_pin_file", "can be read by others; chmod 0400 it"))
+    for name in ("token_pin_file", "pay_key_file", "pay_secret_file"):
+        path = getattr(settings, name)
+        if path is not None and _others_can_read(path):
+            found.append(SettingsInvalid(name, "can be read by others; chmod 0400 it"))
+    if settings.pay_url is not None and urlsplit(settings.pay_url).scheme != "https":
+        found.append(SettingsInvalid("pay_url", "must begin with https:// in production"))
     if settings.clock_offset_s:
         found.append(SettingsInvalid(OFFSET_VARIABLE, "is for tests alone; unset it"))
     if oid_arc == EXAMPLE_ARC:
@@ -154,6 +171,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
             str(values.get("erasure_database_url", values.get("owner_database_url", url)))
         ),
         retention_days=_days(values.get("retention_days", {})),
+        tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -164,7 +182,19 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", "127.0.0.1,::1")),
+        **_payments(values),
     )
+
+
+def _payments(values: Mapping[str, object]) -> dict[str, Any]:
+    """Where payments go: the address and the key's file together, or neither."""
+    if ("pay_url" in values) != ("pay_key_file" in values):
+        raise SettingsInvalid("pay_url", "and pay_key_file are set together, or neither")
+    return {
+        "pay_url": _origin(str(values["pay_url"])) if "pay_url" in values else None,
+        "pay_key_file": _path(values, "pay_key_file"),
+        "pay_secret_file": _path(values, "pay_secret_file"),
+    }
 
 
 def _required(values: Mapping[str, object], name: str) -> str:
@@ -183,6 +213,13 @@ def _mode(value: object) -> Mode:
         return Mode(str(value))
     except ValueError:
         raise SettingsInvalid("mode", f"{value!r} is neither development nor production") from None
+
+
+def _approval(value: object) -> TariffApproval:
+    try:
+        return TariffApproval(str(value))
+    except ValueError:
+        raise SettingsInvalid("tariff_approval", f"{value!r} is neither two-people nor one-person") from None
 
 
 def _supported(url: str) -> str:

@@ -217,6 +217,16 @@ class RoleNotAllowed(MessageRefused):
         self.terminal, self.role, self.wanted = terminal, role, wanted
 
 
+class ServiceOfAnother(MessageRefused):
+    """The service is sold by other providers than the terminal's, as of the moment that counts."""
+
+    code = "service_of_another_provider"
+
+    def __init__(self, terminal: str, provider: str, service: str) -> None:
+        super().__init__(f"terminal {terminal} is {provider}'s, which does not sell {service[:130]}")
+        self.terminal, self.provider, self.service = terminal, provider, service
+
+
 class IdConflict(MessageRefused):
     """The id is known with another body, or from another terminal."""
 
@@ -317,6 +327,12 @@ class RefundRefused(CardServiceError):
         self.reason, self.left_minor = reason, left_minor
 
 
+class NotificationRefused(CardServiceError):
+    """A notification is not signed by the payment provider, or there is none to send any."""
+
+    code = "notification_refused"
+
+
 class Busy(CardServiceError):
     """The payer's state is held by others; nothing was posted. Sent again with the same id, it will be."""
 
@@ -331,3 +347,35 @@ class TariffExists(CardServiceError):
     def __init__(self, service: str, version: str) -> None:
         super().__init__(f"{service} has another tariff of version {version}; a loaded one is never changed")
         self.service, self.version = service, version
+
+
+class DraftUnknown(Unknown):
+    """No draft of a tariff has this identifier."""
+
+    code = "draft_unknown"
+
+    def __init__(self, draft: object) -> None:
+        super().__init__("draft of a tariff", draft)
+
+
+class DraftClosed(CardServiceError):
+    """A draft has been approved or withdrawn; what is wanted now is a new one."""
+
+    code = "draft_closed"
+
+    def __init__(self, draft: object, state: str, by: str) -> None:
+        super().__init__(f"draft {draft} was {state} by {by}; load its files again for a new one")
+        self.draft, self.state, self.by = draft, state, by
+
+
+class ApprovalRefused(CardServiceError):
+    """Whoever loaded a draft cannot approve it."""
+
+    code = "approval_refused"
+
+    def __init__(self, author: str) -> None:
+        super().__init__(
+            f"{author} has loaded it, so somebody else must approve it; a scheme for which one person is"
+            " enough sets tariff_approval to one-person"
+        )
+        self.author = author

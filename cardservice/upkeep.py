@@ -19,6 +19,8 @@ from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.errors import SequenceHeld
 from cardservice.ledger.resources import settle_reservations
+from cardservice.payments.polling import Polled, poll, provider_of
+from cardservice.rating.service import rate_all
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,12 @@ class Round:
     # Reservations of sales that are posted, and of those that never were
     confirmed: int
     released: int
+    # Days that were charged anew
+    rated: int
     # Who keeps numbers waiting for longer than a minute
     held: Held | None
+    # None: there is no payment provider
+    polled: Polled | None = None
 
 
 def calendar_of(context: Context) -> Calendar:
@@ -47,13 +53,18 @@ def keep_up(context: Context) -> Round:
     settled = settle_reservations(context.database, context.now())
     calendar = calendar_of(context)
     numbered = sequence(context.database, calendar)
+    rated = rate_all(context)
     sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    # Last: however long the provider takes, the ledger is numbered.
+    provider = provider_of(context.settings)
     return Round(
         numbered=numbered,
         sealed=tuple(seal.day for seal in sealed),
         confirmed=settled.confirmed,
         released=settled.released,
+        rated=rated.revisions,
         held=held_back(context.database, calendar),
+        polled=None if provider is None else poll(context, provider),
     )
 
 

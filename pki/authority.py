@@ -5,7 +5,7 @@ Each operation changes the records and adds to the trail in one transaction of t
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -112,7 +112,9 @@ class Authority:
         """
         checked = [(order, self._checked(order)) for order in orders]
         with self.store.transaction() as store:
-            made = [self._make(store, order, key, moment) for order, key in checked]
+            listed = [order.identity for order, _ in checked if order.profile.has_status_index]
+            places = store.status_indexes(self.name, listed) if listed else {}
+            made = [self._make(places, order, key, moment) for order, key in checked]
             self._record(store, [record for _, record in made], moment)
         return [certificate for certificate, _ in made]
 
@@ -284,14 +286,12 @@ class Authority:
         return checked_key(order.csr)
 
     def _make(
-        self, store: CertificateStore, order: Order, key: ec.EllipticCurvePublicKey, moment: datetime
+        self, places: Mapping[str, int], order: Order, key: ec.EllipticCurvePublicKey, moment: datetime
     ) -> tuple[x509.Certificate, IssuedCertificate]:
-        subject = self._issuing.names(order.profile, order.identity, order.name)
-        status_index = None
-        if order.profile.has_status_index:
-            status_index = store.status_index(self.name, order.identity)
+        names = self._issuing.names(order.profile, order.identity, order.name)
+        status_index = places[order.identity] if order.profile.has_status_index else None
         days = order.profile.validity_days if order.validity_days is None else order.validity_days
-        der = self._issuing.leaf(order.profile, subject, key, moment, timedelta(days=days), status_index)
+        der = self._issuing.leaf(order.profile, names, key, moment, timedelta(days=days), status_index)
         certificate = x509.load_der_x509_certificate(der)
         return certificate, self._issued(
             certificate, der, order.profile.name, order.identity, moment, status_index

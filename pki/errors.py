@@ -10,6 +10,10 @@ PkiError = error_base.PkiError
 # --- revocation lists, OCSP, status lists: see `pki.status_errors` ---
 
 BaseListMissing = status_errors.BaseListMissing
+CardMapMalformed = status_errors.CardMapMalformed
+CardMapRefused = status_errors.CardMapRefused
+CardMapStale = status_errors.CardMapStale
+CardUnmapped = status_errors.CardUnmapped
 DerMalformed = status_errors.DerMalformed
 ExtraMissing = status_errors.ExtraMissing
 StatusIndexUnknown = status_errors.StatusIndexUnknown

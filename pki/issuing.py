@@ -25,7 +25,8 @@ from pki.extensions import (
 from pki.profiles import ISSUING_AUTHORITY, ROOT_AUTHORITY, Profile
 from pki.revocation import BACKDATING, whole_seconds
 
-Subject = tuple[x509.Name, x509.SubjectAlternativeName | None]
+# The subject, and the Extension subjectAltName or nothing, in DER
+Names = tuple[bytes, bytes]
 
 
 class Issuer:
@@ -50,35 +51,41 @@ class Issuer:
         self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
         self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
 
-    def names(self, profile: Profile, identity: str, name: str | None) -> Subject:
-        """Subject and alternative name. Raises RequestRefused for what the profile cannot name."""
+    def names(self, profile: Profile, identity: str, name: str | None) -> Names:
+        """Subject and alternative name, encoded. Raises RequestRefused for what the profile cannot name."""
         if name is not None and not profile.naming.takes_name:
             raise RequestRefused(f"a {profile.name} certificate holds no name beside its identity")
         try:
-            return profile.naming.subject(identity, name), profile.naming.alternative_name(identity)
+            if name is None and profile.naming.encoded is not None:
+                return profile.naming.encoded(identity)
+            subject, alternative_name = (
+                profile.naming.subject(identity, name),
+                profile.naming.alternative_name(identity),
+            )
         except ValueError as error:
             raise RequestRefused(
                 f"{identity!r} cannot stand in a {profile.name} certificate: {error}"
             ) from error
+        encoded = b"" if alternative_name is None else extension(alternative_name, critical=False)
+        return subject.public_bytes(), encoded
 
     def leaf(
         self,
         profile: Profile,
-        subject: Subject,
+        names: Names,
         key: ec.EllipticCurvePublicKey,
         moment: datetime,
         validity: timedelta,
         status_index: int | None,
     ) -> bytes:
         """The DER of a certificate of this profile, signed. Raises RequestRefused."""
-        name, alternative_name = subject
+        subject, alternative_name = names
         start, end = self._validity(moment, validity)
         public_key = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         extensions = [self._of_profile(profile), subject_key_identifier(public_key)]
         if not profile.no_status:
             extensions.append(self._of_shard(None if status_index is None else shard_of(status_index)))
-        if alternative_name is not None:
-            extensions.append(extension(alternative_name, critical=False))
+        extensions.append(alternative_name)
         if status_index is not None:
             extensions.append(extension(status_index_extension(self._arc, status_index), critical=False))
         return signed_certificate(
@@ -87,7 +94,7 @@ class Issuer:
             issuer=self._name,
             not_before=start,
             not_after=end,
-            subject=name.public_bytes(),
+            subject=subject,
             public_key=public_key,
             extensions=b"".join(extensions),
         )

@@ -1,8 +1,9 @@
 """The certificate store on `sqlite3`: one file."""
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from pki.sqlite_rows import (
     trail_row,
 )
 from pki.sqlite_schema import bring_up_to_date
-from pki.status_list.allocation import free_index
+from pki.status_list.allocation import free_indexes
 from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
 from pki.trail import TrailEntry, TrailHead
 
@@ -85,24 +86,31 @@ class SqliteCertificateStore:
 
     def status_index(self, authority: str, identity: str) -> int:
         """The identity's place in the status list, drawn the first time that it is asked for."""
+        return self.status_indexes(authority, (identity,))[identity]
+
+    def status_indexes(self, authority: str, identities: Iterable[str]) -> dict[str, int]:
+        """The same for several identities at once."""
+        wanted = list(dict.fromkeys(identities))
         with self._writing() as connection:
 
-            def one(query: str, *parameters: object) -> int | None:
-                row = connection.execute(query, (authority, *parameters)).fetchone()
-                return None if row is None or row[0] is None else int(row[0])
+            def kept(column: str, among: Sequence[str | int]) -> list[tuple[str, int]]:
+                query = (
+                    "SELECT identity, position FROM status_index WHERE authority = ? "  # noqa: S608 -- a literal
+                    f"AND {column} IN (SELECT value FROM json_each(?))"
+                )
+                return [tuple(row) for row in connection.execute(query, (authority, json.dumps(among)))]
 
-            place = "SELECT position FROM status_index WHERE authority = ?"
-            position = one(f"{place} AND identity = ?", identity)
-            if position is None:
-                highest = one("SELECT max(position) FROM status_index WHERE authority = ?")
-                position = free_index(
-                    highest, lambda index: one(f"{place} AND position = ?", index) is not None
-                )
-                connection.execute(
-                    "INSERT INTO status_index (authority, position, identity) VALUES (?, ?, ?)",
-                    (authority, position, identity),
-                )
-        return position
+            places = dict(kept("identity", wanted))
+            new = [identity for identity in wanted if identity not in places]
+            (highest,) = connection.execute(
+                "SELECT max(position) FROM status_index WHERE authority = ?", (authority,)
+            ).fetchone()
+            free = free_indexes(highest, len(new), lambda some: [row[1] for row in kept("position", some)])
+            connection.executemany(
+                "INSERT INTO status_index (authority, position, identity) VALUES (?, ?, ?)",
+                [(authority, position, identity) for position, identity in zip(free, new, strict=True)],
+            )
+        return places | dict(zip(new, free, strict=True))
 
     def revoke(
         self, authority: str, serial: int, moment: datetime, reason: str, recorded_at: datetime

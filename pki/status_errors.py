@@ -69,3 +69,31 @@ class StatusIndexUnknown(PkiError):
     """The list does not reach to this index, so nothing is known of the card."""
 
     code = "status_index_unknown"
+
+
+class CardMapMalformed(PkiError):
+    """Bytes that are not a card map as specified."""
+
+    code = "card_map_malformed"
+
+
+class CardMapRefused(PkiError):
+    """A card map that is not the one wanted, or that its signer has not signed."""
+
+    code = "card_map_refused"
+
+
+class CardMapStale(PkiError):
+    """The map should have been replaced by a newer one by now."""
+
+    code = "card_map_stale"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"the card map held until {expired_at.isoformat()}; fetch a new one")
+        self.expired_at = expired_at
+
+
+class CardUnmapped(PkiError):
+    """The map does not have this card, so nothing is known of it."""
+
+    code = "card_unmapped"

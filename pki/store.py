@@ -1,6 +1,6 @@
 """What an authority has issued, revoked, published and done: the seam. `pki.sqlite_store` is behind it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +97,10 @@ class CertificateStore(Protocol):
 
         See `pki.status_list.allocation`.
         """
+        ...
+
+    def status_indexes(self, authority: str, identities: Iterable[str]) -> Mapping[str, int]:
+        """The same for several identities at once."""
         ...
 
     def revoke(

@@ -12,14 +12,18 @@ from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
+from cardservice.tariffs import views as tariffs
 from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
 MAX_BODY_BYTES = 64 * 1024
 # Of several messages together (BulkRequestSchema), each of the same size.
 MAX_BULK_BYTES = 512 * 1024
+# The files of a tariff, in base64url.
+MAX_TARIFF_BYTES = 9 * 1024 * 1024
 
 
 def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
@@ -47,7 +51,15 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
-    for blueprint in (authorisation, advices.blueprint, presentations, personalisation, public):
+    for blueprint in (
+        authorisation,
+        advices.blueprint,
+        presentations,
+        personalisation,
+        tariffs.blueprint,
+        notifications,
+        public,
+    ):
         api.register_blueprint(blueprint)
     published = open_desk(context)
     current.install_desk(app, published.desk)
@@ -60,3 +72,5 @@ def _allow_more() -> None:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES
+    elif request.path == tariffs.DRAFTS_PATH:
+        request.max_content_length = MAX_TARIFF_BYTES

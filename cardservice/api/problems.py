@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cardservice.errors import CardServiceError, CardUnusable, Malformed, QuoteRefused, RefundRefused
+from cardservice.services.seam import TariffError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
     "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
+    # What a payment provider sends.
+    "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no terminal signature"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
@@ -46,6 +49,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "terminal_unknown": Kind(401, "The terminal is not registered"),
     "terminal_revoked": Kind(403, "The terminal was revoked"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
+    "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
     "erased": Kind(410, "The transaction's details were erased"),
@@ -65,6 +69,14 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_expired": Kind(422, "The card has expired"),
     "card_suspended": Kind(422, "The card is suspended"),
     "card_not_active": Kind(422, "The card is not active yet"),
+    # Tariffs.
+    "service_unknown": Kind(404, "There is no such service"),
+    "tariff_invalid": Kind(422, "The tariff is refused"),
+    "tariff_exists": Kind(409, "Another tariff has this version"),
+    "resource_invalid": Kind(409, "More of a resource is taken than the tariff has"),
+    "draft_unknown": Kind(404, "There is no such draft"),
+    "draft_closed": Kind(409, "The draft was approved or withdrawn"),
+    "approval_refused": Kind(403, "Somebody else must approve this draft"),
     # Issuing.
     "order_unknown": Kind(404, "There is no such personalisation order"),
     "order_closed": Kind(409, "The personalisation order is closed"),
@@ -97,17 +109,10 @@ def problem(code: str, detail: str, members: Mapping[str, object] | None = None)
 def document_of(error: Exception) -> dict[str, Any]:
     """The problem document that an error leaves as, and a line in the log where it is a fault of ours."""
     match error:
-        case QuoteRefused():
-            return _document(error.reason, str(error), {"data": error.data} if error.data else None)
-        case RefundRefused():
-            members = {"reason": error.reason, "left_minor": error.left_minor}
-            return _document(error.code, str(error), members)
-        case CardUnusable():
-            return _document(error.reason, str(error))
-        case Malformed():
-            return _document(error.code, str(error), {"fields": error.fields} if error.fields else None)
+        case QuoteRefused() | CardUnusable():
+            return _document(error.reason, str(error), _members(error))
         case CardServiceError() if error.code in PROBLEMS:
-            return _document(error.code, str(error))
+            return _document(error.code, str(error), _members(error))
         case HTTPException():
             return _of_http(error)
         case OperationalError() | psycopg.OperationalError():
@@ -118,6 +123,20 @@ def document_of(error: Exception) -> dict[str, Any]:
     return _document(
         "internal_error", "The service's log has the error; nothing is lost by sending it again."
     )
+
+
+def _members(error: CardServiceError) -> Mapping[str, object] | None:
+    """What a problem says beside its sentence."""
+    match error:
+        case QuoteRefused(data=data) if data:
+            return {"data": data}
+        case RefundRefused():
+            return {"reason": error.reason, "left_minor": error.left_minor}
+        case Malformed(fields=fields) if fields:
+            return {"fields": fields}
+        case TariffError():
+            return {"data": {"file": error.file, "line": error.line, "reason": error.reason}}
+    return None
 
 
 def _document(code: str, detail: str, members: Mapping[str, object] | None = None) -> dict[str, Any]:

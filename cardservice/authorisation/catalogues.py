@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cardservice.context import Context
-from cardservice.errors import CatalogueMissing, QuoteRefused, RoleNotAllowed
+from cardservice.errors import CatalogueMissing, QuoteRefused, RoleNotAllowed, ServiceOfAnother
 from cardservice.services.catalogued import Catalogue, Catalogued, CataloguePeriod
 from cardservice.services.seam import Refusal
 from cardservice.tariffs.service import superseded_at, tariff_in_force
@@ -27,13 +27,18 @@ class Offer:
 
 
 def offer(context: Context, terminal: Terminal, name: str) -> Offer:
-    """What a service offers a terminal. Raises RoleNotAllowed, CatalogueMissing and QuoteRefused."""
+    """What a service offers a terminal.
+
+    Raises RoleNotAllowed, ServiceOfAnother, CatalogueMissing and QuoteRefused.
+    """
     service = context.services.get(name)
     if service is None or not any(may_ask(terminal.role, service, action) for action in service.actions):
         raise RoleNotAllowed(terminal.id, terminal.role, name)
     if not isinstance(service, Catalogued):
         raise CatalogueMissing(name)
     moment = context.now()
+    if not terminal.may_sell(name, moment):
+        raise ServiceOfAnother(terminal.id, terminal.provider_id, name)
     with context.database.reading() as connection:
         version = tariff_in_force(connection, name, moment)
         superseded = None if version is None else superseded_at(connection, version)

@@ -20,6 +20,7 @@ from cardservice.authorisation.speaking import Spoken, spoken_of, spoken_without
 from cardservice.context import Context
 from cardservice.errors import Erased, ExplanationMissing, TransactionUnknown
 from cardservice.ids import ProviderId, TerminalId, TransactionId
+from cardservice.ledger.by_id import payers_with
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
 from cardservice.ledger.values import INTO_ARREARS, NewTransfer
 from cardservice.services.seam import Service
@@ -142,6 +143,7 @@ def _find(connection: Connection, transaction: UUID) -> Row[*tuple[Any, ...]]:
     row = connection.execute(
         select(ledger_transaction, kept.details, kept.answer)
         .select_from(joined)
+        .where(stored.payer_id.in_(payers_with(connection, TransactionId(transaction))))
         .where(stored.id == transaction)
     ).one_or_none()
     if row is None:

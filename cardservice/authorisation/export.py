@@ -16,6 +16,7 @@ from cardservice.cards.service import AUTHORITY
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid, TransactionUnknown
 from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.by_id import payers_with
 from cardservice.ledger.errors import LedgerError, ProofErased
 from cardservice.ledger.models import ledger_transaction
 from cardservice.pki_store.models import certificate, crl
@@ -114,7 +115,10 @@ def export_proof(context: Context, transaction: UUID, directory: Path) -> tuple[
         raise OrderInvalid(f"{directory} is not empty; name a new folder")
     with context.database.reading() as connection:
         row = connection.execute(
-            select(ledger_transaction).where(ledger_transaction.c.id == transaction)
+            select(ledger_transaction).where(
+                ledger_transaction.c.payer_id.in_(payers_with(connection, TransactionId(transaction))),
+                ledger_transaction.c.id == transaction,
+            )
         ).one_or_none()
         if row is None:
             raise TransactionUnknown(transaction)

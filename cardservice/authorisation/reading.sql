@@ -29,6 +29,17 @@ BEGIN
                 (
                     SELECT (extract(epoch FROM s.valid_from) * 1000)::bigint FROM terminal_state AS s
                     WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
+                ),
+                (
+                    SELECT json_agg(
+                        json_build_array(
+                            s.service, s.provider_id,
+                            (extract(epoch FROM s.valid_from) * 1000)::bigint,
+                            (extract(epoch FROM s.valid_until) * 1000)::bigint
+                        )
+                        ORDER BY s.provider_id, s.valid_from
+                    )
+                    FROM service_seller AS s WHERE s.service = m.service
                 )
             )
             FROM terminal AS t

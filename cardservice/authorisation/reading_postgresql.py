@@ -18,6 +18,7 @@ from cardservice.ledger.prepared import Call, Row
 from cardservice.ledger.privacy import StoredKey
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
 from cardservice.ledger.wire import TYPES
+from cardservice.providers.selling import Seller
 from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.service import Terminal
 
@@ -92,7 +93,7 @@ def _read(text: bytes | None, of: Callable[[Any], T]) -> T | None:
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)
 def _terminal(terminal_id: str, text: bytes) -> Terminal:
-    provider, role, offline_limit_minor, der, revoked_at = _decode(text.decode())
+    provider, role, offline_limit_minor, der, revoked_at, sellers = _decode(text.decode())
     return Terminal(
         id=TerminalId(terminal_id),
         provider_id=ProviderId(provider),
@@ -100,6 +101,10 @@ def _terminal(terminal_id: str, text: bytes) -> Terminal:
         offline_limit_minor=offline_limit_minor,
         certificate_der=bytes.fromhex(der),
         revoked_at=_optional(revoked_at),
+        sellers=tuple(
+            Seller(service, ProviderId(seller), _moment(since), _optional(until))
+            for service, seller, since, until in sellers or ()
+        ),
     )
 
 

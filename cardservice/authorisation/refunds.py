@@ -12,6 +12,7 @@ from cardservice.authorisation.refunding import Objection, Plan, Wish, plan
 from cardservice.context import Context
 from cardservice.errors import Busy, IdConflict, OrderInvalid, RefundRefused, TransactionUnknown
 from cardservice.ids import PayerId, ProviderId, TerminalId, TransactionId, new_id
+from cardservice.ledger.by_id import payers_with
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.posting import locked, post_on
 from cardservice.ledger.reading import read_on
@@ -87,7 +88,10 @@ def give(context: Context, refund: Refund, *, actor: str) -> Refunded:
 def payer_of(connection: Connection, transaction: TransactionId) -> PayerId:
     """Under whom a transaction is. Raises TransactionUnknown."""
     own = ledger_transaction.c
-    found = connection.scalar(select(own.payer_id).where(own.id == transaction, own.kind != "tombstone"))
+    under = own.payer_id.in_(payers_with(connection, transaction))
+    found = connection.scalar(
+        select(own.payer_id).where(under, own.id == transaction, own.kind != "tombstone")
+    )
     if found is None:
         raise TransactionUnknown(transaction)
     return PayerId(found)

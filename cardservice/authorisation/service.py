@@ -26,7 +26,7 @@ from cardservice.authorisation.refusals import note_refusal
 from cardservice.authorisation.sales import sale_of
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
 from cardservice.context import Context
-from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
+from cardservice.errors import MessageRefused, RoleNotAllowed, ServiceOfAnother, TerminalRevoked
 from cardservice.tariffs.service import TariffVersion, tariff_in_force
 from cardservice.terminals.roles import may_ask
 from cardservice.terminals.service import Terminal, TermsHistory, terms_of
@@ -123,6 +123,8 @@ def _check_role(context: Context, terminal: Terminal, message: CardMessage) -> N
     statement = message.signed.statement
     if not may_ask(terminal.role, context.services.get(statement.service), statement.action):
         raise RoleNotAllowed(terminal.id, terminal.role, f"{statement.service} {statement.action}")
+    if not terminal.may_sell(statement.service, statement.time if message.is_advice else context.now()):
+        raise ServiceOfAnother(terminal.id, terminal.provider_id, statement.service)
 
 
 def case_of(

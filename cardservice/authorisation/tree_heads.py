@@ -1,23 +1,31 @@
-"""Reading the signed heads of sealed days: by the service's certificate of then."""
+"""Reading what the service has signed of sealed days, heads and tombstones: by its certificate of then."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from cardservice.context import Context
 from cardservice.keys import AUTHORITY
 from cardservice.ledger.closing.inclusion import verified_head
 from cardservice.pki_store.models import certificate
-from pki.statements import TreeHead, tree_head_certificate_sha256
-from pki.verification import TrustStore
+from pki.statements import (
+    LeafTombstone,
+    TreeHead,
+    open_tombstone,
+    tombstone_certificate_sha256,
+    tree_head_certificate_sha256,
+)
+from pki.verification import Purpose, TrustStore, verify
 
 
 class TreeHeads:
-    """Verifies heads, each certificate once."""
+    """Verifies heads and tombstones, each certificate read once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._certificates: dict[bytes | None, x509.Certificate] = {}
+        self._keys: dict[bytes | None, ec.EllipticCurvePublicKey] = {}
 
     def __call__(self, raw: bytes) -> TreeHead:
         """The head. Raises PkiError, and LookupError where its certificate is not on record."""
@@ -27,9 +35,23 @@ class TreeHeads:
         )
         return verified_head(raw, leaf, trust, self._context.scheme.id)
 
+    def tombstone(self, raw: bytes) -> LeafTombstone:
+        """The word that a leaf was erased. Raises PkiError, and LookupError."""
+        named = tombstone_certificate_sha256(raw)
+        if named not in self._keys:
+            leaf = self._certificate(named)
+            trust = TrustStore(
+                roots=(self._context.certificates["root"],), intermediates=(self._context.issuer_of(leaf),)
+            )
+            held = verify(leaf, Purpose.SERVICE, leaf.not_valid_before_utc, trust, require_status=False)
+            self._keys[named] = held.public_key
+        return open_tombstone(raw, self._keys[named], self._context.scheme.id)
+
     def certificate_of(self, raw: bytes) -> x509.Certificate:
         """The certificate that a head names. Raises StatementMalformed, and LookupError."""
-        named = tree_head_certificate_sha256(raw)
+        return self._certificate(tree_head_certificate_sha256(raw))
+
+    def _certificate(self, named: bytes | None) -> x509.Certificate:
         if named not in self._certificates:
             self._certificates[named] = self._find(named)
         return self._certificates[named]

@@ -130,7 +130,8 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     plan = plan_erasure(connection, holder, moment)
     _require_no(plan.objections)
     payers = payers_for_erasure(connection, person, moment)
-    forget_person(connection, person, transactions_for_erasure(connection, person, payers), moment)
+    theirs = transactions_for_erasure(connection, person, payers)
+    forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
     for table in (dietary_need, cardholder_photo):
         connection.execute(delete(table).where(table.c.cardholder_id == person))

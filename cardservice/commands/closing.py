@@ -80,7 +80,8 @@ def ledger_verify(whole: bool, as_json: bool) -> None:
             context.database,
             lambda connection, payer, transaction: fault_of_proof(context, connection, payer, transaction),
             whole=whole,
-            check_head=TreeHeads(context),
+            check_head=(signed := TreeHeads(context)),
+            check_tombstone=signed.tombstone,
             progress=ProgressLine(),
         )
     say("\n".join(_words(report)), _values(report), as_json=as_json)

@@ -1,12 +1,9 @@
-"""Money and tariffs: paying in, balances, fare tables."""
-
-from pathlib import Path
+"""Money: paying in, and balances."""
 
 import click
 
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.common import (
-    actor,
     command,
     identifier,
     json_option,
@@ -15,11 +12,9 @@ from cardservice.commands.common import (
     opened,
     say,
 )
-from cardservice.errors import ServiceUnknown
 from cardservice.ids import CardholderId, TransactionId
 from cardservice.ledger.values import AccountView
 from cardservice.payments.service import METHODS, TopUp, accounts_of, top_up
-from cardservice.tariffs.service import store_tariff
 
 
 @click.command("topup")
@@ -53,37 +48,6 @@ def balance(cardholder_id: str, as_json: bool) -> None:
             holder = require_cardholder(connection, identifier(cardholder_id))
         accounts = accounts_of(context, CardholderId(holder))
     _say_accounts(accounts, {}, as_json=as_json)
-
-
-@click.command("load")
-@click.argument("service")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--map", "mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@json_option
-@command
-def load(service: str, files: tuple[Path, ...], mapping: Path | None, as_json: bool) -> None:
-    """Load a version of a service's tariff from its files; what is in force changes at its own date."""
-    with opened() as context:
-        rules = context.services.get(service)
-        if rules is None:
-            raise ServiceUnknown(service)
-        given = (*files, mapping) if mapping is not None else files
-        loaded = rules.load(given, currency=context.scheme.currency)
-        source = ", ".join(path.name for path in given)
-        with context.database.begin() as connection:
-            is_new = store_tariff(
-                connection, service, loaded, source=source, actor=actor(), moment=context.now()
-            )
-    values = {
-        "service": service,
-        "version": loaded.version,
-        "valid_from": loaded.valid_from.isoformat(),
-        "new": is_new,
-        "report": list(loaded.report),
-    }
-    outcome = "Loaded" if is_new else "Already there:"
-    words = [f"{outcome} {service} {loaded.version}, from {loaded.valid_from.isoformat()}", *loaded.report]
-    say("\n  ".join(words), values, as_json=as_json)
 
 
 def _say_accounts(accounts: tuple[AccountView, ...], more: dict[str, object], *, as_json: bool) -> None:

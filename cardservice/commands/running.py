@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
@@ -99,7 +100,8 @@ def _log_round(done: Round) -> None:
     if done.held is not None:
         members = {key: str(value) for key, value in _held(done).items()}
         log.warning("numbers are held back", extra={"members": members})
-    if done.numbered or done.sealed or done.confirmed or done.released:
+    polled = done.polled is not None and (done.polled.payments or done.polled.refunds)
+    if done.numbered or done.sealed or done.confirmed or done.released or done.rated or polled:
         log.info("round", extra={"members": _values(done)})
 
 
@@ -107,7 +109,14 @@ def _words(done: Round) -> str:
     lines = [
         f"{done.numbered} transactions numbered, {len(done.sealed)} days sealed.",
         f"{done.confirmed} reservations confirmed, {done.released} released.",
+        f"{done.rated} days charged anew.",
     ]
+    if done.polled is not None:
+        asked = f"{done.polled.payments} payments, {done.polled.refunds} refunds"
+        lines.append(
+            f"Asked the payment provider about {asked}"
+            + (", without an answer." if done.polled.away else ".")
+        )
     if done.held is not None:
         who = f"session {done.held.pid} ({done.held.application or done.held.role or 'of another role'})"
         lines.append(f"Since {done.held.since} numbers are held back by {who}: end its transaction.")
@@ -120,7 +129,9 @@ def _values(done: Round) -> dict[str, object]:
         "sealed": [day.isoformat() for day in done.sealed],
         "confirmed": done.confirmed,
         "released": done.released,
+        "rated": done.rated,
         "held": None if done.held is None else _held(done),
+        "polled": None if done.polled is None else asdict(done.polled),
     }
 
 

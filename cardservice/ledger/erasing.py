@@ -12,7 +12,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
-from cardservice.ledger.closing.seals import forget_leaves
+from cardservice.ledger.closing.seals import Signer, forget_leaves
 from cardservice.ledger.event_models import rating
 from cardservice.ledger.models import (
     account,
@@ -75,6 +75,8 @@ def forget_person(
     holder: CardholderId,
     transactions: Mapping[PayerId, Collection[TransactionId]],
     moment: datetime,
+    scheme: str,
+    signer: Signer,
 ) -> int:
     """Erase details, answers, salts, counters, limits, key, and whose payers these were; how many details.
 
@@ -86,7 +88,7 @@ def forget_person(
         for first in range(0, len(ordered), _IDS_AT_ONCE):
             some = ordered[first : first + _IDS_AT_ONCE]
             erased += erase_details(connection, payer_id, some)
-            forget_leaves(connection, payer_id, some, moment)
+            forget_leaves(connection, payer_id, some, moment, scheme, signer)
     connection.execute(delete(counter).where(counter.c.cardholder_id == holder))
     connection.execute(delete(payer_limit).where(payer_limit.c.cardholder_id == holder))
     connection.execute(delete(cardholder_payer).where(cardholder_payer.c.cardholder_id == holder))

@@ -151,7 +151,21 @@ def statement_page(
     if not 0 < size <= _MOST_AT_ONCE:
         raise StatementInvalid(f"a page has 1 to {_MOST_AT_ONCE} lines, not {size}")
     unit = _unit(connection, payer_id)
-    opening = balance = _opening(connection, payer_id, period, after)
+    return _page(
+        connection, payer_id, period, after, size, unit, _opening(connection, payer_id, period, after)
+    )
+
+
+def _page(
+    connection: Connection,
+    payer_id: PayerId,
+    period: Period,
+    after: Cursor | None,
+    size: int,
+    unit: str,
+    opening: Money,
+) -> StatementPage:
+    balance = opening
     rows = connection.execute(_settled(payer_id, period, after, size + 1)).all()
     shown, more = rows[:size], len(rows) > size
     waiting = [] if more else connection.execute(_waiting(payer_id)).all()
@@ -180,7 +194,8 @@ def statement_pages(
     page = statement_page(connection, payer_id, period, size=size)
     yield page
     while page.next is not None:
-        page = statement_page(connection, payer_id, period, page.next, size)
+        # As of one moment: a page begins with what the one before it ends with, and nothing is added up anew.
+        page = _page(connection, payer_id, period, page.next, size, page.unit, page.closing)
         yield page
 
 

@@ -62,11 +62,13 @@ def verify(
     *,
     whole: bool = True,
     check_head: checking.HeadCheck | None = None,
+    check_tombstone: checking.TombstoneCheck | None = None,
     progress: Progress = lambda *_: None,
 ) -> Report:
     """Look at the ledger; `check_proof` is asked for each transaction that a card made.
 
-    `check_head` reads a seal's signed head and raises where its signature does not hold.
+    `check_head` reads a seal's signed head, `check_tombstone` the word that a leaf was erased; each raises
+    where its signature does not hold.
     """
     with database.reading() as connection:
         since = None if whole else last_seal(connection)
@@ -74,7 +76,8 @@ def verify(
         findings = list(_broken(connection, since, concerned, progress))
         findings += checking.sequence_faults(connection, since)
         findings += checking.rollup_faults(connection, since)
-        seals = checking.SealCheck(connection, check_head, progress)
+        findings += checking.sides_faults(connection)
+        seals = checking.SealCheck(connection, check_head, check_tombstone, progress)
         findings += seals.faults(since)
         proofs = _Proofs(connection, check_proof, progress)
         findings += proofs.faults(concerned)
@@ -131,10 +134,11 @@ def _broken(
             yield from _found(connection, code, query().limit(MAX_FINDINGS))
         return
     payers = select(concerned.subquery().c.payer_id).distinct()
-    every = connection.execute(payers).scalars().all()
-    for number in range(0, len(every), _PAYERS_AT_ONCE):
-        some = every[number : number + _PAYERS_AT_ONCE]
-        progress("payers", number, len(every))
+    total = int(connection.execute(select(func.count()).select_from(payers.subquery())).scalar_one())
+    # Read as they are wanted: however many there are, no more than a handful is in memory.
+    portions = connection.execution_options(yield_per=_PAYERS_AT_ONCE).scalars(payers).partitions()
+    for number, some in enumerate(portions):
+        progress("payers", number * _PAYERS_AT_ONCE, total)
         for code, query in CHECKS.items():
             rows = query().subquery()
             yield from _found(

@@ -12,7 +12,9 @@ from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read, read_accounts, read_on
 from cardservice.ledger.values import (
     AccountView,
+    Kind,
     NewTransaction,
+    NewTransfer,
     PayerView,
     Posting,
     ReadQuery,
@@ -64,7 +66,10 @@ def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
             return view.accounts
         also_under = tuple((other, found.views[other].version) for other in others)
         percent = arrears_percent(connection, paid.cardholder_id)
-        post_payment(connection, _posting(context, paid, view, percent, also_under), paid.reference)
+        source = scheme_clearing(paid.method)
+        moved = pay_in(view, source, paid.amount_minor, context.scheme.currency, percent)
+        posting = payment_posting(context, view, paid.id, paid.body, moved, also_under=also_under)
+        post_payment(connection, posting, paid.reference)
         return read_accounts(connection, [payer_id])[payer_id]
 
 
@@ -85,29 +90,33 @@ def _payers(context: Context, cardholder_id: CardholderId) -> tuple[PayerId, lis
     return payer_id, [other for other in every if other != payer_id]
 
 
-def _posting(
+def payment_posting(
     context: Context,
-    paid: TopUp,
     view: PayerView,
-    percent: int,
-    also_under: tuple[tuple[PayerId, int], ...],
+    own_id: TransactionId,
+    body: bytes,
+    transfers: tuple[NewTransfer, ...],
+    *,
+    kind: Kind = "topup",
+    also_under: tuple[tuple[PayerId, int], ...] = (),
 ) -> Posting:
-    currency, moment = context.scheme.currency, context.now()
+    """A payment's transaction with what it moves, as of now."""
+    moment = context.now()
     return Posting(
         payer_id=view.payer_id,
         expected_version=view.version,
         transaction=NewTransaction(
-            id=paid.id,
+            id=own_id,
             origin="payment",
-            kind="topup",
+            kind=kind,
             decision="approved",
-            reason="approved",
-            unit=currency,
-            body=paid.body,
+            reason="approved" if kind == "topup" else kind,
+            unit=context.scheme.currency,
+            body=body,
             occurred_at=moment,
             posted_at=moment,
-            amount_minor=paid.amount_minor,
+            amount_minor=sum(transfer.amount_minor for transfer in transfers),
         ),
-        transfers=pay_in(view, scheme_clearing(paid.method), paid.amount_minor, currency, percent),
+        transfers=transfers,
         also_under=also_under,
     )

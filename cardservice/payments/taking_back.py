@@ -1,8 +1,11 @@
 """A payment taken back: repaid to where it came from, or charged back by the payer's bank."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
+
+from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.authorisation.refunds import payer_of
@@ -41,8 +44,14 @@ class TakeBack:
         return sha256(deterministic(asked)).digest()
 
 
-def take_payment_back(context: Context, wanted: TakeBack, *, actor: str) -> TransactionId:
-    """Post it, once; the transaction that it was posted as.
+def take_payment_back(
+    context: Context,
+    wanted: TakeBack,
+    *,
+    actor: str,
+    also: Callable[[Connection, PayerId], None] | None = None,
+) -> TransactionId:
+    """Post it, once; the transaction that it was posted as. `also` is done with it, or neither.
 
     Raises TransactionUnknown, RefundRefused (not a payment, more than is left of it, or more than there is to
     spend), IdConflict and Busy.
@@ -63,6 +72,8 @@ def take_payment_back(context: Context, wanted: TakeBack, *, actor: str) -> Tran
         post_payment(connection, _posting(context, payer_id, view, payment, wanted), wanted.reference)
         moment = context.now()
         record(connection, actor, f"payment.{wanted.kind}", wanted.id, moment, payment=str(wanted.payment))
+        if also is not None:
+            also(connection, payer_id)
     return wanted.id
 
 

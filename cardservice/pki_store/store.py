@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 from cardservice.database import UtcDateTime
 from cardservice.pki_store.models import certificate, crl, status_index, trail, trail_head
 from pki.crl import REMOVE_FROM_CRL, RevokedEntry
-from pki.status_list.allocation import free_index
+from pki.status_list.allocation import free_indexes
 from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
 from pki.trail import TrailEntry, TrailHead
 
@@ -55,22 +55,37 @@ class DatabaseCertificateStore:
 
     def status_index(self, authority: str, identity: str) -> int:
         """The identity's place in the status list, drawn the first time that it is asked for."""
+        return self.status_indexes(authority, (identity,))[identity]
+
+    def status_indexes(self, authority: str, identities: Iterable[str]) -> dict[str, int]:
+        """The same for several identities at once."""
         self._lock(authority)
-        of_authority = select(status_index.c.position).where(status_index.c.authority == authority)
-        position = self._connection.scalar(of_authority.where(status_index.c.identity == identity))
-        if position is not None:
-            return int(position)
-        highest = self._connection.scalar(of_authority.with_only_columns(func.max(status_index.c.position)))
-        position = free_index(
-            highest,
-            lambda index: (
-                self._connection.scalar(of_authority.where(status_index.c.position == index)) is not None
-            ),
-        )
-        self._connection.execute(
-            insert(status_index).values(authority=authority, position=position, identity=identity)
-        )
-        return position
+        columns = status_index.c
+        wanted = list(dict.fromkeys(identities))
+
+        def kept(condition: ColumnElement[bool]) -> list[tuple[str, int]]:
+            query = select(columns.identity, columns.position).where(
+                columns.authority == authority, condition
+            )
+            return [(row.identity, row.position) for row in self._connection.execute(query.where(condition))]
+
+        places = dict(kept(columns.identity.in_(wanted)))
+        new = [identity for identity in wanted if identity not in places]
+        if new:
+            highest = self.highest_status_index(authority)
+            free = free_indexes(
+                highest, len(new), lambda some: [row[1] for row in kept(columns.position.in_(some))]
+            )
+            given = dict(zip(new, free, strict=True))
+            self._connection.execute(
+                insert(status_index),
+                [
+                    {"authority": authority, "position": position, "identity": identity}
+                    for identity, position in given.items()
+                ],
+            )
+            places |= given
+        return places
 
     def keep_status_indexes(self, issued: Iterable[IssuedCertificate]) -> None:
         """Keep the places that these certificates have, given elsewhere before."""

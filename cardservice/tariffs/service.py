@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -35,21 +36,45 @@ class DatedTariff:
     recorded_at: datetime
 
 
-def store_tariff(
-    connection: Connection, service: str, loaded: LoadedTariff, *, source: str, actor: str, moment: datetime
-) -> bool:
-    """Store a version of a tariff, with the resources that it names; False where the same one is there.
+@dataclass(frozen=True, slots=True)
+class TariffRecord:
+    """A stored tariff, and who answers for it."""
 
-    Raises TariffExists where another content has its name, and ResourceInvalid where more of a resource is
-    taken than there would be: roll back then.
-    """
-    content = _canonical(loaded.content)
+    version: TariffVersion
+    recorded_at: datetime
+    source: str
+    author: str
+    # None: one person was enough.
+    approved_by: str | None
+
+
+def is_stored(connection: Connection, service: str, loaded: LoadedTariff) -> bool:
+    """Whether this version is in the table of tariffs. Raises TariffExists: another content has its name."""
     known = connection.scalar(
         select(tariff.c.content).where(tariff.c.service == service, tariff.c.version == loaded.version)
     )
-    if known is not None:
-        if known != content:
-            raise TariffExists(service, loaded.version)
+    if known is not None and known != canonical(loaded.content):
+        raise TariffExists(service, loaded.version)
+    return known is not None
+
+
+def store_tariff(
+    connection: Connection,
+    service: str,
+    loaded: LoadedTariff,
+    *,
+    source: str,
+    actor: str,
+    moment: datetime,
+    approved_by: str | None = None,
+) -> bool:
+    """Store a version of a tariff, with the resources that it names; False where the same one is there.
+
+    From now on it counts. Without `approved_by` one person was enough, and the row says so; the table refuses
+    an approval by `actor`. Raises TariffExists where another content has its name, and ResourceInvalid where
+    more of a resource is taken than there would be: roll back then.
+    """
+    if is_stored(connection, service, loaded):
         return False
     connection.execute(
         insert(tariff).values(
@@ -57,9 +82,11 @@ def store_tariff(
             version=loaded.version,
             valid_from=loaded.valid_from,
             recorded_at=moment,
-            content=content,
+            content=canonical(loaded.content),
             source=source,
             actor=actor,
+            approved_by=approved_by,
+            one_person=approved_by is None,
         )
     )
     for key, capacity in sorted(loaded.capacities.items()):
@@ -100,6 +127,29 @@ def tariffs_of(connection: Connection, service: str) -> tuple[DatedTariff, ...]:
     )
 
 
+def tariff_records(connection: Connection, service: str) -> tuple[TariffRecord, ...]:
+    """All tariffs of a service in the same order, with who answers for each."""
+    stored = tariff.c
+    columns = (stored.valid_from, stored.version, stored.recorded_at, stored.source, stored.actor)
+    rows = connection.execute(
+        select(*columns, stored.approved_by)
+        .where(stored.service == service)
+        .order_by(stored.valid_from, stored.recorded_at)
+    )
+    return tuple(
+        TariffRecord(TariffVersion(service, version, valid_from), *more)
+        for valid_from, version, *more in rows
+    )
+
+
+def content_of(connection: Connection, service: str, version: str) -> dict[str, Any] | None:
+    """A stored tariff's content, or None."""
+    text = connection.scalar(
+        select(tariff.c.content).where(tariff.c.service == service, tariff.c.version == version)
+    )
+    return None if text is None else dict(json.loads(text))
+
+
 def superseded_at(connection: Connection, current: TariffVersion) -> datetime | None:
     """When a version that is loaded already takes the place of the current one; None: none will."""
     moment: datetime | None = connection.scalar(
@@ -134,15 +184,14 @@ class PreparedTariffs:
 
     def _prepare(self, service: str, version: str) -> object:
         with self._database.reading() as connection:
-            content = connection.scalar(
-                select(tariff.c.content).where(tariff.c.service == service, tariff.c.version == version)
-            )
+            content = content_of(connection, service, version)
         if content is None:
             raise LookupError(f"{service} {version} is not stored")
-        return self._services[service].prepare(json.loads(content))
+        return self._services[service].prepare(content)
 
 
-def _canonical(content: Mapping[str, object]) -> str:
+def canonical(content: Mapping[str, object]) -> str:
+    """A tariff's content as it is stored: one text for one content."""
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

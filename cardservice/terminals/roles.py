@@ -14,10 +14,13 @@ class Duty(StrEnum):
     UNBLOCK = "unblock"
     # Who the holder of a card is, and what they must not eat.
     SEE_HOLDER = "see_holder"
+    # Load drafts of tariffs, and approve those of others.
+    TARIFFS = "tariffs"
 
 
 DUTIES: Mapping[str, frozenset[Duty]] = {
     "issuer": frozenset({Duty.PERSONALISE, Duty.UNBLOCK}),
+    "office": frozenset({Duty.TARIFFS}),
     "till": frozenset({Duty.SEE_HOLDER}),
 }
 

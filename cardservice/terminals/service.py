@@ -13,6 +13,7 @@ from cardservice.audit.service import record
 from cardservice.errors import AlreadyExists, CertificateRequestRefused, OrderInvalid, TerminalUnknown
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.pki_store.models import certificate
+from cardservice.providers.selling import Seller, may_sell, read_sellers
 from cardservice.providers.service import require_provider
 from cardservice.terminals.models import terminal, terminal_state, terminal_terms
 from pki.authority import Authority
@@ -49,6 +50,12 @@ class Terminal:
     offline_limit_minor: int | None
     certificate_der: bytes
     revoked_at: datetime | None
+    # Of the service that it asks for, or of every one, whichever was read.
+    sellers: tuple[Seller, ...] = ()
+
+    def may_sell(self, service: str, moment: datetime) -> bool:
+        """Whether its provider sells this service at `moment`, or nobody in particular does."""
+        return may_sell(self.sellers, self.provider_id, service, moment)
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
@@ -101,6 +108,7 @@ def find_terminal(connection: Connection, terminal_id: str) -> Terminal | None:
         offline_limit_minor=row.offline_limit_minor,
         certificate_der=row.der,
         revoked_at=_revoked_at(connection, terminal_id),
+        sellers=read_sellers(connection),
     )
 
 

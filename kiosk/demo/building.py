@@ -116,13 +116,13 @@ class Builder:
 
     def _load_fares(self) -> None:
         feed, mapping = str(DATA / "feed"), str(DATA / "map.json")
-        self._run("cardservice", "load", "transport", feed, "--map", mapping)
+        self._run("cardservice", "load", "transport", feed, "--map", mapping, "--approve")
 
     def _load_menu(self) -> None:
         today = datetime.now(ZoneInfo(town.TIMEZONE)).date()
         file = self._place.root / "menu.json"
         file.write_text(json.dumps(town.menu(today), indent=2), encoding="utf-8")
-        self._run("cardservice", "load", "meals", str(file))
+        self._run("cardservice", "load", "meals", str(file), "--approve")
 
     def _start_readers(self, terminals: tuple[Terminal, ...]) -> Readers:
         names = [word for terminal in terminals for word in ("--reader", terminal.reader)]

@@ -55,6 +55,7 @@ class Place:
         """What the console scripts read from the environment. No secret is among it, only where it lies."""
         return {
             "CARDSERVICE_MODE": "development",
+            "CARDSERVICE_TARIFF_APPROVAL": "one-person",
             "CARDSERVICE_DATABASE_URL": self.database_url,
             "CARDSERVICE_OWNER_DATABASE_URL": self.owner_database_url,
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),

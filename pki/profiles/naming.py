@@ -1,5 +1,6 @@
 """How an identity stands in a certificate, and how it is read back."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -24,6 +25,22 @@ class Naming:
     subject_clause: str
     alternative_name_says: str
     alternative_name_clause: str
+    # Subject and the Extension subjectAltName in DER, for who names many; without a name beside the identity
+    encoded: Callable[[str], tuple[bytes, bytes]] | None = None
+
+
+# RFC 9562, 4, in lower case
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What stands before the UUID in a card's names, which are as long for every card (ITU-T X.690):
+# a Name of one serialNumber (RFC 5280, 4.1.2.4), a PrintableString
+_CARD_SUBJECT = bytes.fromhex("302f312d302b06035504051324")
+# an Extension of one uniformResourceIdentifier (RFC 5280, 4.2.1.6)
+_CARD_ALTERNATIVE_NAME = bytes.fromhex("30380603551d110431302f862d") + b"urn:uuid:"
+
+
+def _card_names(identity: str) -> tuple[bytes, bytes]:
+    octets = _canonical_uuid(identity).encode()
+    return _CARD_SUBJECT + octets, _CARD_ALTERNATIVE_NAME + octets
 
 
 def _card_subject(identity: str, _: str | None = None) -> x509.Name:
@@ -64,7 +81,7 @@ def _urn_identity(certificate: x509.Certificate) -> str:
 
 
 def _canonical_uuid(identity: str) -> str:
-    if str(UUID(identity)) != identity:
+    if _UUID.fullmatch(identity) is None:
         raise ValueError(f"{identity!r} is not a UUID in its canonical spelling")
     return identity
 
@@ -120,6 +137,7 @@ CARD = Naming(
     subject_clause="FIPS 201-3, 4.2.2.2; RFC 5280, 4.1.2.6",
     alternative_name_says=_UUID_SAYS,
     alternative_name_clause=_UUID_CLAUSE,
+    encoded=_card_names,
 )
 HOLDER = Naming(
     subject=_holder_subject,
@@ -130,6 +148,7 @@ HOLDER = Naming(
     subject_clause="RFC 5280, 4.1.2.6",
     alternative_name_says=_UUID_SAYS,
     alternative_name_clause=_UUID_CLAUSE,
+    encoded=_card_names,
 )
 PROGRAM = Naming(
     subject=_common_name,

@@ -12,6 +12,12 @@ from pki.statements.entitlement import (
     sign_entitlement,
     verify_entitlement,
 )
+from pki.statements.leaf_tombstone import (
+    LeafTombstone,
+    open_tombstone,
+    sign_tombstone,
+    tombstone_certificate_sha256,
+)
 from pki.statements.many_answers import (
     ManyAnswers,
     answers_digest,
@@ -47,6 +53,7 @@ __all__ = [
     "CardBinding",
     "Entitlement",
     "KeyBinding",
+    "LeafTombstone",
     "ManyAnswers",
     "SignedEntitlement",
     "SignedStatement",
@@ -65,14 +72,17 @@ __all__ = [
     "open_entitlement",
     "open_many_answers",
     "open_statement",
+    "open_tombstone",
     "open_tree_head",
     "parse_payload",
     "seal",
     "sign_answer",
     "sign_entitlement",
     "sign_many_answers",
+    "sign_tombstone",
     "sign_tree_head",
     "signature_input",
+    "tombstone_certificate_sha256",
     "tree_head_certificate_sha256",
     "verify_entitlement",
     "verify_statement",

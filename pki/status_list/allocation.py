@@ -5,7 +5,7 @@ one, and how many there are.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 # Ours: the places of one list, of which there are as many as cards need. Always all of them are published.
 LIST_SIZE = 1 << 20
@@ -31,3 +31,24 @@ def free_index(
         if not is_taken(index):
             return index
     return start + LIST_SIZE + draw(LIST_SIZE)
+
+
+def free_indexes(
+    highest: int | None,
+    wanted: int,
+    taken: Callable[[Sequence[int]], Collection[int]],
+    draw: Callable[[int], int] = secrets.randbelow,
+) -> list[int]:
+    """So many places that are free, as `free_index` gives them one by one; `taken` says which are not.
+
+    Nearly always it is asked once, for all of them together.
+    """
+    start = 0 if highest is None else highest - highest % LIST_SIZE
+    drawn = list(dict.fromkeys(start + draw(LIST_SIZE) for _ in range(wanted)))
+    given_before = set(taken(drawn)) if drawn else set()
+    given = [index for index in drawn if index not in given_before]
+    while len(given) < wanted:
+        index = free_index(highest, lambda index: index in given or bool(taken([index])), draw)
+        given.append(index)
+        highest = max(index, highest or 0)
+    return given

@@ -49,6 +49,7 @@ def virtual_card() -> None:
 @click.option("--pin-file", type=INPUT, help="six to eight digits (default: the PIN is blocked)")
 @click.option("--puk-file", type=INPUT, help="eight characters (default: the makers' well-known one)")
 @click.option("--contactless-pin", is_flag=True, help="PIN and all keys work without contact, too")
+@_json_option
 @telling_errors
 def create(
     card: str,
@@ -57,6 +58,7 @@ def create(
     pin_file: Path | None,
     puk_file: Path | None,
     contactless_pin: bool,
+    as_json: bool,
 ) -> None:
     """Make a card as it comes from its maker: without keys, certificates or identity."""
     file = _file(card, wallet)
@@ -73,6 +75,8 @@ def create(
     if wallet is not None:
         wallet.mkdir(mode=0o700, parents=True, exist_ok=True)
     CardState.create(file, memory).close()
+    if as_json:
+        click.echo(json.dumps({"card": str(file)}))
 
 
 # The name that scripts know it by.
@@ -129,6 +133,7 @@ def list_cards(wallet: Path, as_json: bool) -> None:
 @click.option("--tear-kept", is_flag=True, help="with --tear-at: that write is kept, only its answer is lost")
 @click.option("--silent-after", type=_count, help="answer N commands, then none")
 @click.option("--garbage-after", type=_count, help="answer N commands, then with any bytes")
+@_json_option
 @telling_errors
 def insert(
     card: str,
@@ -141,6 +146,7 @@ def insert(
     face: str | None,
     is_contactless: bool | None,
     detach: bool,
+    as_json: bool,
     **told: bool | int | None,
 ) -> None:
     """Put a card on a virtual reader, until Ctrl-C, SIGTERM or `remove` takes it out."""
@@ -160,7 +166,7 @@ def insert(
             stack.enter_context(named_in.inserted(card, name, shown))
         inserted = ToldCard(state, shown, behaviour)
         bridge = Bridge.connect(inserted, host, port)
-        click.echo(f"{file} is inserted ({shown}{', modelled silicon time' if behaviour.silicon else ''})")
+        click.echo(_inserted(file, name, shown, behaviour, as_json=as_json))
         bridge.run()
         if inserted.torn is not None:
             raise inserted.torn
@@ -169,10 +175,21 @@ def insert(
 @virtual_card.command()
 @click.argument("name")
 @click.option("--wallet", type=PATH, envvar=WALLET_VARIABLE, required=True, help=f"or {WALLET_VARIABLE}")
+@_json_option
 @telling_errors
-def remove(name: str, wallet: Path) -> None:
+def remove(name: str, wallet: Path, as_json: bool) -> None:
     """Take a card of a wallet out of its reader."""
     Wallet(wallet).remove(name)
+    if as_json:
+        click.echo(json.dumps({"removed": name}))
+
+
+def _inserted(file: Path, reader: str, face: Face, behaviour: Behaviour, *, as_json: bool) -> str:
+    """The line that says that a card is in; others wait for it."""
+    if as_json:
+        said = {"card": str(file), "reader": reader, "face": face, "silicon": behaviour.silicon}
+        return json.dumps(said)
+    return f"{file} is inserted ({face}{', modelled silicon time' if behaviour.silicon else ''})"
 
 
 def _wallet_of(card: str, wallet: Path | None) -> Wallet | None:

@@ -11,6 +11,7 @@ import click
 from tests.benchmarks import (
     authorisation,
     cards,
+    growth,
     ingest,
     issuing,
     naive,
@@ -59,7 +60,19 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
 
 
 def _statements(server: PostgresServer, seconds: float) -> Measurement:
-    return statements.measure(posting.fill(server), seconds, _say)
+    return statements.measure(posting.fill(server, statements.PAYERS), seconds, _say)
+
+
+def _growth(server: PostgresServer, seconds: float) -> Measurement:
+    return growth.measure(server, seconds, _say)
+
+
+def _reading(key: str, server: PostgresServer, seconds: float) -> Measurement:
+    return growth.measure_reading(key, server, seconds, _say)
+
+
+def _verify_rate(server: PostgresServer, seconds: float) -> Measurement:
+    return growth.measure_verify(server, seconds, _say)
 
 
 def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
@@ -92,6 +105,9 @@ MEASUREMENTS: Mapping[str, Measure] = {
     naive.KEY: _naive,
     ingest.KEY: _ingest,
     statements.KEY: _statements,
+    "growth": _growth,
+    **{key: partial(_reading, key) for key in growth.READINGS},
+    "verify_rate": _verify_rate,
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},

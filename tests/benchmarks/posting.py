@@ -87,8 +87,11 @@ class _Worker:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
-    """A new ledger in which every payer has paid in, so that it adds up from the start."""
+def fill(server: PostgresServer, payers: int = PAYERS, *, without_history: bool = False) -> Ledger:
+    """A new ledger in which every payer has paid in, so that it adds up from the start.
+
+    `without_history`: without the rows that say so; the caller has more of them.
+    """
     name = server.create()
     owner_url = server.url(name, OWNER)
     prepare(owner_url)
@@ -98,7 +101,7 @@ def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
         with connection.cursor().copy("COPY filling FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        for statement in _FILL:
+        for statement in _FILL if without_history else (*_FILL, *_PAID_IN):
             connection.execute(statement, {"unit": CURRENCY, "amount": OPENING_MINOR})
     with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
@@ -146,6 +149,8 @@ _FILL = (
         decode(repeat('00', 600), 'hex'), sha256(card::text::bytea), now(), now() + interval '5 years',
         now(), 'cards' FROM filling
     """,
+)
+_PAID_IN = (
     """
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
         flags, body, occurred_at, posted_at)

@@ -43,7 +43,11 @@ GOALS: Mapping[str, Goal] = {
     "hot_provider": Goal(0.90, 0.97),
     # In ms, the median: under half a second people do not wait
     "tap_modelled_silicon": Goal(500.0, 350.0, is_time=True),
+    # Of the same on a small ledger
+    "growth": Goal(0.80, 0.80),
     # In ms, the 99th percentile
+    "balance": Goal(20.0, 20.0, is_time=True),
+    "statement_page": Goal(20.0, 20.0, is_time=True),
     "statement_year": Goal(200.0, 200.0, is_time=True),
     # In ms, the 95th percentile, beside the reader's own time
     "tap_to_painted": Goal(150.0, 150.0, is_time=True),

@@ -19,6 +19,8 @@ from tests.benchmarks.server import BenchmarkFailed, administrator_url, require_
 
 KEY = "statement_year"
 TRANSACTIONS = 2_000
+# Others beside whom: what a statement reads is looked up by its payer.
+PAYERS = 10_000
 _DAYS = 365
 _ENOUGH = 20
 

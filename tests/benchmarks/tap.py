@@ -48,6 +48,8 @@ class TimedTap:
     service_ms: float
     apdus: int
     exchanges: int
+    # Of this process in all its threads, the client's sides of PC/SC and HTTP included
+    processor_ms: float
 
     @property
     def overhead_ms(self) -> float:
@@ -91,7 +93,8 @@ def install(stack: Stack) -> None:
     for provider in ("council", "vale-buses"):
         stack.run("cardservice", "provider", "add", provider, "--name", provider)
     stack.run(
-        *("cardservice", "load", "transport", str(DEMO_DATA / "feed"), "--map", str(DEMO_DATA / "map.json"))
+        *("cardservice", "load", "transport", str(DEMO_DATA / "feed")),
+        *("--map", str(DEMO_DATA / "map.json"), "--approve"),
     )
     stack.start_service()
     stack.add_terminal("desk-1", "council", "issuer")
@@ -143,12 +146,14 @@ def _taps(directory: Path, environment: Mapping[str, str], seconds: float) -> li
 def _timed(agent: Agent, connection: CardConnection, service: "_TimedService", *, is_known: bool) -> TimedTap:
     card = TimedCard(connection)
     service.spent_ms, service.count = 0.0, 0
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     result = tap(agent, card, TapOrder("transport", "single-fare", TRIP, allow_offline=False))
-    total_ms = (time.perf_counter() - begun) * 1000
+    total_ms, processor_ms = (time.perf_counter() - begun) * 1000, (time.process_time() - used) * 1000
     if result.outcome is not Outcome.APPROVED:
         raise BenchmarkFailed(f"{KEY}: a tap came to {result.outcome}: {result.message}")
-    return TimedTap(is_known, total_ms, card.spent_ms, service.spent_ms, card.count, service.count)
+    return TimedTap(
+        *(is_known, total_ms, card.spent_ms, service.spent_ms, card.count, service.count, processor_ms)
+    )
 
 
 class TimedCard:
@@ -196,7 +201,8 @@ def _measured(taps: list[TimedTap]) -> Measurement:
     return Measurement(
         key=KEY,
         what="a single fare with a software card on a private pcscd, from the connected card to the verified "
-        "answer, without the time of APDUs and of HTTP: certificates, signatures, outbox on the disk; the "
+        "answer that is stored, and the card let go, without the time of APDUs and of HTTP: certificates, "
+        "signatures, transactions of PC/SC, and the outbox with its two writes through to the disk; the "
         "terminal has not seen the card before",
         value=p50_ms,
         unit="ms",
@@ -211,6 +217,9 @@ def _measured(taps: list[TimedTap]) -> Measurement:
                 median(found.apdus for found in new),
                 median(found.exchanges for found in new),
             ],
+            "processor time of the agent's process, the client's sides of PC/SC and HTTP included, ms": round(
+                median(found.processor_ms for found in new), 2
+            ),
             **of_known_cards(known),
             "its overhead, ms": round(median(found.overhead_ms for found in known), 2),
         },

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import ingest, issuing, posting, report, statements, status, verifying
+from tests.benchmarks import growth, ingest, issuing, posting, report, statements, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -27,6 +27,21 @@ def ledger() -> Iterator[posting.Ledger]:
         yield posting.fill(server, payers=50)
     finally:
         server.stop()
+
+
+@pytest.mark.long
+def test_a_grown_ledger_adds_up() -> None:
+    """What is filled in for it is what posting would have left."""
+    server = PostgresServer()
+    try:
+        rate = growth.measure_verify(server, 0.1, lambda _: None, small=40)
+        grown = growth.measure(server, 0.2, lambda _: None, payers=80, small=40, processes=1, slices=1)
+        pages = growth.measure_reading("statement_page", server, 0.2, lambda _: None, payers=80)
+    finally:
+        server.stop()
+    assert rate.detail["transactions"] == 40 * (growth.SALES_EACH + 1)
+    assert grown.value
+    assert pages.value
 
 
 def test_what_was_posted_is_what_the_ledger_holds(ledger: posting.Ledger) -> None:

@@ -168,7 +168,7 @@ def load_feed(stack: Stack, feed: Path) -> None:
     )
     stack.run("cardservice", "provider", "add", "council", "--name", "Gmina Zakroczym")
     stack.run("cardservice", "provider", "add", "buses", "--name", "Komunikacja Gminna Zakroczym")
-    loaded = stack.run("cardservice", "load", "transport", str(feed), "--map", str(mapping))
+    loaded = stack.run("cardservice", "load", "transport", str(feed), "--map", str(mapping), "--approve")
     assert "shapes.txt" in loaded.out, "files that are passed over are named"
 
 

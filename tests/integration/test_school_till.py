@@ -83,7 +83,7 @@ def school(
     stack.install("ashcombe")
     stack.run("cardservice", "provider", "add", "council", "--name", "Ashcombe Council")
     stack.run("cardservice", "provider", "add", "kitchen", "--name", "School kitchen")
-    stack.run("cardservice", "load", "meals", str(MENU))
+    stack.run("cardservice", "load", "meals", str(MENU), "--approve")
     with PrivatePcscd(root / "pcscd", [DESK, TILL]) as pcscd:
         stack.environment |= pcscd.environment
         daemon = Daemon(stack.agent("till-1"), (TILL,), pcscd.environment, root / "daemon.log")

@@ -1,13 +1,13 @@
 """Places in the status list: drawn, never given twice, and telling nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pki.sqlite_store import SqliteCertificateStore
 from pki.status_list import MAX_INDEXES, allocation
-from pki.status_list.allocation import LIST_SIZE, free_index, place
+from pki.status_list.allocation import LIST_SIZE, free_index, free_indexes, place
 
 
 def draws(*values: int) -> Iterator[int]:
@@ -49,6 +49,28 @@ def test_where_nothing_is_free_the_next_list_is_begun() -> None:
     assert free_index(LIST_SIZE + 1, is_taken, lambda _: 5) == 2 * LIST_SIZE + 5
     assert len(asked) == 256
     assert set(asked) == {LIST_SIZE + 5}
+
+
+def test_several_are_drawn_at_once_and_none_of_them_twice() -> None:
+    asked: list[list[int]] = []
+
+    def taken(some: Sequence[int]) -> list[int]:
+        asked.append(list(some))
+        return [index for index in some if index == 7]
+
+    drawn = draws(7, 8, 8, 9, 7, 9, 10, 11)
+    assert free_indexes(3, 4, taken, lambda _: next(drawn)) == [8, 9, 10, 11]
+    assert asked[0] == [7, 8, 9]  # all together; then one by one what was wanting
+    assert free_indexes(3, 0, taken) == []
+
+
+def test_several_begin_the_next_list_together() -> None:
+    def taken(some: Sequence[int]) -> list[int]:
+        return [index for index in some if index < LIST_SIZE]
+
+    given = free_indexes(5, 3, taken)
+    assert len(set(given)) == 3
+    assert all(LIST_SIZE <= index < 2 * LIST_SIZE for index in given)
 
 
 @pytest.mark.parametrize(

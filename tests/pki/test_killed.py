@@ -3,15 +3,21 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import randbelow
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from pki.auditing import audit
+from pki.published import publish
 from pki.scheme import Scheme
-from tests.pki.conftest import issue
+from pki.store import IssuedCertificate
+from tests.pki.conftest import START, issue
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +47,21 @@ def test_killed_at_random(scheme: Scheme, way: str) -> None:
         record.serial for record in issued.values() if record.revoked_at is not None
     }
     audit(scheme.records("cards"), "cards", issuers)
+    assert _revoked_by_ocsp(scheme, issued.values()) == {entry.serial_number for entry in after}
+
+
+def _revoked_by_ocsp(scheme: Scheme, issued: Iterable[IssuedCertificate]) -> set[int]:
+    """Whom the responder calls revoked; it knows each of these."""
+    desk, issuer, revoked = publish(scheme, lambda: START).desk, scheme.certificates["cards"], set()
+    for record in issued:
+        asked = ocsp.OCSPRequestBuilder().add_certificate(
+            x509.load_der_x509_certificate(record.der), issuer, hashes.SHA256()
+        )
+        told = ocsp.load_der_ocsp_response(desk.respond(asked.build().public_bytes(Encoding.DER)).der)
+        assert told.certificate_status is not ocsp.OCSPCertStatus.UNKNOWN
+        if told.certificate_status is ocsp.OCSPCertStatus.REVOKED:
+            revoked.add(record.serial)
+    return revoked
 
 
 def _killed_after(scheme: Scheme, way: str, lines: int) -> list[str]:

@@ -84,6 +84,25 @@ def test_an_entry_goes_its_way(outbox: Outbox) -> None:
     assert outbox.signed_time() == NOW
 
 
+def test_what_is_prepared_is_written_through_with_its_signature(outbox: Outbox) -> None:
+    """Each time anew: until the card has signed nobody outside has heard of it."""
+
+    def is_written_through() -> bool:
+        # A new text each time: an answer of SQLite's to this question is compiled with it.
+        return bool(outbox.connection.execute(f"PRAGMA synchronous -- {uuid4()}").fetchone()[0] >= 2)
+
+    for _ in range(3):
+        seen: list[bool] = []
+
+        def build(_: int, seen: list[bool] = seen) -> Draft:
+            seen.append(is_written_through())
+            return draft()
+
+        outbox.prepare(build, NOW)
+        assert seen == [False]
+        assert is_written_through()
+
+
 def test_no_step_is_taken_twice_or_from_elsewhere(outbox: Outbox) -> None:
     """Each step starts from one state only."""
     entry = opened(outbox)

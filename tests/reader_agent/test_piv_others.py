@@ -11,13 +11,14 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reader_agent.cardspec import piv, tlv
+from reader_agent.cardspec.apdu import CommandApdu
 from reader_agent.cardspec.piv import Algorithm, KeyReference, ObjectId
 from reader_agent.cardspec.piv_data import Discovery
 from reader_agent.errors import (
@@ -31,6 +32,7 @@ from reader_agent.errors import (
     PinNeeded,
     PinWrong,
 )
+from reader_agent.piv import signing
 from reader_agent.piv.inventory import Presence, take_inventory
 from reader_agent.piv.session import PivSession
 from tests.reader_agent.transcripts import recorded
@@ -62,6 +64,22 @@ def test_the_chuid_of_a_recorded_yubikey() -> None:
     assert chuid.guid == UUID("ad64beac-1611-4a56-93a2-9d583b74cb44")
     assert chuid.expires_on == date(2030, 1, 1)
     assert chuid.fascn != piv.NON_FEDERAL_FASCN  # nines like ours, and another check character
+
+
+def test_a_recorded_card_of_rsa_proves_the_key_of_its_compressed_certificate() -> None:
+    """Of another maker, without contact: four answers for the certificate, a chain and two for the proof."""
+    reading = recorded("contactless-rsa-certificate")
+    certificate = PivSession(reading).card_certificate()
+    assert reading.is_over
+    assert certificate.subject.rfc4514_string() == "CN=6196f446-4207-4835-a93e-87cb14a040f2"
+    key = signing.require_suitable(certificate.public_key())
+    assert isinstance(key, rsa.RSAPublicKey)
+    proving = recorded("contactless-rsa-2048")
+    block = b"".join(CommandApdu.decode(bytes.fromhex(sent)).data for sent, _ in proving.exchanges[:2])[10:]
+    answer = PivSession(proving).sign(block, KeyReference.CARD_AUTHENTICATION, Algorithm.RSA_2048)
+    assert proving.is_over
+    numbers = key.public_numbers()
+    assert pow(int.from_bytes(answer), numbers.e, numbers.n) == int.from_bytes(block)
 
 
 def always(sw: str) -> PivSession:

@@ -185,7 +185,9 @@ class Council:
         with self.context.database.begin() as connection:
             new = NewCardholder("Morgan Reed", category, form, allergens)
             kek = self.context.keys.cardholder_kek
-            holder, payer = add_cardholder(connection, new, "GBP", kek, actor=ACTOR, moment=now)
+            holder, payer = add_cardholder(
+                connection, new, self.context.scheme.currency, kek, actor=ACTOR, moment=now
+            )
             order = personalisation.order_card(connection, holder, "visitor", actor=ACTOR, moment=now)
             authority = self.context.authority(cards.AUTHORITY, connection)
             request = csr(key, "card").public_bytes(Encoding.DER)
@@ -206,7 +208,7 @@ class Council:
         """A family that pays for the card's holder from now on."""
         now = self.clock()
         with self.context.database.begin() as connection:
-            family = create_payer(connection, "family", "GBP", now)
+            family = create_payer(connection, "family", self.context.scheme.currency, now)
             assign_payer(connection, card.holder, family, now, now)
         if top_up_minor:
             self.top_up(card, top_up_minor)

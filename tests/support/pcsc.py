@@ -67,6 +67,7 @@ class Readers:
     ) -> None:
         """Put a card in, from this process; returns once pcscd has seen it."""
         state = CardState.load(card)
+        before = self.state(reader).event_count
         try:
             inserted = ToldCard(state, face, behaviour or Behaviour())
             bridge = Bridge.connect(inserted, "127.0.0.1", self.port(reader))
@@ -76,7 +77,7 @@ class Readers:
         thread = threading.Thread(target=bridge.run, name=f"card in {reader}", daemon=True)
         thread.start()
         self._inserted[reader] = _Inserted(state, bridge, thread)
-        wait_until(lambda: self.state(reader).has_card, f"a card in {reader}")
+        wait_until(lambda: self._has_seen_insertion(reader, before), f"a card in {reader}")
         self._inserted[reader].event_count = self.state(reader).event_count
 
     def pull(self, reader: str) -> None:
@@ -87,6 +88,14 @@ class Readers:
         inserted.state.close()
         if self.pcscd.is_running:
             wait_until(lambda: self._has_seen_removal(reader, inserted), f"no card in {reader}")
+
+    def _has_seen_insertion(self, reader: str, before: int) -> bool:
+        """Not as soon as it has a card: pcscd counts that a moment later.
+
+        By an earlier count any removal would seem to be over.
+        """
+        state = self.state(reader)
+        return state.has_card and state.event_count != before
 
     def _has_seen_removal(self, reader: str, inserted: _Inserted) -> bool:
         """Not as soon as it finds no card: one that went away within a command is missed a moment earlier.

@@ -60,6 +60,7 @@ class Stack:
         self.port = free_port()
         self.environment |= {
             "CARDSERVICE_MODE": "development",
+            "CARDSERVICE_TARIFF_APPROVAL": "one-person",
             # Several on PostgreSQL, however many processors there are: each takes a while to start.
             "CARDSERVICE_WORKERS": "2",
             "CARDSERVICE_DATABASE_URL": self.service_url,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, tuple_, union_all
 
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing import rollups
@@ -13,14 +13,16 @@ from cardservice.ledger.closing.leaves import Entry, entries
 from cardservice.ledger.closing.merkle import leaf_hash, root_of
 from cardservice.ledger.closing.models import account_rollup, ledger_position, ledger_sequence
 from cardservice.ledger.closing.seals import Seal, digest_of, read_seals
-from cardservice.ledger.closing.sequencing import is_passed_over, read_position
+from cardservice.ledger.closing.sequencing import is_passed_over, read_position, unsequenced
 from cardservice.ledger.findings import Finding
-from cardservice.ledger.models import ledger_transaction
+from cardservice.ledger.models import account, ledger_transaction, transfer
 from pki.errors import PkiError
-from pki.statements import TreeHead
+from pki.statements import LeafTombstone, TreeHead
 
-# Reads a signed head, with its signature verified. Raises PkiError.
+# Reads a signed head, with its signature verified. Raises PkiError, LookupError and ValueError.
 HeadCheck = Callable[[bytes], TreeHead]
+# The same of the service's word that it erased a leaf's salt.
+TombstoneCheck = Callable[[bytes], LeafTombstone]
 Progress = Callable[[str, int, int], None]
 _MAX_FINDINGS = 1000
 
@@ -81,11 +83,42 @@ def rollup_faults(connection: Connection, since: Seal | None) -> Iterator[Findin
             yield Finding("rollup_wrong", None, None, detail)
 
 
+def sides_faults(connection: Connection) -> Iterator[Finding]:
+    """Debits and credits that differ, over all balances: what payers have is what all others are without.
+
+    Of the stored balances and roll-ups themselves, beside the checks that each is the sum of its transfers.
+    """
+    entry, moved, stored = account_rollup.c, transfer.c, ledger_transaction.c
+    rolled_up = select(entry.unit, entry.credit_minor - entry.debit_minor)
+    joined = ledger_transaction.join(
+        transfer,
+        and_(moved.payer_id == stored.payer_id, moved.transaction_id == stored.id),
+    )
+    waiting = [
+        select(moved.unit, moved.amount_minor * sign)
+        .select_from(joined)
+        .where(unsequenced(connection, read_position(connection)), side.not_like("payer:%"))
+        for side, sign in ((moved.credit, 1), (moved.debit, -1))
+    ]
+    every = union_all(select(account.c.unit, account.c.balance), rolled_up, *waiting).subquery()
+    unit, gain = every.c
+    for row in connection.execute(select(unit, func.sum(gain)).group_by(unit).having(func.sum(gain) != 0)):
+        detail = f"debits and credits in {row[0]} differ by {int(row[1])}, over all balances"
+        yield Finding("sides_differ", None, None, detail)
+
+
 class SealCheck:
     """Goes along the chain of seals, and through the leaves of each; counts."""
 
-    def __init__(self, connection: Connection, check_head: HeadCheck | None, progress: Progress) -> None:
-        self._connection, self._check_head, self._progress = connection, check_head, progress
+    def __init__(
+        self,
+        connection: Connection,
+        check_head: HeadCheck | None,
+        check_tombstone: TombstoneCheck | None,
+        progress: Progress,
+    ) -> None:
+        self._connection, self._progress = connection, progress
+        self._check_head, self._check_tombstone = check_head, check_tombstone
         self.seals = self.leaves = self.erased = 0
         self._total = 0
         self._erased_on: Counter[date] = Counter()
@@ -151,9 +184,28 @@ class SealCheck:
             self.erased += 1
             if entry.erased_at is not None:
                 self._erased_on[entry.erased_at.date()] += 1
-            return None
+            return self._fault_of_erasure(entry, seal)
         if leaf_hash(entry.salt + entry.sealed) != entry.hash:
             return "changed_since_sealed", f"it is not what was sealed of {seal.day}"
+        # Nothing of them was sealed before revision 0015, and nothing of those without a salt.
+        if entry.details_sha256 and entry.details_now_sha256 not in {None, entry.details_sha256}:
+            return "details_changed", f"its details or answer are not what was sealed of {seal.day}"
+        return None
+
+    def _fault_of_erasure(self, entry: Entry, seal: Seal) -> tuple[str, str] | None:
+        """Whether the service itself took the salt away."""
+        if self._check_tombstone is None:
+            return None
+        if entry.tombstone is None:
+            return "erased_by_nobody", f"its salt of {seal.day} is gone, and the service did not erase it"
+        try:
+            told = self._check_tombstone(entry.tombstone)
+        except (PkiError, LookupError, ValueError) as error:
+            return "erased_by_nobody", f"the service's word that it erased this does not hold: {error}"
+        day = None if entry.erased_at is None else entry.erased_at.date()
+        stored = (seal.shard, seal.epoch, entry.sequence, entry.hash, day)
+        if stored != (told.shard, told.epoch, told.sequence, told.leaf, told.day):
+            return "erased_by_nobody", "the service's word that it erased this is about another leaf or day"
         return None
 
 

@@ -3,9 +3,11 @@
 A leaf is the salt and the entry in deterministic CBOR: a map from the columns' names to what is in them. What
 is NULL is left out, so that a column that is added later leaves old leaves as they are. The proof is in it as
 the SHA-256 of its ciphertext, which stays when the key is destroyed. Details and answers are erased sooner:
-they are in it by the body that the card signed, and no more.
+where they have a salt of their own, which goes with them, they are in it as a SHA-256 that is kept beside the
+leaf, and that tells nobody what they were.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +19,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, RowMapping, Table, and_, select
 
 from cardservice.ledger.closing.models import ledger_sequence, sealed_leaf
-from cardservice.ledger.models import ledger_transaction, transaction_proof, transfer
+from cardservice.ledger.models import (
+    ledger_transaction,
+    transaction_details,
+    transaction_proof,
+    transfer,
+)
 from pki.statements import deterministic
 
 SALT_BYTES = 16
@@ -43,6 +50,11 @@ class Entry:
     # None before it is sealed
     hash: bytes | None
     erased_at: datetime | None
+    # The service's signature that it erased the salt
+    tombstone: bytes | None
+    # Of details and answer: as they were sealed, or before that as they are; and as they are. None: erased
+    details_sha256: bytes | None
+    details_now_sha256: bytes | None
 
 
 def entries(connection: Connection, shard: int, epoch: int, after: int, last: int) -> Iterator[Entry]:
@@ -58,7 +70,7 @@ def _chunk(connection: Connection, shard: int, epoch: int, after: int, upto: int
     wanted = and_(entry.shard == shard, entry.epoch == epoch, entry.sequence > after, entry.sequence <= upto)
     same = and_(leaf.shard == entry.shard, leaf.epoch == entry.epoch, leaf.sequence == entry.sequence)
     rows = connection.execute(
-        select(ledger_sequence, leaf.salt, leaf.hash, leaf.erased_at)
+        select(ledger_sequence, leaf.salt, leaf.hash, leaf.erased_at, leaf.tombstone, leaf.details_sha256)
         .select_from(ledger_sequence.outerjoin(sealed_leaf, same))
         .where(wanted)
         .order_by(entry.sequence)
@@ -66,11 +78,19 @@ def _chunk(connection: Connection, shard: int, epoch: int, after: int, upto: int
     transactions = _beside(connection, ledger_transaction, "id", wanted)
     transfers = _beside(connection, transfer, "transaction_id", wanted)
     proofs = _beside(connection, transaction_proof, "transaction_id", wanted)
+    details = _beside(connection, transaction_details, "transaction_id", wanted)
     for row in rows:
         key = (row.payer_id, row.transaction_id)
+        beside = details.get(key, [])
+        details_now, committed = _details_sha256(beside), row.details_sha256
+        # Without a salt the hash would tell, once they are erased, whether somebody guesses them rightly.
+        if row.hash is None and beside and beside[0]["salt"] is not None:
+            committed = details_now
         sealed = None
         if key in transactions:
-            sealed = _encoded(row, transactions[key][0], transfers.get(key, []), proofs.get(key, []))
+            sealed = _encoded(
+                row, transactions[key][0], transfers.get(key, []), proofs.get(key, []), committed
+            )
         yield Entry(
             row.sequence,
             row.payer_id,
@@ -80,6 +100,9 @@ def _chunk(connection: Connection, shard: int, epoch: int, after: int, upto: int
             row.salt,
             row.hash,
             row.erased_at,
+            row.tombstone,
+            committed,
+            details_now,
         )
 
 
@@ -96,8 +119,23 @@ def _beside(connection: Connection, table: Table, key: str, wanted: Any) -> Mapp
     return dict(found)
 
 
+def _details_sha256(rows: list[RowMapping]) -> bytes | None:
+    """Of details, their salt, and the stored answer, where they are there."""
+    if not rows:
+        return None
+    [row] = rows
+    salt = None if row["salt"] is None else row["salt"].hex()
+    kept = [row["retention_class"], salt, row["details"], row["answer"]]
+    # As both databases give JSON back: numbers as they were, names in an order of their own.
+    return sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
 def _encoded(
-    entry: Row[Any], transaction: RowMapping, transfers: list[RowMapping], proofs: list[RowMapping]
+    entry: Row[Any],
+    transaction: RowMapping,
+    transfers: list[RowMapping],
+    proofs: list[RowMapping],
+    details_sha256: bytes | None,
 ) -> bytes:
     values: dict[str, object] = {
         "shard": entry.shard,
@@ -111,6 +149,8 @@ def _encoded(
     if proofs:
         [proof] = proofs
         values["proof_sha256"] = sha256(proof["key_id"].bytes + proof["nonce"] + proof["ciphertext"]).digest()
+    if details_sha256 is not None:
+        values["details_sha256"] = details_sha256
     return deterministic(values)
 
 

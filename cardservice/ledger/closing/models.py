@@ -75,6 +75,8 @@ Index(
     ledger_sequence.c.sequence,
 )
 Index("ix_ledger_sequence_settled_on", ledger_sequence.c.settled_on)
+# A transaction by its id alone. Here and not beside the transaction: no sale waits for this index.
+Index("ix_ledger_sequence_transaction_id", ledger_sequence.c.transaction_id)
 
 # Sums of the providers' and the scheme's accounts by the day of settlement; payers' accounts have rows.
 account_rollup = Table(
@@ -123,6 +125,10 @@ sealed_leaf = Table(
     Column("salt", LargeBinary, nullable=True),
     Column("hash", LargeBinary, nullable=False),
     Column("erased_at", UtcDateTime, nullable=True),
+    # Of the details and the answer as they were sealed; None where there were none, or before revision 0015.
+    Column("details_sha256", LargeBinary, nullable=True),
+    # The service's signature that it has erased the salt itself
+    Column("tombstone", LargeBinary, nullable=True),
     ForeignKeyConstraint(
         ["shard", "epoch", "sequence"],
         [ledger_sequence.c.shard, ledger_sequence.c.epoch, ledger_sequence.c.sequence],

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from cardservice.errors import TransactionUnknown
 from cardservice.ids import TransactionId
+from cardservice.ledger.by_id import payers_with
 from cardservice.ledger.closing.leaves import Entry, entries
 from cardservice.ledger.closing.merkle import inclusion_path, leaf_hash, root_by_path, root_of
 from cardservice.ledger.closing.models import day_seal, ledger_sequence, sealed_leaf
@@ -68,7 +69,7 @@ def _find_number(connection: Connection, transaction_id: TransactionId) -> Row[i
     row = connection.execute(
         select(entry.shard, entry.epoch, entry.sequence, entry.settled_on)
         .select_from(ledger_transaction.outerjoin(ledger_sequence, same))
-        .where(stored.id == transaction_id)
+        .where(stored.payer_id.in_(payers_with(connection, transaction_id)), stored.id == transaction_id)
     ).one_or_none()
     if row is None:
         raise TransactionUnknown(transaction_id)

@@ -24,7 +24,7 @@ from cardservice.ledger.closing.sequencing import (
     store_position,
 )
 from cardservice.ledger.errors import DayNotOver
-from pki.statements import TreeHead, sign_tree_head
+from pki.statements import LeafTombstone, TreeHead, sign_tombstone, sign_tree_head
 from pki.statements.cose import decode_sign1
 
 _LEAVES_AT_ONCE = 1_000
@@ -110,23 +110,43 @@ def last_seal(connection: Connection, shard: int = SHARD) -> Seal | None:
 
 
 def forget_leaves(
-    connection: Connection, payer_id: PayerId, transaction_ids: Collection[TransactionId], moment: datetime
+    connection: Connection,
+    payer_id: PayerId,
+    transaction_ids: Collection[TransactionId],
+    moment: datetime,
+    scheme: str,
+    signer: Signer,
 ) -> int:
-    """Erase the salts of these transactions' leaves, for good; how many there were.
+    """Erase the salts of these transactions' leaves, for good, and sign for each; how many there were.
 
     The tree stays as it is, and nobody can tell any more what those leaves were of. What has not been sealed
     yet is sealed at its day, and can be forgotten then.
     """
     leaf, entry = sealed_leaf.c, ledger_sequence.c
-    theirs = select(entry.shard, entry.epoch, entry.sequence).where(
-        entry.payer_id == payer_id, entry.transaction_id.in_(transaction_ids)
-    )
-    erased = (
-        update(sealed_leaf)
-        .where(tuple_(leaf.shard, leaf.epoch, leaf.sequence).in_(theirs), leaf.salt.is_not(None))
-        .values(salt=None, erased_at=moment)
-    )
-    return connection.execute(erased).rowcount
+    same = and_(leaf.shard == entry.shard, leaf.epoch == entry.epoch, leaf.sequence == entry.sequence)
+    theirs = connection.execute(
+        select(leaf.shard, leaf.epoch, leaf.sequence, leaf.hash)
+        .select_from(ledger_sequence.join(sealed_leaf, same))
+        .where(entry.payer_id == payer_id, entry.transaction_id.in_(transaction_ids))
+        .where(leaf.salt.is_not(None))
+    ).all()
+    for row in theirs:
+        tombstone = LeafTombstone(
+            scheme=scheme,
+            shard=row.shard,
+            epoch=row.epoch,
+            sequence=row.sequence,
+            leaf=row.hash,
+            day=moment.date(),
+        )
+        signed = sign_tombstone(tombstone, signer.answer_key, signer.answer_certificate_sha256)
+        connection.execute(
+            update(sealed_leaf)
+            .where(leaf.shard == row.shard, leaf.epoch == row.epoch, leaf.sequence == row.sequence)
+            .where(leaf.salt.is_not(None))
+            .values(salt=None, erased_at=moment, tombstone=signed)
+        )
+    return len(theirs)
 
 
 def _next_unsealed(connection: Connection, position: Position, through: date) -> tuple[int, date, int] | None:
@@ -219,7 +239,14 @@ def _make_leaves(connection: Connection, shard: int, epoch: int, after: int, las
         salt = secrets.token_bytes(SALT_BYTES)
         hashed = leaf_hash(salt + (entry.sealed or b""))
         made.append(
-            {"shard": shard, "epoch": epoch, "sequence": entry.sequence, "salt": salt, "hash": hashed}
+            {
+                "shard": shard,
+                "epoch": epoch,
+                "sequence": entry.sequence,
+                "salt": salt,
+                "hash": hashed,
+                "details_sha256": entry.details_sha256,
+            }
         )
         if len(made) == _LEAVES_AT_ONCE:
             connection.execute(insert(sealed_leaf), made)

@@ -8,8 +8,10 @@ from marshmallow import Schema
 
 from cardservice.services.leisure import rules
 from cardservice.services.leisure.loading import load_tariff
+from cardservice.services.leisure.price_list import price_list
 from cardservice.services.leisure.schemas import BookingDetails, EntryDetails, PurchaseDetails
 from cardservice.services.leisure.tariff import Tariff, prepare
+from cardservice.services.price_lists import Listed
 from cardservice.services.seam import (
     Action,
     Ask,
@@ -66,6 +68,10 @@ class Leisure:
     def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
         """Whether it is approved, and what it costs."""
         return rules.decide(ask, holder, view, _prepared(tariff))
+
+    def price_list(self, tariff: object) -> tuple[Listed, ...]:
+        """All that a tariff says, for people who compare two."""
+        return price_list(_prepared(tariff))
 
 
 def _prepared(tariff: object) -> Tariff:

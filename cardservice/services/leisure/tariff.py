@@ -92,6 +92,7 @@ class Session:
     opens: datetime
     starts: datetime
     ends: datetime
+    places: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,13 @@ def _session(stored: Mapping[str, Any], zone: ZoneInfo) -> Session:
     starts, ends = (at(day, time.fromisoformat(stored[end]), zone) for end in ("starts", "ends"))
     opens = starts - timedelta(minutes=stored["opens_minutes"])
     return Session(
-        key=stored["key"], activity=stored["activity"], day=day, opens=opens, starts=starts, ends=ends
+        key=stored["key"],
+        activity=stored["activity"],
+        day=day,
+        opens=opens,
+        starts=starts,
+        ends=ends,
+        places=stored["places"],
     )
 
 

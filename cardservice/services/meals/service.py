@@ -12,7 +12,9 @@ from cardservice.services.meals import rules
 from cardservice.services.meals.catalogue import catalogue
 from cardservice.services.meals.loading import load_menu
 from cardservice.services.meals.menu import Menu, prepare
+from cardservice.services.meals.price_list import price_list
 from cardservice.services.meals.schemas import SaleDetails
+from cardservice.services.price_lists import Listed
 from cardservice.services.seam import (
     Action,
     Ask,
@@ -67,6 +69,10 @@ class Meals:
     def catalogue(self, tariff: object, moment: datetime) -> Catalogue | Refusal:
         """What is on the menu from a moment on."""
         return catalogue(_menu(tariff), SALE.name, moment)
+
+    def price_list(self, tariff: object) -> tuple[Listed, ...]:
+        """All that a tariff says, for people who compare two."""
+        return price_list(_menu(tariff))
 
 
 def _menu(tariff: object) -> Menu:

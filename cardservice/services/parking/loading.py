@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cardservice.money import parse_minor
-from cardservice.services.json_files import load_file
+from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.parking.orders import Order, read_order
 from cardservice.services.parking.schemas import MAX_STAY_MINUTES, TariffSchema
 from cardservice.services.parking.tariff import FORMAT, Tariff, prepare
@@ -21,13 +22,16 @@ MAX_PRICE_MINOR = 1_000_000
 _BY_ORDER = ("free_minutes", "daily_maximum", "max_stay_minutes", "no_return_minutes")
 
 Values = Mapping[str, Any]
+# `places[0]`, whatever follows it within its part, or a field alone
+_STEP = re.compile(r"(\w+\[\d+\])|(\w+)\Z")
 
 
 def load_tariff(path: Path, orders: Sequence[Path], currency: str) -> LoadedTariff:
     """The tariff in a file and its orders; raises TariffError with the place in it that is at fault."""
-    values = load_file(path, TariffSchema(), MAX_BYTES)
-    _check_frame(path.name, values, currency)
-    loader = _Loader(path.name, values, {order.name: order for order in orders})
+    sheet = read_sheet(path, TariffSchema(), MAX_BYTES)
+    values = sheet.values
+    _check_frame(sheet, currency)
+    loader = _Loader(sheet, {order.name: order for order in orders})
     if len(loader.orders) < len(orders):
         raise TariffError(path.name, None, "two orders have the same file name")
     content: dict[str, Any] = {
@@ -51,31 +55,42 @@ def load_tariff(path: Path, orders: Sequence[Path], currency: str) -> LoadedTari
     return LoadedTariff(version=tariff.version, valid_from=tariff.valid_from, content=content, report=report)
 
 
-def _check_frame(file: str, values: Values, currency: str) -> None:
+def _check_frame(sheet: Sheet, currency: str) -> None:
+    values = sheet.values
     if values["currency"] != currency:
-        raise TariffError(file, None, f"currency: is {values['currency']}, and the scheme's is {currency}")
+        raise sheet.error("currency", f"is {values['currency']}, and the scheme's is {currency}")
     if values["last_day"] < values["first_day"]:
-        raise TariffError(file, None, "last_day: is before first_day")
+        raise sheet.error("last_day", "is before first_day")
     try:
         ZoneInfo(values["timezone"])
     except (KeyError, ValueError, OSError) as problem:
-        raise TariffError(file, None, f"timezone: there is no time zone {values['timezone']!r}") from problem
+        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
     if values["calendar"]["until"] < values["first_day"]:
-        raise TariffError(file, None, "calendar.until: is before first_day")
+        raise sheet.error("calendar.until", "is before first_day")
     for field in ("places", "permits"):
         seen: dict[str, int] = {}
         for number, each in enumerate(values[field]):
             if (first := seen.setdefault(each["key"], number)) != number:
-                raise TariffError(
-                    file, None, f"{field}[{number}] ({each['key']}): key: the same as of {field}[{first}]"
-                )
+                where = f"{field}[{number}] ({each['key']})"
+                raise refusal(sheet, f"{where}: key: the same as of {field}[{first}]")
+
+
+def refusal(sheet: Sheet, reason: str) -> TariffError:
+    """The refusal of the place that its words begin with, such as `places[0] (green): bands[1]: to: …`."""
+    steps = []
+    for part in reason.split(": "):
+        found = _STEP.match(part)
+        if found is None:
+            break
+        steps.append(found[0])
+    return TariffError(sheet.file, sheet.line(".".join(steps)), reason)
 
 
 class _Loader:
     """What a file says, one place after the other."""
 
-    def __init__(self, file: str, values: Values, orders: Mapping[str, Path]) -> None:
-        self._file, self._values, self.orders = file, values, orders
+    def __init__(self, sheet: Sheet, orders: Mapping[str, Path]) -> None:
+        self._sheet, self._values, self.orders = sheet, sheet.values, orders
         self.used: set[str] = set()
         self.notes: list[str] = []
         self._read: dict[str, Mapping[str, Order]] = {}
@@ -204,7 +219,7 @@ class _Loader:
         return price_minor
 
     def _error(self, reason: str) -> TariffError:
-        return TariffError(self._file, None, reason)
+        return refusal(self._sheet, reason)
 
 
 def _report(tariff: Tariff) -> Iterator[str]:

@@ -8,7 +8,9 @@ from marshmallow import Schema
 
 from cardservice.services.parking import rules, schemas
 from cardservice.services.parking.loading import load_tariff
+from cardservice.services.parking.price_list import price_list
 from cardservice.services.parking.tariff import Tariff, prepare
+from cardservice.services.price_lists import Listed
 from cardservice.services.seam import (
     Action,
     Ask,
@@ -68,6 +70,10 @@ class Parking:
     def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
         """Whether it is approved, and what it costs, counts and holds."""
         return rules.decide(ask, holder, view, _tariff(tariff))
+
+    def price_list(self, tariff: object) -> tuple[Listed, ...]:
+        """All that a tariff says, for people who compare two."""
+        return price_list(_tariff(tariff))
 
 
 def _tariff(tariff: object) -> Tariff:

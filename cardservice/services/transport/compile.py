@@ -12,6 +12,7 @@ from cardservice.services.transport.mapping import CardMap
 from cardservice.services.transport.report import report
 from cardservice.services.transport.rows import Row
 from cardservice.services.transport.tariff import FORMAT, prepare
+from cardservice.services.transport.travel import stored_passes, stored_travel
 
 
 def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff:
@@ -38,6 +39,11 @@ def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff
         "rules": [_rule(row) for row in feed.rules],
         "has_priority": feed.has_priority,
     }
+    # Only where the map says them: a feed and map that do not are the version that they always were.
+    if (travel := stored_travel(card_map.sheet, feed, currency)) is not None:
+        content["travel"] = travel
+    if passes := stored_passes(card_map.sheet, feed, card_map.fare_medium):
+        content["passes"] = passes
     content["version"] = _version(feed, content)
     tariff = prepare(content)
     check = check_unambiguous(tariff)

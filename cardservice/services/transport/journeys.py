@@ -7,7 +7,7 @@ of it, and therefore stays.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -22,6 +22,18 @@ class TapKind(StrEnum):
     OUT = "out"
 
 
+class Basis(StrEnum):
+    """By what a journey has its price, before any cap."""
+
+    FARE = "fare"
+    INCOMPLETE = "incomplete"
+    # Both ends are known, and the fare table has no price between them.
+    NO_FARE = "no_fare"
+    HOPPER = "hopper"
+    PASS = "pass"  # noqa: S105 - a ticket for a month
+    CONCESSION = "concession"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Tap:
     """A card at a validator; taps are ordered by when they were made."""
@@ -30,15 +42,58 @@ class Tap:
     kind: TapKind
     stop: str
     id: UUID
+    # What prices it, and is the same whenever the tap is told.
+    operator: str = field(default="", compare=False)
+    category: str = field(default="", compare=False)
+    route: str | None = field(default=None, compare=False)
+    tariff: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """The most that journeys of a day or a week cost; of one operator, or within areas, if it says so."""
+
+    period: str
+    amount_minor: int
+    operator: str | None = None
+    zones: frozenset[str] | None = None
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """What it adds up; the same for the same cap of another version of the tariff."""
+        return self.period, self.operator, self.zones
+
+    def bounds(self, ends: tuple[Tap, ...], areas_of: Callable[[str], Iterable[str]]) -> bool:
+        """Whether a journey counts: with areas, one of which both ends are known to lie in them."""
+        if self.operator not in (None, ends[0].operator):
+            return False
+        zones = self.zones
+        if zones is None:
+            return True
+        return len(ends) == len(TapKind) and all(not zones.isdisjoint(areas_of(tap.stop)) for tap in ends)
+
+
+@dataclass(frozen=True, slots=True)
+class SingleMaximum:
+    """The most that a journey of one of these travel days costs, both included."""
+
+    first_day: date
+    last_day: date
+    amount_minor: int
+
+
+def _nowhere(stop: str) -> tuple[str, ...]:
+    del stop
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a day costs beside its fares. Amounts are in minor units; a cap of None is none.
+    """What a day costs beside its fares. Amounts are in minor units.
 
     `passback`: who boards again at one stop sooner than that has tapped twice. `longest`: after that a
     journey is over, and its end is missing. `hopper`: what is boarded within that, from when the first of
-    them was, costs nothing more.
+    them was, costs nothing more, within a week.
     """
 
     days: TravelDays
@@ -46,8 +101,14 @@ class Rules:
     passback: timedelta
     longest: timedelta
     hopper: timedelta = timedelta(0)
-    day_cap_minor: int | None = None
-    week_cap_minor: int | None = None
+    caps: tuple[Cap, ...] = ()
+    single_maxima: tuple[SingleMaximum, ...] = ()
+    areas_of: Callable[[str], Iterable[str]] = _nowhere
+
+    def at_most(self, fare_minor: int, day: date) -> int:
+        """The fare, or the dated maximum where that is less."""
+        bounds = (each.amount_minor for each in self.single_maxima if each.first_day <= day <= each.last_day)
+        return min((fare_minor, *bounds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +117,11 @@ class Journey:
 
     travel_day: date
     taps: tuple[Tap, ...]
+    basis: Basis
     fare_minor: int
     charged_minor: int
+    # The cap that leaves less than the fare; of several the one that leaves least.
+    capped_by: Cap | None = None
 
     @property
     def complete(self) -> bool:
@@ -65,36 +129,74 @@ class Journey:
         return len(self.taps) == len(TapKind)
 
 
-def rate(taps: Iterable[Tap], fare: Callable[[Tap, Tap], int], rules: Rules) -> tuple[Journey, ...]:
+Fare = Callable[[Tap, Tap], int | None]
+# By what a journey that was boarded so costs nothing, or None.
+Free = Callable[[Tap], Basis | None]
+
+
+def _never(boarded: Tap) -> None:
+    del boarded
+
+
+def rate(
+    taps: Iterable[Tap], fare: Fare, rules: Rules | Callable[[Tap], Rules], free: Free = _never
+) -> tuple[Journey, ...]:
     """The journeys of one person's taps; give those of whole weeks, so that the week's cap sees all.
 
-    A tap that is there twice counts once. Of a journey whose fare is above the maximum the fare counts.
+    A tap that is there twice counts once. Of a journey whose fare is above the maximum the fare counts. The
+    rules, and the fare, are those of the tap that a journey begins with.
     """
-    by_day: Counter[date] = Counter()
-    by_week: Counter[date] = Counter()
-    hopping_until: datetime | None = None
-    journeys = []
-    for ends in _paired(sorted(set(taps)), rules):
-        boarded = ends[0].moment
-        day = rules.days.day_of(boarded)
-        fare_minor = rules.maximum_minor
-        if len(ends) == len(TapKind):
-            fare_minor = fare(*ends)
-            if hopping_until is not None and boarded < hopping_until:
-                fare_minor = 0
-            else:
-                hopping_until = boarded + rules.hopper
-        charged_minor = min(
-            fare_minor,
-            _left(rules.day_cap_minor, by_day[day], fare_minor),
-            _left(rules.week_cap_minor, by_week[week_of(day)], fare_minor),
+    rules_of = rules if callable(rules) else lambda _: rules
+    rater = _Rater(fare, free)
+    return tuple(rater.journey(ends, rules_of(ends[0])) for ends in _paired(sorted(set(taps)), rules_of))
+
+
+class _Rater:
+    """What was charged so far, cap by cap; asked for journeys in the order in which they began."""
+
+    def __init__(self, fare: Fare, free: Free) -> None:
+        self._fare, self._free = fare, free
+        self._charged: Counter[tuple[object, ...]] = Counter()
+        self._hopping: tuple[date, datetime] | None = None
+
+    def journey(self, ends: tuple[Tap, ...], rules: Rules) -> Journey:
+        day = rules.days.day_of(ends[0].moment)
+        basis, fare_minor = self._alone(ends, rules, day)
+        charged_minor, capped_by, counted = fare_minor, None, []
+        for cap in rules.caps:
+            if not cap.bounds(ends, rules.areas_of):
+                continue
+            key = (*cap.scope, day if cap.period == "day" else week_of(day))
+            counted.append(key)
+            left_minor = max(0, cap.amount_minor - self._charged[key])
+            if left_minor < charged_minor:
+                charged_minor, capped_by = left_minor, cap
+        # Not one key twice, whatever a tariff says: a cap that is there twice counts once.
+        for key in set(counted):
+            self._charged[key] += charged_minor
+        return Journey(
+            travel_day=day,
+            taps=ends,
+            basis=basis,
+            fare_minor=fare_minor,
+            charged_minor=charged_minor,
+            capped_by=capped_by,
         )
-        by_day[day] += charged_minor
-        by_week[week_of(day)] += charged_minor
-        journeys.append(
-            Journey(travel_day=day, taps=ends, fare_minor=fare_minor, charged_minor=charged_minor)
-        )
-    return tuple(journeys)
+
+    def _alone(self, ends: tuple[Tap, ...], rules: Rules, day: date) -> tuple[Basis, int]:
+        boarded = ends[0]
+        if boarded.kind is TapKind.IN and (basis := self._free(boarded)) is not None:
+            return basis, 0
+        if len(ends) < len(TapKind):
+            return Basis.INCOMPLETE, rules.at_most(rules.maximum_minor, day)
+        week = week_of(day)
+        if self._hopping is not None and self._hopping[0] == week and boarded.moment < self._hopping[1]:
+            return Basis.HOPPER, 0
+        self._hopping = week, boarded.moment + rules.hopper
+        fare_minor = self._fare(ends[0], ends[1])
+        if fare_minor is None:
+            return Basis.NO_FARE, rules.at_most(rules.maximum_minor, day)
+        return Basis.FARE, rules.at_most(fare_minor, day)
 
 
 def day_charges(journeys: Iterable[Journey]) -> dict[date, int]:
@@ -105,27 +207,18 @@ def day_charges(journeys: Iterable[Journey]) -> dict[date, int]:
     return dict(found)
 
 
-def _left(cap_minor: int | None, charged_minor: int, otherwise: int) -> int:
-    return otherwise if cap_minor is None else max(0, cap_minor - charged_minor)
-
-
-def _paired(taps: Iterable[Tap], rules: Rules) -> Iterator[tuple[Tap, ...]]:
+def _paired(taps: Iterable[Tap], rules_of: Callable[[Tap], Rules]) -> Iterator[tuple[Tap, ...]]:
     """Each journey's taps, by when it began."""
     boarded: Tap | None = None
     for tap in taps:
-        since = tap.moment - boarded.moment if boarded is not None else timedelta.max
-        if boarded is not None and tap.kind is TapKind.OUT and since <= rules.longest:
-            yield boarded, tap
-            boarded = None
-            continue
-        if (
-            boarded is not None
-            and tap.kind is TapKind.IN
-            and tap.stop == boarded.stop
-            and since < rules.passback
-        ):
-            continue
         if boarded is not None:
+            since, rules = tap.moment - boarded.moment, rules_of(boarded)
+            if tap.kind is TapKind.OUT and since <= rules.longest:
+                yield boarded, tap
+                boarded = None
+                continue
+            if tap.kind is TapKind.IN and tap.stop == boarded.stop and since < rules.passback:
+                continue
             yield (boarded,)
         boarded = tap if tap.kind is TapKind.IN else None
         if tap.kind is TapKind.OUT:

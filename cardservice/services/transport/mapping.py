@@ -1,7 +1,8 @@
 """Our file beside a feed: what GTFS cannot say of a card.
 
-Which fare medium the card stands for, which rider category each of the scheme's categories of people is,
-and who pays the default fare. `docs/services/transport.md` describes it for the people who write it.
+Which fare medium the card stands for, which rider category each of the scheme's categories of people is, who
+pays the default fare; and what `travel.py` reads of it. `docs/services/transport.md` describes it for the
+people who write it.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from marshmallow import Schema, fields, validate
 
-from cardservice.services.json_files import load_file
+from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.seam import TariffError
+from cardservice.services.transport.travel import PassSchema, TravelSchema
 
 MAX_BYTES = 1 << 16  # ours
 _TEXT = validate.Length(min=1, max=255)
@@ -32,6 +34,8 @@ class CardMap:
     default_category: str
     single_fare_products: frozenset[str] | None
     offline_quote_hours: int
+    # The file itself, to say where in it something is at fault
+    sheet: Sheet
 
     def error(self, reason: str) -> TariffError:
         """The refusal of this file."""
@@ -53,11 +57,14 @@ class MapSchema(Schema):
         fields.String(validate=_TEXT), load_default=None, validate=validate.Length(min=1, max=10_000)
     )
     offline_quote_hours = fields.Integer(strict=True, load_default=24, validate=validate.Range(1, 168))
+    travel = fields.Nested(TravelSchema, load_default=None, allow_none=True)
+    passes = fields.List(fields.Nested(PassSchema), load_default=list, validate=validate.Length(max=100))
 
 
 def read_map(path: Path) -> CardMap:
     """The map at `path`; raises TariffError."""
-    values = load_file(path, MapSchema(), MAX_BYTES)
+    sheet = read_sheet(path, MapSchema(), MAX_BYTES)
+    values = sheet.values
     products = values["single_fare_products"]
     mapping = CardMap(
         file=path.name,
@@ -66,6 +73,7 @@ def read_map(path: Path) -> CardMap:
         default_category=values["default_category"],
         single_fare_products=None if products is None else frozenset(products),
         offline_quote_hours=values["offline_quote_hours"],
+        sheet=sheet,
     )
     if mapping.default_category not in mapping.rider_categories:
         raise mapping.error(

@@ -1,33 +1,30 @@
 """The rules of a single fare: pure functions of the ask, the person's category and the tariff."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal
 from cardservice.services.transport.ambiguity import Offer, offers
+from cardservice.services.transport.reasons import (
+    AMOUNT_MISSING,
+    CURRENCY_MISMATCH,
+    FARE_AMBIGUOUS,
+    NO_FARE,
+    PRICE_CHANGED,
+    REASONS,
+    ROUTE_REQUIRED,
+    ROUTE_UNKNOWN,
+    STOP_UNKNOWN,
+    TARIFF_EXPIRED,
+    TARIFF_NOT_YET_VALID,
+)
 from cardservice.services.transport.tariff import Leg, Place, Rule, Tariff
 
 # Ours: long enough to present a card, and not longer than a statement's time may be off.
 QUOTE_VALIDITY = timedelta(minutes=5)
 
-# The stable reasons of this service; docs/services/transport.md explains each.
-CURRENCY_MISMATCH = "currency_mismatch"
-TARIFF_EXPIRED = "tariff_expired"
-TARIFF_NOT_YET_VALID = "tariff_not_yet_valid"
-STOP_UNKNOWN = "stop_unknown"
-ROUTE_UNKNOWN = "route_unknown"
-ROUTE_REQUIRED = "route_required"
-NO_FARE = "no_fare"
-FARE_AMBIGUOUS = "fare_ambiguous"
-AMOUNT_MISSING = "amount_missing"
-PRICE_CHANGED = "price_changed"
-
-REASONS = frozenset(
-    {
-        *(APPROVED, CURRENCY_MISMATCH, TARIFF_EXPIRED, TARIFF_NOT_YET_VALID, STOP_UNKNOWN, ROUTE_UNKNOWN),
-        *(ROUTE_REQUIRED, NO_FARE, FARE_AMBIGUOUS, AMOUNT_MISSING, PRICE_CHANGED),
-    }
-)
+__all__ = ["QUOTE_VALIDITY", "REASONS", "decide", "fare_between", "quote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +90,27 @@ def _price(ask: Ask, holder: Holder | None, tariff: Tariff) -> Offer | Refusal:
     return _single_offer(ride, rider, tariff)
 
 
+def fare_between(tariff: Tariff, start: str, end: str, route: str | None, category: str) -> Offer | Refusal:
+    """The fare of a journey that was tapped, for a person of the category."""
+    found = _ride_between(tariff, {"from_stop": start, "to_stop": end}, route)
+    if isinstance(found, Refusal):
+        return found
+    rider = tariff.rider_categories.get(category, tariff.default_rider)
+    return _single_offer(found, rider, tariff)
+
+
 def _ride(ask: Ask, tariff: Tariff) -> _Ride | Refusal:
+    stops = {field: str(ask.details[field]) for field in ("from_stop", "to_stop")}
+    return _ride_between(tariff, stops, ask.details.get("route"))
+
+
+def _ride_between(tariff: Tariff, stops: Mapping[str, str], route: object | None) -> _Ride | Refusal:
     ends = []
-    for field in ("from_stop", "to_stop"):
-        stop = str(ask.details[field])
+    for field, stop in stops.items():
         if stop not in tariff.places:
             message = f"The fare table has no stop {stop[:60]!r}."
             return Refusal(reason=STOP_UNKNOWN, message=message, data={"field": field})
         ends.append(tariff.places[stop])
-    route = ask.details.get("route")
     if route is not None and route not in tariff.routes:
         message = f"The fare table has no route {str(route)[:60]!r}."
         return Refusal(reason=ROUTE_UNKNOWN, message=message, data={"field": "route"})

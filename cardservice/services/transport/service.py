@@ -1,14 +1,17 @@
 """The service as the seam wants it: its actions, and the way from files to a decision."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from marshmallow import Schema, fields, validate
 
+from cardservice.services.rated import DayCharge, Span, StoredTap
 from cardservice.services.seam import (
     Action,
     Ask,
+    Counter,
     Decision,
     Holder,
     LoadedTariff,
@@ -17,13 +20,14 @@ from cardservice.services.seam import (
     TariffError,
     View,
 )
-from cardservice.services.transport import rules
+from cardservice.services.transport import days, rules, selling, taps
 from cardservice.services.transport.compile import compile_tariff
 from cardservice.services.transport.feed import read_feed
 from cardservice.services.transport.mapping import read_map
 from cardservice.services.transport.tariff import Tariff, prepare
 
 _ID = validate.Length(min=1, max=255)
+_WEEKS_8 = 56  # days, ours: where somebody was
 
 
 class SingleFareDetails(Schema):
@@ -34,20 +38,66 @@ class SingleFareDetails(Schema):
     route = fields.String(validate=_ID)
 
 
+class RideDetails(Schema):
+    """Where a ride with a pass begins, and ends if that is known."""
+
+    from_stop = fields.String(required=True, validate=_ID)
+    to_stop = fields.String(validate=_ID)
+
+
+class TapDetails(Schema):
+    """Where somebody boards or alights; the route where a fare or a concession depends on it."""
+
+    stop = fields.String(required=True, validate=_ID)
+    route = fields.String(validate=_ID)
+
+
+class InspectDetails(Schema):
+    """Where somebody is asked, for passes that hold in some areas alone."""
+
+    stop = fields.String(validate=_ID)
+
+
+class PassDetails(Schema):
+    """Which pass, and from which day on where the holder may choose."""
+
+    product = fields.String(required=True, validate=_ID)
+    first_day = fields.Date()
+
+
 SINGLE_FARE = Action(
     name="single-fare",
     roles=frozenset({"validator"}),
     details_schema=SingleFareDetails,
     retention_class="travel",
-    retention_days=56,  # eight weeks: where somebody was
+    retention_days=_WEEKS_8,
 )
+TAP_IN, TAP_OUT, INSPECT, USE_PASS, BUY_PASS = (
+    Action(
+        name=name,
+        roles=frozenset({"validator"}),
+        details_schema=schema,
+        retention_class="travel",
+        retention_days=_WEEKS_8,
+    )
+    for name, schema in (
+        (taps.TAP_IN, TapDetails),
+        (taps.TAP_OUT, TapDetails),
+        ("inspect", InspectDetails),
+        ("use-pass", RideDetails),
+        (selling.BUY_PASS, PassDetails),
+    )
+)
+_ACTIONS = (SINGLE_FARE, TAP_IN, TAP_OUT, INSPECT, USE_PASS, BUY_PASS)
 
 
 class Transport:
     """Fares of public transport, from GTFS with Fares v2."""
 
     name = "transport"
-    actions: Mapping[str, Action] = MappingProxyType({SINGLE_FARE.name: SINGLE_FARE})
+    actions: Mapping[str, Action] = MappingProxyType({each.name: each for each in _ACTIONS})
+    tap_actions = frozenset({taps.TAP_IN, taps.TAP_OUT})
+    bears_on_days = tap_actions | {selling.BUY_PASS}
     limits: Mapping[str, str] = MappingProxyType({})
 
     def details_schema(self, action: str) -> type[Schema]:
@@ -70,13 +120,63 @@ class Transport:
         return prepare(content)
 
     def quote(self, ask: Ask, holder: Holder | None, tariff: object) -> Quote | Refusal:
-        """The fare of a ride."""
-        return rules.quote(ask, holder, _compiled(tariff))
+        """The fare of a ride, the price of a pass; nothing of a tap, whose day has a price."""
+        compiled = _compiled(tariff)
+        if ask.action == SINGLE_FARE.name:
+            return rules.quote(ask, holder, compiled)
+        if ask.action == selling.BUY_PASS:
+            return selling.quote(ask, holder, compiled)
+        found = (
+            taps.tap(ask, holder, compiled)
+            if ask.action in self.tap_actions
+            else taps.in_force(ask, compiled)
+        )
+        if isinstance(found, Refusal):
+            return found
+        validity = timedelta(hours=compiled.offline_quote_hours) if ask.offline else rules.QUOTE_VALIDITY
+        return Quote(
+            amount_minor=0,
+            currency=compiled.currency,
+            tariff_version=compiled.version,
+            valid_until=min(ask.occurred_at + validity, compiled.valid_until),
+            lines=(),
+        )
 
     def decide(self, ask: Ask, holder: Holder, view: View, tariff: object) -> Decision:
-        """Whether the ride is approved, and what it costs."""
-        del view  # a single fare depends on nothing the payer has; the floor is the ledger's check
-        return rules.decide(ask, holder, _compiled(tariff))
+        """Whether it is approved, and what is posted at once."""
+        compiled = _compiled(tariff)
+        if ask.action == SINGLE_FARE.name:
+            return rules.decide(ask, holder, compiled)
+        if ask.action == selling.BUY_PASS:
+            return selling.decide(ask, holder, compiled)
+        if ask.action in self.tap_actions:
+            found = taps.tap(ask, holder, compiled)
+        elif ask.action == INSPECT.name:
+            found = taps.inspect(ask, holder, view, compiled)
+        else:
+            found = taps.use_pass(ask, holder, view, compiled)
+        return taps.decided(ask, found, holder, compiled)
+
+    def spans(self, moment: datetime, tariff: object) -> tuple[Span, ...]:
+        """The weeks whose price something at `moment` can change."""
+        travel = _compiled(tariff).travel
+        return () if travel is None else days.spans(moment, travel.rules.days)
+
+    def tariff_named(self, tap: StoredTap) -> str | None:
+        """The version that a tap was decided by."""
+        version = tap.inputs.get("tariff_version")
+        return None if version is None else str(version)
+
+    def day_charges(
+        self,
+        taps: Sequence[StoredTap],
+        counters: Sequence[Counter],
+        tariffs: Mapping[str, object],
+        span: Span,
+    ) -> tuple[DayCharge, ...]:
+        """What each day of the span should cost."""
+        compiled = {version: _compiled(tariff) for version, tariff in tariffs.items()}
+        return days.days_of(taps, counters, compiled, span)
 
 
 def _compiled(tariff: object) -> Tariff:

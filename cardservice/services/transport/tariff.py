@@ -6,6 +6,9 @@ from datetime import datetime
 from itertools import product as combinations
 from typing import Any, TypeVar
 
+from cardservice.services.transport.journeys import Rules
+from cardservice.services.transport.travel import Concession, concessions_from, rules_from
+
 Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
 _COLUMNS = ("network_id", "from_area_id", "to_area_id")
 FORMAT = 1  # ours: of the stored content
@@ -38,6 +41,25 @@ class Product:
 
     name: str
     prices: Mapping[str | None, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What is bought once and holds for days or months; `zones` None: everywhere."""
+
+    product: Product
+    days: int | None
+    months: int | None
+    chosen: bool
+    zones: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """What the map says of tapping in and out."""
+
+    rules: Rules
+    concessions: tuple[Concession, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,9 @@ class Tariff:
     rules: tuple[Rule, ...]
     has_priority: bool
     listed: tuple[frozenset[str], frozenset[str], frozenset[str]]
+    # None where nobody taps in and out
+    travel: Travel | None
+    passes: Mapping[str, Pass]
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
     _by_from: Mapping[str | None, tuple[Rule, ...]]
     _by_to: Mapping[str | None, tuple[Rule, ...]]
@@ -137,7 +162,11 @@ class Tariff:
         The rider's own price comes before the price for everybody, and that before the default fare: a
         category that the feed has no price for pays what the default category pays.
         """
-        prices = self.products[product].prices if product in self.products else {}
+        return self.price_of(self.products.get(product), rider)
+
+    def price_of(self, product: Product | None, rider: str | None) -> tuple[str | None, int] | None:
+        """The same of a product itself."""
+        prices = {} if product is None else product.prices
         for category in (rider, None, self.default_rider):
             if category in prices:
                 return category, prices[category]
@@ -149,6 +178,7 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
     if content["format"] != FORMAT:
         raise ValueError(f"the tariff is stored in format {content['format']}, and this reads {FORMAT}")
     rules = tuple(Rule(**rule) for rule in content["rules"])
+    places = {stop: Place(place["name"], tuple(place["areas"])) for stop, place in content["stops"].items()}
     return Tariff(
         version=content["version"],
         currency=content["currency"],
@@ -157,18 +187,15 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         offline_quote_hours=content["offline_quote_hours"],
         rider_categories=dict(content["rider_categories"]),
         default_rider=content["default_rider"],
-        places={
-            stop: Place(place["name"], tuple(place["areas"])) for stop, place in content["stops"].items()
-        },
+        places=places,
         areas=dict(content["areas"]),
         routes=frozenset(content["routes"]),
         route_networks=dict(content["route_networks"]),
-        products={
-            product: Product(entry["name"], {price["rider"]: price["minor"] for price in entry["prices"]})
-            for product, entry in content["products"].items()
-        },
+        products={product: _product(entry) for product, entry in content["products"].items()},
         rules=rules,
         has_priority=content["has_priority"],
+        travel=_travel(content.get("travel"), places),
+        passes={name: _pass(entry) for name, entry in content.get("passes", {}).items()},
         _by_ends=_grouped(rules, lambda rule: (rule.network, rule.from_area, rule.to_area)),
         _by_from=_grouped(rules, lambda rule: rule.from_area),
         _by_to=_grouped(rules, lambda rule: rule.to_area),
@@ -178,6 +205,27 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
             frozenset(rule.to_area for rule in rules if rule.to_area is not None),
         ),
     )
+
+
+def _product(entry: Mapping[str, Any]) -> Product:
+    return Product(entry["name"], {price["rider"]: price["minor"] for price in entry["prices"]})
+
+
+def _pass(entry: Mapping[str, Any]) -> Pass:
+    return Pass(
+        product=_product(entry),
+        days=entry["days"],
+        months=entry["months"],
+        chosen=entry["activation"] == "chosen",
+        zones=None if entry["zones"] is None else frozenset(entry["zones"]),
+    )
+
+
+def _travel(stored: Mapping[str, Any] | None, places: Mapping[str, Place]) -> Travel | None:
+    if stored is None:
+        return None
+    areas = {stop: place.areas for stop, place in places.items()}
+    return Travel(rules_from(stored, areas), concessions_from(stored))
 
 
 def _grouped(rules: tuple[Rule, ...], key: Callable[[Rule], Key]) -> dict[Key, tuple[Rule, ...]]:

@@ -33,6 +33,9 @@ BODIES: dict[str, Any] = {
     "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
     "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
     "/v1/presentations": {"card": str(new_id())},
+    "/v1/tariff-drafts": {"service": "meals", "files": [{"name": "menu.json", "content": "AAAA"}]},
+    "/v1/tariff-drafts/<uuid:draft_id>/approval": {},
+    "/v1/tariff-drafts/<uuid:draft_id>/withdrawal": {"reason": "a slip"},
     "/v1/card-puks": {"card": str(new_id())},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
@@ -56,11 +59,11 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 13
+    assert len(found) == 18
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
-        path = rule.replace("<uuid:order_id>", str(new_id())).replace("<service>", "transport")
+        path = re.sub(r"<uuid:\w+>", str(new_id()), rule).replace("<service>", "transport")
         response = app.test_client().open(path, method=method, json=BODIES.get(rule))
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
 
@@ -79,6 +82,7 @@ def test_what_is_public(app: Flask) -> None:
         "/pki/ocsp",
         "/pki/ocsp/<path:encoded>",
         "/pki/status/<int:number>",
+        "/notifications/payments",
         "/healthz/live",
         "/healthz/ready",
     }

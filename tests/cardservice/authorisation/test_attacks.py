@@ -26,7 +26,9 @@ from cardservice.audit.service import security_events
 from cardservice.authorisation.views import BULK_PATH
 from cardservice.cards import service as cards
 from cardservice.cards.states import CardState
+from cardservice.ids import ProviderId
 from cardservice.ledger.models import ledger_transaction, transfer
+from cardservice.providers.selling import begin_selling, read_sellers
 from pki.request_signatures import LABEL, TAG, content_digest, sign_request
 from pki.statements import decode_deterministic, deterministic, seal, signature_input
 from pki.statements.cose import Sign1, encode_sign1, from_der
@@ -223,8 +225,19 @@ def signed_over_fewer_components(scene: Scene) -> Attempt:
     return Attempt(honest(scene), sign=_signed_over_the_method)
 
 
-def service_of_another_provider(scene: Scene) -> Attempt:
+def service_that_its_role_does_not_cover(scene: Scene) -> Attempt:
     return Attempt(honest(scene, service="meals", action="sale"))
+
+
+def service_of_another_provider(scene: Scene) -> Attempt:
+    """A validator by its role, and another company's: these buses have a contract, that company has none."""
+    council, now = scene.council, scene.council.clock()
+    rival = council.provider(f"rival-{scene.bus.id}")
+    thief = council.terminal(f"thief-{scene.bus.id}", provider=rival)
+    with council.context.database.begin() as connection:
+        if not read_sellers(connection):
+            begin_selling(connection, ProviderId("vale-buses"), "transport", actor="test", moment=now)
+    return Attempt(message(request_for(thief, scene.card), scene.card), sender=thief)
 
 
 def amount_overflows(scene: Scene) -> Attempt:
@@ -295,7 +308,8 @@ ATTACKS: dict[Attack, Expected] = {
     door_challenge_as_payment: (422, "proof_invalid", True, False),
     same_statement_with_n_minus_s: (200, "approved", False, False),
     signed_over_fewer_components: (401, "request_signature_invalid", True, False),
-    service_of_another_provider: (403, "role_not_allowed", True, False),
+    service_that_its_role_does_not_cover: (403, "role_not_allowed", True, False),
+    service_of_another_provider: (403, "service_of_another_provider", True, False),
     amount_overflows: (422, "statement_malformed", True, False),
     amount_is_negative: (422, "statement_malformed", True, False),
     amount_is_the_largest: (200, "price_changed", False, True),

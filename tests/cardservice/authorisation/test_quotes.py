@@ -2,8 +2,11 @@
 
 import pytest
 
+from cardservice.api.fields import to_rfc3339
 from cardservice.ids import TerminalId
-from tests.support.council import FARE_MINOR, TRIP, Council, Reply, Terminal, from_base64url, new_id
+from cardservice.services.seam import LoadedTariff
+from cardservice.tariffs.service import store_tariff
+from tests.support.council import ACTOR, FARE_MINOR, TRIP, Council, Reply, Terminal, from_base64url, new_id
 
 ASKED = {"service": "transport", "action": "single-fare", "card": None, "details": TRIP}
 
@@ -74,3 +77,19 @@ def test_nonce(council: Council) -> None:
     assert (told["time"], told["valid_until"]) == ("2026-06-15T10:00:00.000Z", "2026-06-15T10:02:00.000Z")
     nonce = from_base64url(told["nonce"])
     council.context.keys.nonces.check(nonce, TerminalId("bus-12"), council.clock())
+
+
+def test_no_price_outlives_its_tariff(council: Council) -> None:
+    """Another that is loaded already ends it, offline as well."""
+    bus = council.terminal("bus-12")
+    council.clock.advance(seconds=60)
+    later = to_rfc3339(council.clock())
+    current = quoted(bus).json["tariff_version"]
+    with council.context.database.begin() as connection:
+        loaded = LoadedTariff(version="later", valid_from=council.clock(), content={}, report=())
+        moment = council.clock()
+        store_tariff(connection, "transport", loaded, source="", actor=ACTOR, moment=moment)
+    council.clock.advance(seconds=-30)
+    told = quoted(bus).json
+    assert told["tariff_version"] == current
+    assert (told["valid_until"], told["offline"]["valid_until"]) == (later, later)

@@ -42,7 +42,7 @@ from cardservice.ledger.verify import verify
 from cardservice.payments.moving import CarryOver, Goodwill, carry_over, give_goodwill
 from cardservice.payments.service import TopUp, top_up
 from cardservice.payments.taking_back import TakeBack, take_payment_back
-from pki.statements import open_tree_head
+from pki.statements import open_tombstone, open_tree_head
 from tests.support.council import (
     ACTOR,
     FARE_MINOR,
@@ -331,6 +331,7 @@ class Lives(RuleBasedStateMachine):
             database,
             partial(fault_of_proof, self.council.context),
             check_head=lambda raw: open_tree_head(raw, key, "ashcombe"),
+            check_tombstone=lambda raw: open_tombstone(raw, key, "ashcombe"),
         )
         assert report.findings == ()
         with database.reading() as connection:

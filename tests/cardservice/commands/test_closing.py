@@ -44,7 +44,9 @@ def test_heads_are_read_by_the_services_certificate(context: Context) -> None:
     days = Calendar(ZoneInfo("Europe/London"), MOMENT + timedelta(days=1))
     [first, *_] = seal_days(context.database, days, "ashcombe", context.keys)
     assert TreeHeads(context)(first.signed).root == first.root
-    report = verify(context.database, check_head=TreeHeads(context))
+    report = verify(
+        context.database, check_head=TreeHeads(context), check_tombstone=TreeHeads(context).tombstone
+    )
     assert (report.findings, report.leaves_checked) == ((), 1)
     with pytest.raises(PkiError):
         TreeHeads(context)(first.signed[:-1] + bytes([first.signed[-1] ^ 1]))

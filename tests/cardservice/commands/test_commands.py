@@ -204,11 +204,23 @@ def test_what_the_services_authority_issues(
     assert council("pki", "audit", "--authority", "service", "--reached", "x").exit_code == 2
 
 
-def test_tariffs(council: Run, tmp_path: Path) -> None:
+def test_tariffs(council: Run, environment: dict[str, str], tmp_path: Path) -> None:
     """A feed and its map; the same again is no new version; what is wrong is named by file and line."""
     files = (str(DEMO_DATA / "feed"), "--map", str(DEMO_DATA / "map.json"))
     first = ok(council("load", "transport", *files, "--json"))
-    assert first["new"]
+    assert (first["new"], first["state"]) == (True, "open")
+    assert "somebody else must approve" in refused(council("tariff", "approve", first["draft"]))
+    assert "somebody else must approve" in refused(council("load", "transport", *files, "--approve"))
+    assert first["draft"] in ok(council("tariff", "preview", first["draft"]))
+    assert len(ok(council("tariff", "list", "--json"))["drafts"]) == 1
+    environment["LOGNAME"] = "somebody-else"
+    assert ok(council("tariff", "approve", first["draft"], "--json"))["state"] == "approved"
+    [version] = ok(council("tariff", "list", "transport", "--json"))["versions"]
+    assert version["approved_by"] == "cli:somebody-else"
+    back = ok(council("tariff", "return", "transport", version["version"], "--from", "2026-12-01", "--json"))
+    assert back["preview"]["changes"] == []
+    gone = ok(council("tariff", "withdraw", back["draft"], "--reason", "a trial", "--json"))
+    assert (gone["state"], gone["closed_because"]) == ("withdrawn", "a trial")
     assert any("calendar.txt" in line for line in first["report"])
     again = ok(council("load", "transport", *files, "--json"))
     assert (again["version"], again["new"]) == (first["version"], False)

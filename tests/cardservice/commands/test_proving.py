@@ -239,7 +239,8 @@ def test_what_cannot_be_proven_says_why(
         proven(council, fares[0])
     sealed(council)
     with context.database.begin() as connection:
-        assert forget_leaves(connection, card.payer, [TransactionId(fares[0])], context.now()) == 1
+        first, keys = [TransactionId(fares[0])], context.keys
+        assert forget_leaves(connection, card.payer, first, context.now(), "ashcombe", keys) == 1
     with pytest.raises(LeafErased, match=f"erased on {context.now().date()}"):
         proven(council, fares[0])
     assert proven(council, fares[1])["transaction"] == str(fares[1])

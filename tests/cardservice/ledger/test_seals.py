@@ -1,5 +1,6 @@
 """Seals by day: linked, signed, and such that an administrator who changes one byte is found."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,9 +14,10 @@ from cardservice.ledger.closing.seals import Seal, forget_leaves, read_seals, se
 from cardservice.ledger.closing.sequencing import begin_epoch, sequence
 from cardservice.ledger.errors import DayNotOver
 from cardservice.ledger.posting import post, post_on
-from cardservice.ledger.values import Outcome
+from cardservice.ledger.privacy import erase_details
+from cardservice.ledger.values import NewDetails, Outcome
 from cardservice.ledger.verify import Report, verify
-from pki.statements import TreeHead, decode_deterministic, open_tree_head
+from pki.statements import LeafTombstone, TreeHead, decode_deterministic, open_tombstone, open_tree_head
 from tests.cardservice.conftest import MadeScheme
 from tests.cardservice.ledger.conftest import MakePayer
 from tests.cardservice.ledger.postings import MOMENT, sale
@@ -57,7 +59,10 @@ def checked(database: Database, made: MadeScheme, *, whole: bool = False) -> Rep
     def check_head(raw: bytes) -> TreeHead:
         return open_tree_head(raw, made.keys.answer_key.public_key(), "ashcombe")
 
-    return verify(database, whole=whole, check_head=check_head)
+    def check_tombstone(raw: bytes) -> LeafTombstone:
+        return open_tombstone(raw, made.keys.answer_key.public_key(), "ashcombe")
+
+    return verify(database, whole=whole, check_head=check_head, check_tombstone=check_tombstone)
 
 
 def test_each_day_has_its_seal_linked_to_the_one_before(
@@ -136,6 +141,8 @@ def test_a_seal_that_was_taken_out_is_missed(
     [
         ("rollup_wrong", "UPDATE account_rollup SET credit_minor = credit_minor + 1 WHERE credit_minor > 0"),
         ("rollup_wrong", "DELETE FROM account_rollup WHERE account LIKE 'provider:%'"),
+        ("sides_differ", "UPDATE account SET balance = balance + 1 WHERE kind = 'prepaid'"),
+        ("sides_differ", "UPDATE account_rollup SET debit_minor = debit_minor + 1 WHERE debit_minor > 0"),
         ("sequence_broken", "UPDATE ledger_sequence SET sequence = 9 WHERE sequence = 4"),
         ("not_sequenced", "DELETE FROM ledger_sequence WHERE sequence = 3"),
     ],
@@ -156,11 +163,67 @@ def test_what_is_forgotten_is_erased_and_no_fault(
 ) -> None:
     seal(database, made_scheme)
     with database.begin() as connection:
-        assert forget_leaves(connection, payer, [sold], TOMORROW) == 1
-        assert forget_leaves(connection, payer, [sold], TOMORROW + timedelta(days=1)) == 0
+        for moment, erased in ((TOMORROW, 1), (TOMORROW + timedelta(days=1), 0)):
+            done = forget_leaves(connection, payer, [sold], moment, "ashcombe", made_scheme.keys)
+            assert done == erased
     report = checked(database, made_scheme)
     assert report.findings == ()
     assert (report.leaves_erased, report.leaves_erased_on) == (1, {TOMORROW.date(): 1})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE sealed_leaf SET salt = NULL, erased_at = :at WHERE sequence = 2",
+        # What the service said of another leaf.
+        (
+            "UPDATE sealed_leaf SET salt = NULL, erased_at = :at, tombstone ="
+            " (SELECT o.tombstone FROM sealed_leaf AS o WHERE o.tombstone IS NOT NULL) WHERE sequence = 2"
+        ),
+        "UPDATE sealed_leaf SET tombstone = hash WHERE salt IS NULL",
+    ],
+)
+def test_a_salt_that_the_service_did_not_erase_is_missed(
+    database: Database,
+    database_urls: DatabaseUrls,
+    made_scheme: MadeScheme,
+    payer: PayerId,
+    sold: TransactionId,
+    change: str,
+) -> None:
+    seal(database, made_scheme)
+    with database.begin() as connection:
+        forget_leaves(connection, payer, [sold], TOMORROW, "ashcombe", made_scheme.keys)
+    assert checked(database, made_scheme).findings == ()
+    at = TOMORROW if database_urls.kind == "postgresql" else round(TOMORROW.timestamp() * 1000)
+    with unguarded(database_urls) as connection:
+        assert connection.execute(text(change), {"at": at} if ":at" in change else {}).rowcount == 1
+    assert {finding.code for finding in checked(database, made_scheme).findings} == {"erased_by_nobody"}
+
+
+@pytest.mark.parametrize("column", ["details", "answer", "salt", "retention_class"])
+def test_details_and_answers_are_sealed(
+    database: Database, database_urls: DatabaseUrls, made_scheme: MadeScheme, payer: PayerId, column: str
+) -> None:
+    """What of them is changed is found; once they are erased the leaf is as it was, and tells nothing."""
+    posting = replace(
+        sale(payer, 1, 50), details=NewDetails("journey", {"to": "b"}, bytes(16), {"given": {"n": 1.5}})
+    )
+    [result] = post(database, [posting])
+    assert result.outcome is Outcome.POSTED
+    seal(database, made_scheme)
+    assert checked(database, made_scheme).findings == ()
+    changed = {"salt": b"x" * 16, "retention_class": "loan"}.get(column, '{"to": "c"}')
+    is_json = column in {"details", "answer"} and database.dialect == "postgresql"
+    cast = "CAST(:to AS json)" if is_json else ":to"
+    with unguarded(database_urls) as connection:
+        update = text(f"UPDATE transaction_details SET {column} = {cast}")  # noqa: S608 - our own column
+        assert connection.execute(update, {"to": changed}).rowcount == 1
+    [finding] = checked(database, made_scheme).findings
+    assert (finding.code, finding.transaction_id) == ("details_changed", posting.transaction.id)
+    with database.begin() as connection:
+        erase_details(connection, payer, [posting.transaction.id])
+    assert checked(database, made_scheme).findings == ()
 
 
 @pytest.mark.parametrize("checked_sql", [True, False])

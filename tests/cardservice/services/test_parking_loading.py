@@ -15,8 +15,10 @@ from cardservice.services.seam import TariffError
 from tests.cardservice.services.parking_tariffs import (
     EAST_REACH,
     LINES,
+    TARIFF,
     load,
     max_stay,
+    parking,
     rates_4,
     rates_35,
 )
@@ -244,3 +246,17 @@ def _of(operator: str, *parts: dict[str, Any], negate: bool = False) -> dict[str
 def test_conditions(tree: dict[str, Any], car: bool, bus: bool) -> None:
     condition = prepare_condition(tree)
     assert (condition.holds("car"), condition.holds("bus")) == (car, bus)
+
+
+def test_a_refusal_names_the_line(tmp_path: Path) -> None:
+    """Of the place that is at fault, also where it is a check of ours and not of the schema's."""
+    tariff = copy.deepcopy(TARIFF)
+    tariff["places"][0]["bands"][0]["tiers"][1]["price"] = "0.10"
+    tariff["places"] = tariff["places"][:1]
+    path = tmp_path / "parking.json"
+    path.write_text(json.dumps(tariff, indent=1), encoding="utf-8")
+    with pytest.raises(TariffError, match=r"tiers\[1\]: price: is cheaper") as refused:
+        parking().load([path], currency="GBP")
+    line = refused.value.line
+    assert line is not None
+    assert '"price": "0.10"' in "".join(path.read_text().splitlines()[line - 1 : line + 3])

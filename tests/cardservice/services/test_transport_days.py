@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cardservice.services.seam import Refusal
 from cardservice.services.transport.calendar import ConcessionHours, TravelDays, week_of
-from cardservice.services.transport.journeys import Rules, Tap, TapKind, day_charges, rate
+from cardservice.services.transport.journeys import Cap, Rules, Tap, TapKind, day_charges, rate
 
 LONDON = ZoneInfo("Europe/London")
 DAYS = TravelDays(LONDON, time(4, 30))
@@ -86,8 +86,7 @@ RULES = Rules(
     maximum_minor=500,
     passback=timedelta(minutes=5),
     longest=timedelta(hours=3),
-    day_cap_minor=700,
-    week_cap_minor=1500,
+    caps=(Cap("day", 700), Cap("week", 1500)),
 )
 
 

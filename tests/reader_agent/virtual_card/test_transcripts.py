@@ -18,8 +18,12 @@ RECORDED = {
     item["name"]: item["exchanges"]
     for item in json.loads((VECTORS / "piv-transcripts.json").read_text(encoding="utf-8"))["transcripts"]
 }
-# That one is about 3DES, which this card has not.
-COMPARABLE = sorted(set(RECORDED) - {"yubikey-mutual-authentication-refused"})
+# One is about 3DES, which this card has not; the others need a private key that only their card has.
+COMPARABLE = sorted(
+    name
+    for name in RECORDED
+    if name.startswith("yubikey-") and name != "yubikey-mutual-authentication-refused"
+)
 
 # The content of the recorded CHUID, without the 53 around it.
 CHUID = bytes.fromhex(RECORDED["yubikey-chuid"][1][1])[2:-2]

@@ -20,8 +20,9 @@ def wallet(tmp_path: Path) -> Path:
     """A folder with two cards from their maker."""
     folder = tmp_path / "wallet"
     for name in ("morgan", "sam"):
-        done = run("virtual-card", "create", name, "--wallet", folder)
+        done = run("virtual-card", "create", name, "--wallet", folder, "--json")
         assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"card": str(folder / f"{name}.json")}
     return folder
 
 
@@ -74,9 +75,11 @@ def test_a_card_goes_in_and_comes_out_by_its_name(readers: Readers, wallet: Path
 
 def test_remove_ends_an_insert_in_the_foreground(readers: Readers, wallet: Path, folder: Path) -> None:
     arguments = ("--wallet", wallet, "--readers", folder, "--reader", CONTACT_READER)
-    with running("virtual-card", "insert", "sam", *arguments) as (process, line):
-        assert "contact" in line
-        assert run("virtual-card", "remove", "sam", "--wallet", wallet).returncode == 0
+    with running("virtual-card", "insert", "sam", *arguments, "--json") as (process, line):
+        place = {"card": str(wallet / "sam.json"), "reader": CONTACT_READER, "face": "contact"}
+        assert json.loads(line) == {**place, "silicon": False}
+        removed = run("virtual-card", "remove", "sam", "--wallet", wallet, "--json")
+        assert json.loads(removed.stdout) == {"removed": "sam"}
         assert process.wait(10) == 0
     wait_until(lambda: not readers.state(CONTACT_READER).has_card, "no card")
 

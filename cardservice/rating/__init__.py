@@ -1,0 +1,1 @@
+"""Rating: the worker that charges days from their taps, for whichever service keeps `services/rated.py`."""

@@ -1,0 +1,90 @@
+"""What a service whose taps are charged by the day says beside the seam.
+
+A tap has no amount: what a person's day costs is computed from all their taps, again whenever one comes. The
+ledger reads the taps and posts what a day now costs more or less; which taps make which journeys, and at what
+price, the service says here. Values alone, as in the seam. A service that charges at once leaves it out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from cardservice.services.seam import Counter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTap:
+    """A tap as it was approved and has not been annulled; `inputs` is what its decision kept."""
+
+    id: UUID
+    action: str
+    occurred_at: datetime
+    provider: str
+    inputs: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DayShare:
+    """What of a day is owed to one provider."""
+
+    provider: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCharge:
+    """What a travel day should cost, by which taps; `told` says why, journey by journey, in JSON."""
+
+    travel_day: date
+    shares: tuple[DayShare, ...]
+    taps: tuple[UUID, ...]
+    tariff_version: str
+    told: tuple[Mapping[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Days that are rated together, both included, and the moments between which their taps lie."""
+
+    first_day: date
+    last_day: date
+    begins: datetime
+    ends: datetime
+
+
+@runtime_checkable
+class Rated(Protocol):
+    """What a service keeps, too, if its taps are rated."""
+
+    @property
+    def tap_actions(self) -> frozenset[str]:
+        """The actions whose transactions are taps."""
+        ...
+
+    @property
+    def bears_on_days(self) -> frozenset[str]:
+        """The actions after which days are rated anew: the taps, and what else changes their price."""
+        ...
+
+    def spans(self, moment: datetime, tariff: object) -> tuple[Span, ...]:
+        """The spans whose price something that occurred at `moment` can change."""
+        ...
+
+    def tariff_named(self, tap: StoredTap) -> str | None:
+        """The version of the tariff that a tap was decided by; None where there was none: it has no price."""
+        ...
+
+    def day_charges(
+        self,
+        taps: Sequence[StoredTap],
+        counters: Sequence[Counter],
+        tariffs: Mapping[str, object],
+        span: Span,
+    ) -> tuple[DayCharge, ...]:
+        """What each day of the span with taps should cost; the order of the taps does not matter.
+
+        `counters` are the person's; `tariffs` has every version that a tap names, prepared.
+        """
+        ...

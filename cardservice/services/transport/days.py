@@ -1,0 +1,121 @@
+"""What a person's travel days should cost, from their taps and passes: why they were charged, tap by tap."""
+
+from collections import Counter as Sums
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from cardservice.services.rated import DayCharge, DayShare, Span, StoredTap
+from cardservice.services.seam import Counter, Refusal
+from cardservice.services.transport.calendar import TravelDays, week_of
+from cardservice.services.transport.journeys import Basis, Journey, Rules, Tap, TapKind, rate
+from cardservice.services.transport.passes import HeldPass, covering, held
+from cardservice.services.transport.rules import fare_between
+from cardservice.services.transport.taps import TAP_IN
+from cardservice.services.transport.tariff import Tariff, Travel
+
+# Ours: a journey is over within half of it, so that what a week's taps belong to is seen whole.
+_AROUND = timedelta(days=1)
+_WEEK = timedelta(days=7)
+_DAY = timedelta(days=1)
+
+
+def spans(moment: datetime, days: TravelDays) -> tuple[Span, ...]:
+    """The weeks whose price something at `moment` can change: its own, and its neighbour close by."""
+    mondays = {week_of(days.day_of(moment + around)) for around in (-_AROUND, timedelta(0), _AROUND)}
+    return tuple(
+        Span(
+            monday,
+            monday + _WEEK - _DAY,
+            days.begins(monday) - _AROUND,
+            days.begins(monday + _WEEK) + _AROUND,
+        )
+        for monday in sorted(mondays)
+    )
+
+
+def days_of(
+    taps: Sequence[StoredTap], counters: Sequence[Counter], tariffs: Mapping[str, Tariff], span: Span
+) -> tuple[DayCharge, ...]:
+    """What each day of the span should cost."""
+    priced = _Pricing(tariffs, held(counters))
+    own = [_tap(each) for each in taps if priced.knows(str(each.inputs.get("tariff_version")))]
+    journeys = rate(own, priced.fare, priced.rules, priced.free)
+    by_day: dict[date, list[Journey]] = {}
+    for journey in journeys:
+        if span.first_day <= journey.travel_day <= span.last_day:
+            by_day.setdefault(journey.travel_day, []).append(journey)
+    return tuple(_charge(each) for each in by_day.values())
+
+
+class _Pricing:
+    """How taps are priced: each journey by the tariff that its first tap was decided by."""
+
+    def __init__(self, tariffs: Mapping[str, Tariff], passes: tuple[HeldPass, ...]) -> None:
+        self._tariffs = tariffs
+        self._travel: dict[str, Travel] = {
+            version: tariff.travel for version, tariff in tariffs.items() if tariff.travel is not None
+        }
+        self._passes = passes
+
+    def knows(self, version: str) -> bool:
+        """Whether taps are charged by this version."""
+        return version in self._travel
+
+    def rules(self, tap: Tap) -> Rules:
+        return self._travel[tap.tariff].rules
+
+    def fare(self, start: Tap, end: Tap) -> int | None:
+        found = fare_between(self._tariffs[start.tariff], start.stop, end.stop, start.route, start.category)
+        return None if isinstance(found, Refusal) else found.amount_minor
+
+    def free(self, boarded: Tap) -> Basis | None:
+        if covering(self._passes, self._tariffs[boarded.tariff], boarded.moment, (boarded.stop,)):
+            return Basis.PASS
+        for concession in self._travel[boarded.tariff].concessions:
+            eligible = concession.routes is None or boarded.route in concession.routes
+            if boarded.category in concession.categories and eligible:
+                # Beyond the calendar nobody knows: it is charged, and the tap has its flag.
+                return Basis.CONCESSION if concession.hours.cover(boarded.moment) is True else None
+        return None
+
+
+def _tap(stored: StoredTap) -> Tap:
+    inputs, route = stored.inputs, stored.inputs.get("route")
+    return Tap(
+        stored.occurred_at,
+        TapKind.IN if stored.action == TAP_IN else TapKind.OUT,
+        str(inputs["stop"]),
+        stored.id,
+        operator=stored.provider,
+        category=str(inputs["category"]),
+        route=None if route is None else str(route),
+        tariff=str(inputs["tariff_version"]),
+    )
+
+
+def _charge(journeys: Sequence[Journey]) -> DayCharge:
+    """Owed to who carried: of each journey the operator that it was boarded with."""
+    sums: Sums[str] = Sums()
+    for journey in journeys:
+        sums[journey.taps[0].operator] += journey.charged_minor
+    return DayCharge(
+        travel_day=journeys[0].travel_day,
+        shares=tuple(DayShare(operator, amount) for operator, amount in sorted(sums.items()) if amount),
+        taps=tuple(tap.id for journey in journeys for tap in journey.taps),
+        tariff_version=journeys[-1].taps[0].tariff,
+        told=tuple(_told(journey) for journey in journeys),
+    )
+
+
+def _told(journey: Journey) -> Mapping[str, object]:
+    cap = journey.capped_by
+    return {
+        "taps": [
+            {"id": str(tap.id), "at": tap.moment.isoformat(), "kind": str(tap.kind), "stop": tap.stop}
+            for tap in journey.taps
+        ],
+        "basis": str(journey.basis),
+        "fare_minor": journey.fare_minor,
+        "charged_minor": journey.charged_minor,
+        "capped_by": None if cap is None else {"period": cap.period, "amount_minor": cap.amount_minor},
+    }

@@ -1,0 +1,35 @@
+"""A payment provider that a test asks over HTTP: the stand-in, served by a thread."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+from werkzeug.serving import make_server
+
+from cardservice.context import Context
+from cardservice.payments.equation import equation
+from cardservice.payments.govuk_pay import GovUkPay
+from kiosk.pay_stand_in import Pay, create_app
+
+RETURN_URL = "https://cards.ashcombe.example/paid"
+
+
+@contextmanager
+def served(pay: Pay) -> Iterator[GovUkPay]:
+    """A client of it."""
+    server = make_server("127.0.0.1", 0, create_app(pay), threaded=True)
+    # It looks so often whether it shall end.
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield GovUkPay(f"http://127.0.0.1:{server.server_port}", pay.key, (5.0, 30.0))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def difference(context: Context) -> int:
+    """Of the daily equation."""
+    with context.database.reading() as connection:
+        return equation(connection, context.scheme.currency).difference_minor

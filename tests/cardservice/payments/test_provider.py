@@ -1,0 +1,326 @@
+"""Payments through a provider that misbehaves: each is posted once, and the daily equation holds."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
+
+from cardservice.context import Context
+from cardservice.errors import OrderInvalid, RefundRefused
+from cardservice.ids import TransactionId, new_id
+from cardservice.ledger.verify import verify
+from cardservice.payments.attempts import Attempt, Start, attempt_of, cancel, refresh, start
+from cardservice.payments.disputes import look_for_disputes
+from cardservice.payments.giving_back import Given, give_back, go_on
+from cardservice.payments.govuk_pay import GovUkPay
+from cardservice.payments.matters import close_matter, matters
+from cardservice.payments.models import payment_attempt
+from cardservice.payments.polling import notified, poll
+from cardservice.payments.provider import ProviderAway, ProviderRefused, follows
+from cardservice.payments.settlement import load_settlement, match_again
+from cardservice.payments.taking_back import TakeBack
+from kiosk.pay_stand_in import Fault, Pay
+from tests.cardservice.payments.pay import RETURN_URL, difference, served
+from tests.support.council import Card, Council, advice_of, message
+
+HEADER = "type,reference,settled_on,gross,fee,currency\n"
+
+
+@pytest.fixture
+def pay() -> Pay:
+    """The provider's account."""
+    return Pay()
+
+
+@pytest.fixture
+def provider(pay: Pay) -> Iterator[GovUkPay]:
+    """A client of it."""
+    with served(pay) as client:
+        yield client
+
+
+@pytest.fixture
+def card(council: Council) -> Card:
+    """A card of somebody who pays for themself."""
+    return council.card()
+
+
+def begun(context: Context, provider: GovUkPay, card: Card, amount_minor: int = 1000) -> Attempt:
+    """A payment that the provider knows."""
+    wanted = Start(card.holder, amount_minor, TransactionId(new_id()), RETURN_URL)
+    attempt, next_url = start(context, provider, wanted, actor="test")
+    assert next_url
+    return attempt
+
+
+def name_of(attempt: Attempt) -> str:
+    """The provider's name for it."""
+    assert attempt.provider_payment is not None
+    return attempt.provider_payment
+
+
+def captured(context: Context, pay: Pay, provider: GovUkPay, card: Card, amount_minor: int = 1000) -> Attempt:
+    """A payment that was made, and posted."""
+    attempt = begun(context, provider, card, amount_minor)
+    pay.move(name_of(attempt), "success")
+    return refresh(context, provider, attempt.id)
+
+
+def given(context: Context, provider: GovUkPay, attempt: Attempt, amount_minor: int) -> Given:
+    """Some of it given back."""
+    return give_back(context, provider, TakeBack(attempt.id, amount_minor), actor="test")
+
+
+def open_kinds(context: Context) -> list[str]:
+    """What needs a person, by kind."""
+    with context.database.reading() as connection:
+        return [matter.kind for matter in matters(connection)]
+
+
+def settled(context: Context, *lines: str) -> dict[str, int]:
+    """A settlement file of these lines: how many are in which state."""
+    content = (HEADER + "".join(f"{line}\n" for line in lines)).encode()
+    return load_settlement(context, "govuk-pay", "day.csv", content, actor="test").states
+
+
+def is_right(context: Context) -> bool:
+    """Whether the equation holds, and the ledger adds up."""
+    return difference(context) == 0 and verify(context.database).is_clean
+
+
+def test_notified_twice_late_in_any_order_or_not_at_all(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """The provider is asked each time; what it says is posted once."""
+    attempt = begun(context, provider, card)
+    for status in ("started", "submitted", "capturable", "success"):
+        pay.move(name_of(attempt), status)
+        for _ in range(2):
+            notified(context, provider.name, "payment", name_of(attempt))
+            assert poll(context, provider).payments == 1
+        assert is_right(context)
+    assert council.balances(card.payer) == (1000, 0)
+    silent = begun(context, provider, card)
+    pay.move(name_of(silent), "success")
+    # Nobody says so.
+    council.clock.advance(minutes=2)
+    assert poll(context, provider).payments == 1
+    assert council.balances(card.payer) == (2000, 0)
+    notified(context, provider.name, "payment", "of-somebody-else")
+    assert poll(context, provider).payments == 0
+    assert is_right(context)
+    assert open_kinds(context) == []
+
+
+@pytest.mark.parametrize("fault", ["away", "lost_answer"])
+def test_away_while_it_begins(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card, fault: Fault
+) -> None:
+    """Whether or not it has made the payment, the same id leads to one."""
+    wanted = Start(card.holder, 700, TransactionId(new_id()), RETURN_URL)
+    pay.fault(*([fault] * 3))
+    with pytest.raises(ProviderAway):
+        start(context, provider, wanted, actor="test")
+    assert len(pay.payments) == (fault == "lost_answer")
+    if fault == "lost_answer":
+        # Nobody asks again: the worker finds it by its reference.
+        council.clock.advance(minutes=2)
+        assert poll(context, provider).failed == 0
+    attempt, _ = start(context, provider, wanted, actor="test")
+    assert len(pay.payments) == 1
+    pay.move(name_of(attempt), "success")
+    refresh(context, provider, attempt.id)
+    assert council.balances(card.payer) == (700, 0)
+    with pytest.raises(OrderInvalid):
+        start(context, provider, Start(card.holder, 701, wanted.id, RETURN_URL), actor="test")
+    assert is_right(context)
+
+
+def test_what_the_provider_never_knew_is_forgotten(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    wanted = Start(card.holder, 700, TransactionId(new_id()), RETURN_URL)
+    pay.fault("away", "away", "away")
+    with pytest.raises(ProviderAway):
+        start(context, provider, wanted, actor="test")
+    pay.fault("away", "away", "away")
+    council.clock.advance(minutes=2)
+    assert poll(context, provider).away
+    council.clock.advance(hours=2)
+    poll(context, provider)
+    with context.database.reading() as connection:
+        assert attempt_of(connection, wanted.id).state == "failed"
+    assert is_right(context)
+
+
+def test_a_second_payment_of_one_attempt_is_given_up_or_shown(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """The provider makes two of one, and its answers are lost."""
+    wanted = Start(card.holder, 700, TransactionId(new_id()), RETURN_URL)
+    pay.fault("twice", "lost_answer", "away")
+    with pytest.raises(ProviderAway):
+        start(context, provider, wanted, actor="test")
+    assert len(pay.payments) == 2
+    first, second = pay.payments
+    for payment in (first, second):
+        pay.move(payment, "success")
+    council.clock.advance(minutes=2)
+    poll(context, provider)
+    assert council.balances(card.payer) == (700, 0)
+    assert open_kinds(context) == ["payment_twice"]
+    assert is_right(context)
+
+
+def test_captured_after_it_was_cancelled(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """The money is there: it is posted, and somebody should know."""
+    attempt = begun(context, provider, card)
+    assert cancel(context, provider, attempt.id, actor="test").state == "cancelled"
+    pay.move(name_of(attempt), "success")
+    council.clock.advance(hours=13)
+    poll(context, provider)
+    assert council.balances(card.payer) == (1000, 0)
+    assert open_kinds(context) == ["captured_late"]
+    assert is_right(context)
+    # Captured meanwhile: it is not cancelled any more.
+    assert cancel(context, provider, attempt.id, actor="test").state == "success"
+    with context.database.begin() as connection:
+        close_matter(connection, matters(connection)[0].number, "told her", context.now(), actor="test")
+        with pytest.raises(OrderInvalid):
+            close_matter(connection, 10**6, "no such", context.now(), actor="test")
+    assert open_kinds(context) == []
+
+
+def test_refunds_in_part_again_and_without_an_answer(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    attempt = captured(context, pay, provider, card)
+    wanted = TakeBack(attempt.id, 300)
+    for _ in range(2):
+        assert give_back(context, provider, wanted, actor="test").state == "success"
+    # It is done, and nobody hears of it: payment, list, refund.
+    lost = TakeBack(attempt.id, 300)
+    pay.fault("away", "away", "away")
+    with pytest.raises(ProviderAway):
+        give_back(context, provider, lost, actor="test")
+    with pytest.raises(RefundRefused) as refused:
+        given(context, provider, attempt, 1)
+    assert refused.value.reason == "refund_pending"
+    assert is_right(context)
+    payment = pay.payments[name_of(attempt)]
+    pay.refund(payment, 300)
+    assert go_on(context, provider, lost.id).state == "success"
+    assert [refund.amount for refund in payment.refunds] == [300, 300]
+    with pytest.raises(RefundRefused):
+        given(context, provider, attempt, 401)
+    given(context, provider, attempt, 400)
+    assert (council.balances(card.payer), payment.available) == ((0, 0), 0)
+    assert is_right(context)
+
+
+def test_a_refund_that_fails_is_paid_in_again(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    attempt = captured(context, pay, provider, card)
+    pay.refund_status = "submitted"
+    begun_refund = given(context, provider, attempt, 400)
+    assert (begun_refund.state, council.balances(card.payer)) == ("submitted", (600, 0))
+    assert is_right(context)
+    pay.payments[name_of(attempt)].refunds[0].status = "error"
+    notified(context, provider.name, "refund", name_of(attempt))
+    assert poll(context, provider).refunds == 1
+    for _ in range(2):
+        assert go_on(context, provider, begun_refund.id).state == "error"
+    assert council.balances(card.payer) == (1000, 0)
+    assert open_kinds(context) == ["refund_failed"]
+    assert is_right(context)
+
+
+def test_charged_back_what_was_spent_and_what_had_been_given_back(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """What was spent is owed; what had gone back to the payer before is the scheme's loss, and shown."""
+    attempt = captured(context, pay, provider, card)
+    given(context, provider, attempt, 300)
+    bus = council.terminal(f"bus-{new_id()}", offline_limit_minor=None)
+    bus.post("/v1/authorisations", message(advice_of(bus, card, amount_minor=500), card))
+    dispute = pay.dispute(name_of(attempt))
+    assert look_for_disputes(context, provider) == 1
+    assert open_kinds(context) == ["dispute_open"]
+    assert is_right(context)
+    pay.disputes[0].status = "lost"
+    for _ in range(2):
+        notified(context, provider.name, "dispute", name_of(attempt))
+        look_for_disputes(context, provider)
+        assert council.balances(card.payer) == (0, -500)
+        assert is_right(context)
+    assert open_kinds(context) == ["dispute_open", "charged_back", "charged_back_beyond"]
+    line = f"dispute,{dispute},2026-06-20,-10.00,15.00,GBP"
+    assert settled(context, line) == {"matched": 1}
+    assert is_right(context)
+
+
+def test_a_settlement_with_fees_and_a_line_that_does_not_match(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    attempt = captured(context, pay, provider, card)
+    later = begun(context, provider, card, 500)
+    refund = given(context, provider, attempt, 200)
+    lines = (
+        f"payment,{attempt.provider_payment},2026-06-18,10.00,0.25,GBP",
+        f"payment,{later.provider_payment},2026-06-18,5.00,0.25,GBP",
+        f"refund,{refund.provider_refund},2026-06-18,-2.01,0.00,GBP",
+        "payment,nobodys,2026-06-18,1.00,0.00,GBP",
+    )
+    for _ in range(2):
+        assert settled(context, *lines) == {"matched": 1, "unknown": 2, "differs": 1}
+    assert open_kinds(context) == ["settlement_unknown", "settlement_differs", "settlement_unknown"]
+    assert is_right(context)
+    # Its money was there before we knew.
+    pay.move(name_of(later), "success")
+    refresh(context, provider, later.id)
+    assert is_right(context)
+    assert match_again(context) == 1
+    assert open_kinds(context) == ["settlement_differs", "settlement_unknown"]
+    again = f"payment,{attempt.provider_payment},2026-06-19,10.00,0.25,GBP"
+    assert settled(context, again) == {"repeated": 1}
+    assert settled(context, f"refund,{refund.provider_refund},2026-06-19,-2.00,0.00,GBP") == {"matched": 1}
+    assert is_right(context)
+    with pytest.raises(OrderInvalid, match="line 2"):
+        settled(context, "payment,x,2026-06-18,-1.00,0.00,GBP")
+
+
+def test_another_amount_than_was_asked_for_is_not_posted(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    attempt = begun(context, provider, card)
+    pay.payments[name_of(attempt)].asked["amount"] = 999
+    pay.move(name_of(attempt), "success")
+    assert refresh(context, provider, attempt.id).state == "created"
+    assert council.balances(card.payer) == (0, 0)
+    assert open_kinds(context) == ["amount_differs"]
+    with pytest.raises(ProviderRefused):
+        provider.payment("no-such")
+
+
+def test_the_tables_keep_what_was_captured(
+    context: Context, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    attempt = captured(context, pay, provider, card)
+    for values in ({"state": "failed", "posted_as": None}, {"provider_payment": "another"}):
+        with pytest.raises(DBAPIError), context.database.begin() as connection:
+            connection.execute(update(payment_attempt).values(values))
+    assert attempt.state == "success"
+
+
+def test_an_old_answer_is_no_news() -> None:
+    """Captured stays captured, given up becomes captured alone, and nothing goes backwards."""
+    assert follows("wanted", "created")
+    assert follows("submitted", "failed")
+    assert not follows("submitted", "started")
+    assert not follows("cancelled", "created")
+    assert follows("cancelled", "success")
+    assert not follows("success", "failed")

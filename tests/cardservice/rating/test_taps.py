@@ -1,0 +1,226 @@
+"""Taps through the service's door, and what their day costs, whichever way they come."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+
+from cardservice.authorisation.explanation import explain
+from cardservice.cli import main
+from cardservice.context import Context
+from cardservice.ids import PayerId
+from cardservice.ledger.closing.sequencing import sequence
+from cardservice.ledger.event_models import rating
+from cardservice.ledger.models import ledger_transaction
+from cardservice.ledger.retention import erase_due
+from cardservice.ledger.verify import verify
+from cardservice.payments.moving import Goodwill, give_goodwill
+from cardservice.rating.service import Charged, rate_all
+from cardservice.rating.telling import tell_day
+from cardservice.tariffs.service import store_tariff
+from cardservice.upkeep import calendar_of, keep_up
+from pki.statements import details_hmac
+from tests.cardservice.conftest import PASSPHRASE
+from tests.cardservice.services.travels import load_travel
+from tests.support.council import (
+    ACTOR,
+    SALT,
+    START,
+    Card,
+    Council,
+    Reply,
+    Terminal,
+    advice_of,
+    annulment,
+    message,
+    request_for,
+)
+
+URL = "/v1/authorisations"
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """Buses with a validator, and taps at minutes from the clock's beginning."""
+
+    council: Council
+    bus: Terminal
+
+    def request(self, card: Card, action: str, amount_minor: int | None = None, **details: str) -> Reply:
+        """Ask, now."""
+        own = request_for(self.bus, card, **self._said(action, amount_minor, details))
+        return self.bus.post(URL, message(own, card, details=details))
+
+    def tapped(self, card: Card, action: str, stop: str, minutes: int) -> dict[str, Any]:
+        """An advice of a tap, to be sent now or later."""
+        own = advice_of(
+            self.bus,
+            card,
+            **self._said(action, None, {"stop": stop}),
+            time=START + timedelta(minutes=minutes),
+        )
+        return message(own, card, details={"stop": stop})
+
+    def send(self, told: Sequence[dict[str, Any]]) -> None:
+        for each in told:
+            assert self.bus.post(URL, each).outcome == (200, "approved")
+
+    def rate(self) -> int:
+        return keep_up(self.council.context).rated
+
+    @staticmethod
+    def _said(action: str, amount_minor: int | None, details: dict[str, str]) -> dict[str, Any]:
+        return {
+            "service": "transport",
+            "action": action,
+            "amount_minor": amount_minor,
+            "details_hmac": details_hmac(SALT, details),
+        }
+
+
+@pytest.fixture
+def town(council: Council, tmp_path: Path) -> Town:
+    """The fares of the tests' feed: from a to b 1.00, to c 2.00; 3.00 where an end is missing."""
+    loaded = load_travel(tmp_path)
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "transport", loaded, source="feed", actor=ACTOR, moment=council.clock())
+    return Town(council, council.terminal("bus-1"))
+
+
+def say_day(context: Context, *arguments: str) -> Result:
+    """`cardservice transaction day`, in this process."""
+    settings = {
+        "CARDSERVICE_MODE": "development",
+        "CARDSERVICE_DATABASE_URL": context.settings.database_url,
+        "CARDSERVICE_PKI_DIR": str(context.settings.pki_dir),
+        "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
+        "CARDSERVICE_PUBLIC_ORIGIN": context.settings.public_origin,
+    }
+    return CliRunner().invoke(main, ["transaction", "day", *arguments], env=settings)
+
+
+def revisions(town: Town, payer: PayerId) -> list[int]:
+    """What a payer's days should cost, revision by revision."""
+    with town.council.context.database.reading() as connection:
+        own = rating.c
+        query = select(own.should_be_minor).where(own.payer_id == payer).order_by(own.revision)
+        return list(connection.scalars(query))
+
+
+def test_an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(town: Town) -> None:
+    card = town.council.card("adult", top_up_minor=1000)
+    told = town.tapped(card, "tap-out", "b1", 20)
+    assert town.request(card, "tap-in", stop="a1").outcome == (200, "approved")
+    assert town.council.balances(card.payer) == (1000, 0)
+    assert (town.rate(), town.rate()) == (1, 0)
+    assert town.council.balances(card.payer) == (700, 0)
+    town.council.clock.advance(minutes=40)
+    town.send([told])
+    assert town.rate() == 1
+    assert town.council.balances(card.payer) == (900, 0)
+    assert revisions(town, card.payer) == [300, 100]
+    with town.council.context.database.reading() as connection:
+        day = START.date()
+        [told_day] = tell_day(town.council.context, connection, card.holder, "transport", day)
+    assert (told_day.agrees, told_day.revision, told_day.charged_minor) == (True, 2, 100)
+    [journey] = told_day.journeys
+    assert (journey["basis"], journey["fare_minor"], journey["capped_by"]) == ("fare", 100, None)
+    said = say_day(town.council.context, str(card.holder), "transport", day.isoformat(), "--json")
+    [shown] = json.loads(said.stdout)["days"]
+    assert (shown["agrees"], shown["charged_minor"], shown["journeys"]) == (True, 100, [dict(journey)])
+    nobodys = say_day(town.council.context, str(card.holder), "transport", "2026-06-01")
+    assert (nobodys.exit_code, nobodys.stdout) == (0, "Nobody tapped on that day.\n")
+    assert say_day(town.council.context, str(card.holder), "meals", day.isoformat()).exit_code != 0
+    assert verify(town.council.context.database).is_clean
+
+
+def test_dearer_goes_to_arrears_and_goodwill_stays(town: Town) -> None:
+    card = town.council.card("adult", top_up_minor=100)
+    first = [town.tapped(card, "tap-in", "a1", 0), town.tapped(card, "tap-out", "b1", 10)]
+    late = [town.tapped(card, "tap-in", "a1", -60), town.tapped(card, "tap-out", "c1", -30)]
+    town.send(first)
+    town.rate()
+    assert town.council.balances(card.payer) == (0, 0)
+    give_goodwill(town.council.context, Goodwill(card.payer, 50), actor=ACTOR)
+    town.send(late)
+    assert town.rate() == 1
+    # 2.00 and then 1.00 of what is left below the day's cap of 3.50: the goodwill pays part of it.
+    assert town.council.balances(card.payer) == (0, -150)
+    assert revisions(town, card.payer) == [100, 300]
+
+
+def test_what_is_annulled_or_told_twice_is_not_charged(town: Town) -> None:
+    card = town.council.card("adult", top_up_minor=1000)
+    own = request_for(town.bus, card, **town._said("tap-in", None, {"stop": "a1"}))
+    assert town.bus.post(URL, message(own, card, details={"stop": "a1"})).outcome == (200, "approved")
+    town.rate()
+    assert town.council.balances(card.payer) == (700, 0)
+    assert town.bus.post(URL, annulment(town.bus, card, own.id)).outcome == (200, "annulled")
+    assert town.rate() == 1
+    assert town.council.balances(card.payer) == (1000, 0)
+    assert revisions(town, card.payer) == [300, 0]
+    assert verify(town.council.context.database).is_clean
+
+
+@pytest.mark.long
+def test_the_order_in_which_taps_arrive_does_not_matter(town: Town) -> None:
+    """Some orders of four taps, of a card each, rated after every one of them."""
+    cards = [town.council.card("adult", top_up_minor=1000) for _ in range(3)]
+    for card, order in zip(cards, list(permutations(range(4)))[::8], strict=True):
+        told = [
+            town.tapped(card, action, stop, minutes)
+            for action, stop, minutes in (
+                ("tap-in", "a1", -50),
+                ("tap-out", "b1", -40),
+                ("tap-in", "b1", -30),
+                ("tap-out", "a1", -20),
+            )
+        ]
+        for number in order:
+            town.send([told[number]])
+            town.rate()
+    # 1.00 and 0.60: 1.60 is the cap of these two areas.
+    assert {town.council.balances(card.payer) for card in cards} == {(840, 0)}
+    assert verify(town.council.context.database).is_clean
+
+
+def test_a_pass_is_bought_inspected_and_ridden_on(town: Town) -> None:
+    card = town.council.card("adult", top_up_minor=5000)
+    assert town.request(card, "inspect").outcome == (200, "no_ticket")
+    assert town.request(card, "use-pass", from_stop="a1").outcome == (200, "no_pass")
+    assert town.request(card, "buy-pass", 3999, product="month").outcome == (200, "price_changed")
+    assert town.request(card, "buy-pass", 4000, product="month").outcome == (200, "approved")
+    assert town.request(card, "inspect").outcome == (200, "approved")
+    assert town.request(card, "use-pass", from_stop="a1").outcome == (200, "approved")
+    assert town.request(card, "tap-in", stop="a1").outcome == (200, "approved")
+    town.rate()
+    assert town.council.balances(card.payer) == (1000, 0)
+    assert revisions(town, card.payer) == [0]
+    with town.council.context.database.reading() as connection:
+        own = ledger_transaction.c
+        ids = connection.scalars(select(own.id).where(own.payer_id == card.payer, own.action.is_not(None)))
+        assert {explain(town.council.context, connection, each).agrees for each in ids.all()} == {True}
+
+
+@pytest.mark.long
+def test_taps_whose_details_are_erased_are_left_as_they_were_charged(town: Town) -> None:
+    card = town.council.card("adult", top_up_minor=1000)
+    told = town.tapped(card, "tap-in", "a1", 0)
+    town.send([told])
+    town.rate()
+    context = town.council.context
+    town.council.clock.advance(days=57)
+    erased = erase_due(context.database, "travel", 56, context.now(), lambda *_: None)
+    assert sum(erased) == 1
+    town.send([town.tapped(card, "tap-out", "b1", 5)])
+    sequence(context.database, calendar_of(context))
+    assert rate_all(context) == Charged(left_out=2)
+    assert rate_all(context) == Charged()
+    assert town.council.balances(card.payer) == (700, 0)
