@@ -18,6 +18,22 @@ from reader_agent.personalise.batch_files import ResultFile, StockCard, read_sto
 _secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+class UidType(click.ParamType[bytes]):
+    """A UID in hex. ISO/IEC 14443-3:2018, 6.5.4."""
+
+    name = "hex"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """See click."""
+        try:
+            uid = bytes.fromhex(str(value))
+        except ValueError:
+            uid = b""
+        if len(uid) not in (4, 7, 10):
+            self.fail("a UID has 4, 7 or 10 bytes, in hex", param, ctx)
+        return uid
+
+
 @click.command()
 @click.argument("order", type=click.UUID, required=False)
 @common.agent_option
@@ -31,6 +47,11 @@ _secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--transport-puk-file",
     type=_secret_file,
     help="the PUK that the card came with (default: the makers' well-known one)",
+)
+@click.option(
+    "--uid",
+    type=UidType(),
+    help="in hex: what this card shows to a contactless reader, for terminals that see nothing else of it",
 )
 @click.option("--give-up", "is_given_up", is_flag=True, help="the card is spoilt: revoke what was certified")
 @click.option("--reset", "is_reset", is_flag=True, help="make the card a blank one again, and give up")
@@ -46,6 +67,7 @@ def personalise(
     readers: tuple[str, ...],
     transport_key_file: Path | None,
     transport_puk_file: Path | None,
+    uid: bytes | None,
     is_given_up: bool,
     is_reset: bool,
     batch: Path | None,
@@ -61,6 +83,8 @@ def personalise(
     stock = StockCard(_transport_key(transport_key_file), _transport_puk(transport_puk_file))
     if (order is None) == (batch is None) or (out is None) != (batch is None):
         raise click.UsageError("give an ORDER, or --batch with --out")
+    if uid is not None and (batch is not None or is_given_up or is_reset):
+        raise click.UsageError("a --uid is that of one card which is being made")
     if batch is not None and out is not None:
         if not readers or is_given_up or is_reset:
             raise click.UsageError("a batch takes one --reader or more, and neither --give-up nor --reset")
@@ -78,15 +102,17 @@ def personalise(
             state = _reset(agent, order, readers[0], stock, wait_s)
             common.show(as_json, {"order": order, "state": state}, ["The card is blank again."])
         else:
-            done = _make(agent, order, readers[0], stock, wait_s)
+            done = _make(agent, order, readers[0], stock, uid, wait_s)
             common.show(as_json, _json(done), _lines(done))
 
 
-def _make(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: float) -> Personalised:
+def _make(
+    agent: Agent, order: UUID, reader: str, stock: StockCard, uid: bytes | None, wait_s: float
+) -> Personalised:
     with common.readers() as readers:
         connection = readers.connect(reader, wait_s=wait_s)
         return personalise_card(
-            agent, connection, order, stock.management_key, _tell_stage, transport_puk=stock.puk
+            agent, connection, order, stock.management_key, _tell_stage, transport_puk=stock.puk, uid=uid
         )
 
 

@@ -80,10 +80,12 @@ def personalise(
     progress: StageProgress = lambda _: None,
     *,
     transport_puk: str = WELL_KNOWN_TRANSPORT_PUK,
+    uid: bytes | None = None,
     random_below: RandomBelow = secrets.randbelow,
 ) -> Personalised:
     """Make the card of this connection, which is closed in the end, the one of this order.
 
+    `uid`: what the same card shows without contact, which none tells over its contacts; the service keeps it.
     Raises AgentError; after it the order stays open, and the same call goes on from where it broke off. A PIN
     that was set by then is lost, and another one set.
     """
@@ -98,7 +100,7 @@ def personalise(
             _Desk(agent, session, order, contents, pin, progress).make(transport_key, transport_puk)
     finally:
         session.close()
-    state = agent.client.report(order_id, DONE)
+    state = agent.client.report(order_id, DONE, uid)
     progress(Stage.REPORTED)
     return Personalised(order.order, order.card, state, pin if _wants_pin(order) else None)
 

@@ -78,6 +78,8 @@ class Order:
     management_key: bytes
     puk: str = "24680135"
     slots: tuple[str, ...] = ("9A", "9C", "9E")
+    # As the desk has told it
+    uid: str | None = None
     state: str = "open"
     certificates: dict[str, x509.Certificate] = field(default_factory=dict)
     # Written to the card beside its keys; made when it is asked for
@@ -477,7 +479,7 @@ class CardService:
                 request = x509.load_der_x509_csr(from_base64url(body["csr"]))
                 return self._certify(order, request, body["slot"])
             case ["result"]:
-                order.state = body["outcome"]
+                order.state, order.uid = body["outcome"], body.get("uid")
                 return {"card": str(order.card), "state": "active" if order.state == "done" else "revoked"}
         raise Refused(404, "not_found")
 

@@ -189,6 +189,8 @@ def test_personalise_wants_a_card_or_none(world: World, run: Run) -> None:
     order = new_order(world.service)
     assert run("personalise", str(order.id)).exit_code == 2
     assert run("personalise", str(order.id), "--give-up", "--reader", CONTACT_READER).exit_code == 2
+    assert run("personalise", str(order.id), "--give-up", "--uid", "04a1b2c3d4e5f6").exit_code == 2
+    assert run("personalise", str(order.id), "--reader", CONTACT_READER, "--uid", "04a1").exit_code == 2
     done = run("personalise", str(order.id), "--give-up")
     assert (done.exit_code, done.stdout) == (0, "Given up; the card is revoked.\n")
     assert order.state == "failed"

@@ -27,6 +27,7 @@ from reader_agent.piv.session import PivSession, read_identity
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.memory import factory_memory
 from reader_agent.virtual_card.state import CardState, read_memory
+from reader_agent.wire import to_base64url
 from tests.reader_agent.card_contents import Signer, contents_of
 from tests.reader_agent.card_service import CardService, Order
 from tests.reader_agent.world import DirectConnection, MovableClock, blank_card, make_agent, new_order
@@ -55,9 +56,9 @@ def test_a_blank_card_is_made(desk: Agent, order: Order, blank: Path) -> None:
     """Identity, key, certificate and management key are on the card, and the service knows it."""
     stages: list[Stage] = []
     with DirectConnection.to(blank) as connection:
-        done = personalise(desk, connection, order.id, WELL_KNOWN_TRANSPORT_KEY, stages.append)
+        done = personalise(desk, connection, order.id, WELL_KNOWN_TRANSPORT_KEY, stages.append, uid=bytes(7))
         assert connection.closed_with_reset == [True]
-    assert (done.card, done.state) == (order.card, "active")
+    assert (done.card, done.state, order.uid) == (order.card, "active", to_base64url(bytes(7)))
     assert list(dict.fromkeys(stages)) == list(Stage)
     assert stages.count(Stage.CERTIFIED) == 3
     memory = read_memory(blank)

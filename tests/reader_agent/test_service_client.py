@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -86,6 +86,23 @@ def test_what_comes_back(raw: bytes, expected: type[AgentError] | None) -> None:
             with pytest.raises(expected):
                 client.nonce()
         client.close()
+
+
+def test_a_card_map_and_its_key() -> None:
+    """Whole, or not at all where it is held already; refusals and keys that are none are errors."""
+    uri, held = "https://cards.example/pki/status/0", {"If-None-Match": "x"}
+    for raw, status in ((http("200 OK", "x/y", b"map"), 200), (http("304 Not Modified", "x/y", b""), 304)):
+        with answering(raw) as port, closing(client_of(port)) as client:
+            fetched = client.card_map(uri, held)
+            assert (fetched.status, fetched.body) == (status, b"map" if status == 200 else b"")
+    refused, none = http("403 No", PROBLEM, BUSY), http("200 OK", JSON, b'{"key":"AAEC"}')
+    given = http("200 OK", JSON, b'{"key":"%b"}' % (b"A" * 43))
+    with answering(refused) as port, closing(client_of(port)) as client, pytest.raises(ServiceProblem):
+        client.card_map(uri, {})
+    with answering(none) as port, closing(client_of(port)) as client, pytest.raises(ServiceAnswerInvalid):
+        client.card_map_key()
+    with answering(given) as port, closing(client_of(port)) as client:
+        assert client.card_map_key().secret == bytes(32)
 
 
 def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
