@@ -19,6 +19,7 @@ _COMMANDS = {
     "topup": "cardservice.commands.money",
     "payment": "cardservice.commands.paying",
     "settlement": "cardservice.commands.settling",
+    "concession": "cardservice.commands.claiming",
     "refund": "cardservice.commands.refunding",
     "balance": "cardservice.commands.money",
     "limit": "cardservice.commands.limits",

@@ -134,6 +134,27 @@ def read_taps(
     ]
 
 
+def riders_between(
+    connection: Connection, service: str, actions: frozenset[str], begins: datetime, ends: datetime
+) -> list[Rider]:
+    """Whose taps there are between two moments."""
+    stored, proof = ledger_transaction.c, transaction_proof.c
+    same = and_(proof.payer_id == stored.payer_id, proof.transaction_id == stored.id)
+    query = (
+        select(stored.payer_id, proof.key_id)
+        .select_from(ledger_transaction.join(transaction_proof, same))
+        .where(
+            stored.service == service,
+            stored.action.in_(actions),
+            stored.decision == "approved",
+            stored.occurred_at >= begins,
+            stored.occurred_at < ends,
+        )
+        .distinct()
+    )
+    return sorted(Rider(PayerId(row.payer_id), row.key_id) for row in connection.execute(query))
+
+
 def _taps(
     rider: Rider, service: str, actions: frozenset[str], begins: datetime, ends: datetime
 ) -> Select[*tuple[Any, ...]]:

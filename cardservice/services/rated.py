@@ -8,6 +8,7 @@ price, the service says here. Values alone, as in the seam. A service that charg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -33,6 +34,30 @@ class DayShare:
     amount_minor: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FreeRides:
+    """Journeys of a day that an authority pays for, by the provider that carried."""
+
+    authority: str
+    provider: str
+    tariff_version: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reimbursement:
+    """What an authority pays for such a journey: average fare × factor + additional cost."""
+
+    average_fare_minor: int
+    factor: Decimal
+    additional_cost_minor: int
+
+    def of(self, count: int) -> int:
+        """For so many, in minor units; the sum is rounded, half up, and not each journey."""
+        exact = count * (self.average_fare_minor * self.factor + self.additional_cost_minor)
+        return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayCharge:
     """What a travel day should cost, by which taps; `told` says why, journey by journey, in JSON."""
@@ -42,6 +67,7 @@ class DayCharge:
     taps: tuple[UUID, ...]
     tariff_version: str
     told: tuple[Mapping[str, object], ...]
+    free_rides: tuple[FreeRides, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +113,13 @@ class Rated(Protocol):
 
         `counters` are the person's; `tariffs` has every version that a tap names, prepared.
         """
+        ...
+
+
+@runtime_checkable
+class Claimed(Rated, Protocol):
+    """What a service keeps, too, if authorities pay for journeys that are free."""
+
+    def reimbursement(self, tariff: object, authority: str, provider: str) -> Reimbursement | None:
+        """What the authority pays a provider for such a journey; None where the tariff does not say."""
         ...

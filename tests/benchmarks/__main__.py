@@ -21,6 +21,7 @@ from tests.benchmarks import (
     statements,
     status,
     tap,
+    transport,
     verifying,
 )
 from tests.benchmarks.report import Measurement
@@ -87,6 +88,14 @@ def _list(key: str, _: PostgresServer, __: float) -> Measurement:
     return status.measure_list(key, _say)
 
 
+def _transport(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return transport.measure(key, seconds, _say)
+
+
+def _feed(_: PostgresServer, __: float) -> Measurement:
+    return transport.measure_feed(_say)
+
+
 def _cards(measure: CardMeasure, server: PostgresServer, seconds: float) -> Measurement:
     return measure(server, seconds, _say)
 
@@ -117,6 +126,8 @@ MEASUREMENTS: Mapping[str, Measure] = {
     cards.PERSONALISATION: partial(_cards, cards.personalisation),
     cards.SILICON: partial(_cards, cards.silicon),
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
+    **{key: partial(_transport, key) for key in transport.MEASURED},
+    transport.FEED: _feed,
 }
 
 

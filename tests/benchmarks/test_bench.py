@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import growth, ingest, issuing, posting, report, statements, status, verifying
+from tests.benchmarks import (
+    growth,
+    ingest,
+    issuing,
+    posting,
+    report,
+    statements,
+    status,
+    transport,
+    verifying,
+)
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -174,6 +184,21 @@ def test_verification_is_compared_with_what_it_took_turns_with(key: str) -> None
     assert entry["ratio"] == pytest.approx(measured.rate / measured.baseline, rel=0.01)
     assert entry["unit"] == "a second"
     assert len(said) == 2
+
+
+@pytest.mark.parametrize("key", transport.MEASURED)
+def test_transport_decides_what_it_is_asked(key: str) -> None:
+    measured = transport.measure(key, 0.1, print)
+
+    assert measured.value
+    assert report.entry(measured, 1e9, RUN)["unit"] == measured.unit
+
+
+def test_a_generated_feed_is_loaded_as_it_was_written() -> None:
+    measured = transport.measure_feed(print, stops=60, stop_times=500, areas=6)
+
+    assert measured.value
+    assert measured.detail["peak memory of the whole process, MiB"]
 
 
 @pytest.mark.parametrize(

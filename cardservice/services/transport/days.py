@@ -2,9 +2,10 @@
 
 from collections import Counter as Sums
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from cardservice.services.rated import DayCharge, DayShare, Span, StoredTap
+from cardservice.services.rated import DayCharge, DayShare, FreeRides, Span, StoredTap
 from cardservice.services.seam import Counter, Refusal
 from cardservice.services.transport.calendar import TravelDays, week_of
 from cardservice.services.transport.journeys import Basis, Ends, Journey, LegFare, Rules, Tap, TapKind, rate
@@ -13,6 +14,7 @@ from cardservice.services.transport.passes import HeldPass, covering, held
 from cardservice.services.transport.rules import fare_between
 from cardservice.services.transport.taps import TAP_IN
 from cardservice.services.transport.tariff import Tariff, Travel
+from cardservice.services.transport.travel import Concession
 
 # Ours: a journey is over within half of it, so that what a week's taps belong to is seen whole.
 _AROUND = timedelta(days=1)
@@ -45,7 +47,7 @@ def days_of(
     for journey in journeys:
         if span.first_day <= journey.travel_day <= span.last_day:
             by_day.setdefault(journey.travel_day, []).append(journey)
-    return tuple(_charge(each) for each in by_day.values())
+    return tuple(replace(_charge(each), free_rides=priced.free_rides(each)) for each in by_day.values())
 
 
 class _Pricing:
@@ -80,12 +82,27 @@ class _Pricing:
     def free(self, boarded: Tap) -> Basis | None:
         if covering(self._passes, self._tariffs[boarded.tariff], boarded.moment, (boarded.stop,)):
             return Basis.PASS
+        concession = self._concession(boarded)
+        # Beyond the calendar nobody knows: it is charged, and the tap has its flag.
+        covered = concession is not None and concession.hours.cover(boarded.moment) is True
+        return Basis.CONCESSION if covered else None
+
+    def _concession(self, boarded: Tap) -> Concession | None:
         for concession in self._travel[boarded.tariff].concessions:
             eligible = concession.routes is None or boarded.route in concession.routes
             if boarded.category in concession.categories and eligible:
-                # Beyond the calendar nobody knows: it is charged, and the tap has its flag.
-                return Basis.CONCESSION if concession.hours.cover(boarded.moment) is True else None
+                return concession
         return None
+
+    def free_rides(self, journeys: Sequence[Journey]) -> tuple[FreeRides, ...]:
+        """Which of them an authority pays for; who has a pass rides by the pass."""
+        sums: Sums[tuple[str, str, str]] = Sums()
+        for journey in journeys:
+            boarded = journey.taps[0]
+            concession = self._concession(boarded) if journey.basis is Basis.CONCESSION else None
+            if concession is not None:
+                sums[concession.authority, boarded.operator, boarded.tariff] += 1
+        return tuple(FreeRides(*key, count) for key, count in sorted(sums.items()))
 
 
 def _tap(stored: StoredTap) -> Tap:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from marshmallow import Schema, fields, validate
 
-from cardservice.services.rated import DayCharge, Span, StoredTap
+from cardservice.services.rated import DayCharge, Reimbursement, Span, StoredTap
 from cardservice.services.seam import (
     Action,
     Ask,
@@ -177,6 +177,14 @@ class Transport:
         """What each day of the span should cost."""
         compiled = {version: _compiled(tariff) for version, tariff in tariffs.items()}
         return days.days_of(taps, counters, compiled, span)
+
+    def reimbursement(self, tariff: object, authority: str, provider: str) -> Reimbursement | None:
+        """What the authority pays a provider for a ride by a concession."""
+        travel = _compiled(tariff).travel
+        for concession in () if travel is None else travel.concessions:
+            if concession.authority == authority and provider in concession.reimbursement:
+                return concession.reimbursement[provider]
+        return None
 
 
 def _compiled(tariff: object) -> Tariff:

@@ -6,6 +6,7 @@ Read with the map, checked against the feed, stored with the tariff.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from marshmallow import Schema, fields, validate
 
 from cardservice.money import parse_minor
 from cardservice.services.json_files import Sheet
+from cardservice.services.rated import Reimbursement
 from cardservice.services.transport.calendar import ConcessionHours, TravelDays
 from cardservice.services.transport.feed import Feed
 from cardservice.services.transport.journeys import Cap, Rules, SingleMaximum
@@ -41,6 +43,16 @@ class SingleMaximumSchema(Schema):
     amount = fields.String(required=True)
 
 
+class ReimbursementSchema(Schema):
+    """What the authority pays an operator for a ride."""
+
+    operator = fields.String(required=True, validate=_TEXT)
+    average_fare = fields.String(required=True)
+    # A decimal as text: 0.6512
+    factor = fields.String(required=True, validate=validate.Regexp(r"[01](\.[0-9]{1,6})?\Z"))
+    additional_cost = fields.String(required=True)
+
+
 class ConcessionSchema(Schema):
     """Who rides free, when, and on what."""
 
@@ -51,6 +63,9 @@ class ConcessionSchema(Schema):
     bank_holidays = fields.List(fields.Date(), required=True)
     calendar_until = fields.Date(required=True)
     routes = fields.List(fields.String(validate=_TEXT), load_default=None)
+    reimbursement = fields.List(
+        fields.Nested(ReimbursementSchema), load_default=list, validate=validate.Length(max=1000)
+    )
 
 
 class TravelSchema(Schema):
@@ -99,7 +114,7 @@ def stored_travel(sheet: Sheet, feed: Feed, currency: str) -> dict[str, Any] | N
         "hopper_minutes": said["hopper_minutes"],
         "caps": list(_caps(sheet, feed, currency)),
         "single_maxima": list(_maxima(sheet, currency)),
-        "concessions": list(_concessions(sheet, feed)),
+        "concessions": list(_concessions(sheet, feed, currency)),
     }
     if said["transfer_minutes"] is not None:
         stored["transfer_minutes"] = said["transfer_minutes"]
@@ -153,7 +168,7 @@ def _maxima(sheet: Sheet, currency: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _concessions(sheet: Sheet, feed: Feed) -> Iterator[dict[str, Any]]:
+def _concessions(sheet: Sheet, feed: Feed, currency: str) -> Iterator[dict[str, Any]]:
     taken: dict[str, str] = {}
     for number, each in enumerate(sheet.values["travel"]["concessions"]):
         place = f"travel.concessions[{number}]"
@@ -169,7 +184,7 @@ def _concessions(sheet: Sheet, feed: Feed) -> Iterator[dict[str, Any]]:
         for row, route in enumerate(each["routes"] or ()):
             if route not in feed.places.routes:
                 raise sheet.error(f"{place}.routes[{row}]", f"the feed has no route {route!r}")
-        yield {
+        stored = {
             "authority": each["authority"],
             "categories": sorted(set(each["categories"])),
             "starts": each["starts"].isoformat("minutes"),
@@ -178,6 +193,30 @@ def _concessions(sheet: Sheet, feed: Feed) -> Iterator[dict[str, Any]]:
             "calendar_until": each["calendar_until"].isoformat(),
             "routes": None if each["routes"] is None else sorted(set(each["routes"])),
         }
+        # As above: what a map does not say is not stored.
+        if each["reimbursement"]:
+            stored["reimbursement"] = _reimbursements(sheet, place, each["reimbursement"], currency)
+        yield stored
+
+
+def _reimbursements(
+    sheet: Sheet, place: str, said: list[dict[str, Any]], currency: str
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for number, each in enumerate(said):
+        own = f"{place}.reimbursement[{number}]"
+        if each["operator"] in found:
+            raise sheet.error(f"{own}.operator", f"{each['operator']!r} is there twice")
+        if Decimal(each["factor"]) > 1:
+            raise sheet.error(f"{own}.factor", "is above one")
+        found[each["operator"]] = {
+            "average_fare_minor": _amount(sheet, f"{own}.average_fare", each["average_fare"], currency),
+            "factor": each["factor"],
+            "additional_cost_minor": _amount(
+                sheet, f"{own}.additional_cost", each["additional_cost"], currency
+            ),
+        }
+    return found
 
 
 def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any]:
@@ -263,12 +302,13 @@ def rules_from(stored: Mapping[str, Any], areas: Mapping[str, tuple[str, ...]]) 
 
 @dataclass(frozen=True, slots=True)
 class Concession:
-    """Who rides free by it, when, and on which routes; None: on all."""
+    """Who rides free by it, when, and on which routes; None: on all. What is paid for it, by operator."""
 
     authority: str
     categories: frozenset[str]
     hours: ConcessionHours
     routes: frozenset[str] | None
+    reimbursement: Mapping[str, Reimbursement]
 
 
 def concessions_from(stored: Mapping[str, Any]) -> tuple[Concession, ...]:
@@ -285,6 +325,12 @@ def concessions_from(stored: Mapping[str, Any]) -> tuple[Concession, ...]:
                 last_day=date.fromisoformat(each["calendar_until"]),
             ),
             routes=None if each["routes"] is None else frozenset(each["routes"]),
+            reimbursement={
+                operator: Reimbursement(
+                    paid["average_fare_minor"], Decimal(paid["factor"]), paid["additional_cost_minor"]
+                )
+                for operator, paid in each.get("reimbursement", {}).items()
+            },
         )
         for each in stored["concessions"]
     )
