@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import growth, ingest, issuing, posting, report, statements, status, verifying
+from tests.benchmarks import growth, ingest, issuing, posting, report, rules, statements, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -127,6 +127,18 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+@pytest.mark.parametrize("key", rules.MEASURED)
+def test_rules_decide_their_tables_alone(key: str) -> None:
+    measured = rules.measure(key, 0.1, print)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    rows, refused = measured.detail["rows"], measured.detail["of which refused"]
+    assert isinstance(rows, int)
+    assert isinstance(refused, int)
+    assert rows > refused > 0
 
 
 @pytest.mark.parametrize("key", status.MEASURED)
