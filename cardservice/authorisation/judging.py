@@ -28,6 +28,7 @@ from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # From where to where: the same few hundred all day.
 DETAILS_IN_MEMORY = 1_024
+SERVICE_OFF = "The holder has switched this service off."
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
@@ -91,7 +92,7 @@ def check_switch(case: Case) -> Objection | None:
     latest = in_force(case.switches, judged_at(case), known_then=case.message.is_advice)
     if latest is None or latest.amount_minor != SWITCHED_OFF:
         return None
-    return Objection(Reason.SERVICE_OFF, "The holder has switched this service off.", Flag.SERVICE_WAS_OFF)
+    return Objection(Reason.SERVICE_OFF, SERVICE_OFF, Flag.SERVICE_WAS_OFF)
 
 
 def flags_of(case: Case) -> tuple[Flag, ...]:

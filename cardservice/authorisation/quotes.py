@@ -8,9 +8,12 @@ from uuid import UUID
 
 from marshmallow import ValidationError
 
+from cardservice.authorisation.judging import SERVICE_OFF
+from cardservice.authorisation.reasons import Reason
 from cardservice.cards.service import find_card
 from cardservice.context import Context
 from cardservice.errors import CardNotInScheme, QuoteRefused, RoleNotAllowed, ServiceOfAnother
+from cardservice.ledger.limits import is_switched_off
 from cardservice.services.seam import Ask, AskKind, Holder, Quote, Refusal, Service
 from cardservice.tariffs.service import superseded_at, tariff_in_force
 from cardservice.terminals.roles import may_ask
@@ -69,6 +72,10 @@ def _holder_and_tariff(context: Context, wanted: Wanted) -> tuple[Holder | None,
         version = tariff_in_force(connection, wanted.service, context.now())
         until = None if version is None else superseded_at(connection, version)
         card = None if wanted.card is None else find_card(connection, wanted.card)
+        if card is not None and is_switched_off(
+            connection, card.cardholder_id, wanted.service, context.now()
+        ):
+            raise QuoteRefused(Reason.SERVICE_OFF, SERVICE_OFF)
     if wanted.card is not None and card is None:
         raise CardNotInScheme("the card is not of this scheme")
     if version is None:

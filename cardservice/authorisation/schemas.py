@@ -41,6 +41,21 @@ class QuoteRequestSchema(Message):
     details = fields.Dict(keys=fields.String(), required=True, validate=DETAILS)
 
 
+class LookUpRequestSchema(Message):
+    """What is to be looked up, without a card."""
+
+    service = text(required=True)
+    details = fields.Dict(keys=fields.String(), required=True, validate=DETAILS)
+
+
+class FindingSchema(Message):
+    """What was found, and never whose it is."""
+
+    found = fields.Boolean(required=True)
+    message = text(required=True)
+    until = Moment(required=True, allow_none=True)
+
+
 class OfflinePriceSchema(Message):
     """What the terminal may have a card sign while it cannot ask, whichever card it is."""
 

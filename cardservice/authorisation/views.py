@@ -9,6 +9,7 @@ from cardservice.api.current import caller, context, terminal_signed
 from cardservice.api.problems import document_of
 from cardservice.authorisation.answers import Given, rendered
 from cardservice.authorisation.catalogues import Offer, offer
+from cardservice.authorisation.finding import look_up
 from cardservice.authorisation.incoming import Incoming, message_of
 from cardservice.authorisation.nonce import VALIDITY
 from cardservice.authorisation.quotes import Wanted, quote
@@ -20,6 +21,8 @@ from cardservice.authorisation.schemas import (
     BulkAnswerSchema,
     BulkRequestSchema,
     CatalogueSchema,
+    FindingSchema,
+    LookUpRequestSchema,
     NonceSchema,
     QuoteRequestSchema,
     QuoteSchema,
@@ -29,6 +32,7 @@ from cardservice.authorisation.service import authorise_all
 from cardservice.authorisation.settling import Settled
 from cardservice.authorisation.terminal_refunds import give_at
 from cardservice.ids import TerminalId, TransactionId
+from cardservice.services.findable import Finding
 from cardservice.terminals.service import Terminal
 
 blueprint = Blueprint("authorisation", "cardservice.authorisation", description="Prices and transactions.")
@@ -67,6 +71,16 @@ def post_quote(wanted: dict[str, Any]) -> dict[str, Any]:
 def get_catalogue(service: str) -> Offer:
     """What this terminal can put on its keys, now and for as long as it may go on without the service."""
     return offer(context(), caller(), service)
+
+
+@blueprint.route("/v1/look-ups", methods=["POST"])
+@blueprint.arguments(LookUpRequestSchema)
+@blueprint.response(200, FindingSchema)
+@blueprint.problems(400, 401, 403, 413, 422)
+@terminal_signed()
+def post_look_up(body: dict[str, Any]) -> Finding:
+    """What holds for something, such as a vehicle, and until when; each question is written down."""
+    return look_up(context(), caller(), body["service"], body["details"])
 
 
 def _find_with_message(body: dict[str, Any], keyid: str) -> Terminal | None:

@@ -7,13 +7,13 @@ decision can still be explained by the one that was known when it was made.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from cardservice.database import truncated
 from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.models import payer_limit
-from cardservice.ledger.payers import payer_at, touch_payers, touch_payers_of
+from cardservice.ledger.payers import payer_at, payers_of, touch_payers, touch_payers_of
 
 # What stands for a limit's amount where a service as a whole is switched, under its own name as the rule.
 SWITCHED_OFF, SWITCHED_ON = 0, 1
@@ -52,6 +52,20 @@ def switch_service(
         raise PayerUnknown(f"nobody pays for {holder}; assign a payer first")
     new = NewLimit(payer_id, holder, service, SWITCHED_ON if on else SWITCHED_OFF)
     _store(connection, new, moment, moment)
+
+
+def is_switched_off(connection: Connection, holder: CardholderId, service: str, moment: datetime) -> bool:
+    """Whether the latest that holds at a moment has switched a service off for a cardholder."""
+    own = payer_limit.c
+    latest = (
+        select(own.amount_minor)
+        .where(own.payer_id.in_(payers_of(connection, holder)), own.valid_from <= moment)
+        .where(own.cardholder_id == holder, own.rule == service)
+        # Of two in one moment the later: ids are in the order in which they were made.
+        .order_by(own.valid_from.desc(), own.recorded_at.desc(), own.id.desc())
+        .limit(1)
+    )
+    return connection.execute(latest).scalar() == SWITCHED_OFF
 
 
 def _store(connection: Connection, new: NewLimit, valid_from: datetime, moment: datetime) -> None:

@@ -120,6 +120,16 @@ counter = Table(
     Column("used", BigInteger, CheckConstraint("used >= 0", name="used"), nullable=False),
     **CHANGED_BY_SALES,
 )
+# Of those that stand under something that can be looked for, such as a vehicle, and of no others.
+_LOOKED_FOR = text("period LIKE '%/%'")
+Index(
+    "ix_counter_looked_for",
+    counter.c.rule,
+    counter.c.period,
+    postgresql_where=_LOOKED_FOR,
+    sqlite_where=_LOOKED_FOR,
+    postgresql_ops={"period": "text_pattern_ops"},
+)
 
 # Statement, card and evidence, encrypted under the cardholder's key: destroying the key erases them. The rows
 # are never changed, so they name the key and not whose it is.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from cardservice.services.findable import Findable
 from cardservice.services.seam import Service
 
 
@@ -33,7 +34,8 @@ DUTIES: Mapping[str, frozenset[Duty]] = {
 def known_roles(services: Mapping[str, Service]) -> frozenset[str]:
     """Every role that has a duty or that a service names."""
     actions = (action for service in services.values() for action in service.actions.values())
-    return frozenset(DUTIES).union(*(action.roles for action in actions))
+    finders = (service.find_roles for service in services.values() if isinstance(service, Findable))
+    return frozenset(DUTIES).union(*(action.roles for action in actions), *finders)
 
 
 def has_duty(role: str, duty: Duty) -> bool:

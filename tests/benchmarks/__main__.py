@@ -18,6 +18,7 @@ from tests.benchmarks import (
     painted,
     posting,
     report,
+    rules,
     statements,
     status,
     tap,
@@ -80,6 +81,10 @@ def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return verifying.measure(key, seconds, _say)
 
 
+def _rules(key: str, _: PostgresServer, seconds: float) -> Measurement:
+    return rules.measure(key, seconds, _say)
+
+
 def _status(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return status.measure(key, seconds, _say)
 
@@ -120,6 +125,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},
+    **{key: partial(_rules, key) for key in rules.MEASURED},
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},
     cards.ROUND_TRIP: partial(_cards, cards.round_trip),

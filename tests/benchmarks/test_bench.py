@@ -13,6 +13,7 @@ from tests.benchmarks import (
     issuing,
     posting,
     report,
+    rules,
     statements,
     status,
     transport,
@@ -137,6 +138,18 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+@pytest.mark.parametrize("key", rules.MEASURED)
+def test_rules_decide_their_tables_alone(key: str) -> None:
+    measured = rules.measure(key, 0.1, print)
+
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    rows, refused = measured.detail["rows"], measured.detail["of which refused"]
+    assert isinstance(rows, int)
+    assert isinstance(refused, int)
+    assert rows > refused > 0
 
 
 @pytest.mark.parametrize("key", status.MEASURED)

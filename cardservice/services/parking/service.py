@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from marshmallow import Schema
 
-from cardservice.services.parking import rules, schemas
+from cardservice.services.findable import Finding, Trace
+from cardservice.services.parking import finding, rules, schemas
 from cardservice.services.parking.holding import time_is_over
 from cardservice.services.parking.loading import load_tariff
 from cardservice.services.parking.plates import Vehicles
@@ -18,6 +19,7 @@ from cardservice.services.price_lists import Listed
 from cardservice.services.seam import (
     Action,
     Ask,
+    Counter,
     Decision,
     Holder,
     LoadedTariff,
@@ -46,6 +48,8 @@ class Parking:
 
     name = "parking"
     retention_class = "travel"
+    find_roles = frozenset({"enforcement"})
+    find_schema: type[Schema] = schemas.LookUpDetails
     actions: Mapping[str, Action] = MappingProxyType(
         {
             name: Action(
@@ -96,6 +100,20 @@ class Parking:
     def price_list(self, tariff: object) -> tuple[Listed, ...]:
         """All that a tariff says, for people who compare two."""
         return price_list(_tariff(tariff))
+
+    def traces(self, question: Mapping[str, object], tariff: object) -> tuple[Trace, ...] | Refusal:
+        """The counters that tell of a vehicle at a place."""
+        return finding.traces(question, _tariff(tariff), self._vehicles)
+
+    def find(
+        self,
+        question: Mapping[str, object],
+        payers: Sequence[Sequence[Counter]],
+        tariff: object,
+        moment: datetime,
+    ) -> Finding:
+        """Until when a vehicle may stand there, whoever has paid."""
+        return finding.find(question, payers, _tariff(tariff), moment, self._vehicles)
 
     @property
     def _vehicles(self) -> Vehicles:

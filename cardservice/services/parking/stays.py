@@ -5,12 +5,13 @@ of a permit stands under the permit, the vehicle, and its first and last day.
 """
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
 from cardservice.services.parking.schemas import LONGEST
-from cardservice.services.seam import CounterUse, Holder, View
+from cardservice.services.seam import Counter, CounterUse, Holder, View
 
 # What is spent in a day, by the day; a payer can set a limit for it.
 DAY_LIMIT = "parking.day"
@@ -24,6 +25,13 @@ _DAY = timedelta(days=1)
 _MOST_MONTHS = 1_000
 # By then a day is over in every time zone.
 _ANY_DAY = timedelta(days=2)
+
+
+class Counted(Protocol):
+    """What stays and permits are read from: a payer's counters."""
+
+    @property
+    def counters(self) -> Sequence[Counter]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,12 @@ def period_of(vehicle: str, begins: datetime) -> str:
     return f"{vehicle}/{begins.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
-def stays_of(view: View, vehicle: str) -> tuple[Stay, ...]:
+def stays_of(view: Counted, vehicle: str) -> tuple[Stay, ...]:
     """The stays of a vehicle at a place that this payer has paid for, the latest last."""
     return tuple(sorted(_stays_of(view, vehicle), key=lambda stay: stay.begins))
 
 
-def _stays_of(view: View, vehicle: str) -> Iterator[Stay]:
+def _stays_of(view: Counted, vehicle: str) -> Iterator[Stay]:
     stopped = {counter.period for counter in view.counters if counter.rule == STOPPED and counter.used}
     for counter in view.counters:
         name, _, begins = counter.period.partition("/")
@@ -123,7 +131,7 @@ def whole_months_left(held: HeldPermit, day: date) -> tuple[int, int]:
     return sum(last_day_of(held.first_day, gone) >= day for gone in range(1, months)), months
 
 
-def permits_of(view: View, day: date) -> tuple[HeldPermit, ...]:
+def permits_of(view: Counted, day: date) -> tuple[HeldPermit, ...]:
     """The permits that a payer has on a day."""
     ended = {counter.period for counter in view.counters if counter.rule == ENDED and counter.used}
     found = []

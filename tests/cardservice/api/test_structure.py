@@ -31,6 +31,7 @@ _NOTICE = {
 BODIES: dict[str, Any] = {
     "/v1/quotes": {"service": "transport", "action": "single-fare", "card": None, "details": {}},
     "/v1/authorisations": {"annul": _NOTICE},
+    "/v1/look-ups": {"service": "parking", "details": {}},
     "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
     "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
     "/v1/presentations": {"card": str(new_id())},
@@ -60,7 +61,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 20
+    assert len(found) == 21
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule

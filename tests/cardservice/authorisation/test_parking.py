@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from cardservice.audit.models import audit
 from cardservice.authorisation.explanation import explain
 from cardservice.tariffs.service import store_tariff
 from pki.statements import details_hmac
@@ -109,3 +111,38 @@ def test_a_decline_is_explained_again(street: Street) -> None:
         with council.context.database.reading() as connection:
             told = explain(council.context, connection, street.last)
         assert (told.reason, told.differs) == (outcome, ())
+
+
+def test_a_plate_is_looked_up_without_a_card(street: Street) -> None:
+    """Paid until when, by a role of its own, noted under what tells nobody the plate; never whose it is."""
+    council = street.council
+    paying = council.card(top_up_minor=20_000, category="resident")
+    warden = council.terminal("warden-1", "enforcement", provider="council-parking")
+
+    def asked(terminal: Terminal, plate: str = "ab12 cde", place: str = "high-street") -> Reply:
+        details = {"place": place, "plate": plate}
+        return terminal.post("/v1/look-ups", {"service": "parking", "details": details})
+
+    assert asked(warden).json["found"] is False
+    assert street.ask(paying, "start", 72, place="high-street", minutes=30).outcome == (200, "approved")
+    told = asked(warden).json
+    assert told == {"found": True, "message": "Paid until 11:30.", "until": "2026-06-15T10:30:00.000Z"}
+    assert asked(warden, plate="XY99ZZZ").json["found"] is False
+    assert asked(warden, place="green").json["found"] is False
+    assert asked(street.machine).outcome == (403, "role_not_allowed")
+    assert asked(warden, place="nowhere").outcome == (422, "place_unknown")
+    assert asked(warden, plate="?").outcome == (422, "details_malformed")
+    council.clock.advance(minutes=41)
+    assert asked(warden).json["found"] is False
+    bought = street.ask(paying, "permit", 4500, permit="zone-a", number=1, plate="XY99ZZZ")
+    assert bought.outcome == (200, "approved")
+    told = asked(warden, plate="xy99zzz").json
+    assert (told["message"], told["until"]) == (
+        "XY99 ZZZ has a permit for High Street.",
+        "2027-06-14T23:00:00.000Z",
+    )
+    with council.context.database.reading() as connection:
+        noted = connection.execute(select(audit).where(audit.c.action == "look-up")).all()
+    assert {row.actor for row in noted} == {"terminal:warden-1"}
+    assert len(noted) == 6
+    assert not any("AB12" in str(row).upper() for row in noted)

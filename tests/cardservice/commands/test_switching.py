@@ -40,6 +40,9 @@ def test_off_and_on(context: Context, council: Council, monkeypatch: pytest.Monk
     assert json.loads(result.stdout) == {"cardholder": str(card.holder), "service": "transport", "on": False}
     assert council.view(card.payer).version == before + 1
     council.clock.advance(seconds=1)
+    wanted = {"service": "transport", "action": "single-fare", "details": {"from": "market", "to": "park"}}
+    assert bus.post("/v1/quotes", {**wanted, "card": str(card.id)}).outcome == (422, "service_off")
+    assert bus.post("/v1/quotes", {**wanted, "card": str(other.id)}).outcome != (422, "service_off")
     declined = request_for(bus, card)
     assert bus.post(URL, message(declined, card)).outcome == (200, "service_off")
     council.family(card, top_up_minor=1000)
@@ -58,6 +61,7 @@ def test_off_and_on(context: Context, council: Council, monkeypatch: pytest.Monk
         assert ("service_off" in said) == (statement is not earlier)
     assert run(context, "on", str(card.holder), "transport").exit_code == 0
     council.clock.advance(seconds=1)
+    assert bus.post("/v1/quotes", {**wanted, "card": str(card.id)}).outcome != (422, "service_off")
     assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "approved")
     with context.database.reading() as connection:
         noted = connection.execute(select(audit).where(audit.c.action.like("service.%"))).all()

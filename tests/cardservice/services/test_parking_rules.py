@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +16,12 @@ from cardservice.services.parking.plates import Vehicles, normalised, spoken
 from cardservice.services.parking.pricing import Charge, charge
 from cardservice.services.parking.stays import last_day_of, period_is_over, permit_from, whole_months_left
 from cardservice.services.parking.tariff import Tariff
-from cardservice.services.seam import Ask, AskKind
+from cardservice.services.seam import Ask, AskKind, Holder, Quote, Refusal
 from tests.cardservice.services.parking_tariffs import load, parking
 from tests.cardservice.services.test_parking_decisions import (
     CAR,
     HIGH,
+    HOLDER,
     MARKET,
     MONDAY,
     YEAR,
@@ -29,6 +31,7 @@ from tests.cardservice.services.test_parking_decisions import (
     at,
     decided,
     give_up,
+    loaded,
     start,
 )
 
@@ -248,3 +251,60 @@ def test_a_badge_holds_no_time_of_a_vehicle(tariff: Tariff) -> None:
         for who in ("blue-badge", "adult")
     )
     assert (free.resources, bool(paid.resources)) == ((), True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    key=st.sampled_from(["high-street", "green", "night-yard", "east-reach", "market-street"]),
+    begins=st.integers(0, 2 * 366 * 1_440),
+    parts=st.lists(st.integers(1, 300), min_size=2, max_size=6),
+    category=st.sampled_from(["adult", "resident", "blue-badge", None]),
+)
+def test_a_session_costs_the_same_however_it_is_extended(
+    tariff: Tariff, key: str, begins: int, parts: list[int], category: str | None
+) -> None:
+    """Never less a minute later: each further part costs something or nothing, all of them the whole."""
+    moment, paid_minutes, paid_minor = EPOCH + timedelta(minutes=begins), 0, 0
+    for minutes in parts:
+        since = {"started_at": moment.isoformat(), "paid_minutes": paid_minutes}
+        wanted = ("extend", since) if paid_minutes else ("start", {})
+        further = quoted(tariff, wanted[0], {"place": key, "minutes": minutes, **wanted[1]}, moment, category)
+        whole = quoted(tariff, "start", {"place": key, "minutes": paid_minutes + minutes}, moment, category)
+        if isinstance(whole, Refusal) or (isinstance(further, Refusal) and not paid_minutes):
+            return
+        assert isinstance(further, Quote)
+        assert further.amount_minor >= 0
+        paid_minutes, paid_minor = paid_minutes + minutes, paid_minor + further.amount_minor
+        assert paid_minor == whole.amount_minor
+
+
+@settings(max_examples=100, deadline=None)
+@given(begins=st.integers(0, 2 * 366 * 1_440), stays=st.tuples(*[st.integers(1, 7 * 1_440)] * 2))
+def test_leaving_later_is_never_cheaper(tariff: Tariff, begins: int, stays: tuple[int, int]) -> None:
+    entered = EPOCH + timedelta(minutes=begins)
+    details = {"place": "old-wharf", "entered_at": entered.isoformat()}
+    sooner, later = (
+        quoted(tariff, "pay-on-exit", details, entered + timedelta(minutes=minutes), "adult")
+        for minutes in sorted(stays)
+    )
+    if isinstance(later, Quote):
+        assert isinstance(sooner, Quote)
+        assert sooner.amount_minor <= later.amount_minor
+
+
+def quoted(
+    tariff: Tariff, action: str, details: dict[str, Any], moment: datetime, category: str | None
+) -> Quote | Refusal:
+    """The price of an action for a person of a category; None: nobody knows of whom."""
+    ask = Ask(
+        service="parking",
+        action=action,
+        kind=AskKind.REQUEST,
+        currency="GBP",
+        details=loaded(action, {"plate": CAR, **details}),
+        occurred_at=moment,
+    )
+    holder = (
+        None if category is None else Holder(cardholder_id=HOLDER, card_kind="visitor", category=category)
+    )
+    return parking().quote(ask, holder, tariff)
