@@ -18,6 +18,7 @@ from tests.benchmarks import (
     painted,
     posting,
     report,
+    settling,
     statements,
     status,
     tap,
@@ -63,6 +64,10 @@ def _statements(server: PostgresServer, seconds: float) -> Measurement:
     return statements.measure(posting.fill(server, statements.PAYERS), seconds, _say)
 
 
+def _settling(server: PostgresServer, _: float) -> Measurement:
+    return settling.measure(posting.fill(server, settling.PAYERS), _say)
+
+
 def _growth(server: PostgresServer, seconds: float) -> Measurement:
     return growth.measure(server, seconds, _say)
 
@@ -105,6 +110,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     naive.KEY: _naive,
     ingest.KEY: _ingest,
     statements.KEY: _statements,
+    settling.KEY: _settling,
     "growth": _growth,
     **{key: partial(_reading, key) for key in growth.READINGS},
     "verify_rate": _verify_rate,

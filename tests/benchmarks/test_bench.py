@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import growth, ingest, issuing, posting, report, statements, status, verifying
+from tests.benchmarks import growth, ingest, issuing, posting, report, settling, statements, status, verifying
 from tests.benchmarks.report import Measurement, Run
 from tests.benchmarks.server import BenchmarkFailed
 from tests.support.databases import PostgresServer
@@ -80,6 +80,13 @@ def test_every_statement_read_added_up(ledger: posting.Ledger) -> None:
     assert isinstance(read, int)
     assert read >= 20
     assert measured.value == measured.p99_ms is not None
+
+
+def test_a_days_settlement_was_matched_and_agrees_with_the_bank(ledger: posting.Ledger) -> None:
+    measured = settling.measure(ledger, print, payments=120)
+
+    assert measured.detail["lines matched"] == 120
+    assert measured.value is not None
 
 
 def test_chunks_are_compared_with_verification() -> None:
