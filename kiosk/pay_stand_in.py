@@ -5,126 +5,21 @@ a bank does (paying, giving up, disputing) is a method; `fault` has it behave ba
 """
 
 import re
-from collections import deque
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from itertools import count
-from threading import RLock
-from typing import Any, Literal
+from datetime import date, datetime
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-Fault = Literal["away", "twice", "lost_answer"]
+from kiosk.pay_account import Fault, Pay, Payment, Refund
+
+__all__ = ["Fault", "Pay", "create_app"]
+
 FINISHED = frozenset({"success", "failed", "cancelled", "error"})
 MAX_AMOUNT = 10_000_000
 # Marks what the stand-in asks of itself.
 _INNER = "pay_stand_in.inner"
 _KEY = re.compile(r"[a-zA-Z0-9-]*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z")
-
-
-@dataclass(slots=True)
-class Refund:
-    """What was given back of a payment."""
-
-    id: str
-    amount: int
-    created: str
-    status: str = "success"
-
-
-@dataclass(slots=True)
-class Payment:
-    """A payment and what has become of it."""
-
-    id: str
-    asked: dict[str, Any]
-    created: str
-    status: str = "created"
-    history: list[tuple[str, str]] = field(default_factory=list)
-    refunds: list[Refund] = field(default_factory=list)
-
-    @property
-    def amount(self) -> int:
-        """Of the payment, in pence."""
-        return int(self.asked["amount"])
-
-    @property
-    def available(self) -> int:
-        """What can be given back."""
-        given = sum(refund.amount for refund in self.refunds if refund.status != "error")
-        return self.amount - given if self.status == "success" else 0
-
-
-@dataclass(slots=True)
-class Dispute:
-    """What a payer's bank has raised."""
-
-    id: str
-    payment: str
-    amount: int
-    status: str
-    created: str
-
-
-class Pay:
-    """The account: its payments, and what happens to them. Safe to use from several threads."""
-
-    def __init__(self, key: str = "stand-in", origin: str = "http://127.0.0.1") -> None:
-        self.key, self.origin = key, origin
-        self.payments: dict[str, Payment] = {}
-        self.disputes: list[Dispute] = []
-        self.refund_status = "success"
-        self.lock = RLock()
-        self._by_key: dict[str, str] = {}
-        self._faults: deque[Fault] = deque()
-        self._numbers = count(1)
-
-    def fault(self, *faults: Fault) -> None:
-        """Behave so with the next requests, one each."""
-        self._faults.extend(faults)
-
-    def clear(self) -> None:
-        """Behave well again."""
-        self._faults.clear()
-
-    def next_fault(self) -> Fault | None:
-        """What to do with this request."""
-        return self._faults.popleft() if self._faults else None
-
-    def move(self, payment: str, status: str) -> None:
-        """What a person, a bank or the provider does with a payment; also what the API would refuse."""
-        with self.lock:
-            moved = self.payments[payment]
-            moved.status = status
-            moved.history.append((status, _now()))
-
-    def dispute(self, payment: str, status: str = "needs_response", amount: int | None = None) -> str:
-        """The payer's bank raises a dispute; its id."""
-        with self.lock:
-            found = amount if amount is not None else self.payments[payment].amount
-            made = Dispute(f"du{next(self._numbers):024}", payment, found, status, _now())
-            self.disputes.append(made)
-            return made.id
-
-    def create(self, asked: dict[str, Any], key: str | None) -> Payment:
-        """A payment, or the one that was made with this key before."""
-        with self.lock:
-            if key and key in self._by_key:
-                return self.payments[self._by_key[key]]
-            made = Payment(f"pa{next(self._numbers):024}", asked, _now())
-            made.history.append(("created", made.created))
-            self.payments[made.id] = made
-            if key:
-                self._by_key[key] = made.id
-            return made
-
-    def refund(self, payment: Payment, amount: int) -> Refund:
-        """Some of a payment goes back."""
-        with self.lock:
-            made = Refund(f"re{next(self._numbers):024}", amount, _now(), self.refund_status)
-            payment.refunds.append(made)
-            return made
 
 
 def create_app(pay: Pay) -> Flask:
@@ -452,7 +347,3 @@ def _answer(body: dict[str, Any], status: int = 200) -> Response:
 
 def _error(status: int, code: str, **members: str) -> Response:
     return _answer({"code": code, "description": "see the published list of codes", **members}, status)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
