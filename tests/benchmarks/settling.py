@@ -27,8 +27,8 @@ _CAPTURED = (
     CREATE TEMP TABLE paid AS
     SELECT number, gen_random_uuid() AS id, payer.id AS payer_id
     FROM generate_series(0, %(count)s - 1) AS number
-    JOIN (SELECT id, row_number() OVER () - 1 AS place, count(*) OVER () AS payers FROM payer) AS payer
-        ON payer.place = number %% payer.payers
+    JOIN (SELECT id, row_number() OVER () - 1 AS place FROM payer) AS payer
+        ON payer.place = number %% (SELECT count(*) FROM payer)
     """,
     """
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
