@@ -37,6 +37,17 @@ class TariffApproval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Admin:
+    """Where on this machine who watches the service asks."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings as given: nothing is opened or connected to yet.
 
@@ -95,7 +106,7 @@ class Settings:
         " where `serve` demands it by name",
     ] = LOOPBACK
     admin_bind: Annotated[
-        str | None,
+        Admin | None,
         "a loopback address such as `127.0.0.1:9090` for `/metrics`; without it, there are none",
     ] = None
     pay_url: Annotated[
@@ -185,7 +196,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
-        admin_bind=_admin_bind(values.get("admin_bind")),
+        admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
     )
 
@@ -201,14 +212,18 @@ def _payments(values: Mapping[str, object]) -> dict[str, Any]:
     }
 
 
-def _admin_bind(value: object) -> str | None:
+def _admin(value: object) -> Admin | None:
     """Numbers of the service are nobody else's business: on this machine alone."""
     if value is None:
         return None
     host, _, port = str(value).rpartition(":")
-    if not is_loopback(host) or not port.isascii() or not port.isdigit():
+    try:
+        address, number = ip_address(host.strip("[]")), int(port)
+    except ValueError:
+        address, number = ip_address("0.0.0.0"), 0  # noqa: S104 - refused below
+    if not address.is_loopback or not 0 < number < 65_536:
         raise SettingsInvalid("admin_bind", f"{value!r} is no loopback address such as 127.0.0.1:9090")
-    return str(value)
+    return Admin(str(address), number)
 
 
 def is_loopback(host: str) -> bool:

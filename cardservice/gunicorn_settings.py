@@ -8,8 +8,12 @@ Nothing here may import psycopg: it chooses how to wait when it is imported, and
 """
 
 import os
+import shutil
 
 from cardservice.config import load_settings
+
+# Where the processes write what they count; Prometheus' client reads it from the environment by this name.
+NUMBERS = "PROMETHEUS_MULTIPROC_DIR"
 
 _settings = load_settings()
 
@@ -43,3 +47,10 @@ proc_name = "cardservice"
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+
+def on_exit(server: object) -> None:
+    """The processes have ended: so have their numbers."""
+    del server
+    if folder := os.environ.get(NUMBERS):
+        shutil.rmtree(folder, ignore_errors=True)

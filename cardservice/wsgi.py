@@ -2,15 +2,20 @@
 
 import atexit
 import gc
+from typing import TYPE_CHECKING
 
 from cardservice.advices.workers import Here, Workers
 from cardservice.api import request_log
 from cardservice.api.app import create_app
 from cardservice.api.hot import HotEndpoint
+from cardservice.api.metrics import AdminFace
 from cardservice.authorisation.exchange import DirectExchange
 from cardservice.batching.exchange import BatchedExchange
 from cardservice.config import load_settings
 from cardservice.context import open_context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 request_log.configure()
 _settings = load_settings()
@@ -19,7 +24,9 @@ _context = open_context(_settings, exchange=DirectExchange if _settings.is_sqlit
 atexit.register(_context.close)
 _ingest = Here(_context) if _settings.is_sqlite else Workers(_context.scheme.id)
 atexit.register(_ingest.close)
-application = HotEndpoint(create_app(_context, _ingest), _context)
+application: "WSGIApplication" = HotEndpoint(create_app(_context, _ingest), _context)
+if _settings.admin_bind is not None:
+    application = AdminFace(application, _settings.admin_bind)
 # What was made by now stays: the collector need not look through all of it again and again.
 gc.collect()
 gc.freeze()

@@ -20,7 +20,7 @@ from cardservice.api.blueprints import malformed, strict_json
 from cardservice.api.current import budget_of
 from cardservice.api.fields import to_base64url
 from cardservice.api.problems import MEDIA_TYPE, RETRY_AFTER_S, document_of
-from cardservice.api.request_log import note
+from cardservice.api.request_log import REQUEST_ID, begin, note
 from cardservice.api.sending import together
 from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_terminal
 from cardservice.authorisation.answers import Given, rendered
@@ -75,7 +75,7 @@ class HotEndpoint:
         length = None if route is None else _length(environ, route.limit)
         if route is None or length is None:
             return self._app(environ, start_response)
-        started = time.perf_counter()
+        started, request_id = time.perf_counter(), begin()
         terminal: list[Terminal] = []
         code = None
         try:
@@ -89,7 +89,7 @@ class HotEndpoint:
                 headers.append(("Retry-After", str(RETRY_AFTER_S)))
         # As Flask writes it.
         body = _written(document).encode()
-        headers.append(("Content-Length", str(len(body))))
+        headers += [("Content-Length", str(len(body))), (REQUEST_ID, request_id)]
         start_response(f"{status} {HTTP_STATUS_CODES[status].upper()}", headers)
         note("POST", path, status, started, terminal[0].id if terminal else None, code)
         return together(environ.get("gunicorn.socket"), body)

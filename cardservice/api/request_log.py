@@ -2,13 +2,18 @@
 
 A line carries the route's template and not its path, which may hold an identifier; the terminal; and the
 problem's code. Who paid what is in the ledger, under its rights, and not in logs.
+
+Each request has a number of its own, drawn here whatever the caller sends: its answer carries it as
+`Request-Id`, and so does every line that the request's thread or greenlet writes.
 """
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from flask import Flask, Response, g, request
@@ -17,6 +22,8 @@ from sqlalchemy.exc import StatementError
 log = logging.getLogger("cardservice.requests")
 # Made once: `json.dumps` makes one for each text that it writes in another way than its own.
 _written = json.JSONEncoder(ensure_ascii=False).encode
+REQUEST_ID = "Request-Id"
+_request: ContextVar[str | None] = ContextVar("request", default=None)
 
 
 class JsonLines(logging.Formatter):
@@ -31,6 +38,8 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "members", {}),
         }
+        if (request_id := _request.get()) is not None:
+            entry["request"] = request_id
         if record.exc_info and record.exc_info[1] is not None:
             entry["error"] = _told(record.exc_info[1])
         return _written(entry)
@@ -50,13 +59,22 @@ def register(app: Flask) -> None:
     @app.before_request
     def start() -> None:
         g.started = time.perf_counter()
+        g.request_id = begin()
 
     @app.after_request
     def answered(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else None
         terminal, code = g.get("terminal"), g.get("problem_code")
+        response.headers[REQUEST_ID] = g.request_id
         note(request.method, route, response.status_code, g.started, terminal, code)
         return response
+
+
+def begin() -> str:
+    """The number of the request that begins here, until its line is written."""
+    request_id = os.urandom(8).hex()
+    _request.set(request_id)
+    return request_id
 
 
 def note(
@@ -72,6 +90,8 @@ def note(
         "code": code,
     }
     log.info("request", extra={"members": members})
+    # Threads and kept connections go on: what they write next is another request's, or nobody's.
+    _request.set(None)
 
 
 def _told(error: BaseException) -> list[str]:

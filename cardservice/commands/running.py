@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import Event
 
 import click
@@ -59,6 +60,10 @@ def serve(bind: str) -> None:
     _refuse_unsafe(settings, bind)
     sys.stdout.flush()
     arguments = [sys.executable, "-m", "gunicorn", "--config", "python:cardservice.gunicorn_settings"]
+    if settings.admin_bind is not None:
+        # For what its processes count, together: gunicorn takes it away when it ends.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="cardservice-numbers-")
+        arguments += ["--bind", str(settings.admin_bind)]
     # The command becomes gunicorn: signals reach it directly, and nothing stays in between.
     os.execv(  # noqa: S606 - no shell is wanted
         sys.executable, [*arguments, "--bind", bind, "cardservice.wsgi:application"]

@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -40,24 +40,39 @@ class Loaded:
     states: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """In what the books are kept, and the moment of an entry."""
+
+    currency: str
+    moment: datetime
+
+
 def load_settlement(context: Context, provider: str, name: str, content: bytes, *, actor: str) -> Loaded:
     """Load a file, once, and match it, in one transaction. Raises OrderInvalid, which names the line."""
-    digest = hashlib.sha256(content).digest()
     with context.database.begin() as connection:
-        own = settlement_file.c
-        if connection.scalar(select(own.lines).where(own.sha256 == digest)) is not None:
-            return _counted(connection, digest, new=False)
-        lines = content.count(b"\n") - 1 + (not content.endswith(b"\n"))
-        connection.execute(
-            insert(settlement_file).values(
-                sha256=digest, provider=provider, name=name, lines=max(lines, 0), loaded_at=context.now()
-            )
+        loaded = load(connection, provider, name, content, Books(context.scheme.currency, context.now()))
+        if loaded.new:
+            record(connection, actor, "settlement.load", loaded.sha256.hex()[:16], context.now())
+        return loaded
+
+
+def load(connection: Connection, provider: str, name: str, content: bytes, books: Books) -> Loaded:
+    """The same within the caller's transaction, and without a word in the audit trail."""
+    digest = hashlib.sha256(content).digest()
+    own = settlement_file.c
+    if connection.scalar(select(own.lines).where(own.sha256 == digest)) is not None:
+        return _counted(connection, digest, new=False)
+    lines = content.count(b"\n") - 1 + (not content.endswith(b"\n"))
+    connection.execute(
+        insert(settlement_file).values(
+            sha256=digest, provider=provider, name=name, lines=max(lines, 0), loaded_at=books.moment
         )
-        _insert(connection, digest, provider, _parsed(content, context.scheme.currency))
-        _match(connection)
-        _list(connection, context)
-        record(connection, actor, "settlement.load", digest.hex()[:16], context.now())
-        return _counted(connection, digest, new=True)
+    )
+    _insert(connection, digest, provider, books.currency, _parsed(content, books.currency))
+    _match(connection)
+    _list(connection, books.moment)
+    return _counted(connection, digest, new=True)
 
 
 def match_again(context: Context) -> int:
@@ -67,7 +82,7 @@ def match_again(context: Context) -> int:
         unknown = select(func.count()).select_from(settlement_line).where(own.state == "unknown")
         before = connection.execute(unknown).scalar_one()
         _match(connection)
-        _list(connection, context)
+        _list(connection, context.now())
         return before - connection.execute(unknown).scalar_one()
 
 
@@ -116,9 +131,9 @@ def _insert(
     connection: Connection,
     digest: bytes,
     provider: str,
+    unit: str,
     lines: Iterator[tuple[int, str, str, date, int, int]],
 ) -> None:
-    unit = connection.scalar(text("SELECT currency FROM scheme"))
     columns = ("line", "kind", "reference", "settled_on", "gross_minor", "fee_minor")
     fixed = {"sha256": digest, "provider": provider, "unit": unit, "state": "unknown"}
     if connection.dialect.name == "postgresql":
@@ -187,10 +202,10 @@ def _match(connection: Connection) -> None:
     connection.execute(text(_MATCH))
 
 
-def _list(connection: Connection, context: Context) -> None:
-    moment = bindparam("moment", context.now(), UtcDateTime)
+def _list(connection: Connection, moment: datetime) -> None:
+    bound = bindparam("moment", moment, UtcDateTime)
     for statement in (_SOLVED, _MATTERS):
-        connection.execute(text(statement).bindparams(moment))
+        connection.execute(text(statement).bindparams(bound))
 
 
 def _counted(connection: Connection, digest: bytes, *, new: bool) -> Loaded:

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     posting,
     report,
     rules,
+    settling,
     statements,
     status,
     tap,
@@ -63,6 +64,10 @@ def _tap(server: PostgresServer, seconds: float) -> Measurement:
 
 def _statements(server: PostgresServer, seconds: float) -> Measurement:
     return statements.measure(posting.fill(server, statements.PAYERS), seconds, _say)
+
+
+def _settling(server: PostgresServer, _: float) -> Measurement:
+    return settling.measure(posting.fill(server, settling.PAYERS), _say)
 
 
 def _growth(server: PostgresServer, seconds: float) -> Measurement:
@@ -119,6 +124,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     naive.KEY: _naive,
     ingest.KEY: _ingest,
     statements.KEY: _statements,
+    settling.KEY: _settling,
     "growth": _growth,
     **{key: partial(_reading, key) for key in growth.READINGS},
     "verify_rate": _verify_rate,

@@ -14,6 +14,7 @@ from tests.benchmarks import (
     posting,
     report,
     rules,
+    settling,
     statements,
     status,
     transport,
@@ -91,6 +92,13 @@ def test_every_statement_read_added_up(ledger: posting.Ledger) -> None:
     assert isinstance(read, int)
     assert read >= 20
     assert measured.value == measured.p99_ms is not None
+
+
+def test_a_days_settlement_was_matched_and_agrees_with_the_bank(ledger: posting.Ledger) -> None:
+    measured = settling.measure(ledger, print, payments=120)
+
+    assert measured.detail["lines matched"] == 120
+    assert measured.value is not None
 
 
 def test_chunks_are_compared_with_verification() -> None:

@@ -63,11 +63,24 @@ def workers(process: subprocess.Popen[bytes]) -> int:
 
 def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_path: Path) -> None:
     """One process writes to SQLite, several to PostgreSQL; SIGTERM ends it in order, and nothing is left."""
+    admin = f"http://127.0.0.1:{free_port()}"
+    (tmp_path / "numbers").mkdir()
+    environment |= {"CARDSERVICE_ADMIN_BIND": admin[7:], "TMPDIR": str(tmp_path / "numbers")}
     with served(environment, tmp_path) as (process, url):
         until(lambda: answers(url), process, tmp_path / "log")
         expected = 1 if database_urls.kind == "sqlite" else 2
         until(lambda: workers(process) == expected, process, tmp_path / "log")
-        assert requests.get(f"{url}/v1/nonce", timeout=5).json()["code"] == "request_signature_missing"
+        for _ in range(5):
+            refused = requests.get(f"{url}/v1/nonce", timeout=5)
+            assert refused.json()["code"] == "request_signature_missing"
+        # Whichever process counted, whichever is asked: here, and at no other address.
+        told = requests.get(f"{admin}/metrics", timeout=5).text
+        assert 'cardservice_requests_total{method="GET",route="/v1/nonce",status="401"} 5.0' in told
+        assert requests.get(f"{url}/metrics", timeout=5, headers={"Host": admin[7:]}).status_code == 404
+        assert answers(admin)
+        assert requests.get(f"{admin}/v1/nonce", timeout=5).status_code == 404
+        numbers = Path(environment["TMPDIR"])
+        assert list(numbers.glob("cardservice-numbers-*/*.db"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
-    assert list((tmp_path / "home").iterdir()) == []
+    assert list((tmp_path / "home").iterdir()) == list(numbers.iterdir()) == []
