@@ -19,8 +19,8 @@ from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.errors import SequenceHeld
 from cardservice.ledger.resources import settle_reservations
-from cardservice.rating.service import rate_all
 from cardservice.payments.polling import Polled, poll, provider_of
+from cardservice.rating.service import rate_all
 
 log = logging.getLogger(__name__)
 
