@@ -64,6 +64,13 @@ def _of_the_sale() -> Mapping[str, str]:
         "no_fare": gettext("There is no fare for this trip."),
         "fare_ambiguous": gettext("There is no fare for this trip."),
         "stop_unknown": gettext("There is no fare for this trip."),
+        "no_tapping": gettext("Nobody taps in or out here."),
+        "calendar_ended": gettext("There are no prices for this day yet."),
+        "pass_unknown": gettext("This pass is not sold here."),
+        "pass_day": gettext("This pass does not begin today."),
+        "no_pass": gettext("There is no pass for this trip."),
+        "no_ticket": gettext("There is no ticket for this trip."),
+        "service_off": gettext("This service is switched off for this card."),
         "interrupted": gettext("The payment was interrupted. Nothing was charged."),
         "annulled": gettext("The payment was interrupted. Nothing was charged."),
     }

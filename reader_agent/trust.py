@@ -49,10 +49,14 @@ class SchemeTrust:
     _verifier: Verifier = field(init=False, repr=False, compare=False)
     # The few that sign for the service come again with each answer.
     _of_the_service: Verifier = field(init=False, repr=False, compare=False)
+    # By SHA-256, as they are named in what they sign
+    _signers: dict[bytes | None, x509.Certificate] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_verifier", Verifier(self.store, self.lists))
         object.__setattr__(self, "_of_the_service", Verifier(self.store, remembered=_SIGNERS_IN_MEMORY))
+        by_sha256 = {each.fingerprint(hashes.SHA256()): each for each in self.answer_certificates}
+        object.__setattr__(self, "_signers", by_sha256)
 
     @property
     def signed_time(self) -> datetime:
@@ -81,24 +85,21 @@ class SchemeTrust:
 
     def list_signer(self, certificate_sha256: bytes, moment: datetime) -> ec.EllipticCurvePublicKey:
         """The key of who signs status lists. Raises StatusListRefused, and what `verify` does."""
-        for certificate in self.answer_certificates:
-            if certificate_sha256 == certificate.fingerprint(hashes.SHA256()):
-                signer = self._of_the_service.verify(certificate, Purpose.STATEMENT_SIGNER, moment)
-                return signer.public_key
-        raise StatusListRefused("the status list is signed under a certificate that is not known here")
+        if (certificate := self._signers.get(certificate_sha256)) is None:
+            raise StatusListRefused("the status list is signed under a certificate that is not known here")
+        return self._of_the_service.verify(certificate, Purpose.STATEMENT_SIGNER, moment).public_key
 
     def answer_key(self, certificate_sha256: bytes | None, moment: datetime) -> ec.EllipticCurvePublicKey:
         """The key that the service signs its answers with at `moment`.
 
         Raises ServiceAnswerInvalid where its certificate is unknown, revoked, or not the service's.
         """
-        for certificate in self.answer_certificates:
-            if certificate_sha256 == certificate.fingerprint(hashes.SHA256()):
-                try:
-                    return self._of_the_service.verify(certificate, Purpose.SERVICE, moment).public_key
-                except PkiError as error:
-                    raise ServiceAnswerInvalid(f"its certificate is refused: {error}") from error
-        raise ServiceAnswerInvalid("it is signed under a certificate that is not known here")
+        if (certificate := self._signers.get(certificate_sha256)) is None:
+            raise ServiceAnswerInvalid("it is signed under a certificate that is not known here")
+        try:
+            return self._of_the_service.verify(certificate, Purpose.SERVICE, moment).public_key
+        except PkiError as error:
+            raise ServiceAnswerInvalid(f"its certificate is refused: {error}") from error
 
 
 def read_trust(

@@ -26,6 +26,7 @@ from pki.statements.many_answers import (
 )
 from pki.statements.signing import (
     SignedStatement,
+    enclose,
     open_statement,
     seal,
     signature_input,
@@ -66,6 +67,7 @@ __all__ = [
     "decode_deterministic",
     "details_hmac",
     "deterministic",
+    "enclose",
     "key_id",
     "key_thumbprint",
     "open_answer",

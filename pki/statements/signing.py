@@ -61,6 +61,11 @@ def _bound_to(scheme: str) -> bytes:
 def seal(payload: bytes, signature_der: bytes, certificate_sha256: bytes | None) -> bytes:
     """The tagged COSE_Sign1 of a payload and the card's DER signature. Raises StatementMalformed."""
     parse_payload(payload)
+    return enclose(payload, signature_der, certificate_sha256)
+
+
+def enclose(payload: bytes, signature_der: bytes, certificate_sha256: bytes | None) -> bytes:
+    """The same for the payload of a statement that the caller has made itself, which is not read again."""
     return encode_sign1(Sign1(payload, from_der(signature_der), certificate_sha256))
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from pki.errors import PkiError
-from pki.statements import TransactionStatement, seal, signature_input
+from pki.statements import enclose, signature_input
 from pki.verification import Purpose
 from reader_agent.errors import CardIdentityMismatch, CardProofInvalid
 from reader_agent.known_cards import KnownCards
@@ -33,15 +33,14 @@ class PresentCard:
     # Where the certificate was remembered, not read: what the card itself says. None where it was read.
     read_again: "Callable[[], PresentCard] | None" = None
 
-    def sign(self, statement: TransactionStatement) -> bytes:
-        """The statement with the card's signature, a COSE_Sign1.
+    def sign(self, scheme: str, payload: bytes) -> bytes:
+        """The payload of a statement of ours with the card's signature, a COSE_Sign1.
 
         Raises CardError; CardProofInvalid where another key has signed than the one that was identified.
         """
-        payload = statement.payload()
-        digest = hashlib.sha256(signature_input(statement.scheme, payload)).digest()
+        digest = hashlib.sha256(signature_input(scheme, payload)).digest()
         signature, certificate_sha256 = _sign(self, digest)
-        return seal(payload, signature, certificate_sha256)
+        return enclose(payload, signature, certificate_sha256)
 
     def prove_presence(self) -> None:
         """Have the card sign something random, which is no statement. Raises CardError."""

@@ -33,7 +33,9 @@ class Prepared:
     """A transaction that is stored, and that the card has not signed yet."""
 
     entry: Entry
-    statement: TransactionStatement
+    scheme: str
+    # The statement's bytes, which are stored, and which the card signs
+    payload: bytes
     details: Mapping[str, object]
     details_salt: bytes
 
@@ -58,13 +60,13 @@ def prepare(
     replaces: UUID | None = None,
 ) -> Prepared:
     """Store a transaction: a request if there is a nonce to ask with, else an offline advice."""
-    moment, salt = agent.now(), os.urandom(DETAILS_SALT_BYTES)
+    moment, salt, scheme = agent.now(), os.urandom(DETAILS_SALT_BYTES), agent.stored_trust().scheme
     # The caller's id is for what is tried first; what replaces it is another transaction.
     transaction = new_id(moment) if order.id is None or replaces is not None else order.id
 
     def statement(sequence: int) -> TransactionStatement:
         return TransactionStatement(
-            scheme=agent.stored_trust().scheme,
+            scheme=scheme,
             id=transaction,
             terminal=agent.terminal,
             sequence=sequence,
@@ -83,8 +85,8 @@ def prepare(
         )
 
     kind = EntryKind.ADVICE if nonce is None else EntryKind.REQUEST
-    entry, made = _store(agent, statement, kind, moment)
-    return Prepared(entry, made, order.details, salt)
+    entry, payload = _store(agent, statement, kind, moment)
+    return Prepared(entry, scheme, payload, order.details, salt)
 
 
 def close_request(agent: Agent, request: UUID) -> Entry:
@@ -131,13 +133,14 @@ def new_id(moment: datetime) -> UUID:
 
 def _store(
     agent: Agent, statement: Callable[[int], TransactionStatement], kind: EntryKind, moment: datetime
-) -> tuple[Entry, TransactionStatement]:
-    made: list[TransactionStatement] = []
+) -> tuple[Entry, bytes]:
+    """The entry, and the statement's bytes."""
+    payload = b""
 
     def draft(sequence: int) -> Draft:
-        made.append(statement(sequence))
-        payload = made[0].payload()
-        digest = hashlib.sha256(payload).digest()
-        return Draft(made[0].id, kind, digest, payload, made[0].replaces)
+        nonlocal payload
+        made = statement(sequence)
+        payload = made.payload()
+        return Draft(made.id, kind, hashlib.sha256(payload).digest(), payload, made.replaces)
 
-    return agent.outbox.prepare(draft, moment), made[0]
+    return agent.outbox.prepare(draft, moment), payload

@@ -120,7 +120,7 @@ class _Tap:
     def _sign(self, card: PresentCard, prepared: Prepared) -> None:
         self.progress(Step.STORED)
         try:
-            signed = card.sign(prepared.statement)
+            signed = card.sign(prepared.scheme, prepared.payload)
         except AgentError:
             self.agent.outbox.void(prepared.entry.id, self.agent.now())
             raise

@@ -10,8 +10,15 @@ from kiosk import allergens, reasons
 from kiosk.web import Face, create_app
 
 DOCS = Path(__file__).parents[2] / "docs"
-# Not said at a till or validator: a face always sends an amount, in the currency of the prices.
-NEVER_TOLD = {"approved", "amount_missing", "currency_mismatch", "route_required", "route_unknown"}
+# Not said at a till or validator: a face sends an amount where there is one, in the currency of the prices.
+NEVER_TOLD = {
+    "approved",
+    "amount_missing",
+    "amount_unexpected",
+    "currency_mismatch",
+    "route_required",
+    "route_unknown",
+}
 
 
 def documented(page: str, first: str) -> set[str]:

@@ -9,8 +9,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.clock import system_clock
+from pki.request_signatures import verify_request
 from reader_agent import service_client
-from reader_agent.errors import AgentError, ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
+from reader_agent.errors import (
+    AgentError,
+    ConfigInvalid,
+    ServiceAnswerInvalid,
+    ServiceProblem,
+    ServiceUnreachable,
+)
 from reader_agent.service_client import ServiceClient, TimeLimits
 from reader_agent.tapping.problems import is_final, is_passing
 from tests.reader_agent.card_service import CardService
@@ -18,15 +25,16 @@ from tests.reader_agent.world import World
 
 
 @contextmanager
-def answering(raw: bytes, *, hold: bool = False) -> Iterator[int]:
+def answering(raw: bytes, *, hold: bool = False, heard: list[bytes] | None = None) -> Iterator[int]:
     """A port where somebody answers one request with these bytes, and then closes, or says nothing more."""
+    heard = [] if heard is None else heard
     released = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65536)
+                heard.append(connection.recv(65536))
                 connection.sendall(raw)
                 if hold:
                     released.wait(30)
@@ -103,6 +111,33 @@ def test_a_card_map_and_its_key() -> None:
         client.card_map_key()
     with answering(given) as port, closing(client_of(port)) as client:
         assert client.card_map_key().secret == bytes(32)
+
+
+def test_what_is_signed_is_what_is_sent() -> None:
+    """Also for a service below a path: the whole address is signed, the path of it is asked for."""
+    key, heard = ec.generate_private_key(ec.SECP256R1()), list[bytes]()
+    with answering(http("200 OK", JSON, b'{"nonce":"AAEC"}'), heard=heard) as port:
+        client = ServiceClient(f"http://LOCALHOST:{port}/the%20cards/", "bus-12", key, system_clock())
+        assert client.nonce() == b"\x00\x01\x02"
+        client.close()
+    [request] = heard
+    line, *fields = request.decode().partition("\r\n\r\n")[0].split("\r\n")
+    assert line == "GET /the%20cards/v1/nonce HTTP/1.1"
+    headers = dict(field.split(": ", 1) for field in fields)
+    address = f"http://localhost:{port}/the%20cards/v1/nonce"
+    signer = verify_request("GET", address, headers, b"", lambda _: key.public_key(), system_clock()())
+    assert signer == "bus-12"
+
+
+def test_an_address_that_is_none() -> None:
+    """It is refused at once, not called a service that does not answer."""
+    with pytest.raises(ConfigInvalid, match="not an address"):
+        ServiceClient(
+            "https://cards.example.org:99999",
+            "bus-12",
+            ec.generate_private_key(ec.SECP256R1()),
+            system_clock(),
+        )
 
 
 def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
