@@ -66,15 +66,22 @@ def test_pcscd_is_absent(readers: Readers, others: PcscReaders) -> None:
 @pytest.fixture
 def hanging(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
     """Stops pcscd's process, or lets it go on; it neither answers nor ends. Nobody waits for it for long."""
-    monkeypatch.setattr(pcsc, "SERVICE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(pcsc, "CONNECT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(pcsc, "TRANSMIT_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(pcsc, "TRANSACTION_TIMEOUT_S", 0.3)
     process = readers.pcscd._process
     assert process is not None
+    limits = ("SERVICE_TIMEOUT_S", "CONNECT_TIMEOUT_S", "TRANSMIT_TIMEOUT_S", "TRANSACTION_TIMEOUT_S")
+    usual = {name: getattr(pcsc, name) for name in limits}
+
+    def is_stopped() -> bool:
+        # proc(5): the state stands after the name, which is in brackets. Each of its threads stops by itself.
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/stat")
+        return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
     def hang(is_hanging: bool) -> None:
+        for name in limits:
+            monkeypatch.setattr(pcsc, name, 0.3 if is_hanging else usual[name])
         process.send_signal(signal.SIGSTOP if is_hanging else signal.SIGCONT)
+        if is_hanging:
+            wait_until(is_stopped, "pcscd to stand still")
 
     yield hang
     hang(False)
