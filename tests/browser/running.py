@@ -211,7 +211,9 @@ def _reader(name: str) -> int:
     return [terminal.reader for terminal in town.TERMINALS].index(name) + 1
 
 
-def is_on_reader(process: int, reader_port: int) -> bool:
-    """Whether a process is the software card on the reader at this port."""
-    command = (Path("/proc") / str(process) / "cmdline").read_bytes().split(b"\0")
-    return b"insert" in command and str(reader_port).encode() in command
+def writes_to(process: int, log: Path) -> bool:
+    """Whether a process is the program with this log; one that was forked has no command line of its own."""
+    try:
+        return (Path("/proc") / str(process) / "fd" / "1").readlink() == log
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from kiosk.demo.town import AVA, MORGAN, NOAH
 from tests.browser.keyboard import press
-from tests.browser.running import Listener, RunningTown, is_on_reader
+from tests.browser.running import Listener, RunningTown, writes_to
 from tests.kiosk.accessibility import assert_accessible
 from tests.kiosk.visitor import Visitor
 from tests.support.databases import KINDS
@@ -46,12 +46,12 @@ def test_a_program_that_dies_is_named_with_its_log_and_the_card_can_be_put_again
     town: RunningTown, wallet: Wallet
 ) -> None:
     wallet.put(AVA.name, DESK)
-    port = town.told.state["readers"][DESK]["port"]
-    [card] = [found for found in town.demonstration.programs() if is_on_reader(found, port)]
+    log = town.told.logs / "card-on-issuing-desk.log"
+    [card] = [found for found in town.demonstration.programs() if writes_to(found, log)]
     os.kill(card, signal.SIGKILL)
     told = wallet.page.get_by_text(re.compile("card on issuing desk ended with status -9"))
     expect(told).to_be_visible(timeout=PATIENCE_MS)
-    expect(told).to_contain_text(str(town.told.logs / "card-on-issuing-desk.log"))
+    expect(told).to_contain_text(str(log))
     wallet.expect_empty(DESK)
     assert_accessible(wallet.page)
     wallet.put(AVA.name, DESK)

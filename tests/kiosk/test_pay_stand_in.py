@@ -12,7 +12,7 @@ from schemathesis.specs.openapi import checks
 
 from kiosk.pay_stand_in import Pay, create_app
 
-PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "govuk-pay" / "publicapi_spec.json"
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "govuk-pay" / "publicapi_spec.json"
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
