@@ -25,6 +25,8 @@ from cardservice.payments.provider import PaymentProvider
 from cardservice.payments.redeeming import approve, redeem
 from cardservice.payments.taking_back import TakeBack
 
+__all__ = ["payment"]
+
 id_option = click.option("--id", "own_id", help="Its own id: given again, it is done once.")
 
 
@@ -55,9 +57,6 @@ def _values(attempt: attempts.Attempt) -> dict[str, object]:
 def _words(attempt: attempts.Attempt) -> str:
     amount = money(attempt.amount_minor, attempt.unit)
     return f"{attempt.id}  {attempt.begun_at:%Y-%m-%d %H:%M}  {amount:>14}  {attempt.state}"
-
-
-__all__ = ["payment"]
 
 
 @payment.command("start")

@@ -29,6 +29,7 @@ TRIES = 3
 PAGE_SIZE = 500
 # An answer of a page is far below.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
@@ -133,9 +134,12 @@ class GovUkPay:
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
-            if len(content) > MAX_ANSWER_BYTES:
-                raise ValueError("too long an answer")
+            content = bytearray()
+            # Not `raw`, whose errors are none of requests': an answer that breaks off is no answer.
+            for piece in response.iter_content(_PIECE_BYTES):
+                content += piece
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise ValueError("too long an answer")
             if response.status_code >= 300 or not content:
                 is_json = response.headers.get("Content-Type", "").startswith("application/json")
                 answer = _object(content) if content and is_json else {}
@@ -150,7 +154,7 @@ def is_signed(body: bytes, signature: str, secret: bytes) -> bool:
     return hmac.compare_digest(expected.encode(), signature.strip().lower().encode("utf-8", "replace"))
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _object(content: bytes | bytearray) -> dict[str, Any]:
     answer = json.loads(content)
     if not isinstance(answer, dict):
         raise ValueError("no object")  # noqa: TRY004 - as what cannot be read

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -105,7 +105,7 @@ class _Reading:
     def __init__(self, currency: str) -> None:
         self._currency = currency
         self._day = cache(date.fromisoformat)
-        self._minor = cache(self._parsed_minor)
+        self._minor = cache(partial(parse_minor, currency=currency))
 
     def line(self, number: int, row: list[str]) -> tuple[str, str, date, int, int]:
         """A line's values. Raises OrderInvalid with its number."""
@@ -121,10 +121,6 @@ class _Reading:
 
     def _wrong(self, number: int) -> OrderInvalid:
         return OrderInvalid(f"line {number}: is not as the columns say, in {self._currency}")
-
-    def _parsed_minor(self, amount: str) -> int:
-        minor = parse_minor(amount.removeprefix("-"), self._currency)
-        return -minor if amount.startswith("-") else minor
 
 
 def _insert(

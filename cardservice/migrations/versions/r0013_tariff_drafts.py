@@ -1,7 +1,7 @@
 """Tariffs are drafted, and approved by a second person.
 
 Revision ID: 0013
-Revises: 0011
+Revises: 0012
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """Payments through a provider: attempts, refunds, disputes, settlements, and what needs a person.
 
 Revision ID: 0014
-Revises: 0011
+Revises: 0013
 """
 
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """What a seal covers, who vouches for an erased salt, transactions by their id, who sells a service.
 
 Revision ID: 0015
-Revises: 0011
+Revises: 0014
 """
 
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """Counters that stand under something that can be looked for are found by it.
 
 Revision ID: 0018
-Revises: 0015
+Revises: 0016
 """
 
 import sqlalchemy as sa

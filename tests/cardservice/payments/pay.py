@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socketserver import BaseRequestHandler, TCPServer
 from threading import Thread
 
 from werkzeug.serving import make_server
@@ -27,6 +28,25 @@ def served(pay: Pay) -> Iterator[GovUkPay]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[GovUkPay]:
+    """A client of something that answers each request with these bytes, and hangs up."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield GovUkPay(f"http://127.0.0.1:{server.server_address[1]}", "key", (5.0, 30.0))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def difference(context: Context) -> int:

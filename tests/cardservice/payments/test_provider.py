@@ -21,7 +21,7 @@ from cardservice.payments.provider import ProviderAway, ProviderRefused, follows
 from cardservice.payments.settlement import load_settlement, match_again
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Fault, Pay
-from tests.cardservice.payments.pay import RETURN_URL, difference, served
+from tests.cardservice.payments.pay import RETURN_URL, answering, difference, served
 from tests.support.council import Card, Council, advice_of, message
 
 HEADER = "type,reference,settled_on,gross,fee,currency\n"
@@ -290,8 +290,9 @@ def test_a_settlement_with_fees_and_a_line_that_does_not_match(
     assert settled(context, again) == {"repeated": 1}
     assert settled(context, f"refund,{refund.provider_refund},2026-06-19,-2.00,0.00,GBP") == {"matched": 1}
     assert is_right(context)
-    with pytest.raises(OrderInvalid, match="line 2"):
-        settled(context, "payment,x,2026-06-18,-1.00,0.00,GBP")
+    for amount in ("-1.00", "--1.00"):
+        with pytest.raises(OrderInvalid, match="line 2"):
+            settled(context, f"payment,x,2026-06-18,{amount},0.00,GBP")
 
 
 def test_another_amount_than_was_asked_for_is_not_posted(
@@ -315,6 +316,24 @@ def test_the_tables_keep_what_was_captured(
         with pytest.raises(DBAPIError), context.database.begin() as connection:
             connection.execute(update(payment_attempt).values(values))
     assert attempt.state == "success"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{]",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"",
+    ],
+    ids=["broken off", "broken off in a chunk", "not packed", "not JSON", "no object", "nothing"],
+)
+def test_an_answer_that_is_none_is_no_answer(answer: bytes) -> None:
+    """The worker goes on, and asks again."""
+    with answering(answer) as client, pytest.raises(ProviderAway):
+        client.payment("one")
 
 
 def test_an_old_answer_is_no_news() -> None:
