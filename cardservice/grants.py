@@ -18,6 +18,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provider": (*_ADD, "UPDATE (name)"),
         "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
         "service_seller": (*_ADD, "UPDATE (valid_until)"),
+        "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,
         "terminal_terms": _ADD,
         "cardholder": (*_ADD, "UPDATE (name, category, form)"),
