@@ -139,6 +139,12 @@ class CardDataMalformed(CardError):
     code = "card_data_malformed"
 
 
+class UidMissing(CardError):
+    """The reader tells no UID of this card, or one that is drawn anew each time."""
+
+    code = "uid_missing"
+
+
 class CardIdentityMismatch(CardError):
     """The card's certificate names another card than its CHUID does."""
 
