@@ -10,10 +10,7 @@ from PIL import Image
 
 from reader_agent.cardspec.piv import ObjectId
 from reader_agent.virtual_card.state import read_memory
-from tests.integration.conftest import BUS, BUS_TERMINAL, DESK, DESK_TERMINAL, MOMENT, Council
-
-CLOCK = "CITIZEN_CARD_CLOCK_OFFSET_S"
-MAP_COMES_AFTER_S = 330.0
+from tests.integration.conftest import DESK, DESK_TERMINAL, MOMENT, Council
 
 
 def authorities(council: Council, folder: Path) -> Path:
@@ -135,33 +132,5 @@ def test_a_card_becomes_blank_again(council: Council, tmp_path: Path) -> None:
         assert reset.json["state"] == "revoked"
         made = stack.run("reader-agent", "personalise", second["order"], *options)
         assert (made.json["card"], made.json["state"]) == (second["card"], "active")
-    finally:
-        stack.pull(card)
-
-
-def test_a_door_knows_cards_by_their_uids(council: Council, tmp_path: Path) -> None:
-    """Made on a reader that tells the UID; then a terminal that sees nothing else says whether it is good."""
-    stack, desk, bus = council.stack, council.stack.agent(DESK_TERMINAL), council.stack.agent(BUS_TERMINAL)
-    _, order = ordered(council, "Ava Reed")
-    card, at_the_door = tmp_path / "door.json", ("status", "--agent", str(bus), "--reader", BUS, "--json")
-    stack.run("reader-agent", "virtual-card", "new", str(card), "--contactless-pin")
-    stack.insert(card, council.ports[DESK])
-    try:
-        stack.run("reader-agent", "personalise", order["order"], "--reader", DESK, "--agent", str(desk))
-    finally:
-        stack.pull(card)
-    # A map is of five minutes ago, so that all of the service's processes make the same.
-    stack.stop_service()
-    stack.environment[CLOCK] = str(float(stack.environment[CLOCK]) + MAP_COMES_AFTER_S)
-    stack.start_service()
-    stack.insert(card, council.ports[BUS])
-    try:
-        assert stack.run("reader-agent", *at_the_door).json == {"status": "good"}
-        typed = stack.attempt("reader-agent", "status", "--agent", str(bus), "--uid", "00112233445566")
-        assert (typed.status, "[card_unmapped]" in typed.err) == (1, True)
-        stack.run("cardservice", "card", "revoke", order["card"], "--reason", "lost")
-        stack.run("reader-agent", "sync", "--agent", str(bus))
-        refused = stack.attempt("reader-agent", *at_the_door)
-        assert (refused.status, refused.json) == (3, {"status": "revoked"})
     finally:
         stack.pull(card)
