@@ -77,7 +77,7 @@ def taps(
             stack.environment |= pcscd.environment
             try:
                 install(stack)
-                card = _personalised_card(stack, pcscd.port(DESK))
+                card = personalised_card(stack, pcscd.port(DESK))
                 stack.insert(card, pcscd.port(BUS), "contactless", *told)
                 found = _in_own_process(stack, seconds)
             finally:
@@ -100,7 +100,7 @@ def install(stack: Stack) -> None:
     stack.add_terminal("bus-1", "vale-buses", "validator")
 
 
-def _personalised_card(stack: Stack, port: int) -> Path:
+def personalised_card(stack: Stack, port: int) -> Path:
     """A card that was made at the desk, with money to spend."""
     holder = stack.add_holder("Morgan Reed")
     order = stack.run("cardservice", "card", "order", holder, "--kind", "citizen", "--json").json["order"]
