@@ -227,7 +227,7 @@ class PcscUnavailable(ReaderError):
     code = "pcsc_unavailable"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(f"the smart card service (pcscd) does not answer: {detail}")
+        super().__init__(f"the smart card service (pcscd) does not answer: {detail}; ask reader-agent doctor")
         self.detail = detail
 
 
