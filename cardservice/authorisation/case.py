@@ -81,6 +81,8 @@ class Verdict:
     claims: tuple[Claim, ...] = ()
     # What is said where there is too little of that.
     if_taken: str = ""
+    # What goes back to the payer of holds before anything is paid.
+    released_minor: int = 0
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
     # The payer's counters that the rules have looked at.
