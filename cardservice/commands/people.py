@@ -3,6 +3,7 @@
 import click
 
 from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.commands.provider_statements import statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.providers.selling import begin_selling, end_selling
@@ -12,6 +13,9 @@ from cardservice.providers.service import add_provider
 @click.group()
 def provider() -> None:
     """Who gives the goods."""
+
+
+provider.add_command(statement)
 
 
 @provider.command("add")
