@@ -25,7 +25,10 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # Replaced as a whole, and taken away.
         "dietary_need": (*_ADD, "DELETE"),
         "cardholder_photo": (*_ADD, "DELETE"),
+        # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
+        "card_transition": ("SELECT",),
+        "card_activation": (*_ADD, "UPDATE (attempts_left)", "DELETE"),
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
         # Taken away where a chip becomes another card.
@@ -89,6 +92,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dietary_need": _TAKE,
         "cardholder_photo": _TAKE,
         "card": _TAKE,
+        "card_activation": _TAKE,
         "card_state": _TAKE,
         "personalisation_order": _TAKE,
         "card_uid": _TAKE,
