@@ -20,7 +20,7 @@ from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from pki.authority import Authority
 from pki.card_keys import TerminalMasters, diversify_under
 from pki.cmac import CmacKey
-from pki.errors import KeyNotFound, PkiError
+from pki.errors import KeyExists, KeyNotFound, PkiError
 from pki.keys import KeyStore
 from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 
@@ -88,6 +88,17 @@ def create_service_keys(authority: Authority, directory: Path, secret: bytes, mo
         if not file.exists():
             issued = _certify(authority, key, profile, identity, moment)
             file.write_bytes(issued.public_bytes(Encoding.PEM))
+
+
+def secret_of(store: KeyStore, name: str) -> bytes:
+    """A secret that is made when it is first wanted, by whichever process is the first."""
+    try:
+        return store.working_secret(name)
+    except KeyNotFound:
+        try:
+            return store.generate_working_secret(name)
+        except KeyExists:  # another process was faster
+            return store.working_secret(name)
 
 
 def _found_or_made(find: Callable[[str], T], make: Callable[[str], T], name: str) -> T:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.commands.provider_statements import statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.providers.card_keys import grant_key, granted_keys, withdraw_key
@@ -20,6 +21,9 @@ _ROLES = {role.name.lower(): role for role in TerminalRole}
 @click.group()
 def provider() -> None:
     """Who gives the goods."""
+
+
+provider.add_command(statement)
 
 
 @provider.command("add")

@@ -1,7 +1,7 @@
 """Which keys of the card's service applications a provider's terminals may have.
 
 Revision ID: 0031
-Revises: 0018
+Revises: 0028
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0031"
-down_revision = "0018"
+down_revision = "0028"
 
 
 def upgrade() -> None:

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from cardservice import errors
 from cardservice.api.app import create_app
-from cardservice.api.current import SIGNED
+from cardservice.api.openapi import SIGNED
 from cardservice.api.problems import PROBLEMS
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.context import Context
@@ -98,10 +98,13 @@ def test_openapi_document_is_valid(app: Flask) -> None:
     validate(document)
     assert document["openapi"].startswith("3.1")
     assert document["servers"] == [{"url": "https://cards.ashcombe.example"}]
+    refused = document["components"]["responses"]["Problem401"]
+    assert "application/problem+json" in refused["content"]
+    assert "`terminal_unknown`" in refused["description"]
     for method, rule in routes(app):
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
         responses = document["paths"][path][method.lower()]["responses"]
-        assert "application/problem+json" in responses["401"]["content"], rule
+        assert responses["401"] == {"$ref": "#/components/responses/Problem401"}, rule
         assert responses["200"]["content"].keys() & {"application/json", CARD_MAP}, rule
 
 
