@@ -5,7 +5,7 @@ from flask import Flask, request
 from cardservice.advices import views as advices
 from cardservice.advices.wire import MAX_CHUNK_BYTES
 from cardservice.advices.workers import Here, Ingest
-from cardservice.api import current, fields, openapi, problems, request_log
+from cardservice.api import current, fields, gate, openapi, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
@@ -49,6 +49,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
+    gate.install(app, context)
     app.before_request(_allow_more)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")

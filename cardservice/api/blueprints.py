@@ -29,6 +29,7 @@ class ProblemSchema(Schema):
     code = fields.String(required=True, metadata={"description": "stable; what a program should look at"})
     fields_ = fields.Dict(data_key="fields", metadata={"description": "what is wrong, by field"})
     data = fields.Dict(metadata={"description": "what the service's rules add"})
+    retry_after_s = fields.Integer(metadata={"description": "of `too_many_requests`; as Retry-After"})
     reason = fields.String(metadata={"description": "of `refund_refused`"})
     left_minor = fields.Integer(metadata={"description": "of `refund_refused`: what could be given back"})
 

@@ -11,7 +11,7 @@ from marshmallow import fields
 from sqlalchemy import select, text
 
 from cardservice.api.blueprints import Blueprint
-from cardservice.api.current import context, desk
+from cardservice.api.current import context, desk, unlimited
 from cardservice.api.fields import Bytes, Message
 from cardservice.cards.service import AUTHORITY as CARDS
 from cardservice.pki_store import publication
@@ -70,6 +70,7 @@ def trust() -> dict[str, Any]:
 
 @blueprint.route("/healthz/live")
 @blueprint.response(200, HealthSchema)
+@unlimited
 def live() -> dict[str, str]:
     """Whether the process answers at all."""
     return {"status": "live"}
@@ -78,6 +79,7 @@ def live() -> dict[str, str]:
 @blueprint.route("/healthz/ready")
 @blueprint.response(200, HealthSchema)
 @blueprint.problems(503)
+@unlimited
 def ready() -> dict[str, str]:
     """Whether requests can be served: the database answers and the revocation lists are in date."""
     with context().database.reading() as connection:
