@@ -1,6 +1,6 @@
 """The Flask application, made for one context."""
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from cardservice.advices import views as advices
 from cardservice.advices.wire import MAX_CHUNK_BYTES
@@ -51,6 +51,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     problems.register(app)
     gate.install(app, context)
     app.before_request(_allow_more)
+    app.after_request(_keep_nothing)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
@@ -73,6 +74,13 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     app.register_blueprint(pki(lambda: published), url_prefix=PKI_PREFIX)
     openapi.describe_pki(api.spec, app.url_map.iter_rules(), PKI_PREFIX)
     return app
+
+
+def _keep_nothing(response: Response) -> Response:
+    """What a terminal is told is for that terminal: nobody on the way keeps it. RFC 9111, 5.2.2.5."""
+    if request.path.startswith("/v1/") and "Cache-Control" not in response.headers:
+        response.cache_control.no_store = True
+    return response
 
 
 def _allow_more() -> None:

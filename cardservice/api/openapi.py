@@ -93,6 +93,8 @@ def complete(operation: dict[str, Any], info: Mapping[str, Any]) -> dict[str, An
     for answer in responses.values():
         if isinstance(answer, dict):
             answer["headers"] = {**_REQUEST_ID, **answer.get("headers", {})}
+    if "304" in responses:
+        responses["200"]["headers"] |= TAGGED
     for status in (*_ALWAYS, *(_WITH_BODY if body else ())):
         responses.setdefault(str(status), problem_name(status))
     if info.get(UNLIMITED):

@@ -51,6 +51,7 @@ class HealthSchema(Message):
 
 @blueprint.route("/pki/trust")
 @blueprint.doc(parameters=_PARAMETERS)
+@blueprint.tagged
 @blueprint.response(200, TrustSchema)
 def trust() -> dict[str, Any]:
     """The scheme's certificates and its latest revocation lists."""
