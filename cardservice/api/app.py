@@ -17,6 +17,7 @@ from cardservice.context import Context
 from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
+from cardservice.providers.views import blueprint as card_keys
 from cardservice.tariffs import views as tariffs
 from pki.http import blueprint as pki
 
@@ -63,6 +64,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         presentations,
         personalisation,
         card_maps.blueprint,
+        card_keys,
         tariffs.blueprint,
         notifications,
         public,
