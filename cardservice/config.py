@@ -99,7 +99,15 @@ class Settings:
     threads: Annotated[int, "threads of the process on SQLite, 8"] = 8
     # The proxy must not keep more to it.
     connections: Annotated[int, "connections that a process on PostgreSQL serves at a time, 512"] = 512
-    # For gunicorn; the service itself trusts no forwarded header.
+    # Each process counts for itself.
+    terminal_limit: Annotated[
+        int, "requests a minute that a process takes from one terminal, 6000; 0: as many as come"
+    ] = 6000
+    address_limit: Annotated[
+        int,
+        "the same from one address, of what no terminal has signed, 3000; health is not counted",
+    ] = 3000
+    # Also whose X-Forwarded-For is believed, for the limit of an address.
     forwarded_allow_ips: Annotated[
         str,
         "addresses of the reverse proxy, with commas; loopback unless it is on another machine,"
@@ -195,6 +203,8 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
+        terminal_limit=_limit(values, "terminal_limit", 6000),
+        address_limit=_limit(values, "address_limit", 3000),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
         admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
@@ -285,6 +295,13 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         return float(str(value))
     except ValueError:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _limit(values: Mapping[str, object], name: str, default: int) -> int:
+    value = str(values.get(name, default))
+    if not value.isascii() or not value.isdigit():
+        raise SettingsInvalid(name, f"{value!r} is no number of requests a minute")
+    return int(value)
 
 
 def _days(value: object) -> Mapping[str, int]:

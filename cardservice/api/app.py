@@ -1,11 +1,11 @@
 """The Flask application, made for one context."""
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from cardservice.advices import views as advices
 from cardservice.advices.wire import MAX_CHUNK_BYTES
 from cardservice.advices.workers import Here, Ingest
-from cardservice.api import current, fields, openapi, problems, request_log
+from cardservice.api import current, fields, gate, openapi, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
@@ -50,7 +50,9 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
+    gate.install(app, context)
     app.before_request(_allow_more)
+    app.after_request(_keep_nothing)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
@@ -74,6 +76,13 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     app.register_blueprint(pki(lambda: published), url_prefix=PKI_PREFIX)
     openapi.describe_pki(api.spec, app.url_map.iter_rules(), PKI_PREFIX)
     return app
+
+
+def _keep_nothing(response: Response) -> Response:
+    """What a terminal is told is for that terminal: nobody on the way keeps it. RFC 9111, 5.2.2.5."""
+    if request.path.startswith("/v1/") and "Cache-Control" not in response.headers:
+        response.cache_control.no_store = True
+    return response
 
 
 def _allow_more() -> None:

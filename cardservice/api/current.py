@@ -6,15 +6,9 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, request
 
-from cardservice.api.openapi import SIGNED
-from cardservice.api.signatures import (
-    Find,
-    SignedRequest,
-    note_request,
-    note_unsigned,
-    verified_terminal,
-)
-from cardservice.audit.budget import Budget
+from cardservice.api.gate import gate_of, origin
+from cardservice.api.openapi import SIGNED, UNLIMITED
+from cardservice.api.signatures import Find, SignedRequest, note_request
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
 from cardservice.terminals.roles import Duty, has_duty
@@ -22,14 +16,12 @@ from cardservice.terminals.service import Terminal, find_terminal
 from pki.status_desk import StatusDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
-_EXTENSION, _BUDGET, _DESK = "cardservice", "cardservice-events", "cardservice-desk"
-UNSIGNED_EVENTS_A_MINUTE = 60
+_EXTENSION, _DESK = "cardservice", "cardservice-desk"
 
 
 def install(app: Flask, context: Context) -> None:
     """Give the application its context."""
     app.extensions[_EXTENSION] = context
-    app.extensions[_BUDGET] = Budget(UNSIGNED_EVENTS_A_MINUTE)
 
 
 def install_desk(app: Flask, desk: StatusDesk) -> None:
@@ -65,11 +57,7 @@ def terminal_signed(
     def decorate(view: F) -> F:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            try:
-                g.caller = _authenticated(read_terminal if find is None else partial(find, *args))
-            except MessageRefused as refusal:
-                note_unsigned(context(), budget_of(current_app), refusal)
-                raise
+            g.caller = _authenticated(read_terminal if find is None else partial(find, *args))
             try:
                 _check(g.caller, context(), duty, judged_now=judged_now)
             except MessageRefused as refusal:
@@ -85,16 +73,21 @@ def terminal_signed(
     return decorate
 
 
-def budget_of(app: Flask) -> Budget:
-    """For the security events of what nobody has signed."""
-    return cast("Budget", app.extensions[_BUDGET])
+def unlimited(view: F) -> F:
+    """Let anybody ask for this as often as they like."""
+    setattr(view, UNLIMITED, True)
+    # flask-smorest's notes for the document, as above.
+    view.__dict__["_apidoc"] = {UNLIMITED: True}
+    return view
 
 
 def _authenticated(find: Find) -> Terminal:
     target = str(request.environ.get("RAW_URI") or request.full_path.rstrip("?"))
     signed = SignedRequest(request.method, target, dict(request.headers), request.get_data(cache=True))
-    terminal = verified_terminal(context(), signed, find)
+    gate = gate_of(current_app)
+    terminal = gate.admit(signed, find, *origin())
     g.terminal = terminal.id
+    gate.count_terminal(terminal.id)
     return terminal
 
 

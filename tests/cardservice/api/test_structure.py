@@ -72,6 +72,22 @@ def test_every_route_demands_a_signature(app: Flask) -> None:
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
 
 
+def test_nobody_on_the_way_keeps_what_a_terminal_is_told(app: Flask) -> None:
+    """RFC 9111, 5.2.2.5; also of what is refused."""
+    for method, rule in routes(app):
+        path = re.sub(r"<\w+:?\w*>", "0", rule)
+        response = app.test_client().open(path, method=method)
+        assert response.headers["Cache-Control"] in {"no-store", "no-cache, private"}, rule
+
+
+def test_every_order_says_what_makes_it_safe_to_repeat(app: Flask) -> None:
+    """In a row of the page's table."""
+    table = API_PAGE.partition("## Sending it again")[2].partition("\n## ")[0]
+    for method, rule in routes(app):
+        if method != "GET":
+            assert f"`{method} {re.sub('<[^>]+>', 'ID', rule)}`" in table, rule
+
+
 def test_what_is_public(app: Flask) -> None:
     """Everything else is on this list."""
     public = {rule.rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/v1")}

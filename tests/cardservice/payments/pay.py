@@ -16,15 +16,16 @@ RETURN_URL = "https://cards.ashcombe.example/paid"
 
 
 @contextmanager
-def served(pay: Pay) -> Iterator[GovUkPay]:
-    """A client of it."""
+def served(pay: Pay, answer_s: float = 30.0) -> Iterator[GovUkPay]:
+    """A client of it, that waits so long for an answer."""
     server = make_server("127.0.0.1", 0, create_app(pay), threaded=True)
     # It looks so often whether it shall end.
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield GovUkPay(f"http://127.0.0.1:{server.server_port}", pay.key, (5.0, 30.0))
+        yield GovUkPay(f"http://127.0.0.1:{server.server_port}", pay.key, (5.0, answer_s))
     finally:
+        pay.clear()
         server.shutdown()
         thread.join()
         server.server_close()
