@@ -13,7 +13,7 @@ from cardservice.services.transport.legs import RiddenLeg, price_legs
 from cardservice.services.transport.passes import HeldPass, covering, held
 from cardservice.services.transport.rules import fare_between
 from cardservice.services.transport.taps import TAP_IN
-from cardservice.services.transport.tariff import Tariff, Travel
+from cardservice.services.transport.tariff import AHEAD, Pass, Tariff, Travel
 from cardservice.services.transport.travel import Concession
 
 # Ours: a journey is over within half of it, so that what a week's taps belong to is seen whole.
@@ -22,9 +22,19 @@ _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
 
 
-def spans(moment: datetime, days: TravelDays) -> tuple[Span, ...]:
-    """The weeks whose price something at `moment` can change: its own, and its neighbour close by."""
+def spans(
+    moment: datetime, days: TravelDays, reach: tuple[timedelta, timedelta] | None = None
+) -> tuple[Span, ...]:
+    """The weeks whose price something at `moment` can change: its own, and its neighbour close by.
+
+    And those between two times after it, where it bears on these, too.
+    """
     mondays = {week_of(days.day_of(moment + around)) for around in (-_AROUND, timedelta(0), _AROUND)}
+    if reach is not None:
+        day, last = week_of(days.day_of(moment + reach[0])), days.day_of(moment + reach[1])
+        while day <= last:
+            mondays.add(day)
+            day += _WEEK
     return tuple(
         Span(
             monday,
@@ -34,6 +44,22 @@ def spans(moment: datetime, days: TravelDays) -> tuple[Span, ...]:
         )
         for monday in sorted(mondays)
     )
+
+
+def reach_of(tariff: Tariff, *, bought: bool) -> tuple[timedelta, timedelta] | None:
+    """How long afterwards a pass that is bought, or one that a ride begins, changes what days cost."""
+    found = [_reach(each) for each in tariff.passes.values() if bought or each.first_ride_days is not None]
+    if not found:
+        return None
+    begins = timedelta(0) if bought else min(first for first, _ in found)
+    return begins, max(last for _, last in found)
+
+
+def _reach(sold: Pass) -> tuple[timedelta, timedelta]:
+    # Ours: no month is longer than 31 days, nor shorter than 28.
+    shortest, longest = (sold.days or each * (sold.months or 1) for each in (28, 31))
+    waits = sold.first_ride_days or (AHEAD.days if sold.chosen else 0)
+    return timedelta(days=shortest - 1), timedelta(days=longest + waits + 1)
 
 
 def days_of(

@@ -122,6 +122,7 @@ def test_days_as_their_taps_come(town: Town) -> None:
     dearer_goes_to_arrears_and_goodwill_stays(town)
     what_is_annulled_or_told_twice_is_not_charged(town)
     a_pass_is_bought_inspected_and_ridden_on(town)
+    a_pass_begins_with_the_first_ride_whichever_is_told_first(town)
     an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(town)
     assert verify(town.council.context.database).is_clean
 
@@ -177,6 +178,30 @@ def what_is_annulled_or_told_twice_is_not_charged(town: Town) -> None:
     assert town.rate() == 1
     assert town.council.balances(card.payer) == (1000, 0)
     assert revisions(town, card.payer) == [300, 0]
+
+
+def a_pass_begins_with_the_first_ride_whichever_is_told_first(town: Town) -> None:
+    """Three days: told of the fourth day first, and then of the first, the fourth is no longer free."""
+    card, since = town.council.card("adult", top_up_minor=2000), town.council.clock()
+    assert town.request(card, "buy-pass", 800, product="three").outcome == (200, "approved")
+    assert town.request(card, "inspect").outcome == (200, "no_ticket")
+    town.council.clock.advance(days=8)
+    elapsed = round((town.council.clock() - START).total_seconds()) // 60
+    # The first ride lies in the week of the purchase, the other in the next.
+    early = [town.tapped(card, kind, stop, elapsed - 8 * 1440 + wait) for kind, stop, wait in
+             (("tap-in", "a1", 4 * 1440), ("tap-out", "c1", 4 * 1440 + 20))]  # fmt: skip
+    town.send(
+        [
+            town.tapped(card, "tap-in", "a1", elapsed - 1440),
+            town.tapped(card, "tap-out", "c1", elapsed - 1400),
+        ]
+    )
+    town.rate()
+    assert town.council.balances(card.payer) == (1200, 0)
+    town.send(early)
+    town.rate()
+    assert town.council.balances(card.payer) == (1000, 0)
+    town.council.clock.moment = since
 
 
 @pytest.mark.long
