@@ -1,5 +1,6 @@
 """What a person's travel days should cost, from their taps and passes: why they were charged, tap by tap."""
 
+from bisect import bisect
 from collections import Counter as Sums
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -73,7 +74,21 @@ def days_of(
     for journey in journeys:
         if span.first_day <= journey.travel_day <= span.last_day:
             by_day.setdefault(journey.travel_day, []).append(journey)
-    return tuple(replace(_charge(each), free_rides=priced.free_rides(each)) for each in by_day.values())
+    again = _passed_back(own, journeys)
+    return tuple(
+        replace(_charge(each, again), free_rides=priced.free_rides(each)) for each in by_day.values()
+    )
+
+
+def _passed_back(taps: Sequence[Tap], journeys: Sequence[Journey]) -> Mapping[Tap, tuple[Tap, ...]]:
+    """Taps that are in no journey, by the first tap of the one that they were passed back in."""
+    used = {tap for journey in journeys for tap in journey.taps}
+    begun = sorted(journey.taps[0] for journey in journeys)
+    found: dict[Tap, tuple[Tap, ...]] = {}
+    for tap in sorted(set(taps) - used):
+        first = begun[bisect(begun, tap) - 1]
+        found[first] = (*found.get(first, ()), tap)
+    return found
 
 
 class _Pricing:
@@ -145,7 +160,7 @@ def _tap(stored: StoredTap) -> Tap:
     )
 
 
-def _charge(journeys: Sequence[Journey]) -> DayCharge:
+def _charge(journeys: Sequence[Journey], again: Mapping[Tap, tuple[Tap, ...]]) -> DayCharge:
     """Owed to who carried: of each journey the operator that it was boarded with."""
     sums: Sums[str] = Sums()
     for journey in journeys:
@@ -155,19 +170,22 @@ def _charge(journeys: Sequence[Journey]) -> DayCharge:
         shares=tuple(DayShare(operator, amount) for operator, amount in sorted(sums.items()) if amount),
         taps=tuple(tap.id for journey in journeys for tap in journey.taps),
         tariff_version=journeys[-1].taps[0].tariff,
-        told=tuple(_told(journey) for journey in journeys),
+        told=tuple(_told(journey, again.get(journey.taps[0], ())) for journey in journeys),
     )
 
 
-def _told(journey: Journey) -> Mapping[str, object]:
+def _told(journey: Journey, again: tuple[Tap, ...]) -> Mapping[str, object]:
     cap = journey.capped_by
     return {
-        "taps": [
-            {"id": str(tap.id), "at": tap.moment.isoformat(), "kind": str(tap.kind), "stop": tap.stop}
-            for tap in journey.taps
-        ],
+        "taps": [_tap_told(tap) for tap in journey.taps],
+        # Somebody has tapped twice: it counts as once.
+        "passed_back": [_tap_told(tap) for tap in again],
         "basis": str(journey.basis),
         "fare_minor": journey.fare_minor,
         "charged_minor": journey.charged_minor,
         "capped_by": None if cap is None else {"period": cap.period, "amount_minor": cap.amount_minor},
     }
+
+
+def _tap_told(tap: Tap) -> Mapping[str, object]:
+    return {"id": str(tap.id), "at": tap.moment.isoformat(), "kind": str(tap.kind), "stop": tap.stop}
