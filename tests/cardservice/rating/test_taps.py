@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -206,23 +206,36 @@ def a_pass_begins_with_the_first_ride_whichever_is_told_first(town: Town) -> Non
 
 @pytest.mark.long
 def test_the_order_in_which_taps_arrive_does_not_matter(town: Town) -> None:
-    """Some orders of four taps, of a card each, rated after every one of them."""
-    cards = [town.council.card("adult", top_up_minor=1000) for _ in range(3)]
-    for card, order in zip(cards, list(permutations(range(4)))[::8], strict=True):
+    """Some orders of seven taps, of a card each, rated after every one; all as pure functions elsewhere."""
+    cards = [town.council.card("adult", top_up_minor=1000) for _ in range(7)]
+    for card, order in zip(cards, list(permutations(range(7)))[13::720], strict=True):
         told = [
             town.tapped(card, action, stop, minutes)
             for action, stop, minutes in (
-                ("tap-in", "a1", -50),
-                ("tap-out", "b1", -40),
-                ("tap-in", "b1", -30),
-                ("tap-out", "a1", -20),
+                ("tap-in", "a1", -170),
+                ("tap-out", "c1", -150),
+                ("tap-in", "c1", -140),
+                ("tap-out", "a1", -120),
+                ("tap-in", "a1", -60),
+                ("tap-in", "a1", -58),
+                ("tap-out", "b1", -30),
             )
         ]
         for number in order:
             town.send([told[number]])
             town.rate()
-    # 1.00 and 0.60: 1.60 is the cap of these two areas.
-    assert {town.council.balances(card.payer) for card in cards} == {(840, 0)}
+    # 2.00, then 1.50 of the 3.00 where there is no fare, then nothing: 3.50 is the cap of the day.
+    assert {town.council.balances(card.payer) for card in cards} == {(650, 0)}
+    with town.council.context.database.reading() as connection:
+        days = [
+            tell_day(town.council.context, connection, card.holder, "transport", START.date())[0]
+            for card in cards
+        ]
+    assert all(day.agrees for day in days)
+    assert [
+        [journey["basis"], len(cast("list[object]", journey["passed_back"])), journey["charged_minor"]]
+        for journey in days[0].journeys
+    ] == [["fare", 0, 200], ["no_fare", 0, 150], ["fare", 1, 0]]
     assert verify(town.council.context.database).is_clean
 
 
