@@ -89,7 +89,7 @@ def _due(
     for bearing in found:
         version = tariff_in_force(connection, name, bearing.occurred_at)
         if version is not None:
-            spans = service.spans(bearing.occurred_at, context.tariffs.get(version))
+            spans = service.spans(bearing.occurred_at, context.tariffs.get(version), bearing.action)
             due.setdefault(bearing.rider, set()).update(spans)
     return due
 

@@ -12,6 +12,7 @@ from tests.benchmarks import (
     ingest,
     issuing,
     posting,
+    rating,
     report,
     rules,
     settling,
@@ -158,6 +159,30 @@ def test_rules_decide_their_tables_alone(key: str) -> None:
     assert isinstance(rows, int)
     assert isinstance(refused, int)
     assert rows > refused > 0
+
+
+@pytest.mark.long
+def test_a_day_of_taps_is_rated_for_everybody() -> None:
+    """And the ledger adds up afterwards; who is left out would stop it."""
+    server = PostgresServer()
+    try:
+        measured = rating.measure(server, print, taps=60)
+    finally:
+        server.stop()
+
+    assert measured.value
+    assert measured.detail["persons whose day was rated, and found to be"] == 6
+
+
+@pytest.mark.long
+def test_a_buss_day_is_told_and_posted() -> None:
+    server = PostgresServer()
+    try:
+        measured = ingest.measure_bus_day(server, print, taps=60, cards=6, chunk=20)
+    finally:
+        server.stop()
+
+    assert measured.detail["taps posted, and found right"] == 60
 
 
 @pytest.mark.parametrize("key", status.MEASURED)
