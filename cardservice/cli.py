@@ -29,6 +29,7 @@ _COMMANDS = {
     "transaction": "cardservice.commands.transactions",
     "proof": "cardservice.commands.inspecting",
     "ledger": "cardservice.commands.proving",
+    "library": "cardservice.commands.lending",
     "security": "cardservice.commands.inspecting",
     "quarantine": "cardservice.commands.quarantine",
     "advices": "cardservice.commands.telling",

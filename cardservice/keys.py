@@ -15,10 +15,10 @@ from cardservice.authorisation.nonce import Nonces
 from cardservice.cards.piv_objects import ContentSigner
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
-from cardservice.key_place import FOLDER, open_place
+from cardservice.key_place import FOLDER, open_place, open_terminals_place
 from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from pki.authority import Authority
-from pki.card_keys import diversify_under
+from pki.card_keys import TerminalMasters, diversify_under
 from pki.cmac import CmacKey
 from pki.errors import KeyExists, KeyNotFound, PkiError
 from pki.keys import KeyStore
@@ -58,6 +58,8 @@ class ServiceKeys:
     _puk_master: CmacKey
     # Signs what is written to cards.
     content_signer: ContentSigner
+    # Of keys 1 and 2 of the service applications, for the terminals of providers that they were granted to
+    terminal_masters: TerminalMasters
 
     def management_key(self, card: CardId) -> bytes:
         """The card's own AES-128 management key (slot 9B)."""
@@ -135,6 +137,7 @@ def load_service_keys(directory: Path, secret: bytes) -> ServiceKeys:
             _management_master=store.cmac_key(MANAGEMENT_KEYS),
             _puk_master=store.cmac_key(PUKS),
             content_signer=ContentSigner(_certificate(folder, CONTENT), store.private_key(CONTENT)),
+            terminal_masters=TerminalMasters(open_terminals_place(directory, secret)),
         )
     except (FileNotFoundError, KeyNotFound) as error:
         raise NotInitialised(

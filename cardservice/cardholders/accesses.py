@@ -19,6 +19,8 @@ READS = frozenset(
         "cardholder.present",
         "cardholder.print",
         "cardholder.show",
+        "lending.history",
+        "lending.patron",
     }
 )
 

@@ -6,7 +6,7 @@ what others did. Who of the staff looked is told as staff, not by name.
 
 import base64
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.models import card
 from cardservice.cards.service import find_cards
+from cardservice.circulation.models import fine, history, hold, loan, member, payment
 from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
 from cardservice.ledger.erasing import OwnPayer, payers_for_erasure, transactions_for_erasure
@@ -45,6 +46,7 @@ def export_person(context: Context, connection: Connection, holder: UUID, *, act
         "payers": _payers(connection, person, payers),
         "limits": _limits(connection, person),
         "counters": _counters(connection, person),
+        "lending": _lending(connection, person),
         "transactions": _transactions(connection, transactions_for_erasure(connection, person, payers)),
         "accesses": [
             {"at": _said(each.at), "by": _who(each.actor), "what": each.action, "read": each.is_read}
@@ -134,6 +136,34 @@ def _counters(connection: Connection, holder: CardholderId) -> list[dict[str, An
         .order_by(own.rule, own.period)
     )
     return [{"rule": row.rule, "period": row.period, "used": row.used} for row in rows]
+
+
+def _lending(connection: Connection, holder: CardholderId) -> dict[str, Any]:
+    """What a library lends to the person, and has written down of it; no PIN, and not who barred whom."""
+    known = connection.execute(select(member).where(member.c.cardholder_id == holder)).one_or_none()
+    columns = {
+        "loans": (loan.c.copy, loan.c.lent_at, loan.c.due_on, loan.c.renewals),
+        "holds": (hold.c.title_id, hold.c.placed_at, hold.c.branch, hold.c.kept_until),
+        "fines": (fine.c.amount_minor, fine.c.days_late, fine.c.charged_at),
+        "payments": (payment.c.amount_minor, payment.c.method),
+        "history": (history.c.title, history.c.lent_on, history.c.returned_on),
+    }
+    if known is None:
+        return {}
+    told: dict[str, Any] = {
+        "member": known.barcode,
+        "joined_at": _said(known.joined_at),
+        "barred": known.barred_by is not None,
+        "keeps_history": known.keeps_history,
+    }
+    for name, wanted in columns.items():
+        whose = wanted[0].table.c.cardholder_id == holder
+        rows = connection.execute(select(*wanted).where(whose)).mappings()
+        told[name] = [
+            {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()}
+            for row in rows
+        ]
+    return told
 
 
 def _transactions(

@@ -90,6 +90,12 @@ def profile_of(connection: Connection, kek: KeyRing, holder: UUID) -> Profile:
     )
 
 
+def name_of(connection: Connection, kek: KeyRing, holder: CardholderId) -> str:
+    """A cardholder's name alone; empty where there is none any more."""
+    name: str = read_fields(connection, kek, holder, [Field.NAME]).get(Field.NAME, "")
+    return name
+
+
 def set_form(
     connection: Connection,
     kek: KeyRing,

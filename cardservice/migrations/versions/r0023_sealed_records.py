@@ -1,7 +1,7 @@
 """Names, forms, allergens and photos are sealed, and found by tokens.
 
 Revision ID: 0023
-Revises: 0022
+Revises: 0031
 
 It takes the key that wraps cardholders' keys, which `cardservice init` has: without it no record is moved.
 """
@@ -19,7 +19,7 @@ from cardservice.ledger.key_ring import KeyRing
 from cardservice.migrations.versions import r0003_holders
 
 revision = "0023"
-down_revision = "0022"
+down_revision = "0031"
 
 
 def upgrade() -> None:

@@ -212,7 +212,7 @@ def test_each_way_of_reading_is_told_to_the_person() -> None:
 def test_records_of_before_are_sealed(empty_database_urls: DatabaseUrls) -> None:
     """By the migration, with the key; nothing of them is left, and back again they are what they were."""
     urls, kek = empty_database_urls, KeyRing.of(bytes(32))
-    migrate(urls.owner, "0022")
+    migrate(urls.owner, "0031")
     holder, types = CardholderId(new_id()), _types()
     rows: tuple[tuple[str, dict[str, Any]], ...] = (
         ("cardholder", {"id": holder, "name": NAME, "category": "adult", "form": FORM, "created_at": MOMENT}),
@@ -238,7 +238,7 @@ def test_records_of_before_are_sealed(empty_database_urls: DatabaseUrls) -> None
     assert [each.id for each in found] == [holder]
     assert (profile.name, profile.form, profile.allergens, profile.photo) == (NAME, FORM, ("molluscs",), JPEG)
     database.dispose()
-    migrate(urls.owner, "0022", kek)
+    migrate(urls.owner, "0031", kek)
     assert readable(urls) == {NAME, FORM, JPEG.decode()}
     migrate(urls.owner, kek=kek)
     assert readable(urls) == set()
