@@ -12,7 +12,7 @@ _COMMANDS = {
     "load": "cardservice.commands.tariffs",
     "tariff": "cardservice.commands.tariffs",
     "provider": "cardservice.commands.people",
-    "cardholder": "cardservice.commands.erasing",
+    "cardholder": "cardservice.commands.exporting",
     "payer": "cardservice.commands.payers",
     "card": "cardservice.commands.cards",
     "terminal": "cardservice.commands.terminals",

@@ -21,10 +21,10 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,
         "terminal_terms": _ADD,
-        "cardholder": (*_ADD, "UPDATE (name, category, form)"),
+        "cardholder": (*_ADD, "UPDATE (category, index_version)"),
         # Replaced as a whole, and taken away.
-        "dietary_need": (*_ADD, "DELETE"),
-        "cardholder_photo": (*_ADD, "DELETE"),
+        "record_field": (*_ADD, "DELETE"),
+        "cardholder_token": (*_ADD, "DELETE"),
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -103,9 +103,9 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "alembic_version": ("SELECT",),
         # A right to change is what locking a row takes.
-        "cardholder": (*_TAKE, "UPDATE (name)"),
-        "dietary_need": _TAKE,
-        "cardholder_photo": _TAKE,
+        "cardholder": (*_TAKE, "UPDATE (category)"),
+        "record_field": _TAKE,
+        "cardholder_token": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from cardservice.audit.models import audit
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
+from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
@@ -135,7 +135,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (dietary_need, cardholder_photo):
+    for table in (record_field, cardholder_token):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

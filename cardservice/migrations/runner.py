@@ -17,15 +17,16 @@ class _HasEngine(Protocol):
     def engine(self) -> Engine: ...
 
 
-def migrate(owner_url: str | URL, revision: str = "head") -> None:
+def migrate(owner_url: str | URL, revision: str = "head", kek: Any = None) -> None:
     """Bring the database up or down to `revision` ("base": nothing is left), in one transaction.
 
-    `owner_url` names the role that owns the tables: on PostgreSQL never the service's own.
+    `owner_url` names the role that owns the tables: on PostgreSQL never the service's own. `kek` is the ring
+    that wraps cardholders' keys, without which records of before 0023 are not moved.
     """
     engine = _engine(make_url(owner_url))
     try:
         with engine.begin() as connection:
-            _run(connection, revision)
+            _run(connection, revision, kek)
     finally:
         engine.dispose()
 
@@ -55,9 +56,10 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def _run(connection: Connection, revision: str) -> None:
+def _run(connection: Connection, revision: str, kek: Any) -> None:
     configuration = _configuration()
     configuration.attributes["connection"] = connection
+    configuration.attributes["kek"] = kek
     script = ScriptDirectory.from_config(configuration)
     current = MigrationContext.configure(connection).get_current_revision()
     newest_first = [entry.revision for entry in script.walk_revisions()]

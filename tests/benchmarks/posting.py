@@ -129,7 +129,7 @@ _FILL = (
     INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', %(unit)s FROM filling
     """,
     """
-    INSERT INTO cardholder (id, name, category, created_at) SELECT holder, 'Morgan Reed', 'adult', now()
+    INSERT INTO cardholder (id, category, created_at) SELECT holder, 'adult', now()
     FROM filling
     """,
     """

@@ -35,8 +35,8 @@ def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_ur
         assert schema_is_current(database) == (revision == "head")
         database.dispose()
     assert seen[0] == seen[3] == seen[5]
-    assert "dietary_need" in seen[0]["tables"]
-    assert "dietary_need" not in seen[1]["tables"]
+    assert "record_field" in seen[0]["tables"]
+    assert "record_field" not in seen[1]["tables"]
     assert "ledger_transaction" in seen[1]["tables"]
     assert "ledger_transaction" not in seen[2]["tables"]
     assert seen[4] == {"tables": ["alembic_version"], "made": []}
@@ -44,7 +44,7 @@ def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_ur
 
 def test_a_revision_that_is_in_place_is_left_alone(database_urls: DatabaseUrls, database: Database) -> None:
     migrate(database_urls.owner)
-    migrate(database_urls.owner, "0031")
+    migrate(database_urls.owner, "0023")
     assert schema_is_current(database)
 
 
