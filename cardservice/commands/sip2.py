@@ -83,7 +83,7 @@ _profile_option = click.option(
 
 @sip2_account.command("add")
 @click.argument("name")
-@click.option("--institution", required=True, help="What the machine calls the library (AO).")
+@click.option("--institution", required=True, help="What the machine calls us (AO).")
 @click.option("--place", required=True, help="The branch in which it stands.")
 @click.option("--kind", type=click.Choice(sorted(KINDS)), default="self-check", show_default=True)
 @click.option("--pin", type=click.Choice(PINS), default="session", show_default=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -19,9 +20,13 @@ class Acs:
     """A server with its own loop in a thread of its own."""
 
     def __init__(
-        self, new_session: Callable[[], Session], limits: Limits | None = None, port: int = 0
+        self,
+        new_session: Callable[[], Session],
+        limits: Limits | None = None,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._new_session, self._limits, self._wanted = new_session, limits, port
+        self._new_session, self._limits, self._wanted, self._tls = new_session, limits, port, tls
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="acs")
         self.server: Server | None = None
@@ -31,7 +36,9 @@ class Acs:
         """Listen."""
         self._thread.start()
         self.server = Server(self._new_session, self._limits)
-        opening = asyncio.run_coroutine_threadsafe(self.server.open("127.0.0.1", self._wanted), self._loop)
+        opening = asyncio.run_coroutine_threadsafe(
+            self.server.open("127.0.0.1", self._wanted, self._tls), self._loop
+        )
         self.port = opening.result(WAIT_S)
 
     def stop(self) -> None:
@@ -44,9 +51,14 @@ class Acs:
 
 
 @contextmanager
-def serving(new_session: Callable[[], Session], limits: Limits | None = None, port: int = 0) -> Iterator[Acs]:
+def serving(
+    new_session: Callable[[], Session],
+    limits: Limits | None = None,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Acs]:
     """A port that is open meanwhile."""
-    acs = Acs(new_session, limits, port)
+    acs = Acs(new_session, limits, port, tls)
     acs.start()
     try:
         yield acs
