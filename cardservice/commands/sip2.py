@@ -5,11 +5,15 @@ import json
 import logging
 import signal
 import ssl
+from contextlib import ExitStack
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
 from cardservice.api import request_log
 from cardservice.circulation.pins import Pins
+from cardservice.circulation.system import LibrarySystem
 from cardservice.commands.common import actor, command, json_option, opened, say
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
@@ -20,11 +24,14 @@ from cardservice.sip2.accounts import (
     close_account,
     set_profile,
 )
+from cardservice.sip2.client import Client, Where
 from cardservice.sip2.profiles import ENCODINGS, KINDS, PINS, Profile, profile_of
+from cardservice.sip2.remote import RemoteLibrary
 from cardservice.sip2.server import Limits, Server, refuse_open, tls_context
 from cardservice.sip2.serving import SessionMaker
 
 log = logging.getLogger(__name__)
+_FILE = click.Path(exists=True, dir_okay=False)
 
 
 @click.group()
@@ -41,32 +48,69 @@ def sip2() -> None:
 @sip2.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=6001, show_default=True)
-@click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False))
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False))
+@click.option("--tls-certificate", type=_FILE)
+@click.option("--tls-key", type=_FILE)
 @click.option(
     "--insecure", is_flag=True, help="Let PINs go in the clear over a network of the machines' own."
 )
+@click.option("--upstream", metavar="HOST:PORT", help="Ask another system, which lends; over TLS.")
+@click.option("--upstream-user", default="", help="Our name there.")
+@click.option("--upstream-password-file", type=_FILE, help="Our password there is its first line.")
+@click.option(
+    "--upstream-ca", type=_FILE, help="Who has signed its certificate; else the system's authorities."
+)
+@click.option("--upstream-plain", is_flag=True, help="Without TLS, over a network of the machines' own.")
 @command
 def sip2_serve(
-    host: str, port: int, tls_certificate: str | None, tls_key: str | None, insecure: bool
+    *,
+    host: str,
+    port: int,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    insecure: bool,
+    upstream: str | None,
+    upstream_user: str,
+    upstream_password_file: str | None,
+    upstream_ca: str | None,
+    upstream_plain: bool,
 ) -> None:
     """Answer machines until SIGTERM; what is being answered is answered first."""
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("a certificate and its key come together")
     refuse_open(host, tls=tls_certificate is not None, insecure=insecure)
     tls = None if tls_certificate is None or tls_key is None else tls_context(tls_certificate, tls_key)
-    with opened() as context:
+    with opened() as context, ExitStack() as closing:
+        system = None
+        if upstream is not None:
+            theirs = None if upstream_plain else ssl.create_default_context(cafile=upstream_ca)
+            where = _where(upstream, upstream_user, upstream_password_file, theirs)
+            client = Client(where)
+            closing.callback(client.close)
+            zone = ZoneInfo(context.scheme.timezone)
+            system = RemoteLibrary(client, context.scheme.currency, context.now, zone)
         request_log.configure()
-        asyncio.run(_serve(context, host, port, tls))
+        asyncio.run(_serve(context, system, (host, port), tls))
 
 
-async def _serve(context: Context, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-    server = Server(SessionMaker(context), Limits(threads=context.settings.threads))
+def _where(upstream: str, user: str, password_file: str | None, tls: ssl.SSLContext | None) -> Where:
+    host, _, port = upstream.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise click.UsageError("--upstream is a host and a port, such as lms.example:6001")
+    if password_file is None:
+        raise click.UsageError("--upstream wants --upstream-password-file")
+    password = Path(password_file).read_text("utf-8").partition("\n")[0]
+    return Where(host=host.strip("[]"), port=int(port), user=user, password=password, tls=tls)
+
+
+async def _serve(
+    context: Context, system: LibrarySystem | None, where: tuple[str, int], tls: ssl.SSLContext | None
+) -> None:
+    server = Server(SessionMaker(context, system), Limits(threads=context.settings.threads))
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    number = await server.open(host, port, tls)
-    click.echo(f"SIP2 on {host}:{number}{' over TLS' if tls is not None else ''}")
+    number = await server.open(*where, tls)
+    click.echo(f"SIP2 on {where[0]}:{number}{' over TLS' if tls is not None else ''}")
     await stop.wait()
     await server.close()
 

@@ -42,7 +42,9 @@ class Acs:
         self.port = opening.result(WAIT_S)
 
     def stop(self) -> None:
-        """End, and everything with it."""
+        """End, and everything with it; a second time nothing."""
+        if self._loop.is_closed():
+            return
         if self.server is not None:
             asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(WAIT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
