@@ -30,6 +30,7 @@ _COMMANDS = {
     "proof": "cardservice.commands.inspecting",
     "ledger": "cardservice.commands.proving",
     "library": "cardservice.commands.lending",
+    "sip2": "cardservice.commands.sip2",
     "security": "cardservice.commands.inspecting",
     "quarantine": "cardservice.commands.quarantine",
     "advices": "cardservice.commands.telling",
