@@ -28,6 +28,7 @@ _COMMANDS = {
     "keys": "cardservice.commands.erasing",
     "transaction": "cardservice.commands.transactions",
     "proof": "cardservice.commands.inspecting",
+    "recovery": "cardservice.commands.recovering",
     "ledger": "cardservice.commands.proving",
     "library": "cardservice.commands.lending",
     "sip2": "cardservice.commands.sip2",

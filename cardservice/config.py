@@ -113,6 +113,11 @@ class Settings:
         "addresses of the reverse proxy, with commas; loopback unless it is on another machine,"
         " where `serve` demands it by name",
     ] = LOOPBACK
+    published_heads: Annotated[
+        str,
+        "a file or address with the heads that were published, as `cardservice ledger heads` prints them;"
+        " a ledger that lacks one of them starts in recovery",
+    ] = ""
     admin_bind: Annotated[
         Admin | None,
         "a loopback address such as `127.0.0.1:9090` for `/metrics`; without it, there are none",
@@ -206,6 +211,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         terminal_limit=_limit(values, "terminal_limit", 6000),
         address_limit=_limit(values, "address_limit", 3000),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
+        published_heads=str(values.get("published_heads") or ""),
         admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
     )

@@ -57,7 +57,9 @@ def keep_up(context: Context) -> Round:
     ended = end_holds(context)
     calendar = calendar_of(context)
     numbered = sequence(context.database, calendar)
-    sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    # While a restore's losses come back, nothing is closed.
+    recovering = context.gate.is_recovering()
+    sealed = [] if recovering else seal_days(context.database, calendar, context.scheme.id, context.keys)
     # After sealing, which no payer that somebody holds must keep back.
     rated = rate_all(context)
     # Last: however long the provider takes, the ledger is numbered.

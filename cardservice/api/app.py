@@ -18,6 +18,8 @@ from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
+from cardservice.recovery.views import MESSAGES_PATH
+from cardservice.recovery.views import blueprint as recovery
 from cardservice.tariffs import views as tariffs
 from pki.http import blueprint as pki
 
@@ -67,6 +69,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         card_keys,
         tariffs.blueprint,
         notifications,
+        recovery,
         public,
     ):
         api.register_blueprint(blueprint)
@@ -86,7 +89,7 @@ def _keep_nothing(response: Response) -> Response:
 
 
 def _allow_more() -> None:
-    if request.path == BULK_PATH:
+    if request.path in {BULK_PATH, MESSAGES_PATH}:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES

@@ -70,6 +70,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_unknown": Kind(422, "The card is not of this scheme"),
     "proof_invalid": Kind(422, "The card's proof does not verify"),
     "proof_of_another_card": Kind(422, "Another card made this proof"),
+    "answer_missing": Kind(422, "The request comes back without its answer"),
+    "answer_invalid": Kind(422, "This is not the service's answer to the request"),
     "refund_refused": Kind(422, "Nothing is given back"),
     # Prices and what is offered.
     "quote_refused": Kind(422, "There is no price for this"),
@@ -95,6 +97,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "uid_refused": Kind(409, "A card cannot have this UID"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
     # The service.
+    "recovering": Kind(503, "The ledger is being recovered; send the same request again"),
+    "not_recovering": Kind(409, "The ledger is not being recovered"),
     "busy": Kind(503, "The service is busy; send the same request again"),
     "not_initialised": Kind(503, "The service is not set up"),
     "unavailable": Kind(503, "The service cannot reach its database; send the same request again"),

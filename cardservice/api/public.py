@@ -46,7 +46,7 @@ _PARAMETERS = [
 class HealthSchema(Message):
     """How the service is."""
 
-    status = fields.String(required=True)
+    status = fields.String(required=True, metadata={"description": "live, ready or recovering"})
 
 
 @blueprint.route("/pki/trust")
@@ -86,4 +86,4 @@ def ready() -> dict[str, str]:
     with context().database.reading() as connection:
         connection.execute(select(text("1")))
     publication.published(context())
-    return {"status": "ready"}
+    return {"status": "recovering" if context().gate.is_recovering() else "ready"}

@@ -49,11 +49,19 @@ def judge(case: Case) -> Verdict:
             duplicate_of=paid,
         )
     if case.message.is_advice:
-        return _decided(case, flags_of(case))
+        return _decided(case, flags_of(case), is_given=True)
     objection = check_status(case) or check_time(case) or check_switch(case)
     if objection is not None:
         return _declined(case, objection.reason, objection.message)
-    return _decided(case, ())
+    return _decided(case, (), is_given=False)
+
+
+def judge_again(case: Case) -> Verdict:
+    """The verdict on a request that was approved before, and lost since: its goods are given, as an advice's.
+
+    Priced by the rules where they still approve it, else as it was signed.
+    """
+    return _decided(case, (Flag.RECOVERED,), is_given=True)
 
 
 def without_resources(case: Case, verdict: Verdict) -> Verdict:
@@ -114,11 +122,11 @@ def flags_of(case: Case) -> tuple[Flag, ...]:
     return tuple(flags)
 
 
-def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
-    """Checks 8 and 9: the service's rules, then the floors."""
+def _decided(case: Case, objections: tuple[str, ...], *, is_given: bool) -> Verdict:
+    """Checks 8 and 9: the service's rules, then the floors. What is given already is not declined."""
     decision, looked_at = _ask_rules(case)
     if not decision.approved:
-        if not case.message.is_advice:
+        if not is_given:
             return _declined(case, decision.reason, decision.message, decision.inputs, looked_at)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
@@ -127,7 +135,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         inputs = {**decision.inputs, "limits": [limit.as_input(daily.rule) for limit in daily.limits]}
         decision, looked_at = replace(decision, inputs=inputs), (*looked_at, *daily.looked_at)
         passed = daily.passed_by(decision.lines)
-        if passed is not None and not case.message.is_advice:
+        if passed is not None and not is_given:
             message = in_words(passed, case)
             declined = _declined(case, Reason.LIMIT_REACHED, message, decision.inputs, looked_at)
             return replace(declined, day=daily.day)
@@ -137,7 +145,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
     released = released_by(decision, case)
     released_minor = sum(held.amount_minor for held in released)
     missing_minor = shortfall(case.view, decision.lines, released_minor)
-    if missing_minor and not case.message.is_advice:
+    if missing_minor and not is_given:
         message = "There is not enough money on this card."
         declined = _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
         return replace(declined, released_minor=released_minor, day=None if daily is None else daily.day)

@@ -105,6 +105,8 @@ def question_of(
     _check_role(context, terminal, statement)
 
     def decide(facts: Facts) -> Prepared:
+        if not statement.is_advice:
+            context.gate.require_open()
         tariff = _tariff(context, statement, facts.found.tariff)
         case = case_of(context, terminal, statement, facts, tariff)
         return sale_of(context, case, judge(case))
