@@ -142,6 +142,26 @@ def read_taps(
     ]
 
 
+def has_tapped(
+    connection: Connection,
+    rider: Rider,
+    service: str,
+    actions: frozenset[str],
+    begins: datetime,
+    ends: datetime,
+) -> bool:
+    """Whether the payer has any tap between two moments, annulled or not, anybody's."""
+    stored = ledger_transaction.c
+    tapped = exists().where(
+        stored.payer_id == rider.payer_id,
+        stored.service == service,
+        stored.action.in_(actions),
+        stored.occurred_at >= begins,
+        stored.occurred_at < ends,
+    )
+    return bool(connection.scalar(select(tapped)))
+
+
 def riders_between(
     connection: Connection, service: str, actions: frozenset[str], begins: datetime, ends: datetime
 ) -> list[Rider]:

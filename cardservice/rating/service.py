@@ -26,6 +26,7 @@ from cardservice.rating.reading import (
     Place,
     Rider,
     bearings,
+    has_tapped,
     holder_of,
     newest,
     read_place,
@@ -37,7 +38,7 @@ from cardservice.tariffs.service import TariffVersion, tariff_in_force
 log = logging.getLogger(__name__)
 
 # Entries of the ledger's sequence looked at together, ours.
-AT_ONCE = 10_000
+AT_ONCE = 100_000
 _DAY = timedelta(days=1)
 
 
@@ -95,7 +96,13 @@ def _due(
 
 
 def rate_span(context: Context, name: str, service: Rated, rider: Rider, span: Span) -> Charged:
-    """Rate the days of a span, in one database transaction under the payer's lock."""
+    """Rate the days of a span, in one database transaction under the payer's lock.
+
+    Where nobody has ever tapped there is nothing to rate, and nobody is locked: a pass bears on many weeks.
+    """
+    with context.database.reading() as connection:
+        if not has_tapped(connection, rider, name, service.tap_actions, span.begins, span.ends):
+            return Charged()
     try:
         with locked(context.database, (rider.payer_id,)) as connection:
             view = read_payers(connection, (rider.payer_id,))[rider.payer_id]

@@ -106,6 +106,7 @@ def test_what_can_be_limited(context: Context, council: Council) -> None:
     """Each rule with what it limits."""
     assert run(context, "rules").stdout.splitlines() == [
         "leisure.day: what is spent on leisure in a day",
+        "library.day: what is spent on library in a day",
         "meals.day: what is spent at school in a day",
         "parking.day: what is spent on parking in a day",
         "transport.day: what is spent on transport in a day",
