@@ -7,6 +7,8 @@ from pki.lazy_commands import LazyGroup
 # Each command and its module, which is imported when the command is called.
 _COMMANDS = {
     "init": "cardservice.commands.running",
+    "migrate": "cardservice.commands.schema:migrate_command",
+    "distribute": "cardservice.commands.schema:distribute_command",
     "serve": "cardservice.commands.running",
     "worker": "cardservice.commands.running",
     "load": "cardservice.commands.tariffs",

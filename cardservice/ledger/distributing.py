@@ -34,7 +34,7 @@ def is_distributed(connection: Connection) -> bool:
 
 
 def distribute(connection: Connection, shards: int = SHARDS) -> bool:
-    """Divide the ledger over the cluster's nodes, in the caller's transaction; whether it was to be done.
+    """Divide the ledger over the cluster's nodes, in the caller's transaction; whether there was need.
 
     As a superuser of the coordinator's. Raises NoCluster.
     """
@@ -83,6 +83,7 @@ def _post_at_the_node(connection: Connection) -> None:
     posting = _SQL.read_text(encoding="utf-8").replace(
         "SET plan_cache_mode = force_generic_plan", "SET plan_cache_mode = force_custom_plan"
     )
+    posting = posting.replace("-- cluster: ", "")
     kinds = ", ".join(kind for _, kind in ARGUMENTS)
     named = ", ".join(f"p_{name} {kind}" for name, kind in ARGUMENTS)
     passed = ", ".join(f"p_{name} => p_{name}" for name, _ in ARGUMENTS)

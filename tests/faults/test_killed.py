@@ -19,6 +19,8 @@ KILLS: Mapping[Kind, Sequence[str]] = {
     "sqlite": [*["process"] * 3, *["worker"] * 3],
 }
 MANY = 12
+# A revision whose tables no sale needs came after it.
+BEFORE_RECOVERY = "0023"
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -57,6 +59,23 @@ def test_reloaded_under_load(town: FaultTown, times: int, record_property: Recor
     said = settle(town, ride.told)
     assert ride.told.lost["refused"] == 0, "somebody always listens"
     record_property(PROPERTY, f"{times} reloads, {ride.told.lost['connection']} connections reset: {said}")
+
+
+def test_migrated_under_load(town: FaultTown) -> None:
+    """A revision down and up again while everybody pays: nobody is kept from it, nor refused."""
+    run = town.stack.run
+    with town.ridden() as ride:
+        ride.go_on(FARES_BETWEEN)
+        newest = run("cardservice", "migrate", "--show", "--json").json["current"]
+        kept = town.stack.attempt("cardservice", "migrate", "--to", BEFORE_RECOVERY)
+        assert (kept.status, "--down" in kept.err) == (1, True)
+        down = run("cardservice", "migrate", "--to", BEFORE_RECOVERY, "--down", "--json").json
+        assert (down["before"], down["current"], down["newer"][-1]) == (newest, BEFORE_RECOVERY, newest)
+        ride.go_on(FARES_BETWEEN)
+        assert run("cardservice", "migrate", "--json").json["current"] == newest
+        ride.go_on(FARES_BETWEEN)
+    settle(town, ride.told)
+    assert not ride.told.lost
 
 
 def settle(town: FaultTown, told: Told) -> str:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tests.support.stack import free_port
 
 TOOLS = Path(__file__).parents[3] / "shared" / "tools" / "citus"
 ARCHIVE = "citus-13.2.2.tar.xz"
-WORKERS = 2
+WORKERS, ATTEMPTS = 2, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,13 @@ class Cluster:
 
     def start(self) -> None:
         """Start every node that does not run."""
-        run(self, "start", str(WORKERS), str(self.ports[0]))
+        for _ in range(ATTEMPTS):
+            with suppress(subprocess.CalledProcessError):
+                run(self, "start", str(WORKERS), str(self.ports[0]))
+                return
+            # What is left of a node that was killed keeps the next one out for a moment.
+            time.sleep(1)
+        raise AssertionError((self.folder / "start.log").read_text())
 
 
 def run(cluster: Cluster, verb: str, *more: str) -> None:
