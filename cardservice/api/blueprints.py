@@ -83,7 +83,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             response.add_etag()
             # What it is must be asked each time; RFC 9111, 5.2.2.4.
             response.cache_control.no_cache = True
-            response.cache_control.private = True
+            if getattr(documented, openapi.SIGNED, False):
+                response.cache_control.private = True
             response.make_conditional(request)
             return response
 

@@ -23,7 +23,7 @@ from cardservice.payments.provider import ProviderAway, ProviderRefused, follows
 from cardservice.payments.settlement import load_settlement, match_again
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Fault, Pay
-from tests.cardservice.payments.pay import RETURN_URL, answering, difference, served
+from tests.cardservice.payments.pay import RETURN_URL, answering, difference, served, trickling
 from tests.support.council import Card, Council, advice_of, message
 
 HEADER = "type,reference,settled_on,gross,fee,currency\n"
@@ -421,6 +421,14 @@ def test_an_answer_that_is_none_is_no_answer(answer: bytes) -> None:
     """The worker goes on, and asks again."""
     with answering(answer) as client, pytest.raises(ProviderAway):
         client.payment("one")
+
+
+def test_an_answer_that_does_not_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and all of them would keep the worker for as long as they come."""
+    monkeypatch.setattr("cardservice.payments.govuk_pay.ANSWER_S", 0.1)
+    with trickling() as (client, server), pytest.raises(ProviderAway):
+        client.payment("one")
+    assert max(server.sent) < server.MOST
 
 
 def test_an_old_answer_is_no_news() -> None:
