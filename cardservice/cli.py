@@ -14,7 +14,7 @@ _COMMANDS = {
     "provider": "cardservice.commands.people",
     "cardholder": "cardservice.commands.erasing",
     "payer": "cardservice.commands.payers",
-    "card": "cardservice.commands.issuing",
+    "card": "cardservice.commands.cards",
     "terminal": "cardservice.commands.terminals",
     "topup": "cardservice.commands.money",
     "payment": "cardservice.commands.paying",

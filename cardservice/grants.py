@@ -18,13 +18,17 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provider": (*_ADD, "UPDATE (name)"),
         "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
         "service_seller": (*_ADD, "UPDATE (valid_until)"),
+        "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,
         "terminal_terms": _ADD,
         "cardholder": (*_ADD, "UPDATE (name, category, form)"),
         # Replaced as a whole, and taken away.
         "dietary_need": (*_ADD, "DELETE"),
         "cardholder_photo": (*_ADD, "DELETE"),
+        # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
+        "card_transition": ("SELECT",),
+        "card_activation": (*_ADD, "UPDATE (attempts_left)", "DELETE"),
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
         # Taken away where a chip becomes another card.
@@ -109,6 +113,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lending_payment": _TAKE,
         "lending_history": _TAKE,
         "card": _TAKE,
+        "card_activation": _TAKE,
         "card_state": _TAKE,
         "personalisation_order": _TAKE,
         "card_uid": _TAKE,

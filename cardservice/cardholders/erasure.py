@@ -19,7 +19,7 @@ from cardservice.audit.models import audit
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
 from cardservice.cardholders.service import require_cardholder
-from cardservice.cards.models import card, card_state, card_uid, personalisation_order
+from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
 from cardservice.cards.states import CardState
 from cardservice.circulation.erasing import forget_member, open_loans
@@ -149,7 +149,7 @@ def _forget_cards(
     for each in cards:
         authority.erase(str(each), _pseudonym(), moment)
     forget_cards(connection, cards)
-    for table in (card_state, card_uid, personalisation_order):
+    for table in (card_state, card_uid, card_activation, personalisation_order):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))
 

@@ -66,14 +66,14 @@ def running_town(
     stack.environment |= environment or {}
     try:
         stack.install(SCHEME)
-        people, validators = _populate(stack, cards, terminals)
+        people, validators = populate(stack, cards, terminals)
         stack.start_service()
         yield Town(stack, owner_url, people, validators)
     finally:
         stack.close()
 
 
-def _populate(
+def populate(
     stack: Stack, people: int, terminals: int
 ) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
     """People with cards and money, and terminals, by the functions behind the console scripts."""

@@ -1,7 +1,7 @@
 """Lending: members, titles and copies, loans, queues, fines, and counts of nobody.
 
 Revision ID: 0027
-Revises: 0018
+Revises: 0022
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import BigSerial, UtcDateTime
 
 revision = "0027"
-down_revision = "0018"
+down_revision = "0022"
 
 _TABLES = (
     *("lending_count", "lending_history", "lending_payment", "lending_fine", "lending_hold", "lending_loan"),
