@@ -21,6 +21,7 @@ from tests.benchmarks import (
     report,
     rules,
     settling,
+    sip2,
     statements,
     status,
     tap,
@@ -142,6 +143,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
     **{key: partial(_transport, key) for key in transport.MEASURED},
     transport.FEED: _feed,
+    sip2.KEY: partial(_cards, sip2.measure),
 }
 
 

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     report,
     rules,
     settling,
+    sip2,
     statements,
     status,
     transport,
@@ -158,6 +159,18 @@ def test_rules_decide_their_tables_alone(key: str) -> None:
     assert isinstance(rows, int)
     assert isinstance(refused, int)
     assert rows > refused > 0
+
+
+@pytest.mark.long
+def test_a_machine_is_answered_beside_the_codec() -> None:
+    server = PostgresServer()
+    try:
+        measured = sip2.measure(server, 0.3, lambda _: None)
+    finally:
+        server.stop()
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    assert measured.baseline > measured.rate > 0
 
 
 @pytest.mark.parametrize("key", status.MEASURED)
