@@ -100,7 +100,8 @@ class Server:
         writer.close()
         try:
             # Whoever does not read the last answer does not keep the connection.
-            await asyncio.wait_for(writer.wait_closed(), self._limits.write_s)
+            async with asyncio.timeout(self._limits.write_s):
+                await writer.wait_closed()
         except (TimeoutError, ConnectionError, ssl.SSLError):
             writer.transport.abort()
 
@@ -120,7 +121,8 @@ class Server:
                     return
                 if sent:
                     writer.write(sent)
-                    await asyncio.wait_for(writer.drain(), limits.write_s)
+                    async with asyncio.timeout(limits.write_s):
+                        await writer.drain()
                 if stranger and session.logged_in:
                     stranger = False
                     self._strangers -= 1
@@ -130,12 +132,13 @@ class Server:
 
     async def _frame(self, reader: asyncio.StreamReader, wait_s: float) -> bytes:
         """A message without its carriage return: waited for long, and then taken in quickly."""
-        first = await asyncio.wait_for(reader.readexactly(1), wait_s)
+        # Not `wait_for`: that can lose a cancellation, and the server would then wait for this for ever.
+        async with asyncio.timeout(wait_s):
+            first = await reader.readexactly(1)
         if first == b"\r":
             return b""
-        rest = await asyncio.wait_for(
-            reader.readuntil(b"\r"), min(self._limits.message_s, max(wait_s, 0.001))
-        )
+        async with asyncio.timeout(min(self._limits.message_s, wait_s)):
+            rest = await reader.readuntil(b"\r")
         return first + rest[:-1]
 
 

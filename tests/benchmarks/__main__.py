@@ -23,6 +23,7 @@ from tests.benchmarks import (
     rules,
     running,
     settling,
+    sip2,
     statements,
     status,
     tap,
@@ -158,6 +159,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     transport.FEED: _feed,
     ingest.BUS_DAY: _bus_day,
     rating.KEY: _rating,
+    sip2.KEY: partial(_cards, sip2.measure),
 }
 # What is measured as a whole can be measured smaller: a share of it.
 SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {

@@ -13,12 +13,21 @@ from tempfile import TemporaryDirectory
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cardservice.services import with_keys
 from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed
 from tests.benchmarks.status import RAW
 from tests.benchmarks.turns import in_turns, on_one_core
-from tests.cardservice.services import leisure_tariffs, menus, parking_tariffs, test_leisure, test_meals_sale
+from tests.cardservice.services import (
+    leisure_tariffs,
+    library_terms,
+    menus,
+    parking_tariffs,
+    test_leisure,
+    test_library,
+    test_meals_sale,
+)
 from tests.cardservice.services import test_parking_decisions as parking
 
 Decide = Callable[[], Decision]
@@ -102,8 +111,24 @@ def _meals(folder: Path) -> list[Decide]:
     return [decided(case) for case in test_meals_sale.CASES]
 
 
+def _library(folder: Path) -> list[Decide]:
+    rules = with_keys({"library": library_terms.library()}, bytes(32))["library"]
+    terms = library_terms.prepared(folder)
+
+    def decided(tap: test_library.Tap) -> Decide:
+        ask, holder, payer = (
+            test_library.ask_of(tap),
+            test_library.holder_of(tap),
+            test_library.Payer(tap.used),
+        )
+        return lambda: rules.decide(ask, holder, payer, terms)
+
+    return [decided(tap) for tap in test_library.TAPS]
+
+
 MEASURED: Mapping[str, tuple[str, Callable[[Path], list[Decide]]]] = {
     "parking_rules": ("parking", _parking),
     "leisure_rules": ("leisure", _leisure),
     "meals_rules": ("school meals", _meals),
+    "library_rules": ("the library", _library),
 }

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     report,
     rules,
     settling,
+    sip2,
     statements,
     status,
     transport,
@@ -183,6 +184,18 @@ def test_a_buss_day_is_told_and_posted() -> None:
         server.stop()
 
     assert measured.detail["taps posted, and found right"] == 60
+
+
+@pytest.mark.long
+def test_a_machine_is_answered_beside_the_codec() -> None:
+    server = PostgresServer()
+    try:
+        measured = sip2.measure(server, 0.3, lambda _: None)
+    finally:
+        server.stop()
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    assert measured.baseline > measured.rate > 0
 
 
 @pytest.mark.parametrize("key", status.MEASURED)

@@ -285,14 +285,23 @@ TAPS = [
 ]  # fmt: skip
 
 
+def ask_of(row: Tap) -> Ask:
+    """What is asked."""
+    return Ask(
+        service="library", action=row.action, kind=row.kind, currency=row.currency, details=row.details,
+        occurred_at=row.at, amount_minor=row.amount,
+    )  # fmt: skip
+
+
+def holder_of(row: Tap) -> Holder:
+    """Whose card it is."""
+    return Holder(cardholder_id=OWN, card_kind="citizen", category=row.category)
+
+
 @pytest.mark.parametrize("row", TAPS, ids=lambda row: row.name)
 def test_what_a_card_may_do(row: Tap, terms: Terms) -> None:
     service = with_keys({"library": library()}, bytes(32))["library"]
-    ask = Ask(
-        service="library", action=row.action, kind=row.kind, currency=row.currency, details=row.details,
-        occurred_at=row.at, amount_minor=row.amount, tariff_version=terms.version,
-    )  # fmt: skip
-    holder = Holder(cardholder_id=OWN, card_kind="citizen", category=row.category)
+    ask, holder = ask_of(row), holder_of(row)
     decided = service.decide(ask, holder, Payer(row.used), terms)
     assert (decided.reason, decided.amount_minor, decided.flags) == (row.reason, row.pays, row.flags)
     assert decided.approved is (row.reason == "approved")

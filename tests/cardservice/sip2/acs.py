@@ -25,8 +25,10 @@ class Acs:
         limits: Limits | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self._new_session, self._limits, self._wanted, self._tls = new_session, limits, port, tls
+        self._host = host
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="acs")
         self.server: Server | None = None
@@ -37,7 +39,7 @@ class Acs:
         self._thread.start()
         self.server = Server(self._new_session, self._limits)
         opening = asyncio.run_coroutine_threadsafe(
-            self.server.open("127.0.0.1", self._wanted, self._tls), self._loop
+            self.server.open(self._host, self._wanted, self._tls), self._loop
         )
         self.port = opening.result(WAIT_S)
 
@@ -58,9 +60,10 @@ def serving(
     limits: Limits | None = None,
     port: int = 0,
     tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Acs]:
     """A port that is open meanwhile."""
-    acs = Acs(new_session, limits, port, tls)
+    acs = Acs(new_session, limits, port, tls, host)
     acs.start()
     try:
         yield acs

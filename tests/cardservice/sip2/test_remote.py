@@ -2,8 +2,9 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from secrets import randbelow
 from threading import Thread
 from zoneinfo import ZoneInfo
 
@@ -40,12 +41,14 @@ class Ticks:
 
 
 @contextmanager
-def remote(desk: Desk, port: int | None = None, ticks: Ticks | None = None) -> Iterator[RemoteLibrary]:
+def remote(
+    desk: Desk, port: int | None = None, ticks: Ticks | None = None, host: str = "127.0.0.1"
+) -> Iterator[RemoteLibrary]:
     """The library of the tests as somebody else's."""
     if "gateway" not in desk.passwords:
         desk.account("gateway", Profile(kind="desk", pin="none"))
     where = Where(
-        host="127.0.0.1", port=port or desk.acs.port, user="gateway", password=desk.passwords["gateway"],
+        host=host, port=port or desk.acs.port, user="gateway", password=desk.passwords["gateway"],
         timeout_s=WAIT_S,
     )  # fmt: skip
     client = Client(where, ticks or Ticks())
@@ -109,9 +112,11 @@ def test_it_is_away_and_comes_back(desk: Desk) -> None:
     """What was asked meanwhile is not done later; nobody waits; then it goes on over another connection."""
     ticks = Ticks()
     maker = SessionMaker(desk.town.context)
-    with serving(maker) as first:
+    # An address of this test's own, where nobody takes the port while it is not open.
+    own = f"127.{1 + randbelow(254)}.{randbelow(256)}.{1 + randbelow(254)}"
+    with serving(maker, host=own) as first:
         port = first.port
-        with remote(desk, port, ticks) as there:
+        with remote(desk, port, ticks, own) as there:
             assert there.check_out("1001", "B1", by=BY, place="central").ok
             first.stop()
             for _ in range(2):
@@ -120,16 +125,16 @@ def test_it_is_away_and_comes_back(desk: Desk) -> None:
             assert not there.is_there()
             with desk.town.context.database.reading() as connection:
                 assert connection.execute(select(models.loan.c.copy)).scalars().all() == ["B1"]
-            with serving(maker, port=port):
+            with serving(maker, port=port, host=own):
                 with pytest.raises(LibraryAway, match="a moment ago"):
                     there.check_in("B1", by=BY, place="central")
                 ticks.s += 11
                 assert there.check_in("B1", by=BY, place="central").ok
                 # A connection that was ended while nobody used it is no failure.
-            with serving(maker, port=port):
+            with serving(maker, port=port, host=own):
                 assert there.is_there()
                 ticks.s += 60
-            with serving(maker, port=port):
+            with serving(maker, port=port, host=own):
                 ticks.s += 60
                 assert there.check_out("1001", "B1", by=BY, place="central").ok
 
@@ -185,10 +190,9 @@ def answering(*answers: bytes | None) -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         for made in accepted:
-            try:
+            # It may have hung up already.
+            with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it has hung up already
             made.close()
         thread.join(WAIT_S)
 
