@@ -23,6 +23,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder": (*_ADD, "UPDATE (name, category, form)"),
         # Replaced as a whole, and taken away.
         "dietary_need": (*_ADD, "DELETE"),
+        # A later record takes an earlier one's place.
+        "entitlement": _ADD,
         "cardholder_photo": (*_ADD, "DELETE"),
         "card": _ADD,
         "card_state": _ADD,
@@ -86,6 +88,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # A right to change is what locking a row takes.
         "cardholder": (*_TAKE, "UPDATE (name)"),
         "dietary_need": _TAKE,
+        "entitlement": _TAKE,
         "cardholder_photo": _TAKE,
         "card": _TAKE,
         "card_state": _TAKE,

@@ -17,7 +17,7 @@ from cardservice.ledger.values import (
     NewTransfer,
     PayerView,
 )
-from cardservice.services.seam import APPROVED, Line, Service
+from cardservice.services.seam import APPROVED, Entitlement, Funding, Line, Service
 from cardservice.terminals.service import Terminal
 
 
@@ -53,6 +53,17 @@ class Case:
         return self.facts.views[self.payer_id]
 
     @property
+    def allergens(self) -> frozenset[str]:
+        """What the holder must not eat, where the action's rules are to know."""
+        action = self.service.actions[self.message.signed.statement.action]
+        return self.facts.card.allergens if action.sees_allergens else frozenset()
+
+    @property
+    def entitlements(self) -> tuple[Entitlement, ...]:
+        """What the holder is entitled to of this service's programmes."""
+        return tuple(each for each in self.facts.card.entitlements if each.service == self.service.name)
+
+    @property
     def switches(self) -> tuple[LimitView, ...]:
         """When the holder has switched the service off and on: theirs, whoever paid for them at the time."""
         holder, service = self.facts.card.cardholder_id, self.service.name
@@ -81,6 +92,8 @@ class Verdict:
     claims: tuple[Claim, ...] = ()
     # What is said where there is too little of that.
     if_taken: str = ""
+    # What programmes pay of it; the transfers and the counters have it already.
+    funding: tuple[Funding, ...] = ()
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
     # The payer's counters that the rules have looked at.

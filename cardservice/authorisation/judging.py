@@ -121,7 +121,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
     flags = (*objections, *decision.flags)
-    missing_minor = shortfall(case.view, decision.lines)
+    missing_minor = shortfall(case.view, decision.lines, decision.funding)
     if missing_minor and not case.message.is_advice:
         message = "There is not enough money on this card."
         return _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
@@ -132,8 +132,9 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         amount_minor=decision.amount_minor,
         lines=decision.lines,
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
-        transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
-        counters=changes(decision.counters, case.facts.card.cardholder_id),
+        transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency, decision.funding),
+        counters=changes(decision.counters, case.facts.card.cardholder_id, decision.funding),
+        funding=decision.funding,
         claims=tuple(
             Claim(case.service.name, use.key, use.quantity, use.capacity) for use in decision.resources
         ),
@@ -166,7 +167,13 @@ def _ask_rules(case: Case) -> tuple[Decision, tuple[CounterView, ...]]:
         tariff_version=statement.tariff_version,
     )
     card = case.facts.card
-    holder = Holder(cardholder_id=card.cardholder_id, card_kind=card.kind, category=card.category)
+    holder = Holder(
+        cardholder_id=card.cardholder_id,
+        card_kind=card.kind,
+        category=card.category,
+        allergens=case.allergens,
+        entitlements=case.entitlements,
+    )
     view = WatchedView(case.view)
     return case.service.decide(ask, holder, view, case.tariff), view.looked_at
 
@@ -219,6 +226,9 @@ def _check_adds_up(case: Case, decision: Decision) -> None:
     in_currency = case.message.signed.statement.currency == case.currency
     if min(amounts, default=0) < 0 or sum(amounts) != decision.amount_minor:
         raise RulesAtFault(f"{case.service.name}'s lines do not add up to its amount")
+    funded = [each.amount_minor for each in decision.funding]
+    if min(funded, default=1) <= 0 or sum(funded) > decision.amount_minor:
+        raise RulesAtFault(f"{case.service.name} has more paid by programmes than it sells for")
     if in_currency and signed_minor is not None and decision.amount_minor != signed_minor:
         raise RulesAtFault(f"{case.service.name} posts another amount than the card signed")
 

@@ -93,9 +93,8 @@ def question_of(
         notice = message
         # An annulment is a reversal advice: judged as of its moment, and never declined.
         _check_terminal(terminal, notice.time)
-        currency = context.scheme.currency
         return Question(
-            terminal, notice, wanted, lambda facts: annulment_of(currency, terminal, notice, facts), found
+            terminal, notice, wanted, lambda facts: annulment_of(context, terminal, notice, facts), found
         )
     statement = message
     _check_terminal(terminal, statement.time if statement.is_advice else context.now())

@@ -25,6 +25,7 @@ from cardservice.cards.states import CardState
 from cardservice.context import Context
 from cardservice.database import Database, connect
 from cardservice.errors import ErasureRefused
+from cardservice.funding.models import entitlement
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.erasing import (
     OwnPayer,
@@ -133,7 +134,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     theirs = transactions_for_erasure(connection, person, payers)
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
-    for table in (dietary_need, cardholder_photo):
+    for table in (dietary_need, cardholder_photo, entitlement):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

@@ -14,7 +14,7 @@ from cardservice.cardholders.models import cardholder, cardholder_photo, dietary
 from cardservice.errors import CardholderUnknown, OrderInvalid
 from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.payers import assign_payer, create_payer, touch_payers_of
 from cardservice.ledger.privacy import key_of
 
 MAX_NAME = 200  # ours: characters of a person's name
@@ -122,6 +122,8 @@ def set_allergens(
             {"cardholder_id": holder, "allergen": allergen} for allergen in sorted(set(allergens))
         ]
         connection.execute(insert(dietary_need), rows)
+    # Rules look at it: nothing that was decided before is posted after.
+    touch_payers_of(connection, holder)
     _changed(connection, holder, "allergens", actor, moment)
 
 

@@ -9,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select
 
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.models import cardholder, dietary_need
 from cardservice.cards.models import card, card_state
 from cardservice.cards.states import CRL_REASONS, LEADS_TO, CardState
 from cardservice.errors import CardUnknown, OrderInvalid, StateChangeRefused
+from cardservice.funding.reading import entitlements_of
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.payers import touch_payers_of
+from cardservice.services.seam import Entitlement
 from pki.authority import Authority
 from pki.profiles import CARD_AUTHENTICATION
 from pki.store import CertificateStore, IssuedCertificate
@@ -41,6 +43,9 @@ class Card:
     expires_on: date
     category: str
     states: tuple[StateChange, ...]
+    # Of the holder: what they must not eat, and what they are entitled to, in the order of its recording.
+    allergens: frozenset[str] = frozenset()
+    entitlements: tuple[Entitlement, ...] = ()
 
     @property
     def state(self) -> CardState:
@@ -72,7 +77,9 @@ def find_cards(connection: Connection, card_ids: Collection[UUID]) -> list[Card]
         select(card, cardholder.c.category)
         .join(cardholder, cardholder.c.id == card.c.cardholder_id)
         .where(card.c.id.in_(card_ids))
-    )
+    ).all()
+    holders = {row.cardholder_id for row in rows}
+    allergens, entitlements = _allergens(connection, holders), entitlements_of(connection, holders)
     return [
         Card(
             id=CardId(row.id),
@@ -81,9 +88,20 @@ def find_cards(connection: Connection, card_ids: Collection[UUID]) -> list[Card]
             expires_on=row.expires_on,
             category=row.category,
             states=tuple(states[row.id]),
+            allergens=allergens.get(row.cardholder_id, frozenset()),
+            entitlements=entitlements.get(row.cardholder_id, ()),
         )
         for row in rows
     ]
+
+
+def _allergens(connection: Connection, holders: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    own = dietary_need.c
+    found: defaultdict[UUID, set[str]] = defaultdict(set)
+    rows = select(own.cardholder_id, own.allergen).where(own.cardholder_id.in_(holders))
+    for holder, allergen in connection.execute(rows):
+        found[holder].add(allergen)
+    return {holder: frozenset(allergens) for holder, allergens in found.items()}
 
 
 def require_card(connection: Connection, card_id: UUID) -> Card:
