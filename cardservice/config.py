@@ -80,7 +80,7 @@ class Settings:
     ] = TariffApproval.TWO_PEOPLE
     funding_names: Annotated[
         frozenset[str],
-        "who may see the names of those whose meals are funded, as the audit log names them, such as"
+        "who may see the names of those for whom programmes pay, as the audit log names them, such as"
         " `cli:ada,cli:ben`; without it, nobody",
     ] = frozenset()
     passphrase_file: Annotated[

@@ -100,7 +100,7 @@ def _values(count: Count) -> dict[str, object]:
         "programme": count.programme,
         "funder": count.funder,
         "nation": count.nation,
-        "meals": count.meals,
+        "served": count.served,
         "pupils": count.pupils,
         "amount_minor": count.amount_minor,
         "suppressed": count.pupils is None,
@@ -112,7 +112,7 @@ def _words(count: Count, currency: str) -> str:
     if count.amount_minor is None:
         return f"{name}: {_SUPPRESSED}"
     paid = money(count.amount_minor, currency)
-    return f"{name}: meals {count.meals}, pupils {count.pupils}, paid {paid}"
+    return f"{name}: served {count.served}, pupils {count.pupils}, paid {paid}"
 
 
 @funding.command("names")

@@ -31,13 +31,13 @@ SMALLEST = 5
 class Count:
     """What a programme has paid; None: too few to be told.
 
-    `meals` are days on which a pupil had one, `pupils` those who had any.
+    `served` are days on which a pupil had something, `pupils` those who had any.
     """
 
     programme: str
     funder: str
     nation: str
-    meals: int | None
+    served: int | None
     pupils: int | None
     amount_minor: int | None
 
@@ -75,8 +75,8 @@ def _count(key: str, funder: str, nation: str, paid: Sequence[Paid]) -> Count:
     pupils = len({each.cardholder for each in paid})
     if 0 < pupils < SMALLEST:
         return Count(key, funder, nation, None, None, None)
-    meals = len({(each.cardholder, each.day) for each in paid})
-    return Count(key, funder, nation, meals, pupils, sum(each.amount_minor for each in paid))
+    served = len({(each.cardholder, each.day) for each in paid})
+    return Count(key, funder, nation, served, pupils, sum(each.amount_minor for each in paid))
 
 
 def paid_between(
