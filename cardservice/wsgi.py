@@ -12,7 +12,7 @@ from cardservice.api.metrics import AdminFace
 from cardservice.authorisation.exchange import DirectExchange
 from cardservice.batching.exchange import BatchedExchange
 from cardservice.config import load_settings
-from cardservice.context import open_context
+from cardservice.starting import open_when_answered
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 request_log.configure()
 _settings = load_settings()
 # On SQLite a greenlet that waited for the write lock would stop all the others: there threads wait.
-_context = open_context(_settings, exchange=DirectExchange if _settings.is_sqlite else BatchedExchange)
+_context = open_when_answered(_settings, DirectExchange if _settings.is_sqlite else BatchedExchange)
 atexit.register(_context.close)
 _ingest = Here(_context) if _settings.is_sqlite else Workers(_context.scheme.id)
 atexit.register(_ingest.close)

@@ -9,4 +9,5 @@ pytest_plugins = (
     "tests.support.scratch",
     "tests.support.softhsm",
     "tests.support.tears",
+    "tests.support.told",
 )

@@ -14,6 +14,8 @@ from marshmallow import Schema, ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes
+from cardservice.authorisation.daily import daily_of, in_words
+from cardservice.authorisation.holding import gives_back, held_by, let_go, released_by
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.status import Objection, status_of
@@ -120,11 +122,33 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
             return _declined(case, decision.reason, decision.message, decision.inputs, looked_at)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
+    daily = daily_of(case)
+    if daily is not None:
+        inputs = {**decision.inputs, "limits": [limit.as_input(daily.rule) for limit in daily.limits]}
+        decision, looked_at = replace(decision, inputs=inputs), (*looked_at, *daily.looked_at)
+        passed = daily.passed_by(decision.lines)
+        if passed is not None and not case.message.is_advice:
+            message = in_words(passed, case)
+            declined = _declined(case, Reason.LIMIT_REACHED, message, decision.inputs, looked_at)
+            return replace(declined, day=daily.day)
+        if passed is not None:
+            objections = (*objections, Flag.OVER_LIMIT)
     flags = (*objections, *decision.flags)
-    missing_minor = shortfall(case.view, decision.lines, decision.funding)
+    released = released_by(decision, case)
+    released_minor = sum(held.amount_minor for held in released)
+    missing_minor = shortfall(case.view, decision.lines, released_minor, decision.funding)
     if missing_minor and not case.message.is_advice:
         message = "There is not enough money on this card."
-        return _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
+        declined = _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
+        return replace(declined, released_minor=released_minor, day=None if daily is None else daily.day)
+    paid = pay(
+        case.view,
+        decision.lines,
+        case.terminal.provider_id,
+        case.currency,
+        released_minor,
+        decision.funding,
+    )
     return Verdict(
         decision="approved",
         reason=decision.reason,
@@ -132,9 +156,16 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         amount_minor=decision.amount_minor,
         lines=decision.lines,
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
-        transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency, decision.funding),
-        counters=changes(decision.counters, case.facts.card.cardholder_id, decision.funding),
+        transfers=(*paid, *gives_back(released, case.currency)),
+        counters=(
+            *changes(decision.counters, case.facts.card.cardholder_id, decision.funding),
+            *held_by(decision, case, paid),
+            *let_go(released, case.service.name),
+            *(() if daily is None else daily.counted(case, decision.lines)),
+        ),
         funding=decision.funding,
+        day=None if daily is None else daily.day,
+        released_minor=released_minor,
         claims=tuple(
             Claim(case.service.name, use.key, use.quantity, use.capacity) for use in decision.resources
         ),
@@ -229,6 +260,8 @@ def _check_adds_up(case: Case, decision: Decision) -> None:
     funded = [each.amount_minor for each in decision.funding]
     if min(funded, default=1) <= 0 or sum(funded) > decision.amount_minor:
         raise RulesAtFault(f"{case.service.name} has more paid by programmes than it sells for")
+    if any(line.held for line in decision.lines) and (decision.hold is None or decision.releases):
+        raise RulesAtFault(f"{case.service.name} holds money under no key, or releases other at once")
     if in_currency and signed_minor is not None and decision.amount_minor != signed_minor:
         raise RulesAtFault(f"{case.service.name} posts another amount than the card signed")
 

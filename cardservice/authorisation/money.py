@@ -7,6 +7,7 @@ from cardservice.ledger.reversing import given_back, last_first
 from cardservice.ledger.values import (
     PAYER_ARREARS,
     PAYER_PREPAID,
+    PAYER_RESERVED,
     AccountName,
     AccountView,
     KnownTransaction,
@@ -18,20 +19,23 @@ from cardservice.ledger.values import (
 from cardservice.services.seam import Funding, Line
 
 
-def shortfall(view: PayerView, lines: Sequence[Line], funding: Sequence[Funding] = ()) -> int:
+def shortfall(
+    view: PayerView, lines: Sequence[Line], released_minor: int = 0, funding: Sequence[Funding] = ()
+) -> int:
     """How much `prepaid` lacks for the lines, in minor units; 0 where all that costs may end in arrears.
 
-    What may end there is paid first: so nothing else is bought with money that it would have needed. What
-    programmes pay counts as if it were there: who has as much to spend is answered alike.
+    What may end there is paid first: so nothing else is bought with money that it would have needed. What is
+    released of holds is there again. What programmes pay counts as if it were there: who has as much to spend
+    is answered alike.
     """
     if not any(line.amount_minor and not line.may_end_in_arrears for line in lines):
         return 0
-    return max(0, sum(line.amount_minor for line in lines) - spendable(view, funding))
+    return max(0, sum(line.amount_minor for line in lines) - spendable(view, released_minor, funding))
 
 
-def spendable(view: PayerView, funding: Sequence[Funding]) -> int:
+def spendable(view: PayerView, released_minor: int, funding: Sequence[Funding]) -> int:
     """What there is to spend on a sale: of the payer's own, and of the programmes that pay towards it."""
-    return view.prepaid.available_minor + sum(each.amount_minor for each in funding)
+    return view.prepaid.available_minor + released_minor + sum(each.amount_minor for each in funding)
 
 
 def pay(
@@ -39,14 +43,16 @@ def pay(
     lines: Iterable[Line],
     provider: ProviderId,
     unit: str,
+    released_minor: int = 0,
     funding: Sequence[Funding] = (),
 ) -> tuple[NewTransfer, ...]:
     """What pays the lines: programmes, `prepaid` down to its floor, then `arrears`; nothing for what is free.
 
-    What may end in arrears is paid first, as `shortfall` reckons.
+    What may end in arrears is paid first, as `shortfall` reckons. Nobody owes what is held: of that there is
+    as much as there was money.
     """
     purses = [(scheme_subsidy(each.funder, each.programme), each.amount_minor) for each in funding]
-    purses.append((PAYER_PREPAID, max(0, view.prepaid.available_minor)))
+    purses.append((PAYER_PREPAID, max(0, view.prepaid.available_minor + released_minor)))
     transfers: list[NewTransfer] = []
     for line in sorted(lines, key=lambda line: not line.may_end_in_arrears):
         shares, due_minor = [], line.amount_minor
@@ -55,7 +61,7 @@ def pay(
             purses[at] = (source, left_minor - share_minor)
             due_minor -= share_minor
             shares.append((source, share_minor))
-        shares.append((PAYER_ARREARS, due_minor))
+        shares.append((PAYER_ARREARS, 0 if line.held else due_minor))
         transfers += _paid(line, [share for share in shares if share[1] > 0], provider, unit)
     return tuple(transfers)
 
@@ -73,14 +79,14 @@ def _paid(
         before_minor += amount_minor
         yield NewTransfer(
             debit=source,
-            credit=provider_payable(provider),
+            credit=PAYER_RESERVED if line.held else provider_payable(provider),
             amount_minor=amount_minor,
             unit=unit,
             tax_code=line.tax_code,
             tax_rate_bp=line.tax_rate_bp,
             net_minor=None if tax_minor is None else amount_minor - tax_minor,
             tax_minor=tax_minor,
-            supplier=provider,
+            supplier=None if line.held else provider,
         )
 
 
@@ -91,15 +97,21 @@ def _tax_in(gross_minor: int, rate_bp: int) -> int:
 
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
     """What gives back all that is left of a sale, the last source first."""
-    return given_back(sale.id, last_first(sale.transfers), -view.arrears.balance)
+    return given_back(sale.id, last_first(sale.own_transfers), -view.arrears.balance)
 
 
 def receipt_lines(lines: Sequence[Line], transfers: Sequence[NewTransfer]) -> tuple[int, ...]:
-    """Of each transfer that `pay` made of these lines, the line of the receipt that it pays, from 1."""
+    """Of each transfer that `pay` made of these lines, the line of the receipt that it pays, from 1.
+
+    One that gives something back, of a hold, pays none: it stands as 0.
+    """
     numbered = sorted(enumerate(lines, 1), key=lambda numbered: not numbered[1].may_end_in_arrears)
     left = [(number, line.amount_minor) for number, line in numbered if line.amount_minor]
     paid = []
     for transfer in transfers:
+        if transfer.reverses_transaction is not None:
+            paid.append(0)
+            continue
         number, due_minor = left.pop(0)
         paid.append(number)
         if due_minor > transfer.amount_minor:

@@ -172,11 +172,11 @@ def _of_money(case: Case, verdict: Verdict) -> Iterator[Spoken]:
     for each in verdict.funding:
         told = {"funded": each.amount_minor, "funder": each.funder, "programme": each.programme}
         yield Spoken("funded", told, currency=case.currency)
-    values = {"available": max(0, spendable(case.view, verdict.funding)), "amount": amount_minor}
+    available_minor = spendable(case.view, verdict.released_minor, verdict.funding)
+    values = {"available": max(0, available_minor), "amount": amount_minor}
     owed_minor = sum(line.amount_minor for line in verdict.transfers if line.debit == PAYER_ARREARS)
-    short = (
-        not verdict.is_approved or owed_minor > 0 or shortfall(case.view, verdict.lines, verdict.funding) > 0
-    )
+    missing_minor = shortfall(case.view, verdict.lines, verdict.released_minor, verdict.funding)
+    short = not verdict.is_approved or owed_minor > 0 or missing_minor > 0
     against = not verdict.is_approved or Flag.OVER_FLOOR in verdict.flags
     yield Spoken("money_short" if short else "money_enough", values, against, case.currency)
     if owed_minor:

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, select
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder
 from cardservice.context import Context
-from cardservice.errors import NamesNotAllowed, OrderInvalid
+from cardservice.errors import OrderInvalid
+from cardservice.funding.errors import NamesNotAllowed
 from cardservice.funding.importing import programmes_of
 from cardservice.funding.models import entitlement
 from cardservice.ledger.models import counter

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, select
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder
 from cardservice.context import Context
-from cardservice.errors import ChecksRefused, OrderInvalid
+from cardservice.errors import OrderInvalid
+from cardservice.funding.errors import ChecksRefused
 from cardservice.funding.models import entitlement
 from cardservice.funding.reading import entitlements_of
 from cardservice.ids import CardholderId, new_id

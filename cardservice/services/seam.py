@@ -135,8 +135,9 @@ class View(Protocol):
 class Line:
     """One line of a receipt; `product` is the service's own identifier of what was sold.
 
-    What may end in arrears is given even where the payer's money does not reach; it is paid first.
-    `tax_rate_bp`, in hundredths of a per cent, is of the tax that the amount includes; None: of none.
+    What may end in arrears is given even where the payer's money does not reach; it is paid first. What is
+    `held` is owed to nobody: it is set aside under the decision's `hold`. `tax_rate_bp`, in hundredths of a
+    per cent, is of the tax that the amount includes; None: of none.
     """
 
     label: str
@@ -145,6 +146,7 @@ class Line:
     tax_code: str | None = None
     may_end_in_arrears: bool = False
     tax_rate_bp: int | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,14 @@ class ResourceUse:
     capacity: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Under which key of the service's own money is set aside, and when it goes back by itself."""
+
+    key: str
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """A price, and until when the terminal may have a card sign it."""
@@ -213,6 +223,7 @@ class Decision:
     is free again then. `inputs` is JSON and explains the decision beside the details; both may tell where a
     person was, so they are stored and erased together. `if_taken` is what a request is told where too little
     of a resource is left. What `funding` pays, in its order, is at most the amount; the payer owes the rest.
+    `releases` are the keys of holds that go back to the payer first.
     """
 
     approved: bool
@@ -225,6 +236,8 @@ class Decision:
     resources: tuple[ResourceUse, ...] = ()
     funding: tuple[Funding, ...] = ()
     if_taken: str = "There is none left."
+    hold: Hold | None = None
+    releases: tuple[str, ...] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -14,9 +14,11 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     naive,
     painted,
     posting,
+    recovering,
     report,
     rules,
     settling,
@@ -86,6 +88,10 @@ def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return verifying.measure(key, seconds, _say)
 
 
+def _lunch(server: PostgresServer, _: float) -> Measurement:
+    return lunch.measure(server, _say)
+
+
 def _rules(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return rules.measure(key, seconds, _say)
 
@@ -131,12 +137,14 @@ MEASUREMENTS: Mapping[str, Measure] = {
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},
+    lunch.KEY: _lunch,
     **{key: partial(_rules, key) for key in rules.MEASURED},
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},
     cards.ROUND_TRIP: partial(_cards, cards.round_trip),
     cards.PERSONALISATION: partial(_cards, cards.personalisation),
     cards.SILICON: partial(_cards, cards.silicon),
+    recovering.KEY: partial(_cards, recovering.measure),
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
     **{key: partial(_transport, key) for key in transport.MEASURED},
     transport.FEED: _feed,

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     posting,
     report,
     rules,
@@ -148,6 +149,19 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     assert (entry["met"], entry["least_met"]) == (met, least_met)
 
 
+@pytest.mark.long
+def test_a_lunch_hour_serves_every_pupil_once() -> None:
+    """And every third by programme."""
+    server = PostgresServer()
+    try:
+        measured = lunch.measure(server, lambda _: None, pupils=12, tills=2, apart_s=0.05)
+    finally:
+        server.stop()
+    assert measured.detail == {"sales": 12, "of which funded": 4}
+    assert measured.value is not None
+    assert measured.p99_ms is not None
+
+
 @pytest.mark.parametrize("key", rules.MEASURED)
 def test_rules_decide_their_tables_alone(key: str) -> None:
     measured = rules.measure(key, 0.1, print)
@@ -237,7 +251,7 @@ def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     measured = [
         Measurement(key="tpc_b", what="the denominator", rate=5_000.4),
         Measurement(key="post_batch_32", what="batches", rate=17_502.0, p50_ms=1.234, p99_ms=9.87),
-        Measurement(key="tap_overhead", what="a tap", value=12.34, unit="ms"),
+        Measurement(key="apdu_round_trip", what="an APDU", value=12.34, unit="ms"),
     ]
 
     report.write([report.entry(found, 5_000.4, RUN) for found in measured], {"x": "not ready"}, RUN, tmp_path)

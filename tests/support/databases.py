@@ -4,9 +4,11 @@
 that owns nothing. `owner_database` is the same database as its owner sees it; `databases` makes further ones.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -57,21 +59,9 @@ class PostgresServer:
         data = self._directory / "data"
         options = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", ADMINISTRATOR)
         self._run("initdb", "-D", str(data), *options)
-        settings = ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings)
-        with (self._directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(self._as_user or ("setpriv",)),
-                    "--pdeathsig=INT",
-                    str(self._binaries / "postgres"),
-                    *("-D", str(data)),
-                    *(word for setting in settings for word in ("-c", setting)),
-                ],
-                cwd="/",
-                stdout=log,
-                stderr=log,
-            )
-        self._await_start()
+        self._settings = ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings)
+        self._process = self._start()
+        self.await_start()
         self._execute(*(f"CREATE ROLE {role} LOGIN" for role in (OWNER, SERVICE_ROLE, ERASURE_ROLE)))
 
     @property
@@ -93,17 +83,63 @@ class PostgresServer:
         """Where `role` finds the database."""
         return f"postgresql://{role}@/{name}?host={self._directory}"
 
+    def processes(self) -> dict[int, str]:
+        """The server's processes beside the first one, by what each of them says that it does."""
+        found = {}
+        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").decode()
+        return found
+
+    def kill(self) -> None:
+        """kill -9, of each of its processes."""
+        every = [self.pid, *self.processes()]
+        for pid in every:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(START_TIMEOUT_S)
+
+    def start_again(self) -> None:
+        """Start it after `kill`: it recovers what was committed from its log."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            self._process = self._start()
+            try:
+                self.await_start()
+            except AssertionError:
+                # What is left of a process that was killed keeps the next one out for a moment.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
     def stop(self) -> None:
         """End the server and remove its folder."""
         self._process.send_signal(2)
         self._process.wait(START_TIMEOUT_S)
         shutil.rmtree(self._directory)
 
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    *(self._as_user or ("setpriv",)),
+                    "--pdeathsig=INT",
+                    str(self._binaries / "postgres"),
+                    *("-D", str(self._directory / "data")),
+                    *(word for setting in self._settings for word in ("-c", setting)),
+                ],
+                cwd="/",
+                stdout=log,
+                stderr=log,
+            )
+
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._binaries / program), *arguments]
         subprocess.run(command, check=True, capture_output=True, cwd="/")
 
-    def _await_start(self) -> None:
+    def await_start(self) -> None:
+        """Wait until it answers. Raises AssertionError where it has ended."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:

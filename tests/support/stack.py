@@ -47,6 +47,8 @@ class Stack:
     currency: str
     timezone: str
     clock_offset_s: float = 0.0
+    # Where the scheme publishes; without one it has no status lists.
+    public_url: str | None = None
     port: int = 0
     # Where the terminals reach the service: its own port, unless something lies between.
     public_port: int = 0
@@ -70,7 +72,8 @@ class Stack:
             "CITIZEN_CARD_CLOCK_OFFSET_S": str(self.clock_offset_s),
         }
 
-    def _environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+    def programs(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """The environment of its programs."""
         origin = {"CARDSERVICE_PUBLIC_ORIGIN": self.origin}
         return {**os.environ, **self.environment, **origin, **(more or {})}
 
@@ -81,7 +84,7 @@ class Stack:
 
     def attempt(self, *command: str, environment: dict[str, str] | None = None) -> Done:
         """Run a console script; whatever comes of it."""
-        done = warm.run(command, self._environment(environment), timeout=120)
+        done = warm.run(command, self.programs(environment), timeout=120)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def run(self, *command: str, environment: dict[str, str] | None = None) -> Done:
@@ -104,6 +107,7 @@ class Stack:
                 scheme_id.title(),
             ),
             *("--passphrase-file", passphrase),
+            *(() if self.public_url is None else ("--public-url", self.public_url)),
         )
         self.run("cardservice", "init", "--currency", self.currency, "--timezone", self.timezone)
 
@@ -113,7 +117,7 @@ class Stack:
         with log:
             self._service = subprocess.Popen(
                 [str(BIN / "cardservice"), "serve", "--bind", f"127.0.0.1:{self.port}"],
-                env=self._environment(),
+                env=self.programs(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -180,7 +184,7 @@ class Stack:
                     *("reader-agent", "virtual-card", "insert", str(card)),
                     *("--port", str(port), "--face", face, *told),
                 ],
-                self._environment(),
+                self.programs(),
                 stdout=log,
                 stderr=log,
             )

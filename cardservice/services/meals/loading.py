@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cardservice.services.json_files import Sheet, read_object, read_sheet
+from cardservice.services.json_files import Sheet, read_document, read_sheet
 from cardservice.services.meals.calendar import WEEKDAYS, prepare_calendar
 from cardservice.services.meals.menu import FORMAT, Item, prepare, prepare_item
 from cardservice.services.meals.placing import Place, distinct, price_of, prices_of
@@ -52,8 +52,8 @@ def _told_apart(files: Sequence[Path]) -> tuple[Path, Path | None]:
         raise TariffError("menu", None, "name one menu file, MENU.json, and at most one of PROGRAMMES.json")
     if len(files) == 1:
         return files[0], None
-    first_is = "programmes" in read_object(files[0], MAX_BYTES)
-    if first_is == ("programmes" in read_object(files[1], MAX_BYTES)):
+    first_is = "programmes" in read_document(files[0], MAX_BYTES).values
+    if first_is == ("programmes" in read_document(files[1], MAX_BYTES).values):
         raise TariffError(files[1].name, None, "one of two files is the menu, the other says `programmes`")
     return (files[1], files[0]) if first_is else (files[0], files[1])
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from cardservice.context import Context
-from cardservice.errors import ChecksRefused, OrderInvalid
+from cardservice.errors import OrderInvalid
+from cardservice.funding.errors import ChecksRefused
 from cardservice.funding.importing import COLUMNS, Imported, funded, import_checks, read_checks
 from cardservice.funding.models import entitlement
 from cardservice.services import discover

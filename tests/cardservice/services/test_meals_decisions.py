@@ -301,7 +301,7 @@ def view_of(row: Row) -> PayerView:
 def decided(row: Row, menu: object) -> tuple[Decision, str]:
     """The rules' decision, and the reason that the till is given once the money has been looked at."""
     decision = meals().decide(ask_of(row, menu), holder_of(row), view_of(row), menu)
-    short = decision.approved and shortfall(view_of(row), decision.lines, decision.funding) > 0
+    short = decision.approved and shortfall(view_of(row), decision.lines, funding=decision.funding) > 0
     return decision, "insufficient_funds" if short and not row.state.advice else decision.reason
 
 
@@ -314,7 +314,7 @@ def test_decision(row: Row, menu: object) -> None:
         assert decision.message.endswith(".")
         return
     paid: dict[str, int] = {}
-    transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", decision.funding)
+    transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
     for each in transfers:
         paid[each.debit] = paid.get(each.debit, 0) + each.amount_minor
     assert paid == row.pays
@@ -398,7 +398,7 @@ def test_tax_goes_by_role_and_buyer(
     """Each transfer has code, rate and tax; net and tax add up."""
     row = Row("", tray, S(category=category), "approved", {}, source)
     decision, _ = decided(row, menu)
-    transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", decision.funding)
+    transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
     assert [
         (each.tax_code, each.tax_rate_bp, each.amount_minor, each.tax_minor) for each in transfers
     ] == expected
@@ -410,5 +410,5 @@ def test_tax_of_a_line_is_the_same_however_many_pay_for_it(menu: object) -> None
     for has in range(421):
         row = Row("", PASTA, S(category="staff", has=has), "approved", {}, TAX)
         decision, _ = decided(row, menu)
-        transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", decision.funding)
+        transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
         assert sum(each.tax_minor or 0 for each in transfers) == 70

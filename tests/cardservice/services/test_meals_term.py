@@ -1,7 +1,7 @@
 """A term of a school's pupils, day by day: what is sold is what is paid, whoever pays, and every sum agrees.
 
 The rules decide, the money is made into the same transfers as the ledger's, refunds go by the same plans;
-only what keeps them is a model here. Its equations are looked at every evening. The whole term is of 1,000 pupils.
+only what keeps them is a model here. Its equations are looked at every evening.
 """
 
 from collections import Counter
@@ -100,14 +100,14 @@ class School:
         ask = replace(ask, kind=kind, offline=advice, amount_minor=quote.amount_minor)
         view: View = pupil.view
         decision = meals().decide(ask, pupil.holder, view, self.menu)
-        short = decision.approved and shortfall(pupil.view, decision.lines, decision.funding) > 0
+        short = decision.approved and shortfall(pupil.view, decision.lines, funding=decision.funding) > 0
         if not decision.approved or (short and not advice):
             self.declined += 1
             return
         self._sell(pupil, decision, moment)
 
     def _sell(self, pupil: Pupil, decision: Decision, moment: datetime) -> None:
-        transfers = pay(pupil.view, decision.lines, ProviderId("kitchen"), "GBP", decision.funding)
+        transfers = pay(pupil.view, decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
         counted = changes(decision.counters, CardholderId(pupil.holder.cardholder_id), decision.funding)
         # Funding sums to the price in every mix.
         assert sum(each.amount_minor for each in transfers) == decision.amount_minor
