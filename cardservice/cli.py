@@ -22,6 +22,8 @@ _COMMANDS = {
     "payment": "cardservice.commands.paying",
     "settlement": "cardservice.commands.settling",
     "concession": "cardservice.commands.claiming",
+    "funding": "cardservice.commands.funding",
+    "kitchen": "cardservice.commands.kitchen",
     "refund": "cardservice.commands.refunding",
     "balance": "cardservice.commands.money",
     "limit": "cardservice.commands.limits",

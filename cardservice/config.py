@@ -6,7 +6,7 @@ A setting `database_url` is `CARDSERVICE_DATABASE_URL` in the environment and `d
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import ip_address
@@ -78,6 +78,11 @@ class Settings:
         TariffApproval,
         "`two-people` (the default) or `one-person`: whether who has loaded a tariff may put it in force",
     ] = TariffApproval.TWO_PEOPLE
+    funding_names: Annotated[
+        frozenset[str],
+        "who may see the names of those for whom programmes pay, as the audit log names them, such as"
+        " `cli:ada,cli:ben`; without it, nobody",
+    ] = frozenset()
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -199,6 +204,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         ),
         retention_days=_days(values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
+        funding_names=frozenset(_names(values.get("funding_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -273,6 +279,12 @@ def _approval(value: object) -> TariffApproval:
         return TariffApproval(str(value))
     except ValueError:
         raise SettingsInvalid("tariff_approval", f"{value!r} is neither two-people nor one-person") from None
+
+
+def _names(value: object) -> Iterator[str]:
+    for name in str(value).split(","):
+        if name.strip():
+            yield name.strip()
 
 
 def _supported(url: str) -> str:

@@ -25,6 +25,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # Replaced as a whole, and taken away.
         "record_field": (*_ADD, "DELETE"),
         "cardholder_token": (*_ADD, "DELETE"),
+        # A later record takes an earlier one's place.
+        "entitlement": _ADD,
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -109,6 +111,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder": (*_TAKE, "UPDATE (category)"),
         "record_field": _TAKE,
         "cardholder_token": _TAKE,
+        "entitlement": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

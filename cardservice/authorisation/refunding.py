@@ -73,7 +73,7 @@ def plan(view: PayerView, sale: KnownTransaction | None, wish: Wish) -> Plan | O
         sale=sale,
         lines=(Line(label=_label(sale, wish.line), amount_minor=wanted_minor),),
         transfers=transfers,
-        counters=taken_back(sale, view, wanted_minor),
+        counters=taken_back(sale, view, transfers),
         balances=balances_after(view, transfers),
     )
 

@@ -26,6 +26,7 @@ from cardservice.circulation.erasing import forget_member, open_loans
 from cardservice.context import Context
 from cardservice.database import Database, connect
 from cardservice.errors import ErasureRefused
+from cardservice.funding.models import entitlement
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.erasing import (
     OwnPayer,
@@ -135,7 +136,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token):
+    for table in (record_field, cardholder_token, entitlement):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

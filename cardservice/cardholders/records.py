@@ -11,7 +11,7 @@ from cardservice.cardholders.sealing import Field, RecordKey
 from cardservice.cardholders.tokens import Findable, tokens_of
 from cardservice.ids import CardholderId
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.privacy import find_keys, key_of, unwrap
+from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
 
 # What somebody is found by.
 FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS)
@@ -68,6 +68,11 @@ def read_many(
             continue  # it was destroyed, and the record with it
         found.setdefault(holder, {})[field] = keys[holder].open(field, row.sealed)
     return found
+
+
+def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> frozenset[str]:
+    """What somebody must not eat, of a value that was read. Raises RecordUnreadable, and as `unwrap`."""
+    return frozenset(RecordKey(unwrap(kek, key), holder).open(Field.ALLERGENS, sealed))
 
 
 def index(connection: Connection, kek: KeyRing, holder: CardholderId) -> None:

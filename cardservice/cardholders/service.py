@@ -16,7 +16,7 @@ from cardservice.cardholders.sealing import Field
 from cardservice.errors import CardholderUnknown, OrderInvalid, PhotoRefused
 from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.payers import assign_payer, create_payer, touch_payers_of
 from cardservice.ledger.privacy import key_of
 
 MAX_NAME = 200  # ours: characters of a person's name
@@ -128,6 +128,8 @@ def set_allergens(
         raise OrderInvalid(f"{unknown[0][:40]!r} is none of the 14 allergens: {', '.join(ALLERGENS)}")
     lock_cardholder(connection, holder)
     write_field(connection, kek, holder, Field.ALLERGENS, sorted(set(allergens)) or None, moment)
+    # Rules look at it: nothing that was decided before is posted after.
+    touch_payers_of(connection, holder)
     _changed(connection, holder, "allergens", actor, moment)
 
 

@@ -14,6 +14,7 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     naive,
     painted,
     posting,
@@ -91,6 +92,10 @@ def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return verifying.measure(key, seconds, _say)
 
 
+def _lunch(server: PostgresServer, _: float) -> Measurement:
+    return lunch.measure(server, _say)
+
+
 def _rules(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return rules.measure(key, seconds, _say)
 
@@ -144,6 +149,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},
+    lunch.KEY: _lunch,
     **{key: partial(_rules, key) for key in rules.MEASURED},
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     posting,
     rating,
     report,
@@ -148,6 +149,19 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+@pytest.mark.long
+def test_a_lunch_hour_serves_every_pupil_once() -> None:
+    """And every third by programme."""
+    server = PostgresServer()
+    try:
+        measured = lunch.measure(server, lambda _: None, pupils=12, tills=2, apart_s=0.05)
+    finally:
+        server.stop()
+    assert measured.detail == {"sales": 12, "of which funded": 4}
+    assert measured.value is not None
+    assert measured.p99_ms is not None
 
 
 @pytest.mark.parametrize("key", rules.MEASURED)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cardservice.audit.models import audit
 from cardservice.authorisation.explanation import decide_again, differences, explain, moves_of
-from cardservice.authorisation.judging import judge
+from cardservice.authorisation.judging import judge, judge_again
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.sales import answer_of, details_of, transaction_of
 from cardservice.authorisation.seen import StoredDecision
@@ -42,7 +42,9 @@ def known() -> Tariffs:
 def stored(number: int, known: Tariffs) -> StoredDecision:
     """A random case, decided and stored: the row as columns, the rest as the JSON that it becomes."""
     case = random_case(number, known)
-    verdict = judge(case)
+    # Some had been approved before a restore, which lost them.
+    lost = number % 40 == 0 and not case.message.is_advice and case.replaced is None
+    verdict = judge_again(case) if lost else judge(case)
     row = transaction_of(case, verdict)
     kept = details_of(case, verdict, answer_of(case, verdict))
     return StoredDecision(
