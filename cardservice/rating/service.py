@@ -5,6 +5,7 @@ which they came. What says nothing new posts nothing: a round that broke off is 
 """
 
 import logging
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +16,7 @@ from cardservice.context import Context
 from cardservice.ids import ProviderId, TransactionId
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.posting import locked
-from cardservice.ledger.rating_days import post_rating, read_rated
+from cardservice.ledger.rating_days import days_rated, post_rating, read_rated
 from cardservice.ledger.ratings import Rated as RatedBefore
 from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.reading import read_payers
@@ -33,7 +34,7 @@ from cardservice.rating.reading import (
     read_taps,
 )
 from cardservice.services.rated import DayCharge, Rated, Span
-from cardservice.tariffs.service import TariffVersion, tariff_in_force
+from cardservice.tariffs.service import TariffVersion, tariffs_of
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +88,13 @@ def _due(
     context: Context, connection: Connection, name: str, service: Rated, found: list[Bearing]
 ) -> Mapping[Rider, set[Span]]:
     due: dict[Rider, set[Span]] = {}
+    # The last of those that have begun is in force, as `tariff_in_force` has it: read once for all.
+    tariffs = [each.version for each in tariffs_of(connection, name)]
+    begins = [each.valid_from for each in tariffs]
     for bearing in found:
-        version = tariff_in_force(connection, name, bearing.occurred_at)
-        if version is not None:
+        place = bisect(begins, bearing.occurred_at)
+        if place:
+            version = tariffs[place - 1]
             spans = service.spans(bearing.occurred_at, context.tariffs.get(version), bearing.action)
             due.setdefault(bearing.rider, set()).update(spans)
     return due
@@ -109,9 +114,9 @@ def rate_span(context: Context, name: str, service: Rated, rider: Rider, span: S
             charges = charges_of(context, connection, name, service, rider, view, span)
             if charges is None:
                 return Charged(left_out=1)
-            revisions = sum(
-                _rate_day(context, connection, name, rider, day, charges.get(day)) for day in _days(span)
-            )
+            rated = days_rated(connection, rider.payer_id, rider.key_id, name)
+            due = [day for day in _days(span) if day in rated or day in charges]
+            revisions = sum(_rate_day(context, connection, name, rider, day, charges.get(day)) for day in due)
             return Charged(revisions=revisions)
     except PostingRefused:
         # A fault of the program, or of this person's rows: it must not keep all others from being charged.
