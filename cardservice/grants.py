@@ -18,13 +18,17 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provider": (*_ADD, "UPDATE (name)"),
         "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
         "service_seller": (*_ADD, "UPDATE (valid_until)"),
+        "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,
         "terminal_terms": _ADD,
         "cardholder": (*_ADD, "UPDATE (name, category, form)"),
         # Replaced as a whole, and taken away.
         "dietary_need": (*_ADD, "DELETE"),
         "cardholder_photo": (*_ADD, "DELETE"),
+        # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
+        "card_transition": ("SELECT",),
+        "card_activation": (*_ADD, "UPDATE (attempts_left)", "DELETE"),
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
         # Taken away where a chip becomes another card.
@@ -74,6 +78,21 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "payment_matter": (*_ADD, "UPDATE (closed_at, closed_by, closed_because)"),
         "resource": (*_ADD, "UPDATE (capacity, taken, version)", "DELETE"),
         "reservation": (*_ADD, "UPDATE (state, expires_at)", "DELETE"),
+        "lending_member": (
+            *_ADD,
+            "UPDATE (barcode, pin, wrong_pins, locked_until, keeps_history, barred_by)",
+        ),
+        # A right to change is what locking a row takes.
+        "lending_title": (*_ADD, "UPDATE (name)"),
+        "lending_copy": (*_ADD, "UPDATE (place, withdrawn)"),
+        # Gone when the thing is back.
+        "lending_loan": (*_ADD, "UPDATE (due_on, renewals, terms)", "DELETE"),
+        "lending_hold": (*_ADD, "UPDATE (copy, kept_until)", "DELETE"),
+        "lending_fine": _ADD,
+        "lending_payment": _ADD,
+        "lending_history": (*_ADD, "DELETE"),
+        "lending_count": (*_ADD, "UPDATE (count)"),
+        "sip2_account": (*_ADD, "UPDATE (password, profile, closed_at)"),
         # Erased when their retention ends.
         "transaction_details": (*_ADD, "DELETE"),
         # Wrapped anew under another version; destroyed.
@@ -90,7 +109,14 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder": (*_TAKE, "UPDATE (name)"),
         "dietary_need": _TAKE,
         "cardholder_photo": _TAKE,
+        "lending_member": _TAKE,
+        "lending_loan": ("SELECT",),
+        "lending_hold": _TAKE,
+        "lending_fine": _TAKE,
+        "lending_payment": _TAKE,
+        "lending_history": _TAKE,
         "card": _TAKE,
+        "card_activation": _TAKE,
         "card_state": _TAKE,
         "personalisation_order": _TAKE,
         "card_uid": _TAKE,

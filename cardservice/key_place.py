@@ -10,6 +10,8 @@ from pki.keys import FileKeyStore, KeyStore
 from pki.scheme import TokenPlace, open_token
 
 FOLDER = "cardservice"
+# In it, always in files: what terminals are given, no token would give away.
+_TERMINALS = "terminal-masters"
 _FILE = "token.json"
 _FORMAT = 1
 
@@ -66,6 +68,11 @@ def open_place(directory: Path, secret: bytes) -> KeyStore:
     if token is None:
         return FileKeyStore(directory / FOLDER, secret)
     return open_token(token.module, token.label, secret)
+
+
+def open_terminals_place(directory: Path, secret: bytes) -> KeyStore:
+    """Where the masters of terminals lie, under the passphrase or PIN of the service's own keys."""
+    return FileKeyStore(directory / FOLDER / _TERMINALS, secret)
 
 
 def _said(token: KeyToken | None) -> str:

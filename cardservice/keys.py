@@ -15,12 +15,12 @@ from cardservice.authorisation.nonce import Nonces
 from cardservice.cards.piv_objects import ContentSigner
 from cardservice.errors import NotInitialised
 from cardservice.ids import CardId
-from cardservice.key_place import FOLDER, open_place
+from cardservice.key_place import FOLDER, open_place, open_terminals_place
 from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
 from pki.authority import Authority
-from pki.card_keys import diversify_under
+from pki.card_keys import TerminalMasters, diversify_under
 from pki.cmac import CmacKey
-from pki.errors import KeyNotFound, PkiError
+from pki.errors import KeyExists, KeyNotFound, PkiError
 from pki.keys import KeyStore
 from pki.profiles import CONTENT_SIGNER, SERVICE, Profile
 
@@ -58,6 +58,8 @@ class ServiceKeys:
     _puk_master: CmacKey
     # Signs what is written to cards.
     content_signer: ContentSigner
+    # Of keys 1 and 2 of the service applications, for the terminals of providers that they were granted to
+    terminal_masters: TerminalMasters
 
     def management_key(self, card: CardId) -> bytes:
         """The card's own AES-128 management key (slot 9B)."""
@@ -86,6 +88,17 @@ def create_service_keys(authority: Authority, directory: Path, secret: bytes, mo
         if not file.exists():
             issued = _certify(authority, key, profile, identity, moment)
             file.write_bytes(issued.public_bytes(Encoding.PEM))
+
+
+def secret_of(store: KeyStore, name: str) -> bytes:
+    """A secret that is made when it is first wanted, by whichever process is the first."""
+    try:
+        return store.working_secret(name)
+    except KeyNotFound:
+        try:
+            return store.generate_working_secret(name)
+        except KeyExists:  # another process was faster
+            return store.working_secret(name)
 
 
 def _found_or_made(find: Callable[[str], T], make: Callable[[str], T], name: str) -> T:
@@ -124,6 +137,7 @@ def load_service_keys(directory: Path, secret: bytes) -> ServiceKeys:
             _management_master=store.cmac_key(MANAGEMENT_KEYS),
             _puk_master=store.cmac_key(PUKS),
             content_signer=ContentSigner(_certificate(folder, CONTENT), store.private_key(CONTENT)),
+            terminal_masters=TerminalMasters(open_terminals_place(directory, secret)),
         )
     except (FileNotFoundError, KeyNotFound) as error:
         raise NotInitialised(

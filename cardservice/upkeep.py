@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from sqlalchemy.exc import OperationalError
 
+from cardservice.authorisation.ending_holds import end_holds
 from cardservice.context import Context
 from cardservice.ledger.closing.holding import Held, held_back
 from cardservice.ledger.closing.seals import seal_days
@@ -39,6 +40,8 @@ class Round:
     rated: int
     # Who keeps numbers waiting for longer than a minute
     held: Held | None
+    # Holds of money whose time was over
+    ended: int = 0
     # None: there is no payment provider
     polled: Polled | None = None
 
@@ -51,6 +54,7 @@ def calendar_of(context: Context) -> Calendar:
 def keep_up(context: Context) -> Round:
     """Do what is due now. Raises SequenceHeld where another worker is numbering at this moment."""
     settled = settle_reservations(context.database, context.now())
+    ended = end_holds(context)
     calendar = calendar_of(context)
     numbered = sequence(context.database, calendar)
     # While a restore's losses come back, nothing is closed.
@@ -66,6 +70,7 @@ def keep_up(context: Context) -> Round:
         confirmed=settled.confirmed,
         released=settled.released,
         rated=rated.revisions,
+        ended=ended,
         held=held_back(context.database, calendar),
         polled=None if provider is None else poll(context, provider),
     )

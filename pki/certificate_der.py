@@ -19,6 +19,11 @@ _V3 = bytes.fromhex("a003020102")
 _ECDSA = ec.ECDSA(hashes.SHA256())
 # SEC 1, 2.3.3: uncompressed, on P-256
 _POINT_BYTES = 65
+_SHA1_BYTES = 20
+# What stands before the 20 octets of a SHA-1 in an Extension subjectKeyIdentifier
+_KEY_IDENTIFIER = der.extension(
+    ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.tlv(der.OCTET_STRING, bytes(_SHA1_BYTES))
+)[:-_SHA1_BYTES]
 
 
 def signed_certificate(
@@ -26,20 +31,19 @@ def signed_certificate(
     *,
     serial: int,
     issuer: bytes,
-    not_before: datetime,
-    not_after: datetime,
+    validity: bytes,
     subject: bytes,
     public_key: bytes,
     extensions: bytes,
 ) -> bytes:
-    """The certificate, signed with ECDSA and SHA-256; names, key and extensions are given in DER."""
+    """The certificate, signed with ECDSA and SHA-256; all but the serial number is given in DER."""
     tbs = der.tlv(
         der.SEQUENCE,
         _V3,
         der.integer(serial),
         der.ECDSA_WITH_SHA256,
         issuer,
-        der.tlv(der.SEQUENCE, der.time(not_before), der.time(not_after)),
+        validity,
         subject,
         public_key,
         der.tlv(der.context(3), der.tlv(der.SEQUENCE, extensions)),
@@ -49,11 +53,15 @@ def signed_certificate(
     return der.tlv(der.SEQUENCE, tbs, der.ECDSA_WITH_SHA256, signature)
 
 
+def validity(not_before: datetime, not_after: datetime) -> bytes:
+    """A Validity. RFC 5280, 4.1.2.5."""
+    return der.tlv(der.SEQUENCE, der.time(not_before), der.time(not_after))
+
+
 def subject_key_identifier(public_key: bytes) -> bytes:
     """The Extension that names a P-256 key, which is given as DER. RFC 5280, 4.2.1.2 (1)."""
     # SHA-1 by definition, of the point alone
-    digest = hashlib.sha1(public_key[-_POINT_BYTES:], usedforsecurity=False).digest()
-    return der.extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, der.tlv(der.OCTET_STRING, digest))
+    return _KEY_IDENTIFIER + hashlib.sha1(public_key[-_POINT_BYTES:], usedforsecurity=False).digest()
 
 
 def extension(value: x509.ExtensionType, *, critical: bool) -> bytes:

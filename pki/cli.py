@@ -2,13 +2,13 @@
 
 import click
 
+from pki.cli_support import EXIT_STATUS
 from pki.commands import discover
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 it could not be done, or what was checked does not hold: a sentence on "
-    "standard error says what (with --json of verify and audit, standard output its code); 2 a wrong call.",
+    epilog=f"{EXIT_STATUS} With --json of verify and audit, standard output has its code, too.",
 )
 @click.version_option(package_name="citizen-card")
 def main() -> None:

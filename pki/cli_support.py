@@ -25,6 +25,11 @@ PASSPHRASE_VARIABLE = "PKI_PASSPHRASE"  # noqa: S105 -- the name of a variable
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
+EXIT_STATUS = (
+    "Exit status: 0 done; 1 it could not be done, or what was checked does not hold: a sentence on standard "
+    "error says what; 2 a wrong call."
+)
+
 Command = Callable[..., None]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
@@ -122,8 +127,9 @@ def actor() -> str:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+    """The end of a command's help, with what its exit statuses mean."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExamples:\n{shown}\n\n{EXIT_STATUS}"
 
 
 def answer(as_json: bool, facts: dict[str, Any], text: str) -> None:

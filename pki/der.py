@@ -41,7 +41,8 @@ def length(size: int) -> bytes:
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One element; the content is the parts put together."""
     content = parts[0] if len(parts) == 1 else b"".join(parts)
-    return b"%c%b%b" % (tag, length(len(content)), content)
+    size = len(content)
+    return b"%c%b%b" % (tag, _SHORT_LENGTHS[size] if size < 0x80 else length(size), content)
 
 
 def integer(value: int, tag: int = INTEGER) -> bytes:

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from pki import der
 from pki.errors import ExtensionMalformed
 from pki.profiles.model import AuthorityProfile, Profile, key_usage
 from pki.profiles.oids import STATUS_LIST_INDEX, scheme_policy, under
@@ -106,11 +107,15 @@ def crl_extensions(publication: Publication, shard: int | None) -> Extensions:
 
 
 def status_index_extension(arc: str, status_index: int) -> x509.UnrecognizedExtension:
-    """A card's place in the status list: ours, not critical, an INTEGER in DER (X.690, 8.3)."""
+    """A card's place in the status list: ours, not critical. Raises ValueError."""
+    return x509.UnrecognizedExtension(under(arc, STATUS_LIST_INDEX), status_index_value(status_index))
+
+
+def status_index_value(status_index: int) -> bytes:
+    """What that extension holds: an INTEGER in DER. Raises ValueError."""
     if not 0 <= status_index <= MAX_STATUS_INDEX:
         raise ValueError(f"a place in the status list is 0 to {MAX_STATUS_INDEX}")
-    number = status_index.to_bytes(status_index.bit_length() // 8 + 1, "big")
-    return x509.UnrecognizedExtension(under(arc, STATUS_LIST_INDEX), bytes([0x02, len(number)]) + number)
+    return der.integer(status_index)
 
 
 def status_index_of(certificate: x509.Certificate, arc: str) -> int | None:

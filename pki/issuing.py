@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pki import certificate_der, der
 from pki.certificate_der import extension, signed_certificate, subject_key_identifier
 from pki.errors import RequestRefused
 from pki.extensions import (
@@ -20,9 +21,10 @@ from pki.extensions import (
     issuer_extensions,
     profile_extensions,
     shard_of,
-    status_index_extension,
+    status_index_value,
 )
 from pki.profiles import ISSUING_AUTHORITY, ROOT_AUTHORITY, Profile
+from pki.profiles.oids import STATUS_LIST_INDEX, under
 from pki.revocation import BACKDATING, whole_seconds
 
 # The subject, and the Extension subjectAltName or nothing, in DER
@@ -47,7 +49,11 @@ class Issuer:
         self._serials = serials
         self._name = certificate.subject.public_bytes()
         self._own_validity = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        # Of one issuer these never change, and there are as many as profiles and shards.
+        self._place = under(arc, STATUS_LIST_INDEX)
+        # Of one issuer these never change: as many as profiles and shards. A batch has one moment.
+        self._of_validity = lru_cache(maxsize=16)(
+            lambda moment, validity: certificate_der.validity(*self._validity(moment, validity))
+        )
         self._of_profile = lru_cache(maxsize=64)(self._make_of_profile)
         self._of_shard = lru_cache(maxsize=1024)(lambda shard: _encoded(crl_extensions(publication, shard)))
 
@@ -80,20 +86,18 @@ class Issuer:
     ) -> bytes:
         """The DER of a certificate of this profile, signed. Raises RequestRefused."""
         subject, alternative_name = names
-        start, end = self._validity(moment, validity)
         public_key = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         extensions = [self._of_profile(profile), subject_key_identifier(public_key)]
         if not profile.no_status:
             extensions.append(self._of_shard(None if status_index is None else shard_of(status_index)))
         extensions.append(alternative_name)
         if status_index is not None:
-            extensions.append(extension(status_index_extension(self._arc, status_index), critical=False))
+            extensions.append(der.extension(self._place, status_index_value(status_index)))
         return signed_certificate(
             self._key,
             serial=self._serials(),
             issuer=self._name,
-            not_before=start,
-            not_after=end,
+            validity=self._of_validity(moment, validity),
             subject=subject,
             public_key=public_key,
             extensions=b"".join(extensions),

@@ -20,7 +20,7 @@ from pki.sqlite_rows import (
     to_ms,
     trail_row,
 )
-from pki.sqlite_schema import bring_up_to_date
+from pki.sqlite_schema import bring_up_to_date, write_ahead
 from pki.status_list.allocation import free_indexes
 from pki.store import CERTIFICATE_HOLD, IssuedCertificate, RecordedStatus, StoredCrl
 from pki.trail import TrailEntry, TrailHead
@@ -54,8 +54,7 @@ class SqliteCertificateStore:
         For one process (not across a fork); its threads wait for each other.
         """
         with closing(self._connect(check_same_thread=False)) as connection:
-            # The file stays in this mode; what lies beside it meanwhile is gone when nobody has it open.
-            connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(connection)
             yield _KeptOpen(connection)
 
     def record(self, issued: Iterable[IssuedCertificate]) -> None:

@@ -25,9 +25,8 @@ SUCCEED, CEREMONY = "succeed", "ceremony"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# One encoder each: the shortest form, as it is hashed
-_in_order = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
-_as_listed = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+# The shortest form, as it is hashed
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 # Ours: the form that is hashed, so that another can follow
 _FORMAT = "citizen-card-trail/1"
 
@@ -94,7 +93,7 @@ def next_entry(
     """The entry that follows `head`; None is the beginning."""
     sequence = 1 if head is None else head.sequence + 1
     at_ms = (require_aware(moment) - _EPOCH) // _MILLISECOND
-    text = _in_order(dict(detail))
+    text = _json(dict(detail))
     previous = GENESIS if head is None else head.sha256
     digest = _digest(previous, authority, sequence, at_ms, actor, operation, text)
     return TrailEntry(
@@ -126,5 +125,9 @@ def checked(entries: Iterable[TrailEntry], authority: str) -> list[TrailEntry]:
 def _digest(
     previous: bytes, authority: str, sequence: int, at_ms: int, actor: str, operation: str, detail: str
 ) -> bytes:
-    fields = [_FORMAT, previous.hex(), authority, sequence, at_ms, actor, operation, detail]
-    return hashlib.sha256(_as_listed(fields).encode()).digest()
+    # The list of these in JSON; the encoder takes several times as long for one.
+    hashed = (
+        f'["{_FORMAT}","{previous.hex()}",{_json(authority)},{sequence:d},{at_ms:d},'
+        f"{_json(actor)},{_json(operation)},{_json(detail)}]"
+    )
+    return hashlib.sha256(hashed.encode()).digest()

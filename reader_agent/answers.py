@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pki.errors import PkiError
-from pki.statements import Answer, answer_certificate_sha256, open_answer
+from pki.statements import Answer, open_answer, signer_sha256
 from reader_agent.errors import ServiceAnswerInvalid
 from reader_agent.trust import SchemeTrust
 from reader_agent.wire import Document
@@ -61,7 +61,7 @@ def read_answer(
     answer = Document(document, "answer")
     raw = answer.octets("signed_answer")
     try:
-        key = trust.answer_key(answer_certificate_sha256(raw), moment)
+        key = trust.answer_key(signer_sha256(raw), moment)
         signed = open_answer(raw, key, trust.scheme)
     except PkiError as error:
         raise ServiceAnswerInvalid(str(error)) from error

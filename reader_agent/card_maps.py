@@ -85,6 +85,8 @@ class CardMaps:
                 wanting = error
             else:
                 return self._lists.token(uri, trust, moment).statuses.status(index)
+        if not trust.status_lists:
+            raise CardMapUnavailable("this scheme publishes no status lists, so no card is known by its UID")
         raise wanting or CardUnmapped("no card map has this card, so nothing is known of it")
 
     def _refresh(self, uri: str, trust: SchemeTrust, moment: datetime) -> None:

@@ -13,11 +13,11 @@ from uuid import UUID
 from pki.errors import PkiError
 from pki.statements import (
     Answer,
-    answer_certificate_sha256,
     answers_digest,
     deterministic,
     open_many_answers,
     open_statement,
+    signer_sha256,
 )
 from reader_agent.answers import ServiceAnswer, answer_of
 from reader_agent.errors import OutboxDamaged, ServiceAnswerInvalid, ServiceProblem
@@ -115,7 +115,7 @@ def _check(
     raw: bytes, payloads: Sequence[bytes], terminal: str, trust: SchemeTrust, moment: datetime
 ) -> None:
     try:
-        key = trust.answer_key(answer_certificate_sha256(raw), moment)
+        key = trust.answer_key(signer_sha256(raw), moment)
         signed = open_many_answers(raw, key, trust.scheme)
     except PkiError as error:
         raise ServiceAnswerInvalid(str(error)) from error

@@ -20,6 +20,7 @@ _COMMANDS = {
     "readers": "reader_agent.commands.looking:list_readers",
     "watch": "reader_agent.commands.looking",
     "conformance": "reader_agent.commands.conforming",
+    "status": "reader_agent.commands.uids",
     "info": "reader_agent.commands.holder",
     "pin": "reader_agent.commands.holder",
     "sign": "reader_agent.commands.holder",

@@ -10,7 +10,7 @@ from pki.errors import PkiError
 from pki.trust import load_certificate
 from pki.verification import Purpose
 from reader_agent.agent import Agent
-from reader_agent.errors import AgentError, TrustMissing
+from reader_agent.errors import AgentError, PcscUnavailable, TrustMissing
 from reader_agent.machine import Machine
 from reader_agent.outbox_entries import EntryState
 from reader_agent.trust import SchemeTrust
@@ -128,8 +128,11 @@ def _pcscd(machine: Machine) -> str:
 
 
 def _readers(readers: OpenReaders, machine: Machine) -> str:
-    with readers() as found:
-        names = found.names()
+    try:
+        with readers() as found:
+            names = found.names()
+    except PcscUnavailable as error:
+        raise _Unwell(f"none can be seen while pcscd does not answer ({error.detail})") from error
     if not names:
         raise _Unwell(machine.trouble_with_readers())
     return ", ".join(names)

@@ -139,6 +139,12 @@ class CardDataMalformed(CardError):
     code = "card_data_malformed"
 
 
+class UidMissing(CardError):
+    """The reader tells no UID of this card, or one that is drawn anew each time."""
+
+    code = "uid_missing"
+
+
 class CardIdentityMismatch(CardError):
     """The card's certificate names another card than its CHUID does."""
 
@@ -221,7 +227,7 @@ class PcscUnavailable(ReaderError):
     code = "pcsc_unavailable"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(f"the smart card service (pcscd) does not answer: {detail}")
+        super().__init__(f"the smart card service (pcscd) does not answer: {detail}; ask reader-agent doctor")
         self.detail = detail
 
 

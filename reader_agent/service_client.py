@@ -11,6 +11,8 @@ from uuid import UUID
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pki.card_keys import KeyRequest, ReleasedMaster
+from pki.card_keys.errors import CardKeysUnreadable
 from pki.clock import Clock
 from pki.request_signatures import sign_request
 from pki.status_list.card_map import MAX_MAP_BYTES, MapKey
@@ -147,6 +149,17 @@ class ServiceClient:
             return MapKey(Document(self._call("GET", "/v1/card-map-key"), "key").octets("key"))
         except ValueError as error:
             raise ServiceAnswerInvalid("the key of its card maps is none") from error
+
+    def card_keys(self, scheme: str) -> tuple[ReleasedMaster, ...]:
+        """The keys that this terminal may have of its provider's applications on cards."""
+        request = KeyRequest(scheme, self._terminal)
+        wanted = encode({"key": to_base64url(request.public_key)})
+        try:
+            return request.open(
+                Document(self._call("POST", "/v1/card-keys", wanted), "keys").octets("sealed")
+            )
+        except CardKeysUnreadable as error:
+            raise ServiceAnswerInvalid("what it sent are no keys for this terminal") from error
 
     def nonce(self) -> bytes:
         """A nonce for the next request."""

@@ -35,7 +35,7 @@ class Decider:
         facts = facts_of(self._context, wanted_for(message, None) if found.card is None else None, found)
         case = case_of(self._context, terminal, message, facts, self._facts.tariff_for(message))
         prepared = sale_of(self._context, case, judge(case))
-        if not prepared.claims:
+        if not prepared.wants_first:
             self._views[prepared.posting.payer_id] = left_by(case.view, prepared.posting)
         return prepared
 

@@ -114,7 +114,7 @@ class _Chunk:
         for row, message in new.items():
             try:
                 decided = decider.decide(self.questions[row].terminal, message)
-                if decided.claims:
+                if decided.wants_first:
                     apart.add(decided.posting.payer_id)
                 if decided.posting.payer_id not in apart:
                     prepared[row] = decided

@@ -5,7 +5,7 @@ from flask import Flask, request
 from cardservice.advices import views as advices
 from cardservice.advices.wire import MAX_CHUNK_BYTES
 from cardservice.advices.workers import Here, Ingest
-from cardservice.api import current, fields, problems, request_log
+from cardservice.api import current, fields, openapi, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
@@ -17,6 +17,7 @@ from cardservice.context import Context
 from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
+from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
 from cardservice.tariffs import views as tariffs
@@ -28,6 +29,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_BULK_BYTES = 512 * 1024
 # The files of a tariff, in base64url.
 MAX_TARIFF_BYTES = 9 * 1024 * 1024
+PKI_PREFIX = "/pki"
 
 
 def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
@@ -55,12 +57,14 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
+    api.describe()
     for blueprint in (
         authorisation,
         advices.blueprint,
         presentations,
         personalisation,
         card_maps.blueprint,
+        card_keys,
         tariffs.blueprint,
         notifications,
         recovery,
@@ -70,7 +74,8 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     published = open_desk(context)
     current.install_desk(app, published.desk)
     card_maps.install(app, CardMaps(context, published.desk))
-    app.register_blueprint(pki(lambda: published), url_prefix="/pki")
+    app.register_blueprint(pki(lambda: published), url_prefix=PKI_PREFIX)
+    openapi.describe_pki(api.spec, app.url_map.iter_rules(), PKI_PREFIX)
     return app
 
 

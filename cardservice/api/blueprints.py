@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 
-from cardservice.api.problems import MEDIA_TYPE
+from cardservice.api import openapi
 from cardservice.errors import Malformed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +29,8 @@ class ProblemSchema(Schema):
     code = fields.String(required=True, metadata={"description": "stable; what a program should look at"})
     fields_ = fields.Dict(data_key="fields", metadata={"description": "what is wrong, by field"})
     data = fields.Dict(metadata={"description": "what the service's rules add"})
+    reason = fields.String(metadata={"description": "of `refund_refused`"})
+    left_minor = fields.Integer(metadata={"description": "of `refund_refused`: what could be given back"})
 
 
 class BodyParser(FlaskParser):
@@ -53,15 +55,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
     ARGUMENTS_PARSER = BodyParser()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._complete)
+
     def problems(self, *statuses: int) -> Callable[[F], F]:
-        """Document the statuses with which a route answers problem documents."""
+        """Document the statuses with which a route answers problem documents of its own."""
 
         def decorate(view: F) -> F:
             for status in statuses:
-                view = self.alt_response(status, schema=ProblemSchema, content_type=MEDIA_TYPE)(view)
+                view = self.alt_response(status, openapi.problem_name(status))(view)
             return view
 
         return decorate
+
+    @staticmethod
+    def _complete(doc: dict[str, Any], doc_info: Mapping[str, Any], **_: object) -> dict[str, Any]:
+        return openapi.complete(doc, doc_info)
 
     if TYPE_CHECKING:
 
@@ -73,6 +83,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             schema: type[Schema] | dict[str, str] | None = None,
             *,
             content_type: str = ...,
+            headers: Mapping[str, Any] = ...,
+        ) -> Callable[[F], F]: ...
+        def alt_response(
+            self,
+            status_code: int,
+            response: str | None = None,
+            *,
+            description: str = ...,
+            headers: Mapping[str, Any] = ...,
         ) -> Callable[[F], F]: ...
         def doc(self, **options: Any) -> Callable[[F], F]: ...
 
@@ -81,6 +100,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest carries no 
     """flask-smorest's, without its error handler: errors become documents in `problems` alone."""
 
     ERROR_SCHEMA = ProblemSchema
+    # Every status that a route answers with is documented by itself.
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def describe(self) -> None:
+        """Put into the document what all routes share."""
+        self.ma_plugin.converter.add_attribute_function(openapi.of_field)
+        openapi.describe(self.spec, ProblemSchema)
 
     def _register_error_handlers(self) -> None:
         pass
@@ -89,9 +115,14 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest carries no 
 def strict_json(body: bytes) -> Any:
     """The value of a JSON text. Raises Malformed."""
     try:
-        return _strict(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        value = _strict(text)
+        # Only an escape can bring them in.
+        if "\\u" in text:
+            _require_texts(value)
     except (ValueError, RecursionError):
-        raise Malformed("the body is not JSON, or names a member twice") from None
+        raise Malformed("the body is not JSON, names a member twice, or has a text that is none") from None
+    return value
 
 
 def malformed(messages: object) -> Malformed:
@@ -104,6 +135,22 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     if len(names) != len(pairs):
         raise ValueError("a name occurs twice")
     return names
+
+
+def _require_texts(value: object) -> None:
+    """Refuse half a surrogate pair (RFC 7493, 2.1) and U+0000, which no database of ours keeps."""
+    match value:
+        case str():
+            if "\0" in value:
+                raise ValueError("U+0000 in a text")
+            value.encode()
+        case dict():
+            for name, member in value.items():
+                _require_texts(name)
+                _require_texts(member)
+        case list():
+            for member in value:
+                _require_texts(member)
 
 
 def _refuse_constant(name: str) -> NoReturn:

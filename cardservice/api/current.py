@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, request
 
+from cardservice.api.openapi import SIGNED
 from cardservice.api.signatures import (
     Find,
     SignedRequest,
@@ -23,7 +24,6 @@ from pki.status_desk import StatusDesk
 F = TypeVar("F", bound=Callable[..., Any])
 _EXTENSION, _BUDGET, _DESK = "cardservice", "cardservice-events", "cardservice-desk"
 UNSIGNED_EVENTS_A_MINUTE = 60
-SIGNED = "terminal_signed"
 
 
 def install(app: Flask, context: Context) -> None:
@@ -78,6 +78,8 @@ def terminal_signed(
             return view(*args, **kwargs)
 
         setattr(checked, SIGNED, True)
+        # flask-smorest's notes for the document, which it carries on from here.
+        checked.__dict__["_apidoc"] = {SIGNED: True}
         return cast("F", checked)
 
     return decorate

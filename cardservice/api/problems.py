@@ -82,6 +82,7 @@ PROBLEMS: Mapping[str, Kind] = {
     # Issuing.
     "order_unknown": Kind(404, "There is no such personalisation order"),
     "order_closed": Kind(409, "The personalisation order is closed"),
+    "card_in_use": Kind(409, "The holder has another card of this kind in use"),
     "certificate_missing": Kind(409, "The card has no certificate yet"),
     "uid_refused": Kind(409, "A card cannot have this UID"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),

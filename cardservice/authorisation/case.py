@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import CardMessage
@@ -35,6 +36,9 @@ class Case:
     # None: no tariff of this service applies.
     tariff: object | None
     currency: str
+    # By whose clock its day begins; of one that is judged again, which day it was.
+    timezone: str
+    day_kept: str | None = None
 
     @property
     def replaced(self) -> KnownTransaction | None:
@@ -46,6 +50,13 @@ class Case:
     def payer_id(self) -> PayerId:
         """Who it is posted under: with the request it stands for, else the holder's payer at its time."""
         return self.facts.payer_id if self.replaced is None else self.replaced.payer_id
+
+    @property
+    def day(self) -> str:
+        """The scheme's day on which it happened."""
+        if self.day_kept is not None:
+            return self.day_kept
+        return self.message.time.astimezone(ZoneInfo(self.timezone)).date().isoformat()
 
     @property
     def view(self) -> PayerView:
@@ -81,10 +92,14 @@ class Verdict:
     claims: tuple[Claim, ...] = ()
     # What is said where there is too little of that.
     if_taken: str = ""
+    # What goes back to the payer of holds before anything is paid.
+    released_minor: int = 0
     # With the stored tariff, enough to explain the verdict and to reach it again.
     inputs: Mapping[str, object] = field(default_factory=dict)
     # The payer's counters that the rules have looked at.
     looked_at: tuple[CounterView, ...] = ()
+    # The day that limits were compared on, where there were any that no service sees to.
+    day: str | None = None
 
     @property
     def is_approved(self) -> bool:

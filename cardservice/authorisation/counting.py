@@ -12,6 +12,7 @@ from uuid import UUID
 
 from cardservice.ids import CardholderId
 from cardservice.ledger.values import CounterChange, KnownTransaction, PayerView
+from cardservice.services.holds import is_hold
 from cardservice.services.seam import CounterUse
 
 
@@ -51,6 +52,9 @@ def taken_back(
         if before_minor:
             share -= _share(kept["change"], before_minor, whole_minor)
         holder = CardholderId(UUID(kept["cardholder"]))
+        if share < 0 and is_hold(kept["rule"]):
+            # What a hold has given back is not held again: its transfer cannot be reversed twice.
+            continue
         if share and (holder, kept["rule"], kept["period"]) in present:
             changes.append(CounterChange(holder, kept["rule"], kept["period"], -share))
     return tuple(changes)

@@ -14,6 +14,8 @@ from marshmallow import Schema, ValidationError
 
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes
+from cardservice.authorisation.daily import daily_of, in_words
+from cardservice.authorisation.holding import gives_back, held_by, let_go, released_by
 from cardservice.authorisation.money import pay, shortfall
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.status import Objection, status_of
@@ -128,11 +130,26 @@ def _decided(case: Case, objections: tuple[str, ...], *, is_given: bool) -> Verd
             return _declined(case, decision.reason, decision.message, decision.inputs, looked_at)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
+    daily = daily_of(case)
+    if daily is not None:
+        inputs = {**decision.inputs, "limits": [limit.as_input(daily.rule) for limit in daily.limits]}
+        decision, looked_at = replace(decision, inputs=inputs), (*looked_at, *daily.looked_at)
+        passed = daily.passed_by(decision.lines)
+        if passed is not None and not is_given:
+            message = in_words(passed, case)
+            declined = _declined(case, Reason.LIMIT_REACHED, message, decision.inputs, looked_at)
+            return replace(declined, day=daily.day)
+        if passed is not None:
+            objections = (*objections, Flag.OVER_LIMIT)
     flags = (*objections, *decision.flags)
-    missing_minor = shortfall(case.view, decision.lines)
+    released = released_by(decision, case)
+    released_minor = sum(held.amount_minor for held in released)
+    missing_minor = shortfall(case.view, decision.lines, released_minor)
     if missing_minor and not is_given:
         message = "There is not enough money on this card."
-        return _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
+        declined = _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
+        return replace(declined, released_minor=released_minor, day=None if daily is None else daily.day)
+    paid = pay(case.view, decision.lines, case.terminal.provider_id, case.currency, released_minor)
     return Verdict(
         decision="approved",
         reason=decision.reason,
@@ -140,8 +157,15 @@ def _decided(case: Case, objections: tuple[str, ...], *, is_given: bool) -> Verd
         amount_minor=decision.amount_minor,
         lines=decision.lines,
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
-        transfers=pay(case.view, decision.lines, case.terminal.provider_id, case.currency),
-        counters=changes(decision.counters, case.facts.card.cardholder_id),
+        transfers=(*paid, *gives_back(released, case.currency)),
+        counters=(
+            *changes(decision.counters, case.facts.card.cardholder_id),
+            *held_by(decision, case, paid),
+            *let_go(released, case.service.name),
+            *(() if daily is None else daily.counted(case, decision.lines)),
+        ),
+        day=None if daily is None else daily.day,
+        released_minor=released_minor,
         claims=tuple(
             Claim(case.service.name, use.key, use.quantity, use.capacity) for use in decision.resources
         ),
@@ -227,6 +251,8 @@ def _check_adds_up(case: Case, decision: Decision) -> None:
     in_currency = case.message.signed.statement.currency == case.currency
     if min(amounts, default=0) < 0 or sum(amounts) != decision.amount_minor:
         raise RulesAtFault(f"{case.service.name}'s lines do not add up to its amount")
+    if any(line.held for line in decision.lines) and (decision.hold is None or decision.releases):
+        raise RulesAtFault(f"{case.service.name} holds money under no key, or releases other at once")
     if in_currency and signed_minor is not None and decision.amount_minor != signed_minor:
         raise RulesAtFault(f"{case.service.name} posts another amount than the card signed")
 

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     TARIFF_MISSING = "tariff_missing"
     DETAILS_MALFORMED = "details_malformed"
+    LIMIT_REACHED = "limit_reached"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     RESOURCE_TAKEN = "resource_taken"
     # Of annulments; a request that comes after its annulment is declined with the first.
@@ -48,6 +49,6 @@ class Flag(StrEnum):
     # Not of an advice: a request that was approved, lost by a restore, and sent again.
     RECOVERED = "recovered"
     OVER_FLOOR = "over_floor"
-    # Of those services whose payers can set limits.
+    # Of what may be spent in a day.
     OVER_LIMIT = "over_limit"
     RESOURCE_TAKEN = "resource_taken"

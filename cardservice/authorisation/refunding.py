@@ -61,7 +61,7 @@ def plan(view: PayerView, sale: KnownTransaction | None, wish: Wish) -> Plan | O
     """What gives back what is wished for."""
     if sale is None or sale.kind not in SALES or not sale.stands:
         return Objection(Reason.NOTHING_TO_REFUND, _why_not(sale))
-    lines = sale.transfers if wish.line is None else _of_line(sale, wish.line)
+    lines = list(sale.own_transfers) if wish.line is None else _of_line(sale, wish.line)
     left_minor = sum(line.amount_minor - line.reversed_minor for line in lines)
     if left_minor == 0:
         return Objection(Reason.NOTHING_TO_REFUND, "Nothing of this is left to give back.")
@@ -82,7 +82,8 @@ def _of_line(sale: KnownTransaction, line: int) -> list[StoredTransfer]:
     """What paid a line of the receipt. Where that is not kept (any more), the ledger's own lines count."""
     stored = (sale.answer or {}).get("receipt_lines")
     numbers = stored or [transfer.line for transfer in sale.transfers]
-    return [transfer for transfer, number in zip(sale.transfers, numbers, strict=True) if number == line]
+    paid = zip(sale.transfers, numbers, strict=True)
+    return [line_paid for line_paid, number in paid if number == line and line_paid in sale.own_transfers]
 
 
 def _label(sale: KnownTransaction, line: int | None) -> str:

@@ -15,6 +15,7 @@ from cardservice.ids import TransactionId
 from cardservice.ledger.values import (
     INTO_ARREARS,
     PAYER_ARREARS,
+    PAYER_RESERVED,
     Kind,
     NewDetails,
     NewProof,
@@ -38,12 +39,15 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
     )
+    sets_aside = any(transfer.credit == PAYER_RESERVED for transfer in verdict.transfers)
+    opens = case.currency if sets_aside and case.view.account(PAYER_RESERVED) is None else None
     if not verdict.claims:
-        return Prepared(posting, answer)
+        return Prepared(posting, answer, opens=opens)
     return Prepared(
         posting,
         answer,
         claims=verdict.claims,
+        opens=opens,
         otherwise=lambda: sale_of(context, case, without_resources(case, verdict)),
     )
 

@@ -102,6 +102,8 @@ def seen_of(case: Case, verdict: Verdict) -> dict[str, Any]:
             if not account.card_id
         ],
     }
+    if verdict.day is not None:
+        seen["day"] = verdict.day
     if statement.currency != case.currency:
         seen["currency"] = statement.currency
     if not case.message.is_advice:
@@ -195,6 +197,8 @@ def case_of(stored: StoredDecision, service: Service, tariff: object | None) -> 
         service=service,
         tariff=tariff,
         currency=stored.unit,
+        timezone="UTC",
+        day_kept=seen.get("day"),
     )
 
 

@@ -145,6 +145,7 @@ def case_of(
         service=context.services[statement.service],
         tariff=None if tariff is None else context.tariffs.get(tariff),
         currency=context.scheme.currency,
+        timezone=context.scheme.timezone,
     )
 
 

@@ -5,6 +5,7 @@ Any number of messages together: in rounds of distinct payers, in the order in w
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from cardservice.context import Context
 from cardservice.errors import Busy
 from cardservice.ids import CardId, TransactionId
 from cardservice.ledger.errors import ResourceTaken
+from cardservice.ledger.payers import open_reserved
 from cardservice.ledger.posting import post_on
 from cardservice.ledger.resources import Claim, claim, claim_on, confirm, release
 from cardservice.ledger.values import Outcome, Posting
@@ -39,10 +41,17 @@ class Prepared:
     answer: Mapping[str, Any]
     # What it takes of what there is only so much of: held before it is posted, its own once it is.
     claims: tuple[Claim, ...] = ()
+    # The unit of the account for what is set aside, where the payer has none yet: opened before it is posted.
+    opens: str | None = None
     # What is posted instead where too little of that is left.
     otherwise: Callable[[], "Prepared"] | None = None
     # The transaction that it undoes, with what that had taken.
     undoes: TransactionId | None = None
+
+    @property
+    def wants_first(self) -> bool:
+        """Whether something has to be done before it can be posted."""
+        return bool(self.claims) or self.opens is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class _Settlement:
     def _post(self, decided: Mapping[int, Prepared]) -> None:
         prepared = {}
         for row, each in decided.items():
-            held = _attempt(_held, self._context, each, None) if each.claims else each
+            held = _attempt(_held, self._context, each, None) if each.wants_first else each
             if isinstance(held, Exception):
                 self.settled[row] = held
             else:
@@ -174,7 +183,7 @@ def _under_lock(context: Context, question: Question) -> Given:
         found = _known_or_prepared(context, question, facts)
         if isinstance(found, Given):
             return found
-        found = _held(context, found, connection) if found.claims else found
+        found = _held(context, found, connection) if found.wants_first else found
         [result] = post_on(connection, [found.posting])
     # The transaction is committed: only now may the answer leave.
     if result.outcome is not Outcome.POSTED:
@@ -201,6 +210,9 @@ def _held(context: Context, prepared: Prepared, connection: Connection | None) -
     """
     posting = prepared.posting
     wanted = (posting.payer_id, posting.transaction.id, prepared.claims, posting.transaction.posted_at)
+    if prepared.opens is not None:
+        with context.database.begin() if connection is None else nullcontext(connection) as own:
+            open_reserved(own, posting.payer_id, prepared.opens)
     try:
         if connection is None:
             claim(context.database, *wanted)

@@ -168,9 +168,11 @@ def _of_money(case: Case, verdict: Verdict) -> Iterator[Spoken]:
     if not amount_minor:
         yield Spoken("free")
         return
-    values = {"available": max(0, case.view.prepaid.available_minor), "amount": amount_minor}
+    available_minor = case.view.prepaid.available_minor + verdict.released_minor
+    values = {"available": max(0, available_minor), "amount": amount_minor}
     owed_minor = sum(line.amount_minor for line in verdict.transfers if line.debit == PAYER_ARREARS)
-    short = not verdict.is_approved or owed_minor > 0 or shortfall(case.view, verdict.lines) > 0
+    missing_minor = shortfall(case.view, verdict.lines, verdict.released_minor)
+    short = not verdict.is_approved or owed_minor > 0 or missing_minor > 0
     against = not verdict.is_approved or Flag.OVER_FLOOR in verdict.flags
     yield Spoken("money_short" if short else "money_enough", values, against, case.currency)
     if owed_minor:

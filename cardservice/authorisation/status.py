@@ -31,7 +31,9 @@ def status_of(
 ) -> Objection | None:
     """What speaks against using the card at `moment`; None where nothing does."""
     state = card.state_at(moment)
-    if state in _GONE or (certificate_revoked_at is not None and certificate_revoked_at <= moment):
+    # The certificate of a suspended card is on hold, which its records call revoked until it is released.
+    revoked = certificate_revoked_at is not None and certificate_revoked_at <= moment
+    if state in _GONE or (revoked and state is not CardState.SUSPENDED):
         return Objection(Reason.CARD_REVOKED, "This card was revoked.", Flag.CARD_WAS_REVOKED)
     ended = certificate_ends is not None and moment >= certificate_ends
     if state is CardState.EXPIRED or ended or moment.date() > card.expires_on:

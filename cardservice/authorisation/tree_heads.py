@@ -13,8 +13,7 @@ from pki.statements import (
     LeafTombstone,
     TreeHead,
     open_tombstone,
-    tombstone_certificate_sha256,
-    tree_head_certificate_sha256,
+    signer_sha256,
 )
 from pki.verification import Purpose, TrustStore, verify
 
@@ -37,7 +36,7 @@ class TreeHeads:
 
     def tombstone(self, raw: bytes) -> LeafTombstone:
         """The word that a leaf was erased. Raises PkiError, and LookupError."""
-        named = tombstone_certificate_sha256(raw)
+        named = signer_sha256(raw)
         if named not in self._keys:
             leaf = self._certificate(named)
             trust = TrustStore(
@@ -49,7 +48,7 @@ class TreeHeads:
 
     def certificate_of(self, raw: bytes) -> x509.Certificate:
         """The certificate that a head names. Raises StatementMalformed, and LookupError."""
-        return self._certificate(tree_head_certificate_sha256(raw))
+        return self._certificate(signer_sha256(raw))
 
     def _certificate(self, named: bytes | None) -> x509.Certificate:
         if named not in self._certificates:

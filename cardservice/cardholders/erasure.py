@@ -19,9 +19,10 @@ from cardservice.audit.models import audit
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
 from cardservice.cardholders.service import require_cardholder
-from cardservice.cards.models import card, card_state, card_uid, personalisation_order
+from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
 from cardservice.cards.states import CardState
+from cardservice.circulation.erasing import forget_member, open_loans
 from cardservice.context import Context
 from cardservice.database import Database, connect
 from cardservice.errors import ErasureRefused
@@ -87,7 +88,7 @@ def plan_erasure(connection: Connection, holder: UUID, moment: datetime) -> Plan
         transactions=sum(map(len, transactions.values())),
         details=details_kept(connection, transactions),
         audit_entries=len(connection.execute(subjects).all()),
-        objections=tuple(_objections(payers)),
+        objections=(*_objections(payers), *_on_loan(connection, person)),
     )
 
 
@@ -133,6 +134,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     theirs = transactions_for_erasure(connection, person, payers)
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
+    forget_member(connection, person)
     for table in (dietary_need, cardholder_photo):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
@@ -147,7 +149,7 @@ def _forget_cards(
     for each in cards:
         authority.erase(str(each), _pseudonym(), moment)
     forget_cards(connection, cards)
-    for table in (card_state, card_uid, personalisation_order):
+    for table in (card_state, card_uid, card_activation, personalisation_order):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))
 
@@ -179,6 +181,11 @@ def _objections(payers: Sequence[OwnPayer]) -> Iterator[Objection]:
             for unit, kind, balance in own.open:
                 what = f"{kind} of payer {own.id} is {balance} in minor units of {unit}"
                 yield Objection("balance_open", f"{what}; pay it out or settle it first")
+
+
+def _on_loan(connection: Connection, holder: CardholderId) -> Iterator[Objection]:
+    if count := open_loans(connection, holder):
+        yield Objection("things_on_loan", f"{count} things are on loan to this person; take them back first")
 
 
 def _require_no(objections: Sequence[Objection]) -> None:

@@ -6,6 +6,7 @@ from flask import Flask, Response, abort, current_app
 
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import caller, context, terminal_signed
+from cardservice.api.openapi import TAGGED, UNCHANGED
 from cardservice.audit.service import record
 from cardservice.cards.maps import CardMaps
 from cardservice.cards.schemas import MapKeySchema
@@ -23,7 +24,8 @@ def install(app: Flask, maps: CardMaps) -> None:
 
 
 @blueprint.route("/v1/card-maps/<int:number>")
-@blueprint.response(200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE)
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE, headers=TAGGED)
+@blueprint.alt_response(304, description=UNCHANGED, headers=TAGGED)
 @blueprint.problems(401, 403, 404)
 @terminal_signed(duty=Duty.MAP_CARDS)
 def get_map(number: int) -> Response:

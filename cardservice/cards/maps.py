@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.cards.uids import last_recorded, uids_recorded
 from cardservice.context import Context
-from pki.errors import KeyExists, KeyNotFound
-from pki.keys import KeyStore
+from cardservice.keys import secret_of
 from pki.status_desk import StatusDesk
 from pki.status_list.card_map import CardMap, MapKey, etag_of, make_map, sign_map
 
@@ -82,18 +81,8 @@ class CardMaps:
 
     def _opened_key(self) -> MapKey:
         if self._key is None:
-            self._key = MapKey(_found_or_made(self._context.keys.store))
+            self._key = MapKey(secret_of(self._context.keys.store, MAP_KEY))
         return self._key
-
-
-def _found_or_made(store: KeyStore) -> bytes:
-    try:
-        return store.working_secret(MAP_KEY)
-    except KeyNotFound:
-        try:
-            return store.generate_working_secret(MAP_KEY)
-        except KeyExists:  # another process was faster
-            return store.working_secret(MAP_KEY)
 
 
 def _floor(moment: datetime, period: timedelta) -> datetime:

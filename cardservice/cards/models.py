@@ -9,13 +9,20 @@ from sqlalchemy import (
     Identity,
     Index,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from cardservice.cardholders.models import cardholder
 from cardservice.database import BigSerial, UtcDateTime, metadata
+
+_STATES = (
+    "state IN ('stock', 'ordered', 'personalised', 'dispatched', 'active', 'suspended', 'lost',"
+    " 'stolen', 'damaged', 'expired', 'withdrawn', 'revoked')"
+)
 
 # The id is the GUID in the card's CHUID (SP 800-73-5 part 1, 3.1.2).
 card = Table(
@@ -26,6 +33,28 @@ card = Table(
     Column("kind", Text, nullable=False),
     Column("expires_on", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # The latest of its states. Triggers set it, and nothing else can.
+    Column("state", Text, CheckConstraint(_STATES, name="state"), nullable=False, server_default="stock"),
+    # The card whose place it takes when it comes into use.
+    Column("replaces", Uuid, ForeignKey("card.id"), nullable=True),
+)
+# Nobody has two cards of a kind in use.
+_IN_USE = text("state IN ('active', 'suspended')")
+Index(
+    "ix_card_in_use",
+    card.c.cardholder_id,
+    card.c.kind,
+    unique=True,
+    sqlite_where=_IN_USE,
+    postgresql_where=_IN_USE,
+)
+
+# Which state leads to which: `states.LEADS_TO`, for the triggers.
+card_transition = Table(
+    "card_transition",
+    metadata,
+    Column("state", Text, primary_key=True),
+    Column("next", Text, primary_key=True),
 )
 
 # The state as of a moment is that of the last row by (valid_from, id) that is not after it.
@@ -39,11 +68,7 @@ card_state = Table(
     Column(
         "state",
         Text,
-        CheckConstraint(
-            "state IN ('stock', 'ordered', 'personalised', 'dispatched', 'active', 'suspended', 'lost',"
-            " 'stolen', 'damaged', 'expired', 'withdrawn', 'revoked')",
-            name="state",
-        ),
+        CheckConstraint(_STATES, name="state"),
         nullable=False,
     ),
     Column("reason", Text, nullable=False),
@@ -64,6 +89,29 @@ personalisation_order = Table(
     ),
     Column("created_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+    # Handed over at the desk, or sent and then activated by its holder.
+    Column(
+        "delivery",
+        Text,
+        CheckConstraint("delivery IN ('desk', 'post')", name="delivery"),
+        nullable=False,
+        server_default="desk",
+    ),
+)
+
+# What the letter beside a card says, once it was sent; gone when the card is activated.
+card_activation = Table(
+    "card_activation",
+    metadata,
+    Column("card_id", Uuid, ForeignKey(card.c.id), primary_key=True),
+    Column("code_mac", LargeBinary, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column(
+        "attempts_left",
+        SmallInteger,
+        CheckConstraint("attempts_left >= 0", name="attempts_left"),
+        nullable=False,
+    ),
 )
 
 # What a card says of itself to a terminal that sees no certificate; of the cards whose desk could read it.

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.cardholders.service import require_cardholder
+from cardservice.cards.errors import CardInUse
+from cardservice.cards.life import card_in_use, put_into_use
 from cardservice.cards.models import card, personalisation_order
 from cardservice.cards.service import (
     AUTHORITY,
@@ -52,6 +54,15 @@ class OrderState(StrEnum):
     FAILED = "failed"
 
 
+class Delivery(StrEnum):
+    """How a card comes to its holder."""
+
+    # Handed over as it is made, and active with that.
+    DESK = "desk"
+    # Sent, and activated with the code of another letter.
+    POST = "post"
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A personalisation order."""
@@ -62,15 +73,30 @@ class Order:
     ordered_at: datetime
     expires_on: date
     state: OrderState
+    delivery: Delivery
 
 
 def order_card(
-    connection: Connection, cardholder_id: UUID, kind: str, *, actor: str, moment: datetime
+    connection: Connection,
+    cardholder_id: UUID,
+    kind: str,
+    *,
+    delivery: Delivery = Delivery.DESK,
+    replaces: CardId | None = None,
+    actor: str,
+    moment: datetime,
 ) -> Order:
-    """Order a card for a cardholder; its identifier is drawn here and written to it by the desk."""
+    """Order a card for a cardholder; its identifier is drawn here and written to it by the desk.
+
+    `replaces` is the card that ends when this one comes into use. Raises OrderInvalid, CardholderUnknown, and
+    CardInUse where the holder has another of this kind.
+    """
     if kind not in KINDS:
         raise OrderInvalid(f"{kind!r} is no kind of card; there are {', '.join(KINDS)}")
     holder = require_cardholder(connection, cardholder_id)
+    in_use = card_in_use(connection, holder, kind)
+    if in_use is not None and in_use != replaces:
+        raise CardInUse(kind, in_use)
     order = Order(
         id=new_id(),
         card_id=CardId(uuid4()),
@@ -78,20 +104,55 @@ def order_card(
         ordered_at=moment,
         expires_on=_expiry(moment.date()),
         state=OrderState.OPEN,
+        delivery=delivery,
     )
     connection.execute(
         insert(card).values(
-            id=order.card_id, cardholder_id=holder, kind=kind, expires_on=order.expires_on, created_at=moment
+            id=order.card_id,
+            cardholder_id=holder,
+            kind=kind,
+            expires_on=order.expires_on,
+            created_at=moment,
+            replaces=replaces,
         )
     )
     record_state(connection, order.card_id, CardState.ORDERED, reason="ordered", actor=actor, moment=moment)
     connection.execute(
         insert(personalisation_order).values(
-            id=order.id, card_id=order.card_id, state=order.state, created_at=moment, changed_at=moment
+            id=order.id,
+            card_id=order.card_id,
+            state=order.state,
+            created_at=moment,
+            changed_at=moment,
+            delivery=delivery,
         )
     )
-    record(connection, actor, "card.order", order.card_id, moment, kind=kind)
+    record(connection, actor, "card.order", order.card_id, moment, kind=kind, delivery=delivery)
     return order
+
+
+def order_replacement(
+    connection: Connection,
+    card_id: UUID,
+    *,
+    delivery: Delivery = Delivery.DESK,
+    actor: str,
+    moment: datetime,
+) -> Order:
+    """Order the card that takes another's place, of its kind; that one stays as it is until then.
+
+    Raises CardUnknown, and CardInUse where the holder has a third one of this kind.
+    """
+    known = require_card(connection, card_id)
+    return order_card(
+        connection,
+        known.cardholder_id,
+        known.kind,
+        delivery=delivery,
+        replaces=known.id,
+        actor=actor,
+        moment=moment,
+    )
 
 
 def open_order(connection: Connection, order_id: UUID) -> Order:
@@ -111,7 +172,15 @@ def require_order(connection: Connection, order_id: UUID) -> Order:
     ).one_or_none()
     if row is None:
         raise OrderUnknown(order_id)
-    return Order(row.id, CardId(row.card_id), row.kind, row.created_at, row.expires_on, OrderState(row.state))
+    return Order(
+        id=row.id,
+        card_id=CardId(row.card_id),
+        kind=row.kind,
+        ordered_at=row.created_at,
+        expires_on=row.expires_on,
+        state=OrderState(row.state),
+        delivery=Delivery(row.delivery),
+    )
 
 
 def certify(
@@ -164,10 +233,10 @@ def report(
     actor: str,
     moment: datetime,
 ) -> tuple[CardId, CardState]:
-    """Close an order: a card that is done is handed over and active, one that failed is withdrawn.
+    """Close an order: a card that is done is active, or is to be sent; one that failed is revoked.
 
     The same report again changes nothing. `uid` is kept of a card that is done and has a place in the status
-    list. Raises OrderUnknown, OrderClosed, CertificateMissing, UidRefused.
+    list. Raises OrderUnknown, OrderClosed, CertificateMissing, UidRefused and CardInUse.
     """
     order = require_order(connection, order_id)
     outcome = OrderState.DONE if done else OrderState.FAILED
@@ -179,11 +248,20 @@ def report(
     _set_state(connection, order, outcome, moment)
     if done:
         _record_uid(connection, authority, order, uid, moment)
-        known = require_card(connection, order.card_id)
-        change_state(connection, known, CardState.ACTIVE, reason="handed over", actor=actor, moment=moment)
-        return order.card_id, CardState.ACTIVE
+        return order.card_id, _made(connection, authority, order, actor, moment)
     revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
     return order.card_id, CardState.REVOKED
+
+
+def _made(
+    connection: Connection, authority: Authority, order: Order, actor: str, moment: datetime
+) -> CardState:
+    if order.delivery is Delivery.POST:
+        known = require_card(connection, order.card_id)
+        change_state(connection, known, CardState.PERSONALISED, reason="made", actor=actor, moment=moment)
+        return CardState.PERSONALISED
+    put_into_use(connection, authority, order.card_id, reason="handed over", actor=actor, moment=moment)
+    return CardState.ACTIVE
 
 
 def _record_uid(

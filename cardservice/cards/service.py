@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder
-from cardservice.cards.models import card, card_state
+from cardservice.cards.models import card, card_state, personalisation_order
 from cardservice.cards.states import CRL_REASONS, LEADS_TO, CardState
 from cardservice.errors import CardUnknown, OrderInvalid, StateChangeRefused
 from cardservice.ids import CardholderId, CardId
@@ -101,10 +101,19 @@ def change_state(
 
     Raises StateChangeRefused where the present state does not lead there.
     """
-    if wanted not in LEADS_TO[known.state]:
-        raise StateChangeRefused(known.id, known.state, wanted)
     touch_payers_of(connection, known.cardholder_id)
-    record_state(connection, known.id, wanted, reason=reason, actor=actor, moment=moment)
+    # Read anew: only now nobody else changes it.
+    latest = connection.execute(
+        select(card_state.c.state, card_state.c.valid_from)
+        .where(card_state.c.card_id == known.id)
+        .order_by(card_state.c.valid_from.desc(), card_state.c.id.desc())
+        .limit(1)
+    ).one()
+    if wanted not in LEADS_TO[CardState(latest.state)]:
+        raise StateChangeRefused(known.id, latest.state, wanted)
+    # Another machine's clock may be a little ahead; states are dated in their order all the same.
+    since = max(moment, latest.valid_from)
+    record_state(connection, known.id, wanted, reason=reason, actor=actor, moment=since)
     record(connection, actor, f"card.{wanted}", known.id, moment, reason=reason)
 
 
@@ -129,9 +138,22 @@ def revoke_card(
     if reason not in CRL_REASONS:
         raise OrderInvalid(f"the reason {reason!r} is none of {', '.join(sorted(CRL_REASONS))}")
     known = require_card(connection, card_id)
+    close_order(connection, known.id, moment)
     change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
     revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
     authority.make_crls(moment)
+
+
+def close_order(connection: Connection, card_id: CardId, moment: datetime) -> None:
+    """Let no desk go on with a card that is not to be. Before its payers are locked, as a desk does it."""
+    connection.execute(
+        update(personalisation_order)
+        .where(
+            personalisation_order.c.card_id == card_id,
+            personalisation_order.c.state.in_(("open", "certified")),
+        )
+        .values(state="failed", changed_at=moment)
+    )
 
 
 def card_certificate(store: CertificateStore, card_id: CardId) -> IssuedCertificate | None:
@@ -141,7 +163,7 @@ def card_certificate(store: CertificateStore, card_id: CardId) -> IssuedCertific
 
 
 def revoke_certificates(authority: Authority, card_id: CardId, moment: datetime, crl_reason: str) -> None:
-    """Revoke whatever certificates of the card still stand."""
+    """Revoke whatever certificates of the card still stand, or are on hold."""
     for issued in authority.store.find_by_identity(AUTHORITY, str(card_id)):
-        if issued.revoked_at is None:
+        if issued.revoked_at is None or issued.is_held:
             authority.revoke(issued.serial, moment, crl_reason)

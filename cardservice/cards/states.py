@@ -21,6 +21,11 @@ class CardState(StrEnum):
     REVOKED = "revoked"
 
 
+# What a holder has and may use, or will again: of each kind one at a time, which an index holds.
+IN_USE = frozenset({CardState.ACTIVE, CardState.SUSPENDED})
+# What somebody tells of a card that is to be used no more; it is revoked with that.
+REPORTS = (CardState.LOST, CardState.STOLEN, CardState.DAMAGED, CardState.WITHDRAWN)
+
 _ENDS = frozenset(
     {
         CardState.LOST,
@@ -32,7 +37,8 @@ _ENDS = frozenset(
     }
 )
 
-# A desk that hands the card over as it is made skips what the post would do in between.
+# A desk that hands the card over as it is made skips what the post would do in between. The tables hold it,
+# too (`card_transition`): no state is reached that the one before does not lead to, whoever asks.
 LEADS_TO: Mapping[CardState, frozenset[CardState]] = {
     CardState.STOCK: frozenset({CardState.ORDERED, CardState.WITHDRAWN, CardState.REVOKED}),
     CardState.ORDERED: frozenset(

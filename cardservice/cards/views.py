@@ -93,7 +93,7 @@ def post_certificate(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
 @blueprint.problems(400, 401, 403, 404, 409)
 @terminal_signed(duty=Duty.PERSONALISE)
 def post_result(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
-    """Report the card as done, which makes it active, or as failed, which revokes it."""
+    """Report the card as done, which makes it active, or ready to be sent; or as failed, which revokes it."""
     with context().database.begin() as connection:
         card, state = personalisation.report(
             connection,

@@ -1,98 +1,15 @@
-"""Cards and terminals: what is issued, and taken back."""
+"""Terminals: what is registered, and taken back."""
 
 from pathlib import Path
 
 import click
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cardservice.cards import personalisation
-from cardservice.cards import service as cards
-from cardservice.cards.states import CRL_REASONS
-from cardservice.commands.common import (
-    actor,
-    command,
-    identifier,
-    json_option,
-    opened,
-    say,
-)
+from cardservice.commands.common import actor, command, json_option, opened, say
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId, TerminalId
-from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.terminals import service as terminals
 from cardservice.terminals.roles import known_roles
-
-
-@click.group()
-def card() -> None:
-    """Cards."""
-
-
-@card.command("order")
-@click.argument("cardholder_id")
-@click.option("--kind", type=click.Choice(personalisation.KINDS), default="citizen", show_default=True)
-@json_option
-@command
-def card_order(cardholder_id: str, kind: str, as_json: bool) -> None:
-    """Order a card for a cardholder; an issuing desk makes it."""
-    with opened() as context, context.database.begin() as connection:
-        order = personalisation.order_card(
-            connection, identifier(cardholder_id), kind, actor=actor(), moment=context.now()
-        )
-    say(
-        f"Order {order.id} for card {order.card_id}",
-        {"order": str(order.id), "card": str(order.card_id)},
-        as_json=as_json,
-    )
-
-
-@card.command("show")
-@click.argument("card_id")
-@json_option
-@command
-def card_show(card_id: str, as_json: bool) -> None:
-    """Show a card's state and history; with --json its certificate, too."""
-    with opened() as context, context.database.reading() as connection:
-        known = cards.require_card(connection, identifier(card_id))
-        issued = cards.card_certificate(DatabaseCertificateStore(connection), known.id)
-    history = [
-        {"state": change.state.value, "valid_from": change.valid_from.isoformat(), "reason": change.reason}
-        for change in known.states
-    ]
-    values = {
-        "card": str(known.id),
-        "kind": known.kind,
-        "expires_on": known.expires_on.isoformat(),
-        "state": known.state.value,
-        "history": history,
-        "certificate": x509.load_der_x509_certificate(issued.der).public_bytes(Encoding.PEM).decode()
-        if issued
-        else None,
-    }
-    lines = [f"{known.id}: {known.state}, a {known.kind} card, until {known.expires_on}"]
-    lines += [f"  {change['valid_from']}  {change['state']} ({change['reason']})" for change in history]
-    say("\n".join(lines), values, as_json=as_json)
-
-
-@card.command("revoke")
-@click.argument("card_id")
-@click.option("--reason", type=click.Choice(sorted(CRL_REASONS)), required=True)
-@json_option
-@command
-def card_revoke(card_id: str, reason: str, as_json: bool) -> None:
-    """Revoke a card for good; its next tap is refused, and a fresh revocation list names it."""
-    with opened() as context, context.database.begin() as connection:
-        authority = context.authority(cards.AUTHORITY, connection)
-        cards.revoke_card(
-            connection,
-            authority,
-            identifier(card_id),
-            reason=reason,
-            actor=actor(),
-            moment=context.now(),
-        )
-    say(f"Card {card_id} is revoked.", {"card": card_id, "state": "revoked"}, as_json=as_json)
 
 
 @click.group()

@@ -7,9 +7,11 @@ from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.common import actor, command, identifier, json_option, money, opened, say
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
+from cardservice.ids import CardholderId, PayerId
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.payers import payer_at
 from cardservice.money import parse_minor
+from cardservice.services.limits import LIFTED, day_rule
 
 
 @click.group()
@@ -29,18 +31,9 @@ def limit() -> None:
 def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json: bool) -> None:
     """Set a limit from now on, such as 3.50; 0 allows nothing. `limit rules` lists what can be limited."""
     with opened() as context:
-        currency, moment = context.scheme.currency, context.now()
+        currency = context.scheme.currency
         amount_minor = _amount(amount, currency)
-        if rule not in _rules(context):
-            raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
-        with context.database.begin() as connection:
-            holder = require_cardholder(connection, identifier(cardholder_id))
-            payer = payer_at(connection, holder, moment)
-            if payer is None:
-                raise OrderInvalid(f"nobody pays for {holder}; assign a payer first")
-            new = NewLimit(payer, None if shared else holder, rule, amount_minor)
-            set_limit(connection, new, moment, moment)
-            record(connection, actor(), "limit.set", holder, moment, rule=rule, shared=shared)
+        holder, payer = _set(context, cardholder_id, rule, amount_minor, shared=shared)
     values = {
         "cardholder": str(holder),
         "payer": str(payer),
@@ -51,6 +44,21 @@ def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json:
     }
     whose = f"All of payer {payer}" if shared else f"{holder}"
     say(f"{whose}: {rule} at most {money(amount_minor, currency)} from now on.", values, as_json=as_json)
+
+
+@limit.command("lift")
+@click.argument("cardholder_id")
+@click.argument("rule")
+@click.option("--shared", is_flag=True, help="That of all whom the cardholder's payer pays for.")
+@json_option
+@command
+def limit_lift(cardholder_id: str, rule: str, shared: bool, as_json: bool) -> None:
+    """Lift a limit from now on; what it was is kept."""
+    with opened() as context:
+        holder, payer = _set(context, cardholder_id, rule, LIFTED, shared=shared)
+    values = {"cardholder": str(holder), "payer": str(payer), "rule": rule, "shared": shared}
+    whose = f"All of payer {payer}" if shared else f"{holder}"
+    say(f"{whose}: {rule} without a limit from now on.", values, as_json=as_json)
 
 
 @limit.command("rules")
@@ -64,10 +72,29 @@ def limit_rules(as_json: bool) -> None:
     say(words or "Nothing can be limited.", {"rules": rules}, as_json=as_json)
 
 
+def _set(
+    context: Context, cardholder_id: str, rule: str, amount_minor: int, *, shared: bool
+) -> tuple[CardholderId, PayerId]:
+    if rule not in _rules(context):
+        raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
+    moment, did = context.now(), "limit.lift" if amount_minor == LIFTED else "limit.set"
+    with context.database.begin() as connection:
+        holder = require_cardholder(connection, identifier(cardholder_id))
+        payer = payer_at(connection, holder, moment)
+        if payer is None:
+            raise OrderInvalid(f"nobody pays for {holder}; assign a payer first")
+        set_limit(connection, NewLimit(payer, None if shared else holder, rule, amount_minor), moment, moment)
+        record(connection, actor(), did, holder, moment, rule=rule, shared=shared)
+    return holder, payer
+
+
 def _rules(context: Context) -> dict[str, str]:
-    return {
-        rule: what for _, service in sorted(context.services.items()) for rule, what in service.limits.items()
-    }
+    """The services' own, and for each that has none of its own what is spent with it in a day."""
+    found: dict[str, str] = {}
+    for name, service in sorted(context.services.items()):
+        found |= service.limits
+        found.setdefault(day_rule(name), f"what is spent on {name} in a day")
+    return found
 
 
 def _amount(text: str, currency: str) -> int:

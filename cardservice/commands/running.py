@@ -30,7 +30,7 @@ _LIBRARY = click.Path(path_type=Path, dir_okay=False)
 @click.command("init")
 @click.option("--currency", required=True, help="ISO 4217, such as GBP; a scheme keeps it.")
 @click.option("--timezone", required=True, help="Such as Europe/London.")
-@click.option("--pkcs11-module", type=_LIBRARY, help="The library of the token that shall hold its own keys.")
+@click.option("--pkcs11-module", type=_LIBRARY, help="The module of the token that shall hold its own keys.")
 @click.option("--token", "label", help="That token's label; by default the scheme's token, if it has one.")
 @json_option
 @command

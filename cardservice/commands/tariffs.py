@@ -12,9 +12,11 @@ from cardservice.errors import OrderInvalid
 from cardservice.tariffs import desk
 from cardservice.tariffs.desk import Offered
 from cardservice.tariffs.drafts import APPROVED, OPEN, Draft, open_drafts
+from cardservice.tariffs.holidays import DIVISIONS, holidays
 from cardservice.tariffs.schemas import draft_values, offered_values, preview_values
 from cardservice.tariffs.service import TariffRecord, tariff_in_force, tariff_records
 
+_DAY = click.DateTime(["%Y-%m-%d"])
 _SHOWN = 40  # ours: changes on a screen; `--json` and `--all` have every one
 
 
@@ -136,6 +138,19 @@ def tariff_return(service: str, version: str, since: str | None, as_json: bool) 
         offered = desk.go_back(context, service, version, moment, actor=actor())
     words = [*([] if offered.draft is None else [_draft_words(offered.draft)])]
     say("\n".join([*words, *_changes(offered, everything=False)]), offered_values(offered), as_json=as_json)
+
+
+@tariff.command("holidays")
+@click.argument("division", type=click.Choice(DIVISIONS))
+@click.argument("first", type=_DAY)
+@click.argument("last", type=_DAY)
+@click.option("--add", "proclaimed", type=_DAY, multiple=True, help="A day that was proclaimed besides.")
+@command
+def tariff_holidays(division: str, first: datetime, last: datetime, proclaimed: tuple[datetime, ...]) -> None:
+    """Print bank holidays as JSON, to be put into a tariff's file, from FIRST to LAST."""
+    found = holidays(division, first.date(), last.date(), [day.date() for day in proclaimed])
+    days = [day.isoformat() for day in found.days]
+    say("", {"division": found.division, "until": found.until.isoformat(), "holidays": days}, as_json=True)
 
 
 def _moment(text: str, timezone: str) -> datetime:

@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cardservice.cardholders.models import cardholder
 from cardservice.database import truncated
@@ -32,6 +33,16 @@ def create_payer(
     ]
     connection.execute(insert(account), rows)
     return payer_id
+
+
+def open_reserved(connection: Connection, payer_id: PayerId, unit: str) -> None:
+    """An empty account for what is set aside of a payer's money, where there is none: few ever need one.
+
+    Nothing that a rule decides by changes, and so the payer's version does not.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"payer_id": payer_id, "kind": "reserved", "unit": unit, "floor": 0}
+    connection.execute(dialect.insert(account).values(row).on_conflict_do_nothing())
 
 
 def assign_payer(

@@ -31,6 +31,7 @@ Decision = Literal["approved", "declined", "annulled", "duplicate"]
 
 PAYER_PREPAID = AccountName("payer:prepaid")
 PAYER_ARREARS = AccountName("payer:arrears")
+PAYER_RESERVED = AccountName("payer:reserved")
 SCHEME_IN_TRANSIT = AccountName("scheme:in_transit")
 SCHEME_GOODWILL = AccountName("scheme:goodwill")
 # Of a request whose rules say that it may end in arrears: without it the tables let none do so. Kept in the
@@ -214,14 +215,19 @@ class KnownTransaction:
         return self.decision == "approved" and self.annulled_by is None
 
     @property
+    def own_transfers(self) -> tuple[StoredTransfer, ...]:
+        """Those that give back nothing of another transaction's: what can be given back itself."""
+        return tuple(line for line in self.transfers if line.reverses_transaction is None)
+
+    @property
     def moved_minor(self) -> int:
-        """What all its transfers moved."""
-        return sum(line.amount_minor for line in self.transfers)
+        """What its own transfers moved."""
+        return sum(line.amount_minor for line in self.own_transfers)
 
     @property
     def reversed_minor(self) -> int:
         """How much of that has been given back."""
-        return sum(line.reversed_minor for line in self.transfers)
+        return sum(line.reversed_minor for line in self.own_transfers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

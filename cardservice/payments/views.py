@@ -13,9 +13,35 @@ blueprint = Blueprint("notifications", "cardservice.payments", description="Sign
 _KINDS = frozenset({"payment", "refund", "dispute"})
 
 
+# The provider says what it sends; of that this is all that is looked at.
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "resource_type": {"type": "string"},
+                    "resource_id": {"type": "string"},
+                    "resource": {"type": "object", "properties": {"payment_id": {"type": "string"}}},
+                },
+            }
+        }
+    },
+}
+_SIGNATURE = {
+    "name": "Pay-Signature",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "HMAC-SHA-256 of the body in hex",
+}
+
+
 @blueprint.route("/notifications/payments", methods=["POST"])
+@blueprint.doc(requestBody=_BODY, parameters=[_SIGNATURE])
 @blueprint.response(204)
-@blueprint.problems(400, 401, 413, 503)
+@blueprint.problems(401)
 def payments() -> None:
     """A payment, refund or dispute has changed; the worker asks the provider what it is now."""
     service, body = context(), request.get_data(cache=True)

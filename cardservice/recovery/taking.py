@@ -32,7 +32,7 @@ from cardservice.recovery.service import Recovery, open_recovery
 from cardservice.services.seam import APPROVED
 from cardservice.terminals.service import Terminal
 from pki.errors import PkiError
-from pki.statements import Answer, answer_certificate_sha256, open_answer
+from pki.statements import Answer, open_answer, signer_sha256
 from pki.verification import Purpose, TrustStore, verify
 
 
@@ -82,7 +82,7 @@ class _AnswerKeys:
 
     def __call__(self, raw: bytes) -> ec.EllipticCurvePublicKey:
         """The key of the certificate that this answer names. Raises PkiError and LookupError."""
-        named = answer_certificate_sha256(raw)
+        named = signer_sha256(raw)
         if named not in self._keys:
             leaf = self._certificate(named)
             issuer = self._context.issuer_of(leaf)

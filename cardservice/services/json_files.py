@@ -33,6 +33,20 @@ class Sheet:
         return TariffError(self.file, self.line(place), f"{place}: {reason}")
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's object as it stands there, no decimal a float; it says on which line each part begins."""
+
+    file: str
+    values: dict[str, Any]
+    text: str
+
+    def line(self, node: object, field: str = "") -> int:
+        """Where a field of one of its own objects begins; the object, where it has no such field."""
+        place = next((where for where, each in _objects("", self.values) if each is node), "")
+        return _line(self.text, _step(place, field) if field else place)
+
+
 def load_file(path: Path, schema: Schema, max_bytes: int) -> dict[str, Any]:
     """The file's object as the schema loads it; raises TariffError and nothing else."""
     return read_sheet(path, schema, max_bytes).values
@@ -50,9 +64,21 @@ def read_sheet(path: Path, schema: Schema, max_bytes: int) -> Sheet:
         raise TariffError(path.name, line, _listed(listed)) from problem
 
 
-def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
-    """The file's object with decimals as they stand there, none a float; raises TariffError."""
-    return _read_object(path, max_bytes)[1]
+def read_document(path: Path, max_bytes: int) -> Document:
+    """The file's object with decimals as they stand there; raises TariffError."""
+    text, content = _read_object(path, max_bytes)
+    return Document(path.name, content, text)
+
+
+def _objects(place: str, value: object) -> Iterator[tuple[str, object]]:
+    """Every object in a value with its place."""
+    if isinstance(value, dict):
+        yield place, value
+        for name, each in value.items():
+            yield from _objects(_step(place, name), each)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _objects(_step(place, number), each)
 
 
 def _read_object(path: Path, max_bytes: int) -> tuple[str, dict[str, Any]]:

@@ -6,8 +6,12 @@ A cardholder's own limit is compared with their own counter, a payer's with thos
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from cardservice.services.seam import Ask, AskKind, Holder, Limit, View
+
+# What stands for the amount of a limit that was lifted: none is below nothing.
+LIFTED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,31 @@ class Allowance:
         }
 
 
+def day_rule(service: str) -> str:
+    """The rule of what is spent with a service in a day: its own, or else every service's."""
+    return f"{service}.day"
+
+
 def allowances(view: View, ask: Ask, holder: Holder, rule: str, period: str) -> tuple[Allowance, ...]:
     """The limits that hold for an ask under a rule in a period: the holder's own and the payer's, if any."""
-    return tuple(_allowances(view, ask, holder, rule, period))
+    known_then = ask.kind is AskKind.ADVICE
+    return allowances_at(view, ask.occurred_at, holder.cardholder_id, rule, period, known_then=known_then)
 
 
-def _allowances(view: View, ask: Ask, holder: Holder, rule: str, period: str) -> Iterator[Allowance]:
-    for owner in (holder.cardholder_id, None):
+def allowances_at(
+    view: View, moment: datetime, holder: UUID, rule: str, period: str, *, known_then: bool
+) -> tuple[Allowance, ...]:
+    """The same, for somebody at a moment; `known_then` as `in_force` has it."""
+    return tuple(_allowances(view, moment, holder, rule, period, known_then=known_then))
+
+
+def _allowances(
+    view: View, moment: datetime, holder: UUID, rule: str, period: str, *, known_then: bool
+) -> Iterator[Allowance]:
+    for owner in (holder, None):
         of_owner = (limit for limit in view.limits if (limit.rule, limit.cardholder_id) == (rule, owner))
-        limit = in_force(of_owner, ask.occurred_at, known_then=ask.kind is AskKind.ADVICE)
-        if limit is not None:
+        limit = in_force(of_owner, moment, known_then=known_then)
+        if limit is not None and limit.amount_minor != LIFTED:
             used = sum(
                 counter.used
                 for counter in view.counters

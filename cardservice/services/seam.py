@@ -115,7 +115,8 @@ class View(Protocol):
 class Line:
     """One line of a receipt; `product` is the service's own identifier of what was sold.
 
-    What may end in arrears is given even where the payer's money does not reach; it is paid first.
+    What may end in arrears is given even where the payer's money does not reach; it is paid first. What is
+    `held` is owed to nobody: it is set aside under the decision's `hold`.
     """
 
     label: str
@@ -123,6 +124,7 @@ class Line:
     product: str | None = None
     tax_code: str | None = None
     may_end_in_arrears: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,14 @@ class ResourceUse:
     key: str
     quantity: int = 1
     capacity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Under which key of the service's own money is set aside, and when it goes back by itself."""
+
+    key: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +186,7 @@ class Decision:
     if the decision is posted, and taken back if that is annulled; what an approved one takes of `resources`
     is free again then. `inputs` is JSON and explains the decision beside the details; both may tell where a
     person was, so they are stored and erased together. `if_taken` is what a request is told where too little
-    of a resource is left.
+    of a resource is left. `releases` are the keys of holds that go back to the payer first.
     """
 
     approved: bool
@@ -188,6 +198,8 @@ class Decision:
     counters: tuple[CounterUse, ...] = ()
     resources: tuple[ResourceUse, ...] = ()
     if_taken: str = "There is none left."
+    hold: Hold | None = None
+    releases: tuple[str, ...] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 

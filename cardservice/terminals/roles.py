@@ -19,15 +19,21 @@ class Duty(StrEnum):
     MAP_CARDS = "map_cards"
     # Load drafts of tariffs, and approve those of others.
     TARIFFS = "tariffs"
+    # Read and debit its provider's applications on cards, with keys 1 and 2 of these.
+    READ_APPLICATIONS = "read_applications"
+    DEBIT_APPLICATIONS = "debit_applications"
 
 
+_SALES = (Duty.READ_APPLICATIONS, Duty.DEBIT_APPLICATIONS)
 DUTIES: Mapping[str, frozenset[Duty]] = {
     "issuer": frozenset({Duty.PERSONALISE, Duty.UNBLOCK}),
     "office": frozenset({Duty.TARIFFS}),
-    "till": frozenset({Duty.SEE_HOLDER}),
+    "till": frozenset({Duty.SEE_HOLDER, *_SALES}),
     # Where a card is held for an instant, and may be read by its service applications alone.
-    "validator": frozenset({Duty.MAP_CARDS}),
-    "gate": frozenset({Duty.MAP_CARDS}),
+    "validator": frozenset({Duty.MAP_CARDS, *_SALES}),
+    "gate": frozenset({Duty.MAP_CARDS, *_SALES}),
+    # Who inspects takes nothing.
+    "enforcement": frozenset({Duty.READ_APPLICATIONS}),
 }
 
 

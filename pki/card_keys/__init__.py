@@ -3,6 +3,7 @@
 from pki.card_keys.authentication import Authentication, CardKey
 from pki.card_keys.dialogue import Dialogue, Outcome, transaction_mac_master
 from pki.card_keys.diversification import diversify_aes128, diversify_aes192, diversify_under
+from pki.card_keys.handover import KeyRequest, seal_masters
 from pki.card_keys.masters import (
     Application,
     Masters,
@@ -28,6 +29,7 @@ __all__ = [
     "ChangeKey",
     "Credit",
     "Dialogue",
+    "KeyRequest",
     "Masters",
     "Mode",
     "NativeAnswer",
@@ -53,5 +55,6 @@ __all__ = [
     "diversify_aes128",
     "diversify_aes192",
     "diversify_under",
+    "seal_masters",
     "transaction_mac_master",
 ]

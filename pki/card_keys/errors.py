@@ -47,3 +47,9 @@ class TransactionMacInvalid(CardSessionError):
     """The Transaction MAC is not this card's over these updates."""
 
     code = "transaction_mac_invalid"
+
+
+class CardKeysUnreadable(CardSessionError):
+    """What the service sent to a terminal is no answer to its request for keys."""
+
+    code = "card_keys_unreadable"

@@ -119,6 +119,10 @@ class ServiceMasters(_StoredMasters):
 class TerminalMasters(_StoredMasters):
     """The masters of terminals, where they are made and where they are used."""
 
+    def __init__(self, store: KeyStore) -> None:
+        super().__init__(store)
+        self._released: dict[TerminalMaster, ReleasedMaster] = {}
+
     def generate(self, master: TerminalMaster) -> None:
         """Make and keep a master. Raises KeyExists, and what the store raises."""
         self._store.generate_cmac_key(master.name)
@@ -130,10 +134,13 @@ class TerminalMasters(_StoredMasters):
     def release(self, master: TerminalMaster) -> "ReleasedMaster":
         """The master itself, for a terminal of the provider that owns its application.
 
-        Wrap it to the terminal's TPM or token before it goes anywhere. Raises KeyNotFound, what the store
-        raises, and KeyNotExtractable for one on a token: make the terminals' masters in files.
+        Seal it for the terminal before it goes anywhere (`pki.card_keys.handover`). Raises KeyNotFound, what
+        the store raises, and KeyNotExtractable for one on a token: make the terminals' masters in files.
         """
-        return ReleasedMaster(master, self._store.secret(master.name))
+        # Kept, too: to open a file takes as long as guessing its passphrase once shall.
+        if master not in self._released:
+            self._released[master] = ReleasedMaster(master, self._store.secret(master.name))
+        return self._released[master]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from pki.profiles.authorities import ISSUING_AUTHORITY, ROOT_AUTHORITY
+from pki.profiles.common import COMMON
 from pki.profiles.leaves import LEAVES
 from pki.profiles.model import AuthorityProfile, Profile
 
@@ -21,7 +22,7 @@ _NAMES = {
 
 def profiles_text() -> str:
     """Every profile with the clause beside each field, in Markdown."""
-    parts = [_authority(profile) for profile in (ROOT_AUTHORITY, ISSUING_AUTHORITY)]
+    parts = [_common(), *(_authority(profile) for profile in (ROOT_AUTHORITY, ISSUING_AUTHORITY))]
     parts += [_leaf(profile) for profile in LEAVES]
     return "\n".join(parts)
 
@@ -33,6 +34,11 @@ def with_profiles(page: str) -> str:
     if not separator or not ending:
         raise ValueError(f"the page has no {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{profiles_text()}\n{END}{after}"
+
+
+def _common() -> str:
+    rows = [(field.name, field.says.value, field.says.clause) for field in COMMON]
+    return _table("every certificate", "beside what its own table says", rows)
 
 
 def _authority(profile: AuthorityProfile) -> str:

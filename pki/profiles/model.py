@@ -39,7 +39,8 @@ def key_usage(bits: tuple[str, ...]) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in bits for name in _KEY_USAGES})
 
 
-@dataclass(frozen=True, kw_only=True)
+# eq=False: each is declared once, and is looked up by what it is for every certificate.
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Profile:
     """One kind of end-entity certificate. What all have in common is in `pki.extensions`."""
 

@@ -1,7 +1,7 @@
 """Signed statements: the canonical bytes that a card or the service signs, and how they are verified."""
 
 from pki.statements.annulment import AnnulNotice
-from pki.statements.answers import Answer, answer_certificate_sha256, open_answer, sign_answer
+from pki.statements.answers import Answer, open_answer, sign_answer
 from pki.statements.cbor import byte_strings, decode_deterministic, deterministic
 from pki.statements.entitlement import (
     CardBinding,
@@ -16,7 +16,6 @@ from pki.statements.leaf_tombstone import (
     LeafTombstone,
     open_tombstone,
     sign_tombstone,
-    tombstone_certificate_sha256,
 )
 from pki.statements.many_answers import (
     ManyAnswers,
@@ -24,6 +23,7 @@ from pki.statements.many_answers import (
     open_many_answers,
     sign_many_answers,
 )
+from pki.statements.scheme_bound import signer_sha256
 from pki.statements.signing import (
     SignedStatement,
     enclose,
@@ -44,7 +44,6 @@ from pki.statements.tree_head import (
     TreeHead,
     open_tree_head,
     sign_tree_head,
-    tree_head_certificate_sha256,
 )
 
 __all__ = [
@@ -61,7 +60,6 @@ __all__ = [
     "StatementKind",
     "TransactionStatement",
     "TreeHead",
-    "answer_certificate_sha256",
     "answers_digest",
     "byte_strings",
     "decode_deterministic",
@@ -84,8 +82,7 @@ __all__ = [
     "sign_tombstone",
     "sign_tree_head",
     "signature_input",
-    "tombstone_certificate_sha256",
-    "tree_head_certificate_sha256",
+    "signer_sha256",
     "verify_entitlement",
     "verify_statement",
 ]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -10,18 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cbor import deterministic
-from pki.statements.cose import (
-    ECDSA_SHA256,
-    Sign1,
-    decode_sign1,
-    encode_sign1,
-    from_der,
-    sig_structure,
-    verify_ecdsa,
-)
+from pki.statements.scheme_bound import SchemeBound
 
 # Ours, as for the transaction statement
-_USE, _VERSION = "answer", 1
+_BOUND = SchemeBound("answer", 1)
 _KEYS = frozenset({1, 2, 3, 4, 5, 6})
 
 
@@ -62,16 +53,12 @@ class Answer:
 
 def sign_answer(answer: Answer, key: ec.EllipticCurvePrivateKey, certificate_sha256: bytes) -> bytes:
     """The tagged COSE_Sign1 of an answer, which names the certificate of the key by its SHA-256."""
-    payload = answer.payload()
-    signature = key.sign(_signature_input(answer.scheme, payload), ECDSA_SHA256)
-    return encode_sign1(Sign1(payload, from_der(signature), certificate_sha256))
+    return _BOUND.sign(answer.scheme, answer.payload(), key, certificate_sha256)
 
 
 def open_answer(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme: str) -> Answer:
     """Verify and read an answer. Raises StatementMalformed and StatementSignatureInvalid."""
-    sign1 = decode_sign1(raw)
-    verify_ecdsa(public_key, sign1.signature, _signature_input(scheme, sign1.payload))
-    values = fields.read_map(sign1.payload, _KEYS, frozenset())
+    values = fields.read_map(_BOUND.open(raw, public_key, scheme), _KEYS, frozenset())
     answer = Answer(
         scheme=fields.identifier("scheme", values[1]),
         id=fields.uuid("id", values[2]),
@@ -83,18 +70,3 @@ def open_answer(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme: str) 
     if answer.scheme != scheme:
         raise StatementSignatureInvalid("the answer was made for another scheme")
     return answer
-
-
-def answer_certificate_sha256(raw: bytes) -> bytes | None:
-    """Which certificate to verify an answer with; itself unverified. Raises StatementMalformed."""
-    return decode_sign1(raw).certificate_sha256
-
-
-def _signature_input(scheme: str, payload: bytes) -> bytes:
-    return sig_structure(_bound_to(scheme), payload)
-
-
-@lru_cache(maxsize=16)
-def _bound_to(scheme: str) -> bytes:
-    """The external_aad (RFC 9052, 4.3): the same for everything that a scheme signs here."""
-    return deterministic([scheme, _USE, _VERSION])

@@ -1,7 +1,7 @@
 """The types of a statement's fields: each function returns the value, or raises StatementMalformed."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from pki.errors import StatementMalformed
@@ -82,6 +82,18 @@ def moment(name: str, value: object) -> datetime:
     if value < _EPOCH:
         raise StatementMalformed(f"{name} lies before 1970")
     return _EPOCH + (value - _EPOCH) // _MILLISECOND * _MILLISECOND
+
+
+def day(name: str, value: object) -> date:
+    """A date, written YYYY-MM-DD (RFC 3339, full-date)."""
+    text = label(name, value)
+    try:
+        found = date.fromisoformat(text)
+    except ValueError as error:
+        raise StatementMalformed(f"{name} is no date") from error
+    if found.isoformat() != text:
+        raise StatementMalformed(f"{name} is not written YYYY-MM-DD")
+    return found
 
 
 def milliseconds(value: datetime) -> int:

@@ -5,21 +5,13 @@ from datetime import date
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki.errors import StatementMalformed, StatementSignatureInvalid
+from pki.errors import StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cbor import deterministic
-from pki.statements.cose import (
-    ECDSA_SHA256,
-    Sign1,
-    decode_sign1,
-    encode_sign1,
-    from_der,
-    sig_structure,
-    verify_ecdsa,
-)
+from pki.statements.scheme_bound import SchemeBound
 
 # Ours, as for the transaction statement
-_USE, _VERSION = "leaf-tombstone", 1
+_BOUND = SchemeBound("leaf-tombstone", 1)
 _REQUIRED = frozenset({1, 2, 3, 4, 5, 6})
 
 
@@ -53,37 +45,20 @@ def sign_tombstone(
     tombstone: LeafTombstone, key: ec.EllipticCurvePrivateKey, certificate_sha256: bytes
 ) -> bytes:
     """The tagged COSE_Sign1, which names the certificate of the key by its SHA-256."""
-    payload = tombstone.payload()
-    signature = key.sign(_signature_input(tombstone.scheme, payload), ECDSA_SHA256)
-    return encode_sign1(Sign1(payload, from_der(signature), certificate_sha256))
+    return _BOUND.sign(tombstone.scheme, tombstone.payload(), key, certificate_sha256)
 
 
 def open_tombstone(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme: str) -> LeafTombstone:
     """Verify and read one. Raises StatementMalformed and StatementSignatureInvalid."""
-    sign1 = decode_sign1(raw)
-    verify_ecdsa(public_key, sign1.signature, _signature_input(scheme, sign1.payload))
-    values = fields.read_map(sign1.payload, _REQUIRED, frozenset())
-    try:
-        day = date.fromisoformat(fields.label("day", values[6]))
-    except ValueError as error:
-        raise StatementMalformed("the day is no date") from error
+    values = fields.read_map(_BOUND.open(raw, public_key, scheme), _REQUIRED, frozenset())
     found = LeafTombstone(
         scheme=fields.identifier("scheme", values[1]),
         shard=fields.integer("shard", values[2]),
         epoch=fields.integer("epoch", values[3]),
         sequence=fields.integer("sequence", values[4]),
         leaf=fields.octets("leaf", values[5], 32),
-        day=day,
+        day=fields.day("day", values[6]),
     )
     if found.scheme != scheme:
         raise StatementSignatureInvalid("the tombstone was made for another scheme")
     return found
-
-
-def tombstone_certificate_sha256(raw: bytes) -> bytes | None:
-    """Which certificate to verify one with; itself unverified. Raises StatementMalformed."""
-    return decode_sign1(raw).certificate_sha256
-
-
-def _signature_input(scheme: str, payload: bytes) -> bytes:
-    return sig_structure(deterministic([scheme, _USE, _VERSION]), payload)

@@ -4,25 +4,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.errors import StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cbor import deterministic
-from pki.statements.cose import (
-    ECDSA_SHA256,
-    Sign1,
-    decode_sign1,
-    encode_sign1,
-    from_der,
-    sig_structure,
-    verify_ecdsa,
-)
+from pki.statements.scheme_bound import SchemeBound
 
 # Ours, as for one answer
-_USE, _VERSION = "answers", 1
+_BOUND = SchemeBound("answers", 1)
 _KEYS = frozenset({1, 2, 3, 4, 5})
 
 
@@ -70,16 +61,12 @@ def sign_many_answers(
     answers: ManyAnswers, key: ec.EllipticCurvePrivateKey, certificate_sha256: bytes
 ) -> bytes:
     """The tagged COSE_Sign1, which names the certificate of the key by its SHA-256."""
-    payload = answers.payload()
-    signature = key.sign(_signature_input(answers.scheme, payload), ECDSA_SHA256)
-    return encode_sign1(Sign1(payload, from_der(signature), certificate_sha256))
+    return _BOUND.sign(answers.scheme, answers.payload(), key, certificate_sha256)
 
 
 def open_many_answers(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme: str) -> ManyAnswers:
     """Verify and read the signed answers. Raises StatementMalformed and StatementSignatureInvalid."""
-    sign1 = decode_sign1(raw)
-    verify_ecdsa(public_key, sign1.signature, _signature_input(scheme, sign1.payload))
-    values = fields.read_map(sign1.payload, _KEYS, frozenset())
+    values = fields.read_map(_BOUND.open(raw, public_key, scheme), _KEYS, frozenset())
     answers = ManyAnswers(
         scheme=fields.identifier("scheme", values[1]),
         terminal=fields.identifier("terminal", values[2]),
@@ -90,13 +77,3 @@ def open_many_answers(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme:
     if answers.scheme != scheme:
         raise StatementSignatureInvalid("the answers were given in another scheme")
     return answers
-
-
-def _signature_input(scheme: str, payload: bytes) -> bytes:
-    return sig_structure(_bound_to(scheme), payload)
-
-
-@lru_cache(maxsize=16)
-def _bound_to(scheme: str) -> bytes:
-    """The external_aad (RFC 9052, 4.3): the same for everything that a scheme signs here."""
-    return deterministic([scheme, _USE, _VERSION])

@@ -2,26 +2,24 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.errors import StatementSignatureInvalid
 from pki.statements import fields
-from pki.statements.cbor import deterministic
 from pki.statements.cose import (
     Sign1,
     decode_sign1,
     encode_sign1,
     from_der,
-    sig_structure,
     to_der,
     verify_ecdsa,
 )
+from pki.statements.scheme_bound import SchemeBound
 from pki.statements.transaction import TransactionStatement, parse_payload
 
 # Ours: the use and version that the signature is bound to, so that it can never count as one of another use.
-_USE, _VERSION = "transaction", 1
+_BOUND = SchemeBound("transaction", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +47,7 @@ class SignedStatement:
 
 def signature_input(scheme: str, payload: bytes) -> bytes:
     """The Sig_structure (RFC 9052, 4.4). The card is given its SHA-256 to sign."""
-    return sig_structure(_bound_to(scheme), payload)
-
-
-@lru_cache(maxsize=16)
-def _bound_to(scheme: str) -> bytes:
-    """The external_aad (RFC 9052, 4.3): the same for everything that a scheme signs here."""
-    return deterministic([scheme, _USE, _VERSION])
+    return _BOUND.signature_input(scheme, payload)
 
 
 def seal(payload: bytes, signature_der: bytes, certificate_sha256: bytes | None) -> bytes:

@@ -9,18 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cbor import deterministic
-from pki.statements.cose import (
-    ECDSA_SHA256,
-    Sign1,
-    decode_sign1,
-    encode_sign1,
-    from_der,
-    sig_structure,
-    verify_ecdsa,
-)
+from pki.statements.scheme_bound import SchemeBound
 
 # Ours, as for the transaction statement
-_USE, _VERSION = "tree-head", 1
+_BOUND = SchemeBound("tree-head", 1)
 _REQUIRED, _OPTIONAL = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 10}), frozenset({9})
 
 
@@ -80,24 +72,15 @@ class TreeHead:
 
 def sign_tree_head(head: TreeHead, key: ec.EllipticCurvePrivateKey, certificate_sha256: bytes) -> bytes:
     """The tagged COSE_Sign1, which names the certificate of the key by its SHA-256."""
-    payload = head.payload()
-    signature = key.sign(_signature_input(head.scheme, payload), ECDSA_SHA256)
-    return encode_sign1(Sign1(payload, from_der(signature), certificate_sha256))
+    return _BOUND.sign(head.scheme, head.payload(), key, certificate_sha256)
 
 
 def open_tree_head(raw: bytes, public_key: ec.EllipticCurvePublicKey, scheme: str) -> TreeHead:
     """Verify and read a head. Raises StatementMalformed and StatementSignatureInvalid."""
-    sign1 = decode_sign1(raw)
-    verify_ecdsa(public_key, sign1.signature, _signature_input(scheme, sign1.payload))
-    head = _read(sign1.payload)
+    head = _read(_BOUND.open(raw, public_key, scheme))
     if head.scheme != scheme:
         raise StatementSignatureInvalid("the tree head was made for another scheme")
     return head
-
-
-def tree_head_certificate_sha256(raw: bytes) -> bytes | None:
-    """Which certificate to verify a head with; itself unverified. Raises StatementMalformed."""
-    return decode_sign1(raw).certificate_sha256
 
 
 def _read(payload: bytes) -> TreeHead:
@@ -107,25 +90,10 @@ def _read(payload: bytes) -> TreeHead:
         shard=fields.integer("shard", values[2]),
         number=fields.integer("number", values[3]),
         epoch=fields.integer("epoch", values[4]),
-        day=_day(values[5]),
+        day=fields.day("day", values[5]),
         after_sequence=fields.integer("after_sequence", values[6]),
         size=fields.integer("size", values[7]),
         root=fields.octets("root", values[8], 32),
         previous=None if 9 not in values else fields.octets("previous", values[9], 32),
         time=fields.moment("time", values[10]),
     )
-
-
-def _day(value: object) -> date:
-    text = fields.label("day", value)
-    try:
-        found = date.fromisoformat(text)
-    except ValueError as error:
-        raise StatementMalformed("day is no date") from error
-    if found.isoformat() != text:
-        raise StatementMalformed("day is not written YYYY-MM-DD")
-    return found
-
-
-def _signature_input(scheme: str, payload: bytes) -> bytes:
-    return sig_structure(deterministic([scheme, _USE, _VERSION]), payload)

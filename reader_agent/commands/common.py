@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-# Exit statuses: 0 done, 1 an error, 2 a usage error (click's), 3 the card was read and nothing was paid
-STATUS_ERROR, STATUS_NOT_PAID = 1, 3
+# Exit statuses: 0 done, 1 an error, 2 a usage error (click's), 3 the card has not paid, or is not good
+STATUS_ERROR, STATUS_NOT_PAID, STATUS_NOT_GOOD = 1, 3, 3
 
 WAIT_S = 10.0
 # The option of the whole script that every command with a card follows

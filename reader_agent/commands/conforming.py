@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reader_agent.commands import common
 from reader_agent.conformance import Outcome, Result, examine
-from reader_agent.errors import ConfigInvalid, NoCard
+from reader_agent.errors import ConfigInvalid, NoCard, ReaderError
 from reader_agent.wire import to_rfc3339
+
+if TYPE_CHECKING:
+    from reader_agent.transport.slots import SlotReaders
 
 
 @click.command()
@@ -28,9 +32,7 @@ def conformance(names: tuple[str, ...], pin_file: Path | None, report: Path | No
     """Check what the agent relies on, card by card; exit status 1 if something fails. Nothing is written."""
     pin = None if pin_file is None else pin_file.read_text(encoding="ascii").strip()
     with common.readers() as readers:
-        wanted = names or [name for name in readers.names() if readers.slot(name).has_card]
-        if not wanted:
-            raise NoCard("any reader")
+        wanted = names or _with_cards(readers)
         cards: list[dict[str, object]] = []
         has_failed = False
         for name in wanted:
@@ -51,6 +53,17 @@ def conformance(names: tuple[str, ...], pin_file: Path | None, report: Path | No
             raise ConfigInvalid(f"{report} cannot be written: {error.strerror}") from error
     if has_failed:
         raise SystemExit(common.STATUS_ERROR)
+
+
+def _with_cards(readers: "SlotReaders") -> list[str]:
+    """The readers that hold a card. Raises ReaderError without readers, NoCard without cards."""
+    there = readers.names()
+    if not there:
+        raise ReaderError("no reader is connected; plug one in, or ask reader-agent doctor why")
+    found = [name for name in there if readers.slot(name).has_card]
+    if not found:
+        raise NoCard(" or ".join(there))
+    return found
 
 
 def _json(result: Result) -> dict[str, str]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from cryptography import x509
@@ -22,6 +23,10 @@ from reader_agent.piv.inventory import Inventory, take_inventory
 from reader_agent.piv.pin_entry import Pad, PadPin, PinEntry, TypedPin
 from reader_agent.piv.session import CardPublicKey, PivSession
 from reader_agent.tapping.card import identify
+from reader_agent.transport.uid import is_kept, read_uid
+
+if TYPE_CHECKING:
+    from reader_agent.transport.pcsc import PcscConnection
 
 _MAX_SECRET_FILE_BYTES = 64
 
@@ -45,9 +50,11 @@ _pin_pad_option = click.option(
 @common.telling_errors
 def info(reader: str, wait_s: float, as_json: bool) -> None:
     """Tell what card is on the reader. Nothing is verified, and no PIN is needed."""
-    with _session(reader, wait_s) as session:
+    with _connected(reader, wait_s) as (session, connection):
+        with session.exclusive():
+            uid = read_uid(connection)
         found = take_inventory(session)
-    common.show(as_json, _info_json(found), _info_lines(found))
+    common.show(as_json, _info_json(found, uid), _info_lines(found, uid))
 
 
 @click.group()
@@ -190,7 +197,7 @@ def _session(reader: str, wait_s: float) -> Iterator[PivSession]:
 
 
 @contextmanager
-def _connected(reader: str, wait_s: float) -> Iterator[tuple[PivSession, Pad]]:
+def _connected(reader: str, wait_s: float) -> "Iterator[tuple[PivSession, PcscConnection]]":
     with common.readers() as readers:
         connection = readers.connect(reader, wait_s=wait_s)
         with closing(PivSession(connection)) as session:
@@ -241,9 +248,10 @@ def _write(path: Path, content: bytes) -> None:
         raise ConfigInvalid(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _info_json(found: Inventory) -> dict[str, object]:
+def _info_json(found: Inventory, uid: bytes | None) -> dict[str, object]:
     return {
         "card": found.card,
+        "uid": None if uid is None else uid.hex(),
         "expires_on": found.expires_on,
         "pin": "global" if found.discovery.prefers_global_pin else "application",
         "pin_attempts": found.pin_attempts,
@@ -260,8 +268,10 @@ def _info_json(found: Inventory) -> dict[str, object]:
     }
 
 
-def _info_lines(found: Inventory) -> list[str]:
+def _info_lines(found: Inventory, uid: bytes | None) -> list[str]:
     lines = [f"card         {found.card or 'not personalised'}"]
+    if uid is not None:
+        lines.append(f"UID          {uid.hex()}{'' if is_kept(uid) else ', another one each time'}")
     if found.expires_on:
         lines.append(f"expires      {found.expires_on}")
     lines.append(f"PIN          {_attempts(found.pin_attempts)}")

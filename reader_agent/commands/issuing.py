@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -9,29 +10,19 @@ import click
 from reader_agent.agent import Agent
 from reader_agent.cardspec import piv
 from reader_agent.commands import common
+from reader_agent.commands.uids import UidType
 from reader_agent.errors import ConfigInvalid
 from reader_agent.personalise import Personalised, Stage, give_up, reset_card
 from reader_agent.personalise import personalise as personalise_card
 from reader_agent.personalise.batch import Summary, run_batch
 from reader_agent.personalise.batch_files import ResultFile, StockCard, read_stock
+from reader_agent.personalise.uids import HoldCard
+from reader_agent.transport.connection import CardConnection
+
+if TYPE_CHECKING:
+    from reader_agent.transport.slots import SlotReaders
 
 _secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-class UidType(click.ParamType[bytes]):
-    """A UID in hex. ISO/IEC 14443-3:2018, 6.5.4."""
-
-    name = "hex"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        """See click."""
-        try:
-            uid = bytes.fromhex(str(value))
-        except ValueError:
-            uid = b""
-        if len(uid) not in (4, 7, 10):
-            self.fail("a UID has 4, 7 or 10 bytes, in hex", param, ctx)
-        return uid
 
 
 @click.command()
@@ -53,6 +44,7 @@ class UidType(click.ParamType[bytes]):
     type=UidType(),
     help="in hex: what this card shows to a contactless reader, for terminals that see nothing else of it",
 )
+@click.option("--uid-reader", help="a contactless reader that the card is held to afterwards, for its UID")
 @click.option("--give-up", "is_given_up", is_flag=True, help="the card is spoilt: revoke what was certified")
 @click.option("--reset", "is_reset", is_flag=True, help="make the card a blank one again, and give up")
 @click.option("--batch", type=_secret_file, help="CSV of orders, to be made one after the other")
@@ -68,6 +60,7 @@ def personalise(
     transport_key_file: Path | None,
     transport_puk_file: Path | None,
     uid: bytes | None,
+    uid_reader: str | None,
     is_given_up: bool,
     is_reset: bool,
     batch: Path | None,
@@ -83,12 +76,14 @@ def personalise(
     stock = StockCard(_transport_key(transport_key_file), _transport_puk(transport_puk_file))
     if (order is None) == (batch is None) or (out is None) != (batch is None):
         raise click.UsageError("give an ORDER, or --batch with --out")
-    if uid is not None and (batch is not None or is_given_up or is_reset):
-        raise click.UsageError("a --uid is that of one card which is being made")
+    if uid is not None and (batch is not None or uid_reader is not None):
+        raise click.UsageError("a --uid is that of one card; give it without --batch and --uid-reader")
+    if (uid is not None or uid_reader is not None) and (is_given_up or is_reset):
+        raise click.UsageError("a UID is that of a card which is being made")
     if batch is not None and out is not None:
         if not readers or is_given_up or is_reset:
             raise click.UsageError("a batch takes one --reader or more, and neither --give-up nor --reset")
-        _make_batch(directory, readers, batch, out, stock, wait_s, as_json)
+        _make_batch(directory, readers, uid_reader, batch, out, stock, wait_s, as_json)
         return
     if order is None:
         raise AssertionError("an order without a batch is checked above")
@@ -102,18 +97,43 @@ def personalise(
             state = _reset(agent, order, readers[0], stock, wait_s)
             common.show(as_json, {"order": order, "state": state}, ["The card is blank again."])
         else:
-            done = _make(agent, order, readers[0], stock, uid, wait_s)
+            done = _make(agent, order, readers[0], stock, uid, uid_reader, wait_s)
             common.show(as_json, _json(done), _lines(done))
 
 
 def _make(
-    agent: Agent, order: UUID, reader: str, stock: StockCard, uid: bytes | None, wait_s: float
+    agent: Agent,
+    order: UUID,
+    reader: str,
+    stock: StockCard,
+    uid: bytes | None,
+    uid_reader: str | None,
+    wait_s: float,
 ) -> Personalised:
     with common.readers() as readers:
         connection = readers.connect(reader, wait_s=wait_s)
         return personalise_card(
-            agent, connection, order, stock.management_key, _tell_stage, transport_puk=stock.puk, uid=uid
+            agent,
+            connection,
+            order,
+            stock.management_key,
+            _tell_stage,
+            transport_puk=stock.puk,
+            uid=uid,
+            hold=_hold(readers, uid_reader, wait_s),
         )
+
+
+def _hold(readers: "SlotReaders", reader: str | None, wait_s: float) -> HoldCard | None:
+    """Asks for the card that was made on the reader without contact, which is to tell its UID."""
+    if reader is None:
+        return None
+
+    def hold() -> CardConnection:
+        _remark(f"Hold the card to {reader}.")
+        return readers.connect(reader, wait_s=wait_s)
+
+    return hold
 
 
 def _reset(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: float) -> str:
@@ -125,6 +145,7 @@ def _reset(agent: Agent, order: UUID, reader: str, stock: StockCard, wait_s: flo
 def _make_batch(
     directory: Path,
     names: tuple[str, ...],
+    uid_reader: str | None,
     batch: Path,
     out: Path,
     stock: StockCard,
@@ -135,6 +156,7 @@ def _make_batch(
     with (
         common.open_agent(directory) as agent,
         common.feeder(names, wait_s) as cards,
+        common.readers() as readers,
         ResultFile(out) as results,
         click.progressbar(length=len(orders), label="cards", file=sys.stderr) as bar,
     ):
@@ -142,7 +164,9 @@ def _make_batch(
         def progress(done: int) -> None:
             bar.update(done - bar.pos)
 
-        summary = run_batch(agent, orders, cards, results, progress, _remark)
+        summary = run_batch(
+            agent, orders, cards, results, progress, _remark, _hold(readers, uid_reader, wait_s)
+        )
     common.show(as_json, summary.as_json(), _batch_lines(summary, out))
     if not summary.is_complete:
         raise SystemExit(common.STATUS_ERROR)

@@ -20,6 +20,7 @@ from reader_agent.errors import AgentError, CardDataMissing, CardProofInvalid, C
 from reader_agent.piv import signing
 from reader_agent.piv.session import CardPublicKey, PivSession
 from reader_agent.transport.connection import CardConnection
+from reader_agent.transport.uid import is_kept, read_uid
 
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 _FOREIGN_AID: Final = bytes.fromhex("D2760000850100")  # NFC Forum's, which no PIV application has
@@ -298,6 +299,20 @@ def _forgets(subject: Subject) -> str:
     raise Failed("9A signs after the PIN was to be forgotten: the agent resets such a card")
 
 
+# --- the reader ---
+
+
+def _uid(subject: Subject) -> str:
+    first = read_uid(subject.connection)
+    if first is None:
+        raise Skipped("the reader tells no UID: it has contacts")
+    if not is_kept(first):
+        return "it is another one each time: terminals cannot know the card by it"
+    if read_uid(subject.connection) != first:
+        raise Failed("it changes within a session, and is not marked as one that does")
+    return f"{len(first)} bytes"
+
+
 def _expect_data(status: int) -> None:
     if bytes_waiting(status) is None:
         expect(status, _SUCCESS)
@@ -325,4 +340,5 @@ CHECKS: Final = (
     Check("key 9C signs with the PIN", f"{_2}3.2.4", _signs(KeyReference.DIGITAL_SIGNATURE)),
     Check("key 9C wants the PIN each time", f"{_1}table 5", _signature_wants_pin_again),
     Check("the PIN is forgotten", f"{_2}3.2.1", _forgets),
+    Check("the reader tells the UID", "PC/SC part 3, 3.2.2.1.3", _uid),
 )

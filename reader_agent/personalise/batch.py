@@ -9,6 +9,7 @@ from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, CardDataMissing, ServiceProblem
 from reader_agent.personalise.batch_files import MADE, ResultFile, ResultLine, StockOrder
 from reader_agent.personalise.flow import DONE, personalise
+from reader_agent.personalise.uids import HoldCard
 from reader_agent.piv.session import PivSession
 from reader_agent.transport.connection import CardConnection
 
@@ -62,14 +63,15 @@ def run_batch(
     results: ResultFile,
     progress: Callable[[int], None] = lambda _: None,
     remark: Callable[[str], None] = lambda _: None,
+    hold: HoldCard | None = None,
 ) -> Summary:
     """Make a card for each order that none was made for, until all are or no card comes any more.
 
     A card that was begun goes on with its own order, a blank one gets the next. What goes wrong with one is
     written down, and the next card has the next order. `progress` is told how many orders are done with,
-    `remark` what a person should know of a card.
+    `remark` what a person should know of a card. `hold`: see `personalise`.
     """
-    return _Batch(agent, orders, cards, results, progress, remark).run()
+    return _Batch(agent, orders, cards, results, progress, remark, hold).run()
 
 
 class _Batch:
@@ -81,9 +83,10 @@ class _Batch:
         results: ResultFile,
         progress: Callable[[int], None],
         remark: Callable[[str], None],
+        hold: HoldCard | None,
     ) -> None:
         self._agent, self._cards, self._results = agent, cards, results
-        self._progress, self._remark = progress, remark
+        self._progress, self._remark, self._hold = progress, remark, hold
         self._total = len(orders)
         # Those that were tried before come last: a card that was begun may be at hand for each.
         ordered = sorted(orders, key=lambda each: results.is_known(each.order))
@@ -136,7 +139,14 @@ class _Batch:
         card = next(card for card, order in by_card.items() if order == each)
         stock = each.stock
         try:
-            personalise(self._agent, connection, each.order, stock.management_key, transport_puk=stock.puk)
+            personalise(
+                self._agent,
+                connection,
+                each.order,
+                stock.management_key,
+                transport_puk=stock.puk,
+                hold=self._hold,
+            )
         except AgentError as error:
             self._remark(f"{fed.reader}: {error}")
             self._note(each.order, card, fed.reader, error)

@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.errors import PkiError
@@ -29,6 +30,7 @@ from reader_agent.errors import (
 )
 from reader_agent.personalise.card_keys import challenge, present_key, request_for
 from reader_agent.personalise.references import RandomBelow, new_pin, set_references
+from reader_agent.personalise.uids import HoldCard, kept_uid, uid_without_contact
 from reader_agent.personalise.vouching import check_signatures
 from reader_agent.piv.session import PivSession
 from reader_agent.service_client import PersonalisationOrder
@@ -81,13 +83,15 @@ def personalise(
     *,
     transport_puk: str = WELL_KNOWN_TRANSPORT_PUK,
     uid: bytes | None = None,
+    hold: HoldCard | None = None,
     random_below: RandomBelow = secrets.randbelow,
 ) -> Personalised:
     """Make the card of this connection, which is closed in the end, the one of this order.
 
-    `uid`: what the same card shows without contact, which none tells over its contacts; the service keeps it.
-    Raises AgentError; after it the order stays open, and the same call goes on from where it broke off. A PIN
-    that was set by then is lost, and another one set.
+    The service is told the UID that the card shows without contact, as far as it is known: of the reader that
+    it is made on, by `uid`, or from the same card on the reader to which `hold` connects afterwards. Raises
+    AgentError; after it the order stays open, and the same call goes on from where it broke off. A PIN that
+    was set by then is lost, and another one set.
     """
     session = PivSession(connection)
     pin = new_pin(random_below)
@@ -97,9 +101,13 @@ def personalise(
         # For checking the certificates: with the lists of today.
         agent.fetch_trust()
         with session.exclusive():
-            _Desk(agent, session, order, contents, pin, progress).make(transport_key, transport_puk)
+            uid = kept_uid(connection, uid)
+            desk = _Desk(agent, session, order, contents, pin, progress)
+            public_key = desk.make(transport_key, transport_puk)
     finally:
         session.close()
+    if uid is None and hold is not None:
+        uid = uid_without_contact(hold, order.card, public_key)
     state = agent.client.report(order_id, DONE, uid)
     progress(Stage.REPORTED)
     return Personalised(order.order, order.card, state, pin if _wants_pin(order) else None)
@@ -148,7 +156,8 @@ class _Desk:
         self.pin = pin
         self.contents = {_object_id(tag): content for tag, content in contents.items()}
 
-    def make(self, transport_key: bytes, transport_puk: str) -> None:
+    def make(self, transport_key: bytes, transport_puk: str) -> ec.EllipticCurvePublicKey:
+        """Its key 9E, under the certificate that was read back."""
         require_own_or_blank(self.session, self.order)
         has_own_key = authenticate(self.session, self.order, transport_key)
         self.progress(Stage.AUTHENTICATED)
@@ -163,8 +172,9 @@ class _Desk:
         self._write_contents()
         self.progress(Stage.CONTENTS_WRITTEN)
         certificates[last] = self._make_key(last)
-        self._verify(certificates)
+        public_key = self._verify(certificates)[last]
         self.progress(Stage.VERIFIED)
+        return public_key
 
     def _replace_management_key(self) -> None:
         self.session.set_management_key(self.order.management_key)
@@ -220,16 +230,18 @@ class _Desk:
         except CardDataMissing:
             return None
 
-    def _verify(self, certificates: Mapping[KeyReference, bytes]) -> None:
-        """As those who rely on the card will look at it, with what is read back from it."""
-        for key, certificate in certificates.items():
-            self._verify_key(key, certificate)
+    def _verify(
+        self, certificates: Mapping[KeyReference, bytes]
+    ) -> Mapping[KeyReference, ec.EllipticCurvePublicKey]:
+        """As those who rely on the card will look at it, with what is read back from it; its keys."""
+        found = {key: self._verify_key(key, certificate) for key, certificate in certificates.items()}
         trust = self.agent.stored_trust()
         vouched = check_signatures(self.session.read, self.agent.now(), trust.store)
         if vouched != self.contents.keys() - {ObjectId.SECURITY_OBJECT}:
             raise PersonalisationFailed("the security object is not about what is on the card; ask for help")
+        return found
 
-    def _verify_key(self, key: KeyReference, certificate: bytes) -> None:
+    def _verify_key(self, key: KeyReference, certificate: bytes) -> ec.EllipticCurvePublicKey:
         found = self.session.certificate(key)
         try:
             # Status is left out: the certificate is younger than the newest list.
@@ -245,6 +257,7 @@ class _Desk:
         if found.public_bytes(Encoding.DER) != certificate or verified.identity != str(self.order.card):
             raise PersonalisationFailed("the card's certificate is not the one of this order")
         challenge(self.session, key, verified.public_key, self.pin)
+        return verified.public_key
 
 
 def _accepts(session: PivSession, key: bytes) -> bool:

@@ -97,8 +97,8 @@ class _Tap:
             raise
         self.progress(Step.PRICED)
         request = prepare(self.agent, card, self.order, price, nonce=nonce)
-        self._sign(card, request)
-        answer = self._ask(card, request.entry)
+        message = self._sign(card, request)
+        answer = self._ask(card, request.entry, message)
         if answer is None:
             return self._offline(card, replaces=request.entry.id)
         self.progress(Step.ANSWERED)
@@ -117,24 +117,27 @@ class _Tap:
             raise PriceChanged(price.amount_minor, price.currency)
         return price
 
-    def _sign(self, card: PresentCard, prepared: Prepared) -> None:
+    def _sign(self, card: PresentCard, prepared: Prepared) -> bytes:
+        """The message, which is stored."""
         self.progress(Step.STORED)
         try:
             signed = card.sign(prepared.scheme, prepared.payload)
         except AgentError:
             self.agent.outbox.void(prepared.entry.id, self.agent.now())
             raise
-        self.agent.outbox.sign(prepared.entry.id, prepared.message(signed))
+        message = prepared.message(signed)
+        self.agent.outbox.sign(prepared.entry.id, message)
         self.progress(Step.SIGNED)
+        return message
 
-    def _ask(self, card: PresentCard, request: Entry) -> ServiceAnswer | None:
+    def _ask(self, card: PresentCard, request: Entry, message: bytes) -> ServiceAnswer | None:
         """The service's answer; None where none came, and the request was closed.
 
         Raises ServiceProblem and ServiceAnswerInvalid where what came is no answer that can be relied on, and
         CardError where the card was taken away meanwhile; the request is closed in each case.
         """
         try:
-            return self._ask_repeatedly(card, request)
+            return self._ask_repeatedly(card, request, message)
         except ServiceUnreachable:
             self._close(request)
             return None
@@ -150,12 +153,12 @@ class _Tap:
             self._close(request)
             raise
 
-    def _ask_repeatedly(self, card: PresentCard, request: Entry) -> ServiceAnswer:
+    def _ask_repeatedly(self, card: PresentCard, request: Entry, message: bytes) -> ServiceAnswer:
         """The same id and the same bytes while the card is there, a few times. Raises what came last."""
         deadline = time.monotonic() + ANSWER_WINDOW_S
         for sending in range(1, MAX_SENDINGS + 1):
             try:
-                return self.agent.send(request)
+                return self.agent.send(request, message)
             except (ServiceUnreachable, ServiceAnswerInvalid, ServiceProblem) as error:
                 is_certain = isinstance(error, ServiceProblem) and not is_passing(error)
                 if is_certain or sending == MAX_SENDINGS or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""PC/SC: readers, and connections to the cards on them. The only module that imports `smartcard`.
+"""PC/SC: readers, and connections to the cards on them.
 
 It uses pyscard's plain functions, which return a code, and not its classes: those raise from two unrelated
 exception trees, and watch readers in a thread that does not survive a restart of pcscd. Every code becomes
@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import Any, NoReturn
-
-from smartcard import scard
 
 from reader_agent.cardspec.chaining import as_t0
 from reader_agent.errors import (
@@ -36,6 +34,7 @@ from reader_agent.transport.pin_pad import (
 )
 from reader_agent.transport.traffic import CardTraffic
 from reader_agent.transport.watchdog import call_with_limit
+from reader_agent.transport.winscard import scard
 
 # A P-256 signature takes a card about 200 ms, making a key a second or two.
 TRANSMIT_TIMEOUT_S = 15.0

@@ -10,12 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from smartcard import scard
-
 from reader_agent.errors import CardSilent, PcscUnavailable, ReaderAmbiguous, ReaderUnknown
 from reader_agent.transport import pcsc
 from reader_agent.transport.pcsc import PcscReaders
 from reader_agent.transport.watchdog import call_with_limit
+from reader_agent.transport.winscard import scard
 
 _GONE = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE
 _READER_GONE = frozenset({scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE})

@@ -157,7 +157,7 @@ def _personalise(
     readers.close()
     if done.state != "active":
         raise BenchmarkFailed(f"{PERSONALISATION}: the card is {done.state}")
-    return [(total_ms, card.spent_ms, card.count)]
+    return [(total_ms, card.spent.elapsed_ms, card.spent.count)]
 
 
 def _measured(key: str, what: str, took_ms: Sequence[float], detail: Mapping[str, object]) -> Measurement:

@@ -138,10 +138,14 @@ _FILL = (
     INSERT INTO card (id, cardholder_id, kind, expires_on, created_at)
     SELECT card, holder, 'citizen', now() + interval '5 years', now() FROM filling
     """,
-    """
+    # A card becomes active by way of its order.
+    *(
+        f"""
     INSERT INTO card_state (card_id, valid_from, recorded_at, state, reason, actor)
-    SELECT card, now(), now(), 'active', 'issued', 'bench' FROM filling
-    """,
+    SELECT card, now(), now(), '{state}', 'issued', 'bench' FROM filling
+    """  # noqa: S608 - our own words
+        for state in ("ordered", "active")
+    ),
     """
     INSERT INTO certificate (authority, serial, profile, identity, der, sha256, not_before, not_after,
         issued_at, issuer)

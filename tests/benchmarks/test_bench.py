@@ -237,7 +237,7 @@ def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     measured = [
         Measurement(key="tpc_b", what="the denominator", rate=5_000.4),
         Measurement(key="post_batch_32", what="batches", rate=17_502.0, p50_ms=1.234, p99_ms=9.87),
-        Measurement(key="tap_overhead", what="a tap", value=12.34, unit="ms"),
+        Measurement(key="apdu_round_trip", what="an APDU", value=12.34, unit="ms"),
     ]
 
     report.write([report.entry(found, 5_000.4, RUN) for found in measured], {"x": "not ready"}, RUN, tmp_path)

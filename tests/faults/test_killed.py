@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
+from cardservice.migrations.versions import r0029_recovery
 from tests.faults.riders import Told
 from tests.faults.town import FaultTown, running_town, verified
 from tests.support.council import FARE_MINOR
@@ -19,8 +20,8 @@ KILLS: Mapping[Kind, Sequence[str]] = {
     "sqlite": [*["process"] * 3, *["worker"] * 3],
 }
 MANY = 12
-# A revision whose tables no sale needs came after it.
-BEFORE_RECOVERY = "0018"
+# The one after it made tables that no sale needs.
+BEFORE_RECOVERY = r0029_recovery.down_revision
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -7,11 +7,15 @@ The fares are those of the feed of Zakroczym (fare_products.txt and fare_leg_rul
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Council
+from pki.clock import system_clock
+from reader_agent.config import TERMINAL_KEY, AgentDirectory
+from reader_agent.service_client import ServiceClient
+from tests.integration.conftest import BUS_TERMINAL, Council
 
 CZARNA, ZAREBY = "100", "101"  # area 1, Zakroczym
 CHRZANOWSKIEGO = "117"  # area 2, Modlin-Twierdza
@@ -124,6 +128,22 @@ def test_openssl_refuses_the_certificate_of_a_revoked_card(
     assert check_certificate(holder.card, tmp_path)
     council.stack.run("cardservice", "card", "revoke", holder.card, "--reason", "stolen")
     assert not check_certificate(holder.card, tmp_path)
+
+
+def test_a_terminal_is_given_its_provider_s_keys(council: Council) -> None:
+    """Over HTTP, sealed for it; the masters lie encrypted with the service's keys."""
+    stack, granted = council.stack, ("buses", "F5C011", "--key")
+    for role in ("read", "debit"):
+        stack.run("cardservice", "provider", "card-key", *granted, role)
+    directory = AgentDirectory(stack.agent(BUS_TERMINAL))
+    key = directory.keys(directory.settings()).private_key(TERMINAL_KEY)
+    clock = system_clock(stack.clock_offset_s)
+    with closing(ServiceClient(stack.origin, BUS_TERMINAL, key, clock)) as client:
+        given = client.card_keys("zakroczym")
+    assert [each.master.name for each in given] == ["terminal-f5c011-1-v0", "terminal-f5c011-2-v0"]
+    assert given[0].value != given[1].value
+    for file in (stack.root / "scheme" / "cardservice" / "terminal-masters").iterdir():
+        assert all(each.value not in file.read_bytes() for each in given)
 
 
 def openssl(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

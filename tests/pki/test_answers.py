@@ -15,12 +15,12 @@ from cwt import COSE, COSEKey
 from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import (
     Answer,
-    answer_certificate_sha256,
     open_answer,
     open_statement,
     parse_payload,
     seal,
     sign_answer,
+    signer_sha256,
 )
 from pki.statements.cose import decode_sign1, from_der, to_der
 from tests.pki.vectors import ANSWER, REQUEST
@@ -32,7 +32,7 @@ RAW = sign_answer(ANSWER, KEY, THUMBPRINT)
 
 def test_an_answer_comes_back() -> None:
     assert open_answer(RAW, KEY.public_key(), "ashcombe") == ANSWER
-    assert answer_certificate_sha256(RAW) == THUMBPRINT
+    assert signer_sha256(RAW) == THUMBPRINT
 
 
 def test_cwt_verifies_it() -> None:

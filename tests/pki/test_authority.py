@@ -173,6 +173,20 @@ class TestRequests:
         with pytest.raises(RequestRefused, match="not signed by its own key"):
             _authority(scheme).issue(x509.load_der_x509_csr(bytes(der)), CARD_AUTHENTICATION, CARD, START)
 
+    @pytest.mark.parametrize("digest", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()])
+    def test_with_any_hash_it_is_checked(
+        self, scheme: Scheme, digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+    ) -> None:
+        """RFC 5758, 3.2; the usual one is checked another way than the rest."""
+        key = new_key()
+        csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, digest)
+        issued = _authority(scheme).issue(csr, CARD_AUTHENTICATION, CARD, START)
+        assert issued.public_key() == key.public_key()
+        broken = bytearray(csr.public_bytes(Encoding.DER))
+        broken[-1] ^= 1
+        with pytest.raises(RequestRefused, match="not signed by its own key"):
+            _authority(scheme).issue(x509.load_der_x509_csr(bytes(broken)), CARD_AUTHENTICATION, CARD, START)
+
     @pytest.mark.parametrize(
         "key",
         [

@@ -257,10 +257,13 @@ def test_each_command_has_help_with_an_example(name: str) -> None:
     for shown in [done.stdout] if below is None else [run(name, each, "--help").stdout for each in below]:
         assert re.search(r"^    pki ", shown, re.MULTILINE), shown
         assert "--json" in shown
+        said = re.sub(r"\s+", " ", shown)
+        assert "Exit status: 0 done; 1 it could not be done" in said
+        assert "2 a wrong call" in said
 
 
 def test_the_help_says_what_exit_statuses_mean() -> None:
-    """0, 1 and 2 are told once, for all commands; the command list is whole."""
+    """0, 1 and 2, for all commands; the command list is whole."""
     said = re.sub(r"\s+", " ", run("--help").stdout)
     assert "Exit status: 0 done; 1 it could not be done" in said
     assert "2 a wrong call" in said

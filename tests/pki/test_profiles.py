@@ -1,8 +1,9 @@
 """Every profile's certificate before the world's linters, and the page that shows them."""
 
+import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from asn1crypto.core import Integer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 from pkilint import loader
 from pkilint.pkix import certificate, extension, name
 from pkilint.validation import ValidationFindingSeverity
@@ -22,14 +24,19 @@ from pki.issuing import Issuer, self_signed_root
 from pki.profiles import (
     CARD_AUTHENTICATION,
     HOLDER_AUTHENTICATION,
+    ISSUING_AUTHORITY,
     OCSP_RESPONDER,
     PROFILES,
+    ROOT_AUTHORITY,
     SIGNATURE,
     TLS_SERVER,
+    AuthorityProfile,
     Profile,
+    Stated,
     check_arc,
 )
-from pki.profiles.document import with_profiles
+from pki.profiles.common import COMMON, CommonField
+from pki.profiles.document import profiles_text, with_profiles
 from pki.profiles.leaves import LEAVES
 from pki.scheme import AUTHORITIES, Scheme, create_scheme
 from tests.pki.conftest import CARD, IDENTITIES, PASSPHRASE, START, csr_for, new_key
@@ -313,9 +320,46 @@ class TestThePage:
         page = (ROOT / "docs" / "pki.md").read_text(encoding="utf-8")
         assert with_profiles(page) == page, "run python -m pki.profiles.document docs/pki.md"
 
+    @pytest.mark.parametrize("profile", LEAVES, ids=lambda profile: profile.name)
+    def test_every_extension_is_on_it(self, linted_scheme: Scheme, profile: Profile) -> None:
+        """None is issued that no table names; of those that all have, each is there where it is published."""
+        identity = IDENTITIES[profile.name]
+        of_profile = {
+            ExtensionOID.KEY_USAGE,
+            ExtensionOID.EXTENDED_KEY_USAGE,
+            *([ExtensionOID.SUBJECT_ALTERNATIVE_NAME] if profile.naming.alternative_name(identity) else []),
+            *([x509.ObjectIdentifier(f"{ARC}.3.1")] if profile.has_status_index else []),
+            *([ExtensionOID.OCSP_NO_CHECK] if profile.no_status else []),
+        }
+        common = {field.extension for field in COMMON if field.extension is not None}
+        issued = linted_scheme.authority(profile.authorities[0]).issue(
+            csr_for(new_key()), profile, identity, START
+        )
+        found = {each.oid for each in issued.extensions}
+        assert of_profile <= found <= of_profile | common
+        where = {ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.AUTHORITY_INFORMATION_ACCESS}
+        absent = {ExtensionOID.CRL_DISTRIBUTION_POINTS} if profile.no_status else set()
+        assert common - found == (absent if linted_scheme.public_url else where)
+
     def test_each_field_names_its_clause(self) -> None:
-        page = (ROOT / "docs" / "pki.md").read_text(encoding="utf-8")
-        rows = [line for line in page.splitlines() if line.startswith("| ") and line.count("|") == 4]
-        assert len(rows) > 80
-        assert all(row.split("|")[3].strip() for row in rows)
-        assert all(f"**`{profile.name}`**" in page for profile in LEAVES)
+        """A clause of a standard, or that it is ours."""
+        shown = profiles_text()
+        assert all(f"**`{profile.name}`**" in shown for profile in LEAVES)
+        rows = [line.split("|") for line in shown.splitlines() if line.startswith("| ")]
+        rows = [row for row in rows if row[1] != " field "]
+        assert len(rows) > 90
+        for row in rows:
+            assert re.match(r" (RFC \d+, |FIPS \d+-\d, |SP 800-\d+-\d, |ours\b)", row[3]), row
+
+    @pytest.mark.parametrize(
+        "declared", [*LEAVES, *COMMON, ROOT_AUTHORITY, ISSUING_AUTHORITY], ids=lambda declared: declared.name
+    )
+    def test_what_is_declared_has_its_clause(
+        self, declared: Profile | CommonField | AuthorityProfile
+    ) -> None:
+        """Beside names and switches, whose clause is that of the field that they are about."""
+        plain = {"name", "purpose", "authorities", "naming", "extension", "own_extended_key_usage"}
+        plain |= {"extended_key_usage_critical", "has_status_index", "no_status"}
+        for field in fields(declared):
+            value = getattr(declared, field.name)
+            assert field.name in plain or (isinstance(value, Stated) and value.clause), field.name

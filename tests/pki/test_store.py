@@ -1,11 +1,13 @@
 """The certificate store on sqlite3."""
 
+import json
 import sqlite3
 import stat
 import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,16 @@ def test_the_trail_is_only_ever_added_to(store: SqliteCertificateStore, tmp_path
             pytest.raises(sqlite3.IntegrityError, match="only ever added to"),
         ):
             connection.execute(statement)
+
+
+@pytest.mark.parametrize("text", ["cards", 'quo"te', "back\\slash", "Zoë\n\U0001f600"])
+def test_what_an_entry_hashes_is_json(text: str) -> None:
+    """So that another can follow the trail with any encoder."""
+    entry = next_entry(None, text, text, text, START, {"serial": text, "shard": None, "number": 7})
+    detail = json.dumps({"number": 7, "serial": text, "shard": None}, separators=(",", ":"))
+    fields = ["citizen-card-trail/1", "00" * 32, text, 1, entry.at_ms, text, text, detail]
+    assert entry.detail == detail
+    assert entry.sha256 == sha256(json.dumps(fields, separators=(",", ":")).encode()).digest()
 
 
 def test_a_file_from_before_there_was_a_trail_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 import csv
 import json
 import os
+import pty
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -25,6 +28,7 @@ from reader_agent.virtual_card.memory import factory_memory
 from reader_agent.virtual_card.state import CardState, read_memory
 from tests.reader_agent.card_service import CardService, Order
 from tests.reader_agent.world import DirectConnection, MovableClock, blank_card, make_agent, new_order
+from tests.support import warm
 from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers
 
 
@@ -227,6 +231,37 @@ def test_on_real_readers_by_the_command(
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == {"made": 3, "failed": 0, "left": 0}
+
+
+def everything_on(screen: int) -> str:
+    """What was written to a terminal that nobody has open any more; closed here."""
+    shown = b""
+    with os.fdopen(screen, "rb", buffering=0) as file, suppress(OSError):  # EIO, pty(7), at its end
+        while part := file.read(4096):
+            shown += part
+    return shown.decode()
+
+
+def test_on_a_terminal_a_bar_is_drawn(
+    desk: Agent, card_service: CardService, readers: Readers, tmp_path: Path
+) -> None:
+    """From none to all, in place, on standard error; scripts read the other."""
+    order = new_order(card_service)
+    (tmp_path / "stock.csv").write_text(f"order\n{order.id}\n")
+    readers.insert(CONTACT_READER, blank_card(tmp_path / "card.json"))
+    command = ["reader-agent", "personalise", "--reader", CONTACT_READER, "--wait", "30", "--json"]
+    command += ["--batch", str(tmp_path / "stock.csv"), "--out", str(tmp_path / "result.csv")]
+    command += ["--agent", str(desk.directory.path)]
+    screen, terminal = pty.openpty()
+    with (tmp_path / "out").open("w") as out, os.fdopen(terminal, "w") as err:
+        begun = warm.begin(command, {**os.environ, **readers.environment, "TERM": "xterm"}, out, err)
+        status = begun.wait(60)
+    shown = everything_on(screen)
+    assert status == 0, shown
+    assert json.loads((tmp_path / "out").read_text()) == {"made": 1, "failed": 0, "left": 0}
+    drawn = re.findall(r"cards +\[(#*)(-*)\] +(\d+)%", shown)
+    assert [percent for *_, percent in drawn][:: len(drawn) - 1] == ["0", "100"]
+    assert (drawn[0][0], drawn[-1][1]) == ("", "")
 
 
 def test_a_card_is_fed_once_until_it_is_changed(readers: Readers, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The conformance checks on the software card, over pcscd, and on cards that do one thing wrong."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from click.testing import CliRunner
 
 from reader_agent.cli import main
 from reader_agent.conformance import CHECKS, Outcome, examine
+from reader_agent.virtual_card import pcscd as virtual_pcscd
 from reader_agent.virtual_card.application import Face
+from reader_agent.virtual_card.pcscd import PrivatePcscd
 from reader_agent.virtual_card.state import read_memory
 from tests.reader_agent.virtual_card.conftest import card_file, full_card
 from tests.reader_agent.world import DirectConnection, blank_card
+from tests.support import warm
 from tests.support.pcsc import CONTACT_READER, CONTACTLESS_READER, Readers
 
 __all__ = ["card_file", "full_card"]
@@ -39,7 +43,7 @@ def test_the_software_card_conforms(readers: Readers, full_card: Path, tmp_path:
 
 
 # What the card of the tests has not: an object of printed information may be there or not
-NOT_THERE = {"printed information wants the PIN"}
+NOT_THERE = {"printed information wants the PIN", "the reader tells the UID"}
 
 
 def test_without_contact_and_pin(readers: Readers, full_card: Path) -> None:
@@ -53,6 +57,7 @@ def test_without_contact_and_pin(readers: Readers, full_card: Path) -> None:
     assert outcomes["key 9A wants the PIN"] == "passed"
     assert outcomes["key 9A signs with the PIN"] == "skipped"
     assert outcomes["attempts of the PIN"] == "skipped"
+    assert outcomes["the reader tells the UID"] == "passed"
 
 
 def test_a_blank_card_fails_nothing(tmp_path: Path) -> None:
@@ -107,4 +112,14 @@ def test_a_card_that_does_one_thing_wrong(
 def test_without_a_card_it_says_so(readers: Readers) -> None:
     done = CliRunner().invoke(main, ["conformance"], catch_exceptions=False)
     assert done.exit_code == 1
+    assert readers.full_name(CONTACT_READER) in done.stderr
     assert "[no_card]" in done.stderr
+
+
+def test_without_a_reader_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pcscd of its own, which has none; a process of its own, since libpcsclite keeps its first socket."""
+    monkeypatch.setattr(virtual_pcscd, "_require_names", lambda _: None)  # which otherwise wants one
+    with PrivatePcscd(tmp_path, []) as pcscd:
+        done = warm.run(["reader-agent", "conformance"], {**os.environ, **pcscd.environment}, 60)
+    assert done.returncode == 1
+    assert done.stderr.endswith("plug one in, or ask reader-agent doctor why [reader_error]\n")

@@ -1,5 +1,6 @@
 """The PC/SC seam on a real pcscd, with virtual readers and what hands do to them."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from smartcard import scard
 
+import reader_agent
 from reader_agent.cardspec.piv import WELL_KNOWN_TRANSPORT_KEY
 from reader_agent.errors import (
     CardError,
@@ -234,3 +236,14 @@ def test_swapped_on_pcscd_before_it_signs(
         tap(world.agent, connection, ORDER, when(Step.STORED, swap))
     assert world.entries() == [(EntryKind.REQUEST, EntryState.VOID)]
     assert not world.service.received
+
+
+def test_one_module_imports_pyscard() -> None:
+    """Whatever else it needs of PC/SC goes through that one, so that another binding is one change."""
+    root = Path(reader_agent.__file__).parent
+    importing = [
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if re.search(r"^\s*(from|import) smartcard\b", path.read_text(), re.MULTILINE)
+    ]
+    assert importing == ["transport/winscard.py"]

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pki.card_keys import KeyRequest, seal_masters
 from pki.clock import system_clock
 from pki.request_signatures import verify_request
 from reader_agent import service_client
@@ -20,6 +21,7 @@ from reader_agent.errors import (
 )
 from reader_agent.service_client import ServiceClient, TimeLimits
 from reader_agent.tapping.problems import is_final, is_passing
+from reader_agent.wire import to_base64url
 from tests.reader_agent.card_service import CardService
 from tests.reader_agent.world import World
 
@@ -111,6 +113,22 @@ def test_a_card_map_and_its_key() -> None:
         client.card_map_key()
     with answering(given) as port, closing(client_of(port)) as client:
         assert client.card_map_key().secret == bytes(32)
+
+
+def test_keys_that_are_none() -> None:
+    """Refused, sealed for somebody else, or no base64url at all; the journeys fetch real ones."""
+    refused = http("403 Forbidden", PROBLEM, BUSY.replace(b"busy", b"role_not_allowed"))
+    with answering(refused) as port, closing(client_of(port)) as client, pytest.raises(ServiceProblem):
+        client.card_keys("ashcombe")
+    other = seal_masters((), KeyRequest("ashcombe", "bus-12").public_key, "ashcombe", "bus-12")
+    for sealed in (to_base64url(other), "", "?"):
+        answer = http("200 OK", JSON, b'{"sealed":"%b"}' % sealed.encode())
+        with (
+            answering(answer) as port,
+            closing(client_of(port)) as client,
+            pytest.raises(ServiceAnswerInvalid),
+        ):
+            client.card_keys("ashcombe")
 
 
 def test_what_is_signed_is_what_is_sent() -> None:

@@ -47,6 +47,8 @@ class Stack:
     currency: str
     timezone: str
     clock_offset_s: float = 0.0
+    # Where the scheme publishes; without one it has no status lists.
+    public_url: str | None = None
     port: int = 0
     # Where the terminals reach the service: its own port, unless something lies between.
     public_port: int = 0
@@ -105,6 +107,7 @@ class Stack:
                 scheme_id.title(),
             ),
             *("--passphrase-file", passphrase),
+            *(() if self.public_url is None else ("--public-url", self.public_url)),
         )
         self.run("cardservice", "init", "--currency", self.currency, "--timezone", self.timezone)
 

@@ -16,7 +16,7 @@ from cardservice.ledger.closing.merkle import leaf_hash, root_by_path
 from cardservice.ledger.errors import InclusionInvalid
 from pki.errors import PkiError
 from pki.reading import UNREADABLE, require_readable
-from pki.statements import TreeHead, decode_deterministic, open_tree_head, tree_head_certificate_sha256
+from pki.statements import TreeHead, decode_deterministic, open_tree_head, signer_sha256
 from pki.verification import Purpose, TrustStore, verify
 
 FORMAT = "citizen-card-inclusion-1"
@@ -67,7 +67,7 @@ def check_inclusion(proof: Inclusion, root: x509.Certificate) -> TreeHead:
     """The head of the day that the entry is in. Raises InclusionInvalid, which says what does not hold."""
     trust = TrustStore(roots=(root,), intermediates=(proof.issuer,))
     try:
-        named = tree_head_certificate_sha256(proof.head)
+        named = signer_sha256(proof.head)
         head = verified_head(proof.head, proof.signer, trust, proof.scheme)
         content = decode_deterministic(proof.content)
     except (PkiError, LookupError, ValueError) as error:

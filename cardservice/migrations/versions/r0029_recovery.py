@@ -1,7 +1,7 @@
 """Restores: what was lost, what came back, and from whom.
 
 Revision ID: 0029
-Revises: 0018
+Revises: 0031
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import JsonDocument, UtcDateTime
 
 revision = "0029"
-down_revision = "0018"
+down_revision = "0031"
 
 
 def upgrade() -> None:

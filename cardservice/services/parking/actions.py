@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from cardservice.services.parking import reasons
 from cardservice.services.parking.case import Case, Priced, asked, line_of
-from cardservice.services.parking.holding import held_quota, held_time
+from cardservice.services.parking.leaving import enter, leave
 from cardservice.services.parking.permits import (
     buy_permit,
+    change_permit,
     check_permit,
     end_permit,
     permit_is_held,
@@ -17,12 +18,10 @@ from cardservice.services.parking.permits import (
 )
 from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.pricing import CLOSED, TOO_LONG, Charge
-from cardservice.services.parking.schemas import LONGEST
+from cardservice.services.parking.staying import objection_to, stay_of
 from cardservice.services.parking.stays import (
     CARRIED,
-    SESSION,
     STOPPED,
-    VISIT,
     VISITS,
     Stay,
     carried_at,
@@ -51,6 +50,8 @@ def priced(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) 
         return buy_permit(ask, None if holder is None else holder.category, tariff, vehicles)
     if ask.action == "permit-end":
         return end_permit(ask, tariff, vehicles)
+    if ask.action == "permit-change":
+        return change_permit(ask, tariff, vehicles)
     key = str(ask.details["place"])
     place = tariff.places.get(key)
     if place is None:
@@ -60,31 +61,10 @@ def priced(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) 
     return _PRICES[ask.action](case)
 
 
-def _objection_to(case: Case, *, on_exit: bool) -> Refusal | None:
-    """Why this vehicle cannot pay here now, or not in this way."""
-    place, vehicle = case.place, str(case.ask.details["vehicle"])
-    if place.pay_on_exit is not on_exit:
-        if on_exit:
-            message = f"At {place.label} a stay is paid when it begins."
-            return Refusal(reason=reasons.NOT_PAID_ON_EXIT, message=message)
-        return Refusal(reason=reasons.PAID_ON_EXIT, message=f"At {place.label} a stay is paid on leaving.")
-    begins, ends, moment = place.valid_from, place.valid_until, case.ask.occurred_at
-    if (begins is not None and moment < begins) or (ends is not None and moment >= ends):
-        message = f"The order for {place.label} is not in force at this time."
-        return Refusal(reason=reasons.ORDER_NOT_IN_FORCE, message=message)
-    if place.condition is not None and not place.condition.holds(vehicle):
-        message = f"{place.label} is not for a vehicle of the type {vehicle}."
-        return Refusal(reason=reasons.VEHICLE_NOT_ALLOWED, message=message, data={"vehicle": vehicle})
-    if case.permit is not None and case.permit not in place.permits:
-        message = f"No permit {case.permit!r} is good for {place.label}."
-        return Refusal(reason=reasons.PERMIT_NOT_HERE, message=message, data={"permit": case.permit})
-    return None
-
-
 def _start(case: Case) -> Priced | Refusal:
     place, minutes, carried = case.place, case.number("minutes"), case.number("carried_minutes")
     begins = whole_minute(case.ask.occurred_at)
-    if (objection := _objection_to(case, on_exit=False) or _length(case, minutes)) is not None:
+    if (objection := objection_to(case, on_exit=False) or _length(case, minutes)) is not None:
         return objection
     whole = case.charge(begins, minutes)
     if isinstance(whole, Refusal):
@@ -102,13 +82,13 @@ def _start(case: Case) -> Priced | Refusal:
             return _not_carried(place)
         return permit_is_held(case, view)
 
-    return _stay(case, stay, begins, minutes, paid, whole, carried=carried, test=test)
+    return stay_of(case, stay, begins, minutes, paid, whole, carried=carried, test=test)
 
 
 def _extend(case: Case) -> Priced | Refusal:
     paid_minutes, minutes = case.number("paid_minutes"), case.number("minutes")
     begins, moment = case.moment("started_at"), case.ask.occurred_at
-    if (objection := _objection_to(case, on_exit=False) or _length(case, paid_minutes + minutes)) is not None:
+    if (objection := objection_to(case, on_exit=False) or _length(case, paid_minutes + minutes)) is not None:
         return objection
     before, after = case.charge(begins, paid_minutes), case.charge(begins, paid_minutes + minutes)
     if isinstance(after, Refusal):
@@ -133,12 +113,12 @@ def _extend(case: Case) -> Priced | Refusal:
         return permit_is_held(case, view)
 
     stay = Stay(case.vehicle, begins, paid_minutes + minutes)
-    return _stay(case, stay, begins + paid_minutes * _MINUTE, minutes, added, added, carried=0, test=test)
+    return stay_of(case, stay, begins + paid_minutes * _MINUTE, minutes, added, added, carried=0, test=test)
 
 
 def _visit(case: Case) -> Priced | Refusal:
     """A session at its own price, whatever the place costs and however long one may stay there."""
-    if (objection := _objection_to(case, on_exit=False)) is not None:
+    if (objection := objection_to(case, on_exit=False)) is not None:
         return objection
     found = visit(case)
     if isinstance(found, Refusal):
@@ -149,57 +129,8 @@ def _visit(case: Case) -> Priced | Refusal:
     if isinstance(open_then, Refusal) and open_then.reason == CLOSED:
         return open_then
     stay, price = Stay(case.vehicle, begins, kind.minutes, is_visit=True), Charge(kind.price_minor, 0)
-    made = _stay(case, stay, begins, kind.minutes, price, price, carried=0, test=test)
+    made = stay_of(case, stay, begins, kind.minutes, price, price, carried=0, test=test)
     return replace(made, counters=(*made.counters, *counted(VISITS, year_of(case, kind.key), 1)))
-
-
-def _stay(
-    case: Case,
-    stay: Stay,
-    held_from: datetime,
-    minutes: int,
-    paid: Charge,
-    whole: Charge,
-    *,
-    carried: int,
-    test: Callable[[View], Refusal | None],
-) -> Priced:
-    place, away = case.place, case.place.no_return_minutes or 0
-    # What is added to a stay begins where the time ends that is held for it: with its time of no return.
-    begun = held_from if held_from == stay.begins else held_from + away * _MINUTE
-    resources = held_time(stay.vehicle, begun, stay.ends + away * _MINUTE)
-    if place.max_stay_minutes is not None and place.no_return_minutes is None and whole.within_s:
-        day = case.tariff.day_of(stay.begins).isoformat()
-        resources += (held_quota(stay.vehicle, day, -(-whole.within_s // 60), place.max_stay_minutes),)
-    ends = stay.ends.astimezone(case.tariff.zone)
-    return Priced(
-        amount_minor=paid.amount_minor,
-        line=line_of(case, f"{place.label}, {spoken(case.plate)}, until {ends:%H:%M}", paid.amount_minor),
-        counters=(
-            *counted(VISIT if stay.is_visit else SESSION, period_of(stay.vehicle, stay.begins), minutes),
-            *counted(CARRIED, place.key, -carried),
-        ),
-        # Whoever has a badge may stay and return as they like.
-        resources=() if case.has_badge else resources,
-        if_taken=_taken(case),
-        test=test,
-        inputs={
-            "begins": stay.begins.isoformat(),
-            "ends": stay.ends.isoformat(),
-            "within_s": whole.within_s,
-            "on_street": place.on_street,
-        },
-    )
-
-
-def _taken(case: Case) -> str:
-    place, vehicle = case.place, spoken(case.plate)
-    if place.no_return_minutes is not None:
-        hours = f"{place.no_return_minutes} minutes"
-        return f"{vehicle} has been at {place.label}, and may not return within {hours} of its paid time."
-    if place.max_stay_minutes is not None:
-        return f"{vehicle} may not stay longer than {place.max_stay_minutes} minutes at {place.label} today."
-    return f"{vehicle} is paid for at {place.label} at this time already."
 
 
 def _stop(case: Case) -> Priced | Refusal:
@@ -230,24 +161,6 @@ def _stop(case: Case) -> Priced | Refusal:
         test=test,
         inputs={"begins": begins.isoformat(), "unused_minutes": unused},
     )
-
-
-def _exit(case: Case) -> Priced | Refusal:
-    begins, moment = case.moment("entered_at"), case.ask.occurred_at
-    if (objection := _objection_to(case, on_exit=True)) is not None:
-        return objection
-    minutes = -((begins - moment) // _MINUTE)
-    if not timedelta(0) < minutes * _MINUTE <= LONGEST:
-        message = "The vehicle did not enter within the last seven days. Ask for help."
-        return Refusal(reason=reasons.TIMES_WRONG, message=message)
-    paid = case.charge(begins, minutes)
-    if isinstance(paid, Refusal):
-        return paid
-
-    def test(view: View) -> Refusal | None:
-        return permit_is_held(case, view)
-
-    return _stay(case, Stay(case.vehicle, begins, minutes), begins, minutes, paid, paid, carried=0, test=test)
 
 
 def _look_up(case: Case) -> Priced | Refusal:
@@ -304,7 +217,8 @@ _PRICES: Mapping[str, Callable[[Case], Priced | Refusal]] = {
     "extend": _extend,
     "stop": _stop,
     "visit": _visit,
-    "pay-on-exit": _exit,
+    "enter": enter,
+    "pay-on-exit": leave,
     "look-up": _look_up,
     "permit-check": check_permit,
 }

@@ -9,7 +9,7 @@ from cardservice.services.parking import reasons
 from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.pricing import CLOSED, Charge, charge
 from cardservice.services.parking.tariff import Place, Tariff
-from cardservice.services.seam import Ask, CounterUse, Holder, Line, Refusal, ResourceUse, View
+from cardservice.services.seam import Ask, CounterUse, Hold, Holder, Line, Refusal, ResourceUse, View
 
 _MINUTE = timedelta(minutes=1)
 
@@ -22,9 +22,17 @@ def approved(_: View) -> str:
     return "Approved."
 
 
+def _no_more(_: View) -> tuple[CounterUse, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """What an action costs, and what becomes of it if the payer's state passes the test."""
+    """What an action costs, and what becomes of it if the payer's state passes the test.
+
+    `more` are counters that the payer's state tells. `vital` are the objections in spite of which not even an
+    advice counts. With a `hold` the amount is set aside; the holds under `releases` go back.
+    """
 
     amount_minor: int
     line: Line
@@ -34,10 +42,14 @@ class Priced:
     test: Callable[[View], Refusal | None] = _nothing
     tell: Callable[[View], str] = approved
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    more: Callable[[View], tuple[CounterUse, ...]] = _no_more
+    vital: frozenset[str] = frozenset()
+    hold: Hold | None = None
+    releases: tuple[str, ...] = ()
 
     def is_kept_in_spite_of(self, flags: list[str]) -> bool:
         """Whether an advice with these flags counts all the same: not, where it would count below zero."""
-        return reasons.NOT_CARRIED not in flags
+        return not {reasons.NOT_CARRIED, *self.vital} & set(flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class _Loader:
         prices = [self._price(f"{where}: prices", price) for price in permit["prices"]]
         if any(after < before for before, after in pairwise(prices)):
             raise self._error(f"{where}: prices: a further permit is cheaper than the one before it")
-        return {
+        stored = {
             "key": permit["key"],
             "label": permit["label"],
             "months": permit["months"],
@@ -111,6 +111,10 @@ class _Loader:
             "categories": sorted(set(permit["categories"])),
             "vehicles": permit["vehicles"],
         }
+        # What a file does not say is not stored, so that what was loaded before is the same version still.
+        if permit["change_price"] is not None:
+            stored["change_minor"] = self._price(f"{where}: change_price", permit["change_price"])
+        return stored
 
     def visit(self, number: int, visit: Values) -> dict[str, Any]:
         """A visitor's session, as it is stored."""
@@ -135,7 +139,13 @@ class _Loader:
                     raise self._error(f"{where}: {field}: there is no {what} {key!r}")
         if place["pay_on_exit"] and place["on_street"]:
             raise self._error(f"{where}: pay_on_exit: nobody leaves a street by a barrier")
+        reserve = {}
+        if place["reserve"] is not None:
+            if not place["pay_on_exit"]:
+                raise self._error(f"{where}: reserve: means nothing without pay_on_exit")
+            reserve = {"reserve_minor": self._price(f"{where}: reserve", place["reserve"])}
         return {
+            **reserve,
             "key": place["key"],
             "label": place["label"],
             "on_street": place["on_street"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cardservice.services.json_files import read_object
+from cardservice.services.json_files import Document, read_document
 from cardservice.services.parking.durations import minutes_of
 from cardservice.services.parking.rate_tables import Rates, read_rates
 from cardservice.services.parking.tariff import DAY_MINUTES, DAYS
@@ -38,26 +38,28 @@ class Order:
 
 def read_order(path: Path, currency: str, zone: str) -> Mapping[str, Order]:
     """The provisions of an order by their reference; raises TariffError."""
-    content = read_object(path, MAX_BYTES)
+    document = read_document(path, MAX_BYTES)
+    content = document.values
     version = content.get("schemaVersion")
     if not (isinstance(version, str) and _VERSION.match(version)):
-        raise TariffError(path.name, None, f"schemaVersion: {str(version)[:20]!r} is neither 3.5 nor 4.0")
+        line = document.line(content, "schemaVersion")
+        raise TariffError(path.name, line, f"schemaVersion: {str(version)[:20]!r} is neither 3.5 nor 4.0")
     try:
         provisions = content["data"]["source"]["provision"]
         return {
-            each["reference"]: _Provision(path.name, each, currency, ZoneInfo(zone)).read()
+            each["reference"]: _Provision(document, each, currency, ZoneInfo(zone)).read()
             for each in provisions
         }
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         reason = f"does not have the shape of an order: {type(problem).__name__} {problem}"
-        raise TariffError(path.name, None, reason) from problem
+        raise TariffError(path.name, document.line(content), reason) from problem
 
 
 class _Provision:
     """A provision that is being read."""
 
-    def __init__(self, file: str, values: Values, currency: str, zone: ZoneInfo) -> None:
-        self._file, self._values, self._currency, self._zone = file, values, currency, zone
+    def __init__(self, document: Document, values: Values, currency: str, zone: ZoneInfo) -> None:
+        self._document, self._values, self._currency, self._zone = document, values, currency, zone
         self._times: list[Values] = []
         self._rates: list[Rates] = []
 
@@ -67,15 +69,16 @@ class _Provision:
         if more:
             raise self._error("regulation: there are several, and which of them holds here is not said")
         if regulation["timeZone"] != self._zone.key:
-            raise self._error(f"timeZone: is {regulation['timeZone']}, and the tariff's is {self._zone.key}")
+            said = f"timeZone: is {regulation['timeZone']}, and the tariff's is {self._zone.key}"
+            raise self._error(said, regulation)
         self._only(regulation, {"condition", "conditionSet", "generalRegulation", "isDynamic", "timeZone"})
         if regulation.get("isDynamic"):
-            raise self._error("isDynamic: what changes by itself cannot be loaded")
+            raise self._error("isDynamic: what changes by itself cannot be loaded", regulation)
         condition = self._set(regulation, "and", negate=False, certain=True, depth=0)
         if len(self._times) != 1:
-            raise self._error(f"timeValidity: there are {len(self._times)}, and one is read")
+            raise self._error(f"timeValidity: there are {len(self._times)}, and one is read", regulation)
         if len(self._rates) > 1:
-            raise self._error("rateTable: there are several, and which of them holds is not said")
+            raise self._error("rateTable: there are several, and which of them holds is not said", regulation)
         return self._made(self._times[0], self._rates[0] if self._rates else None, condition)
 
     def _made(self, validity: Values, rates: Rates | None, condition: dict[str, Any] | None) -> Order:
@@ -83,7 +86,7 @@ class _Provision:
         periods = _listed(validity["validPeriod"])
         stays = [self._stay(period) for period in periods]
         if any(stay != stays[0] for stay in stays):
-            raise self._error("maxStayNoReturn: differs from one validPeriod to another")
+            raise self._error("maxStayNoReturn: differs from one validPeriod to another", validity)
         # Waiting without a rate table costs nothing, for as long as it is allowed.
         tiers = [[DAY_MINUTES * 60, 0]] if rates is None else [list(tier) for tier in rates.tiers]
         bands = [self._window(window) | {"tiers": tiers, "step": None} for window in self._windows(periods)]
@@ -105,7 +108,7 @@ class _Provision:
             "valid_until": min(map(self._moment, ends)).isoformat() if ends else None,
         }
         if rates and rates.reset is not None and any(band["to_minute"] != rates.reset for band in bands):
-            raise self._error("rateTable: resetTime is not where the hours of charge end")
+            raise self._error("rateTable: resetTime is not where the hours of charge end", rates.node)
         return Order(content, tuple(self._notes(bands)))
 
     def _set(
@@ -116,7 +119,7 @@ class _Provision:
         `certain`: it holds on its own, not as one of several; only there a time or a rate table is read.
         """
         if depth > _MAX_DEPTH:
-            raise self._error(f"conditionSet: goes deeper than {_MAX_DEPTH}")
+            raise self._error(f"conditionSet: goes deeper than {_MAX_DEPTH}", node)
         certain = certain and operator == "and" and not negate
         parts = []
         for child in (*_listed(node.get("conditions")), *_listed(node.get("condition"))):
@@ -134,7 +137,8 @@ class _Provision:
         ]
         found = [part for part in parts if part is not None]
         if operator == "not" and len(found) != 1:
-            raise self._error(f"conditionSet: 'not' is of one condition, and here are {len(found)}")
+            said = f"conditionSet: 'not' is of one condition, and here are {len(found)}"
+            raise self._error(said, node)
         if operator == "not":
             operator, negate = "and", not negate
         return _tree(operator, found, negate=negate) if found else None
@@ -143,9 +147,8 @@ class _Provision:
         self._only(node, {"operator", "conditions", "condition", "conditionSet", "negate"})
         operator = _OPERATORS.get(str(node.get("operator")).lower())
         if operator is None:
-            raise self._error(
-                f"conditionSet: {str(node.get('operator'))[:20]!r} is none of and, or, xor, not"
-            )
+            said = f"conditionSet: {str(node.get('operator'))[:20]!r} is none of and, or, xor, not"
+            raise self._error(said, node)
         negate = bool(node.get("negate")) is not negated
         return self._set(node, operator, negate=negate, certain=certain, depth=depth + 1)
 
@@ -154,11 +157,11 @@ class _Provision:
         negate = bool(node.get("negate"))
         for name in ("timeValidity", "rateTable"):
             if name in node and (negate or not certain):
-                raise self._error(f"{name}: is one of several conditions or negated, which is not read")
+                raise self._error(f"{name}: is one of several conditions or negated, which is not read", node)
         if "timeValidity" in node:
             self._times.append(node["timeValidity"])
         if "rateTable" in node:
-            self._rates.append(read_rates(self._file, self._reference, node["rateTable"], self._currency))
+            self._rates.append(read_rates(self._document, self._reference, node["rateTable"], self._currency))
         if "vehicleCharacteristics" not in node:
             return None
         vehicle = node["vehicleCharacteristics"]
@@ -177,7 +180,7 @@ class _Provision:
                 self._only(recurring, {"applicableDay"})
                 days += recurring["applicableDay"]
             if unknown := set(days) - set(DAYS):
-                raise self._error(f"applicableDay: {min(unknown)!r} is no day of the week")
+                raise self._error(f"applicableDay: {min(unknown)!r} is no day of the week", period)
             for times in _listed(period.get("recurringTimePeriodOfDay")) or [_ALL_DAY]:
                 self._only(times, {"startTimeOfPeriod", "endTimeOfPeriod"})
                 yield {"days": sorted(set(days) or DAYS), **times}
@@ -186,7 +189,7 @@ class _Provision:
         begins, ends = self._clock(window["startTimeOfPeriod"]), self._clock(window["endTimeOfPeriod"])
         ends = ends or DAY_MINUTES
         if ends <= begins:
-            raise self._error("endTimeOfPeriod: is not after startTimeOfPeriod")
+            raise self._error("endTimeOfPeriod: is not after startTimeOfPeriod", self._times[0])
         return {"days": window["days"], "from_minute": begins, "to_minute": ends}
 
     def _stay(self, period: Values) -> tuple[int | None, int | None]:
@@ -195,7 +198,7 @@ class _Provision:
         found = [limits.get(name) for name in ("maximumOccupancy", "minimumPeriodForReturn")]
         stay, away = (None if text is None else self._minutes(text) for text in found)
         if away is not None and stay is None:
-            raise self._error("minimumPeriodForReturn: is there without maximumOccupancy")
+            raise self._error("minimumPeriodForReturn: is there without maximumOccupancy", limits)
         return stay, away
 
     def _minutes(self, text: str) -> int:
@@ -228,14 +231,16 @@ class _Provision:
 
     def _only(self, node: Values, known: set[str]) -> None:
         if unknown := sorted(node.keys() - known):
-            raise self._error(f"{unknown[0]}: is not read, and could change what holds")
+            raise self._error(f"{unknown[0]}: is not read, and could change what holds", node)
 
     @property
     def _reference(self) -> str:
         return str(self._values["reference"])
 
-    def _error(self, reason: str) -> TariffError:
-        return TariffError(self._file, None, f"provision {self._reference}: {reason}")
+    def _error(self, reason: str, node: Values | None = None) -> TariffError:
+        """The refusal of a field, which the reason begins with, of an object of the order's."""
+        line = self._document.line(self._values if node is None else node, reason.partition(":")[0])
+        return TariffError(self._document.file, line, f"provision {self._reference}: {reason}")
 
 
 _ALL_DAY = {"startTimeOfPeriod": "00:00:00", "endTimeOfPeriod": "00:00:00"}

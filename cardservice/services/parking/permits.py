@@ -1,6 +1,7 @@
 """Permits and visitors' sessions: bought for vehicles, counted under the payer, and asked about."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 from cardservice.money import format_minor
@@ -19,7 +20,7 @@ from cardservice.services.parking.stays import (
     whole_months_left,
 )
 from cardservice.services.parking.tariff import Permit, Tariff, Visit
-from cardservice.services.seam import Ask, Line, Refusal, View
+from cardservice.services.seam import Ask, CounterUse, Line, Refusal, View
 
 
 def buy_permit(ask: Ask, category: str | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
@@ -70,11 +71,8 @@ def _plates(ask: Ask) -> tuple[str, ...]:
 def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     """Ends a permit of the payer's for good; says what of its price is to be given back, which staff do."""
     key, plates, day = str(ask.details["permit"]), _plates(ask), tariff.day_of(ask.occurred_at)
-    first, last = ask.details["first_day"], ask.details["last_day"]
-    assert isinstance(first, date)  # noqa: S101 - its schema has loaded it
-    assert isinstance(last, date)  # noqa: S101 - its schema has loaded it
-    ended = HeldPermit(key, tuple(vehicles.at(key, each) for each in plates), first, last)
-    if not first <= day <= last:
+    ended = _named(ask, key, plates, vehicles)
+    if not ended.first_day <= day <= ended.last_day:
         return Refusal(reason=reasons.NO_PERMIT, message="That permit does not hold today.")
     left, months = whole_months_left(ended, day)
 
@@ -85,10 +83,7 @@ def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal
         return Refusal(reason=reasons.NO_PERMIT, message=message)
 
     def tell(view: View) -> str:
-        paid_minor = sum(
-            each.used for each in view.counters if (each.rule, each.period) == (PAID, ended.period)
-        )
-        refund = format_minor(refund_minor(paid_minor, left, months), tariff.currency)
+        refund = format_minor(refund_minor(_paid(view, ended), left, months), tariff.currency)
         return (
             f"The permit has ended. For {left} whole months of {months}, {refund} {tariff.currency} go back."
         )
@@ -102,6 +97,65 @@ def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal
         tell=tell,
         inputs={"whole_months_left": left, "months": months},
     )
+
+
+def change_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
+    """Names other vehicles in a permit of the payer's, for the days that are left of it."""
+    key, plates, day = str(ask.details["permit"]), _plates(ask), tariff.day_of(ask.occurred_at)
+    permit, named = tariff.permits.get(key), ask.details["new_plates"]
+    assert isinstance(named, list)  # noqa: S101 - its schema has loaded it
+    wanted = tuple(sorted(set(map(str, named))))
+    if permit is None:
+        return Refusal(reason=reasons.PERMIT_UNKNOWN, message=f"The tariff has no permit {key[:60]!r}.")
+    if len(wanted) > permit.vehicles:
+        message = f"{permit.label} is for no more than {permit.vehicles} vehicles."
+        return Refusal(reason=reasons.PERMIT_VEHICLES, message=message)
+    before = _named(ask, key, plates, vehicles)
+    if not before.first_day <= day <= before.last_day:
+        return Refusal(reason=reasons.NO_PERMIT, message="That permit does not hold today.")
+    after = replace(before, vehicles=tuple(vehicles.at(key, each) for each in wanted))
+
+    def test(view: View) -> Refusal | None:
+        held = [each for each in permits_of(view, day) if each.permit == key]
+        if before not in held:
+            message = f"With this card {', '.join(map(spoken, plates))} has no such permit."
+            return Refusal(reason=reasons.NO_PERMIT, message=message)
+        others = [each for each in held if each != before or after == before]
+        for each, vehicle in zip(wanted, after.vehicles, strict=True):
+            if any(vehicle in other.vehicles for other in others):
+                message = f"{spoken(each)} has {permit.label} already."
+                return Refusal(reason=reasons.PERMIT_HELD, message=message)
+        return None
+
+    def moved(view: View) -> tuple[CounterUse, ...]:
+        # What was paid goes with it, so that its months can be given back.
+        paid_minor = _paid(view, before)
+        return (*counted(PAID, before.period, -paid_minor), *counted(PAID, after.period, paid_minor))
+
+    label = f"{permit.label}, now {', '.join(map(spoken, wanted))}, to {after.last_day}"
+    price_minor = permit.change_minor
+    return Priced(
+        amount_minor=price_minor,
+        line=Line(label=label, amount_minor=price_minor, product=f"permit/{key}"),
+        counters=(*counted(ENDED, before.period, 1), *counted(PERMIT, after.period, 1)),
+        more=moved,
+        test=test,
+        vital=frozenset({reasons.NO_PERMIT, reasons.PERMIT_HELD}),
+        inputs={"first_day": after.first_day.isoformat(), "last_day": after.last_day.isoformat()},
+    )
+
+
+def _named(ask: Ask, key: str, plates: tuple[str, ...], vehicles: Vehicles) -> HeldPermit:
+    """The permit that the details name: by its vehicles and days."""
+    first, last = ask.details["first_day"], ask.details["last_day"]
+    assert isinstance(first, date)  # noqa: S101 - its schema has loaded it
+    assert isinstance(last, date)  # noqa: S101 - its schema has loaded it
+    return HeldPermit(key, tuple(vehicles.at(key, each) for each in plates), first, last)
+
+
+def _paid(view: View, held: HeldPermit) -> int:
+    """What was paid for a permit."""
+    return sum(each.used for each in view.counters if (each.rule, each.period) == (PAID, held.period))
 
 
 def refund_minor(paid_minor: int, left: int, months: int) -> int:

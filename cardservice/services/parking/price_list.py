@@ -33,6 +33,8 @@ def _permit(tariff: Tariff, permit: Permit) -> Iterator[Listed]:
     yield Listed(name, f"{permit.months} months, for {who}")
     if permit.vehicles > 1:
         yield Listed(f"{name}, vehicles", f"{permit.vehicles}")
+    if permit.change_minor:
+        yield Listed(f"{name}, other vehicles", _money(tariff, permit.change_minor))
     for number, price_minor in enumerate(permit.prices_minor, 1):
         yield Listed(f"{name}, number {number}", _money(tariff, price_minor))
 
@@ -68,11 +70,10 @@ def _kind(place: Place) -> str:
 
 
 def _terms(tariff: Tariff, place: Place) -> Iterator[tuple[str, str]]:
+    yield from _amounts(tariff, place)
     yield "shortest and longest sold", f"{place.min_minutes} and {place.max_minutes} minutes"
     if place.free_minutes:
         yield "free", f"{place.free_minutes} minutes"
-    if place.daily_maximum_minor is not None:
-        yield "most for a day", _money(tariff, place.daily_maximum_minor)
     if place.max_stay_minutes is not None:
         yield "longest stay", f"{place.max_stay_minutes} minutes"
     if place.no_return_minutes is not None:
@@ -89,6 +90,15 @@ def _terms(tariff: Tariff, place: Place) -> Iterator[tuple[str, str]]:
         yield "vehicles", str(place.condition)
     if place.valid_from is not None or place.valid_until is not None:
         yield "order in force", f"{place.valid_from or '…'} to {place.valid_until or '…'}"
+
+
+def _amounts(tariff: Tariff, place: Place) -> Iterator[tuple[str, str]]:
+    for term, amount_minor in (
+        ("most for a day", place.daily_maximum_minor),
+        ("reserved on entry", place.reserve_minor),
+    ):
+        if amount_minor is not None:
+            yield term, _money(tariff, amount_minor)
 
 
 def _charges(tariff: Tariff, hours: str, band: Band) -> Iterator[Listed]:

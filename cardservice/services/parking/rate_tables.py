@@ -11,6 +11,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from cardservice.money import parse_minor
+from cardservice.services.json_files import Document
 from cardservice.services.parking.durations import minutes_of
 from cardservice.services.seam import TariffError
 
@@ -36,6 +37,8 @@ class Rates:
     reset: int | None
     begins: str | None
     ends: str | None
+    # Where they stand in the order.
+    node: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +48,42 @@ class _Line:
     # Inclusive.
     last_s: int
     price_minor: int
+    # In the order.
+    node: Values
 
     def __str__(self) -> str:
         return f"rateLine {self.sequence} ({_told(self.first_s)} to {_told(self.last_s)})"
 
 
-def read_rates(file: str, provision: str, table: Values, currency: str) -> Rates:
+def read_rates(document: Document, provision: str, table: Values, currency: str) -> Rates:
     """The one collection of a rate table; raises TariffError with the lines that are at fault."""
-    return _Table(file, provision, currency).read(table)
+    return _Table(document, provision, currency).read(table)
 
 
 class _Table:
-    def __init__(self, file: str, provision: str, currency: str) -> None:
-        self._file, self._provision, self._currency = file, provision, currency
+    def __init__(self, document: Document, provision: str, currency: str) -> None:
+        self._document, self._provision, self._currency = document, provision, currency
+        # What is being read, and is at fault where nothing else is named.
+        self._node: Values = document.values
 
     def read(self, table: Values) -> Rates:
+        self._node = table
         self._only("rateTable", table, _TABLE)
         collections = table["rateLineCollection"]
         if len(collections) != 1:
             raise self._error(f"rateLineCollection: there are {len(collections)}, and one is read")
-        values = collections[0]
+        values = self._node = collections[0]
         self._only("rateLineCollection", values, _COLLECTION)
         if values["applicableCurrency"] != self._currency:
             found = values["applicableCurrency"]
-            raise self._error(f"applicableCurrency: is {found}, and the scheme's is {self._currency}")
+            said = f"applicableCurrency: is {found}, and the scheme's is {self._currency}"
+            raise self._error(said, field="applicableCurrency")
         bounds = {name: minutes_of(values[name]) for name in ("minTime", "maxTime")}
         least, most = bounds["minTime"], bounds["maxTime"]
         if least is None or most is None or most < least:
-            raise self._error("minTime, maxTime: are not two durations in minutes, the shorter first")
+            raise self._error(
+                "minTime, maxTime: are not two durations in minutes, the shorter first", field="minTime"
+            )
         lines = sorted((self._line(line) for line in values["rateLine"]), key=lambda line: line.first_s)
         self._check(lines, least * 60, most * 60)
         self._check_values(lines, values)
@@ -83,18 +94,23 @@ class _Table:
             reset=self._reset(values.get("resetTime")),
             begins=values.get("startValidUsagePeriod"),
             ends=values.get("endValidUsagePeriod"),
+            node=values,
         )
 
     def _line(self, values: Values) -> _Line:
         name = f"rateLine {values.get('sequence')}"
+        around, self._node = self._node, values
         self._only(name, values, _LINE)
         for field, known in (("type", "flatRateTier"), ("usageCondition", "fixedDuration")):
             if values[field] != known:
-                raise self._error(f"{name}: {field} {str(values[field])[:40]!r} is not read, {known} is")
+                said = f"{name}: {field} {str(values[field])[:40]!r} is not read, {known} is"
+                raise self._error(said, field=field)
         first_s, last_s = (self._seconds(name, values[field]) for field in ("durationStart", "durationEnd"))
         if last_s < first_s:
             raise self._error(f"{name}: durationEnd is before durationStart")
-        return _Line(values["sequence"], first_s, last_s, self._price(name, values["value"]))
+        line = _Line(values["sequence"], first_s, last_s, self._price(name, values["value"]), values)
+        self._node = around
+        return line
 
     def _seconds(self, name: str, text: str) -> int:
         match = _HMS.match(text)
@@ -117,16 +133,18 @@ class _Table:
     def _check(self, lines: list[_Line], least_s: int, most_s: int) -> None:
         for line, other in combinations(lines, 2):
             if other.first_s <= line.last_s:
-                raise self._error(f"{line} and {other} overlap: which of them holds is not said")
+                first = self._document.line(line.node)
+                said = f"{line} and {other} overlap: which holds is not said; the first is in line {first}"
+                raise self._error(said, other.node)
         for line, after in pairwise(lines):
             if after.first_s > line.last_s + 1 and line.last_s + 1 < most_s and after.first_s > least_s:
-                raise self._error(f"between {line} and {after} there is a gap")
+                raise self._error(f"between {line} and {after} there is a gap", after.node)
             if after.price_minor < line.price_minor:
-                raise self._error(f"{after} is cheaper than {line}, which is shorter")
+                raise self._error(f"{after} is cheaper than {line}, which is shorter", after.node)
         if not lines or lines[0].first_s > least_s:
             raise self._error("there is a gap between minTime and the first rateLine")
         if lines[-1].last_s + 1 < most_s:
-            raise self._error(f"there is a gap between {lines[-1]} and maxTime")
+            raise self._error(f"there is a gap between {lines[-1]} and maxTime", lines[-1].node)
 
     def _check_values(self, lines: list[_Line], values: Values) -> None:
         for field, sign in (("minValueCollection", 1), ("maxValueCollection", -1)):
@@ -134,7 +152,8 @@ class _Table:
                 bound = self._price(field, values[field])
                 for line in lines:
                     if sign * line.price_minor < sign * bound:
-                        raise self._error(f"{line}: its value is out of the range of {field}")
+                        said = f"{line}: its value is out of the range of {field}"
+                        raise self._error(said, line.node, "value")
 
     def _reset(self, text: str | None) -> int | None:
         if text is None:
@@ -146,10 +165,13 @@ class _Table:
 
     def _only(self, name: str, node: Values, known: set[str]) -> None:
         if unknown := sorted(node.keys() - known):
-            raise self._error(f"{name}: {unknown[0]} is not read, and could change the price")
+            raise self._error(
+                f"{name}: {unknown[0]} is not read, and could change the price", node, unknown[0]
+            )
 
-    def _error(self, reason: str) -> TariffError:
-        return TariffError(self._file, None, f"provision {self._provision}: {reason}")
+    def _error(self, reason: str, node: Values | None = None, field: str = "") -> TariffError:
+        line = self._document.line(self._node if node is None else node, field)
+        return TariffError(self._document.file, line, f"provision {self._provision}: {reason}")
 
 
 def _tiers(lines: list[_Line], most_s: int) -> tuple[tuple[int, int], ...]:

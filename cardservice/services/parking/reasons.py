@@ -13,6 +13,8 @@ TOO_SHORT = "too_short"
 PAID_ON_EXIT = "paid_on_exit"
 NOT_PAID_ON_EXIT = "not_paid_on_exit"
 TIMES_WRONG = "times_wrong"
+NOTHING_RESERVED = "nothing_reserved"
+ENTERED_ALREADY = "entered_already"
 AMOUNT_MISSING = "amount_missing"
 PRICE_CHANGED = "price_changed"
 LIMIT_REACHED = "limit_reached"
@@ -57,6 +59,8 @@ REASONS = frozenset(
             NO_PERMIT,
             NOT_PAID,
             OVER_LIMIT,
+            NOTHING_RESERVED,
+            ENTERED_ALREADY,
         ),
     }
 )

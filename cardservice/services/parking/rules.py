@@ -9,14 +9,26 @@ from datetime import timedelta
 from typing import Any
 
 from cardservice.money import format_minor
+from cardservice.services.holds import holds_of
 from cardservice.services.limits import Allowance, allowances
 from cardservice.services.parking import reasons
 from cardservice.services.parking.actions import priced
 from cardservice.services.parking.case import Priced
 from cardservice.services.parking.plates import Vehicles
-from cardservice.services.parking.stays import DAY_LIMIT, counted
+from cardservice.services.parking.stays import DAY_LIMIT, SERVICE, counted
 from cardservice.services.parking.tariff import Tariff
-from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal, View
+from cardservice.services.seam import (
+    APPROVED,
+    Ask,
+    AskKind,
+    CounterUse,
+    Decision,
+    Holder,
+    Line,
+    Quote,
+    Refusal,
+    View,
+)
 
 # Ours: long enough to present a card, and not longer than a statement's time may be off.
 QUOTE_MINUTES = 5
@@ -63,10 +75,10 @@ def decide(ask: Ask, holder: Holder, view: View, tariff: Tariff, vehicles: Vehic
     found = priced(ask, holder, tariff, vehicles)
     day = tariff.day_of(ask.occurred_at).isoformat()
     limits = allowances(view, ask, holder, DAY_LIMIT, day)
-    inputs = _inputs(ask, found, limits, day, tariff)
+    inputs = _inputs(ask, found, limits, day, tariff) | _released(found, view)
     objections = _objections(ask, found, view, limits, tariff)
     if ask.kind is AskKind.ADVICE:
-        return _as_signed(ask, found, objections, inputs)
+        return _as_signed(ask, found, objections, inputs, view)
     if objections:
         said = objections[0]
         return Decision(
@@ -82,11 +94,25 @@ def decide(ask: Ask, holder: Holder, view: View, tariff: Tariff, vehicles: Vehic
         message=found.tell(view),
         amount_minor=found.amount_minor,
         lines=(found.line,),
-        counters=(*found.counters, *counted(DAY_LIMIT, day, found.amount_minor)),
+        counters=(*found.counters, *found.more(view), *_spent(day, found.amount_minor, found.line)),
         resources=found.resources,
         if_taken=found.if_taken,
         inputs=inputs,
+        hold=found.hold,
+        releases=found.releases,
     )
+
+
+def _spent(day: str, amount_minor: int, line: Line) -> tuple[CounterUse, ...]:
+    """What is counted as spent in a day: not what is only set aside."""
+    return () if line.held else counted(DAY_LIMIT, day, amount_minor)
+
+
+def _released(found: Priced | Refusal, view: View) -> dict[str, Any]:
+    """How much of what was reserved goes back."""
+    keys = () if isinstance(found, Refusal) else found.releases
+    released_minor = sum(held.amount_minor for key in keys for held in holds_of(view.counters, SERVICE, key))
+    return {"released_minor": released_minor} if released_minor else {}
 
 
 def _objections(
@@ -113,7 +139,7 @@ def _objections(
 
 
 def _as_signed(
-    ask: Ask, found: Priced | Refusal, objections: list[Refusal], inputs: dict[str, Any]
+    ask: Ask, found: Priced | Refusal, objections: list[Refusal], inputs: dict[str, Any], view: View
 ) -> Decision:
     """The vehicle stood there: what the card signed is owed, and what is odd about it is a flag.
 
@@ -124,8 +150,8 @@ def _as_signed(
     ]
     amount_minor = 0 if reasons.CURRENCY_MISMATCH in flags else ask.amount_minor or 0
     line = Line(label="Parking", amount_minor=amount_minor)
-    if isinstance(found, Priced) and found.amount_minor == amount_minor:
-        line = found.line
+    if isinstance(found, Priced) and (found.amount_minor == amount_minor or found.line.held):
+        line = replace(found.line, amount_minor=amount_minor)
     stays = isinstance(found, Priced) and found.is_kept_in_spite_of(flags)
     return Decision(
         approved=True,
@@ -135,11 +161,13 @@ def _as_signed(
         lines=(line,),
         flags=tuple(flags),
         counters=(
-            *(found.counters if isinstance(found, Priced) and stays else ()),
-            *counted(DAY_LIMIT, inputs["day"], amount_minor),
+            *((*found.counters, *found.more(view)) if isinstance(found, Priced) and stays else ()),
+            *_spent(inputs["day"], amount_minor, line),
         ),
         resources=found.resources if isinstance(found, Priced) and stays else (),
         inputs=inputs,
+        hold=found.hold if isinstance(found, Priced) else None,
+        releases=found.releases if isinstance(found, Priced) else (),
     )
 
 

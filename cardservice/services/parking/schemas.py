@@ -143,6 +143,7 @@ class PlaceSchema(Schema):
     label = fields.String(required=True, validate=_is_label)
     on_street = fields.Boolean(required=True, truthy={True}, falsy={False})
     pay_on_exit = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    reserve = fields.String(load_default=None)
     outside_hours = fields.String(
         required=True, validate=validate.OneOf(("free", "closed"), error="is neither free nor closed")
     )
@@ -175,6 +176,7 @@ class PermitSchema(Schema):
     prices = fields.List(fields.String(), required=True, validate=validate.Length(min=1, max=20))
     categories = _categories(load_default=list)
     vehicles = Whole(1, MAX_VEHICLES, load_default=1)
+    change_price = fields.String(load_default=None)
 
 
 class VisitSchema(Schema):
@@ -244,6 +246,10 @@ class StopDetails(_VehicleDetails):
     unused_minutes = Whole(0, MAX_STAY_MINUTES, load_default=0)
 
 
+class EntryDetails(_PaidDetails):
+    """Which vehicle drives in; what is reserved for it goes back when it leaves."""
+
+
 class ExitDetails(_PaidDetails):
     """Which vehicle leaves, and since when it has been there."""
 
@@ -267,6 +273,12 @@ class PermitEndDetails(Schema):
     more_plates = fields.List(Plate(), load_default=list, validate=validate.Length(max=MAX_VEHICLES - 1))
     first_day = Day(required=True)
     last_day = Day(required=True)
+
+
+class PermitChangeDetails(PermitEndDetails):
+    """Which permit names which vehicles from now on, in place of those."""
+
+    new_plates = fields.List(Plate(), required=True, validate=validate.Length(min=1, max=MAX_VEHICLES))
 
 
 class VisitDetails(_VehicleDetails):

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
+from cardservice.services.holds import is_hold, read_period
 from cardservice.services.parking.schemas import LONGEST
 from cardservice.services.seam import Counter, CounterUse, Holder, View
 
+SERVICE = "parking"
 # What is spent in a day, by the day; a payer can set a limit for it.
 DAY_LIMIT = "parking.day"
 SESSION, STOPPED, CARRIED, PERMIT = "parking.session", "parking.stopped", "parking.carried", "parking.permit"
@@ -133,10 +135,11 @@ def whole_months_left(held: HeldPermit, day: date) -> tuple[int, int]:
 
 def permits_of(view: Counted, day: date) -> tuple[HeldPermit, ...]:
     """The permits that a payer has on a day."""
-    ended = {counter.period for counter in view.counters if counter.rule == ENDED and counter.used}
+    # One that was changed to other vehicles and back stands under the same period twice.
+    ended = {counter.period: counter.used for counter in view.counters if counter.rule == ENDED}
     found = []
     for counter in view.counters:
-        if counter.rule == PERMIT and counter.period not in ended and counter.used:
+        if counter.rule == PERMIT and counter.used > ended.get(counter.period, 0):
             permit, vehicles, first, last = counter.period.split("/")
             held = HeldPermit(
                 permit, tuple(vehicles.split("+")), date.fromisoformat(first), date.fromisoformat(last)
@@ -151,6 +154,8 @@ def period_is_over(rule: str, period: str, moment: datetime) -> bool:
 
     A stay's counter is over as many days after its begin as it can last.
     """
+    if is_hold(rule):
+        return read_period(period)[0].until <= moment
     if rule in {SESSION, STOPPED, VISIT}:
         begins = datetime.fromisoformat(period.partition("/")[2])
         return begins + LONGEST <= moment

@@ -79,6 +79,8 @@ class Place:
     # Whether it is free, and without a longest stay, for whoever has a Blue Badge.
     badge_free: bool = False
     visits: frozenset[str] = frozenset()
+    # What is set aside of the payer's money when a vehicle drives in; None: nothing is.
+    reserve_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Permit:
     categories: frozenset[str]
     # How many vehicles one names.
     vehicles: int = 1
+    # What it costs to name others.
+    change_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,7 @@ def _permit(stored: Mapping[str, Any]) -> Permit:
         prices_minor=tuple(stored["prices_minor"]),
         categories=frozenset(stored["categories"]),
         vehicles=stored.get("vehicles", 1),
+        change_minor=stored.get("change_minor", 0),
     )
 
 

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from cardservice import errors
 from cardservice.api.app import create_app
-from cardservice.api.current import SIGNED
+from cardservice.api.openapi import SIGNED
 from cardservice.api.problems import PROBLEMS
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.context import Context
@@ -40,6 +40,7 @@ BODIES: dict[str, Any] = {
     "/v1/tariff-drafts/<uuid:draft_id>/approval": {},
     "/v1/tariff-drafts/<uuid:draft_id>/withdrawal": {"reason": "a slip"},
     "/v1/card-puks": {"card": str(new_id())},
+    "/v1/card-keys": {"key": "BA" + "A" * 85},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
 }
@@ -62,7 +63,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 23
+    assert len(found) == 24
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
@@ -98,10 +99,13 @@ def test_openapi_document_is_valid(app: Flask) -> None:
     validate(document)
     assert document["openapi"].startswith("3.1")
     assert document["servers"] == [{"url": "https://cards.ashcombe.example"}]
+    refused = document["components"]["responses"]["Problem401"]
+    assert "application/problem+json" in refused["content"]
+    assert "`terminal_unknown`" in refused["description"]
     for method, rule in routes(app):
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
         responses = document["paths"][path][method.lower()]["responses"]
-        assert "application/problem+json" in responses["401"]["content"], rule
+        assert responses["401"] == {"$ref": "#/components/responses/Problem401"}, rule
         assert responses["200"]["content"].keys() & {"application/json", CARD_MAP}, rule
 
 

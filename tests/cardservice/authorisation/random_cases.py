@@ -23,6 +23,7 @@ from cardservice.ledger.values import (
     PayerView,
 )
 from cardservice.services import discover
+from cardservice.services.limits import LIFTED
 from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.service import Terminal
 from pki.statements import SignedStatement, StatementKind, TransactionStatement
@@ -31,6 +32,8 @@ from tests.support.council import DEMO_DATA
 NOON = datetime(2026, 6, 15, 11, 30, tzinfo=UTC)
 _STOPS = ("market-place", "upper-vale", "nowhere")
 _ITEMS = {"meal-pasta": 260, "flapjack": 80, "milk": 35, "water": 0, "gone": 10}
+# Counted by the service, and by the platform for a service that knows nothing of it.
+_DAILY = ("meals.day", "transport.day")
 _FARES = (240, 120, 0, 241)
 _STATES = (*(CardState.ACTIVE,) * 8, CardState.SUSPENDED, CardState.REVOKED, CardState.ORDERED)
 
@@ -137,6 +140,7 @@ def random_case(number: int, known: Tariffs) -> Case:
         service=discovered()[service],
         tariff=None if version is None else known.prepared[service],
         currency="GBP",
+        timezone="Europe/London",
     )
 
 
@@ -169,15 +173,16 @@ def _view(chance: Random) -> tuple[CardholderId, PayerView]:
     persons = [CardholderId(_uuid(chance)) for _ in range(3)]
     day = NOON.date()
     counters = [
-        CounterView(person, "meals.day", str(day - timedelta(days=back)), chance.randrange(600))
+        CounterView(person, rule, str(day - timedelta(days=back)), chance.randrange(600))
+        for rule in _DAILY
         for person in persons
         for back in range(chance.randrange(4))
     ]
     limits = [
         LimitView(
             chance.choice((*persons, None)),
-            "meals.day",
-            chance.choice((0, 300, 700, 5_000)),
+            chance.choice(_DAILY),
+            chance.choice((LIFTED, 0, 300, 700, 5_000)),
             NOON - timedelta(hours=chance.randrange(100)),
             NOON - timedelta(hours=chance.randrange(100)),
         )

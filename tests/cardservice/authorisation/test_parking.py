@@ -11,10 +11,30 @@ from sqlalchemy import select
 
 from cardservice.audit.models import audit
 from cardservice.authorisation.explanation import explain
+from cardservice.authorisation.refunding import Wish
+from cardservice.authorisation.refunds import Refund, give
+from cardservice.errors import RefundRefused
+from cardservice.ids import TransactionId
+from cardservice.ledger.values import PAYER_RESERVED
+from cardservice.ledger.verify import verify
+from cardservice.payments.equation import equation
 from cardservice.tariffs.service import store_tariff
+from cardservice.upkeep import keep_up
 from pki.statements import details_hmac
+from tests.cardservice.advices.chunk import advice, answers
 from tests.cardservice.services.parking_tariffs import load
-from tests.support.council import ACTOR, SALT, Card, Council, Reply, Terminal, annulment, message, request_for
+from tests.support.council import (
+    ACTOR,
+    SALT,
+    Card,
+    Council,
+    Reply,
+    Terminal,
+    advice_of,
+    annulment,
+    message,
+    request_for,
+)
 
 URL = "/v1/authorisations"
 
@@ -146,3 +166,103 @@ def test_a_plate_is_looked_up_without_a_card(street: Street) -> None:
     assert {row.actor for row in noted} == {"terminal:warden-1"}
     assert len(noted) == 6
     assert not any("AB12" in str(row).upper() for row in noted)
+
+
+def reserved(council: Council, card: Card) -> tuple[int, int]:
+    """What a payer may spend, and what is set aside of the payer's money."""
+    view = council.view(card.payer)
+    aside = view.account(PAYER_RESERVED)
+    return view.prepaid.balance, 0 if aside is None else aside.balance
+
+
+def test_an_amount_is_reserved_on_entry_and_released_on_exit(street: Street) -> None:
+    """Old Wharf reserves 6.00; two hours cost 2.00. However it ends, nothing is given back twice."""
+    council = street.council
+    card, poor = council.card(top_up_minor=1000), council.card(top_up_minor=599)
+    wharf, since = {"place": "old-wharf"}, {"entered_at": "2026-06-15T10:00:00Z"}
+    assert street.ask(poor, "enter", 600, **wharf).outcome == (200, "insufficient_funds")
+    told = street.ask(card, "enter", 600, **wharf)
+    assert (told.outcome, told.json["receipt"]) == (
+        (200, "approved"),
+        [{"label": "Old Wharf, AB12 CDE, reserved", "amount_minor": 600}],
+    )
+    first = street.last
+    assert reserved(council, card) == (400, 600)
+    # It is nobody's to spend, for anything.
+    assert street.ask(card, "enter", 600, plate="P1", **wharf).outcome == (200, "insufficient_funds")
+    assert street.ask(card, "enter", 600, **wharf).outcome == (200, "entered_already")
+    council.clock.advance(hours=2)
+    assert street.ask(card, "pay-on-exit", 200, **wharf, **since).outcome == (200, "approved")
+    left = street.last
+    assert reserved(council, card) == (800, 0)
+    assert first is not None
+    assert left is not None
+    for each in (first, left):
+        with council.context.database.reading() as connection:
+            assert explain(council.context, connection, each).differs == ()
+    refund = Refund(Wish(TransactionId(first)))
+    with pytest.raises(RefundRefused):
+        give(council.context, refund, actor=ACTOR)
+    # Taking back the exit gives back what was paid, and holds nothing anew.
+    assert street.machine.post(URL, annulment(street.machine, card, left)).outcome == (200, "annulled")
+    assert reserved(council, card) == (1000, 0)
+    assert street.ask(card, "pay-on-exit", 200, **wharf, **since).outcome == (200, "approved")
+    assert give(council.context, Refund(Wish(TransactionId(street.last or first))), actor=ACTOR).amount_minor
+    assert reserved(council, card) == (1000, 0)
+    with council.context.database.reading() as connection:
+        assert equation(connection, "GBP").difference_minor == 0
+    assert verify(council.context.database).is_clean
+
+
+def test_a_hold_that_nothing_settles_ends_by_itself(street: Street) -> None:
+    """After seven days, by the worker, once; or before, where the entry is annulled or refunded."""
+    council = street.council
+    card = council.card(top_up_minor=2000)
+    for plate in ("P1", "P2", "P3"):
+        assert street.ask(card, "enter", 600, place="old-wharf", plate=plate).outcome == (200, "approved")
+        if plate == "P1":
+            assert street.last is not None
+            undone = annulment(street.machine, card, street.last)
+        if plate == "P2":
+            refunded = Refund(Wish(TransactionId(street.last or UUID(int=0))))
+    assert reserved(council, card) == (200, 1800)
+    assert street.machine.post(URL, undone).outcome == (200, "annulled")
+    assert give(council.context, refunded, actor=ACTOR).amount_minor == 600
+    assert reserved(council, card) == (1400, 600)
+    council.clock.moment = datetime(2026, 6, 22, 9, 59, 59, tzinfo=UTC)
+    assert keep_up(council.context).ended == 0
+    council.clock.advance(seconds=1)
+    assert [keep_up(council.context).ended for _ in range(2)] == [1, 0]
+    assert reserved(council, card) == (2000, 0)
+    assert verify(council.context.database).is_clean
+
+
+def test_entries_told_afterwards_reserve_what_there_is(street: Street) -> None:
+    """By the thousand, too: nobody owes what is only set aside."""
+    council = street.council
+    card = council.card(top_up_minor=700)
+    details = {"place": "old-wharf", "plate": "P1"}, {"place": "old-wharf", "plate": "P2"}
+    told = [
+        advice(
+            advice_of(
+                street.machine,
+                card,
+                service="parking",
+                action="enter",
+                amount_minor=600,
+                details_hmac=details_hmac(SALT, each),
+            ),
+            card,
+            each,
+        )
+        for each in details
+    ]
+    given = answers(street.machine, told)
+    flags = [sorted(each["answer"]["flags"]) for each in given]
+    assert flags == [["outside_offline_limits"], ["outside_offline_limits", "over_floor"]]
+    assert (reserved(council, card), council.balances(card.payer)) == ((0, 700), (0, 0))
+    out = {"place": "old-wharf", "plate": "P2", "entered_at": "2026-06-15T10:00:00Z"}
+    council.clock.advance(minutes=30)
+    assert street.ask(card, "pay-on-exit", 100, **out).outcome == (200, "approved")
+    assert reserved(council, card) == (0, 600)
+    assert verify(council.context.database).is_clean

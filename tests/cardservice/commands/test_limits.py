@@ -9,6 +9,7 @@ from sqlalchemy import select
 from cardservice.audit.models import audit
 from cardservice.cli import main
 from cardservice.context import Context
+from cardservice.services.limits import LIFTED
 from tests.cardservice.conftest import PASSPHRASE
 from tests.support.council import Card, Council
 
@@ -64,10 +65,25 @@ def test_a_limit_for_all_of_a_payer(context: Context, council: Council, card: Ca
     assert council.view(card.payer).limits[0].cardholder_id is None
 
 
+def test_a_limit_is_lifted(context: Context, council: Council, card: Card) -> None:
+    """From now on; what it was is kept, and the trail says that it was lifted."""
+    assert run(context, "set", str(card.holder), "meals.day", "0").exit_code == 0
+    before = council.view(card.payer)
+    lifted = run(context, "lift", str(card.holder), "meals.day")
+    assert lifted.stdout == f"{card.holder}: meals.day without a limit from now on.\n"
+    after = council.view(card.payer)
+    assert after.version > before.version
+    assert [limit.amount_minor for limit in after.limits] == [0, LIFTED]
+    with context.database.reading() as connection:
+        noted = connection.scalars(select(audit.c.action).where(audit.c.action.like("limit.%"))).all()
+    assert list(noted) == ["limit.set", "limit.lift"]
+    assert run(context, "lift", str(card.holder), "meals.week").exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("rule", "amount", "reason"),
     [
-        ("meals.week", "3.50", "'meals.week' cannot be limited; there are meals.day"),
+        ("meals.week", "3.50", "'meals.week' cannot be limited; there are leisure.day"),
         ("meals.day", "-1", "'-1' is below zero"),
         ("meals.day", "3,50", "'3,50' is not a decimal amount like 4.00"),
         ("meals.day", "3.505", "has more than the 2 decimal places of GBP"),
@@ -89,6 +105,8 @@ def test_a_cardholder_that_is_not_there(context: Context, council: Council, card
 def test_what_can_be_limited(context: Context, council: Council) -> None:
     """Each rule with what it limits."""
     assert run(context, "rules").stdout.splitlines() == [
+        "leisure.day: what is spent on leisure in a day",
         "meals.day: what is spent at school in a day",
         "parking.day: what is spent on parking in a day",
+        "transport.day: what is spent on transport in a day",
     ]

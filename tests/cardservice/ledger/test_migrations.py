@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 import cardservice.audit.models
 import cardservice.cardholders.models
 import cardservice.cards.models
+import cardservice.circulation.models
 import cardservice.ledger.closing.models
 import cardservice.ledger.event_models
 import cardservice.ledger.models
@@ -18,6 +19,7 @@ import cardservice.pki_store.models
 import cardservice.quarantine.models
 import cardservice.rating.models
 import cardservice.recovery.models
+import cardservice.sip2.models
 import cardservice.tariffs.models
 import cardservice.terminals.models  # noqa: F401 - each registers its tables
 from cardservice.database import Database, connect, metadata, migrate, schema_is_current

@@ -156,7 +156,7 @@ def test_a_card_before_it_is_handed_over(council: Council, till: Terminal) -> No
     """Ordered, it belongs to somebody, of whom nothing is told."""
     holder = council.card().holder
     with council.context.database.begin() as connection:
-        order = personalisation.order_card(connection, holder, "visitor", actor=ACTOR, moment=council.clock())
+        order = personalisation.order_card(connection, holder, "citizen", actor=ACTOR, moment=council.clock())
     assert shown(till, order.card_id).outcome == (422, "card_not_active")
     assert reads(council) == []
 

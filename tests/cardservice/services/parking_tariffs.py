@@ -34,7 +34,14 @@ TARIFF: dict[str, Any] = {
             "categories": ["resident"],
         },
         {"key": "visitor", "label": "Visitor permit", "months": 1, "prices": ["10.00"]},
-        {"key": "household", "label": "Household permit", "months": 12, "prices": ["100.00"], "vehicles": 2},
+        {
+            "key": "household",
+            "label": "Household permit",
+            "months": 12,
+            "prices": ["100.00"],
+            "vehicles": 2,
+            "change_price": "5.00",
+        },
     ],
     "visits": [
         {
@@ -85,6 +92,8 @@ TARIFF: dict[str, Any] = {
             "blue_badge": "as-others",
             "outside_hours": "closed",
             "daily_maximum": "6.00",
+            "reserve": "6.00",
+            "permits": ["household"],
             "bands": [
                 {
                     "days": [*WEEK, "sunday", "holiday"],

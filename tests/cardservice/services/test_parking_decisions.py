@@ -139,6 +139,15 @@ def stop(place: str, begins: str, unused: int = 0) -> tuple[str, dict[str, Any]]
     return "stop", {"place": place, "started_at": at(begins).isoformat(), "unused_minutes": unused}
 
 
+def enter(place: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    return "enter", {"place": place, **more}
+
+
+def renamed(key: str, first: str, last: str, new: list[str], *more: str) -> tuple[str, dict[str, Any]]:
+    details = {"permit": key, "first_day": first, "last_day": last, "more_plates": list(more)}
+    return "permit-change", {**details, "new_plates": new}
+
+
 def look_up(place: str) -> tuple[str, dict[str, Any]]:
     return "look-up", {"place": place}
 
@@ -164,6 +173,7 @@ MONDAY = "2026-06-15T"
 STAYS = (stay(HIGH, MONDAY + "10:00", 60),)
 OTHER = "XY99ZZZ"
 HOUSE = permit("household", MONDAY + "09:00", 12, CAR, OTHER)
+INSIDE = Used("parking.held", f"{vehicle('old-wharf', CAR)}/{UUID(int=7)}/2026-06-22T09:00:00Z", 600)
 YEAR = (
     permit("zone-a", "2026-03-15T10:00", 12),
     permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-paid", used=4500),
@@ -231,6 +241,19 @@ TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, s
     ("entered in the future",   leave(WHARF, MONDAY + "12:00"), "adult", NOBODY, MONDAY + "11:00",   "times_wrong",  0, DESIGN),
     ("paid at the wrong end",   start(WHARF, 60),          "adult",    NOBODY, MONDAY + "10:00",     "paid_on_exit", 0, TARIFF),
     ("no barrier in a street",  leave(HIGH, MONDAY + "10:00"), "adult", NOBODY, MONDAY + "11:00",    "not_paid_on_exit", 0, TARIFF),
+    # An amount is reserved on entry, and released on exit.
+    ("drives in",               enter(WHARF),              "adult",    NOBODY, MONDAY + "10:00",     "approved",   600, TARIFF),
+    ("the same, twice",         enter(WHARF),              "adult",    (INSIDE,), MONDAY + "10:05",  "entered_already", 0, DESIGN),
+    ("another vehicle",         enter(WHARF, plate="P1"),  "adult",    (INSIDE,), MONDAY + "10:05",  "approved",   600, TARIFF),
+    ("with a permit",           enter(WHARF, permit="household"), "adult", (HOUSE,), MONDAY + "10:00", "approved",   0, TARIFF),
+    ("with none of one's own",  enter(WHARF, permit="household"), "adult", NOBODY, MONDAY + "10:00", "no_permit",    0, TARIFF),
+    ("with one of elsewhere",   enter(WHARF, permit="zone-a"), "resident", YEAR, MONDAY + "10:00",   "permit_not_here", 0, TARIFF),
+    ("a badge pays there",      enter(WHARF),              "blue-badge", NOBODY, MONDAY + "10:00",   "approved",   600, TARIFF),
+    ("where one pays first",    enter(GREEN),              "adult",    NOBODY, MONDAY + "10:00",     "not_paid_on_exit", 0, TARIFF),
+    ("beyond the calendar",     enter(WHARF),              "adult",    NOBODY, "2029-01-01T00:00",   "calendar_ended", 0, "calendar"),
+    ("drives out",              leave(WHARF, MONDAY + "10:00"), "adult", (INSIDE,), MONDAY + "12:00", "approved",  200, TARIFF),
+    ("by whatever minute",      leave(WHARF, MONDAY + "10:01"), "adult", (INSIDE,), MONDAY + "12:01", "approved",  200, TARIFF),
+    ("dearer than reserved",    leave(WHARF, MONDAY + "00:00"), "adult", (INSIDE,), "2026-06-17T00:00", "approved", 1200, TARIFF),
     # Grace: at the end, not at the start.
     ("not yet paid",            look_up(HIGH),             "adult",    NOBODY, MONDAY + "10:09",     "not_paid",     0, DESIGN),
     ("paid",                    look_up(HIGH),             "adult",    STAYS,  MONDAY + "11:00",     "approved",     0, DESIGN),
@@ -271,6 +294,17 @@ TABLE: list[tuple[str, tuple[str, dict[str, Any]], str, tuple[Used, ...], str, s
     ("a first one again",       buy("zone-a", 1),          "resident", (*YEAR, permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-ended")), MONDAY + "10:00", "approved", 4500, TARIFF),
     ("of two vehicles",         give_up("household", "2026-06-15", "2027-06-14", OTHER), "adult", (HOUSE,), MONDAY + "10:00", "approved", 0, DESIGN),
     ("one of them alone",       give_up("household", "2026-06-15", "2027-06-14"), "adult", (HOUSE,), MONDAY + "10:00", "no_permit", 0, DESIGN),
+    # Other vehicles in a permit: its days and what was paid for it stay.
+    ("another car",             renamed("zone-a", "2026-03-15", "2027-03-14", [OTHER]), "resident", YEAR, MONDAY + "10:00", "approved", 0, TARIFF),
+    ("on its last day",         renamed("zone-a", "2026-03-15", "2027-03-14", [OTHER]), "resident", YEAR, "2027-03-14T23:59", "approved", 0, DESIGN),
+    ("after it",                renamed("zone-a", "2026-03-15", "2027-03-14", [OTHER]), "resident", YEAR, "2027-03-15T00:00", "no_permit", 0, DESIGN),
+    ("of other days",           renamed("zone-a", "2026-03-14", "2027-03-14", [OTHER]), "resident", YEAR, MONDAY + "10:00", "no_permit", 0, DESIGN),
+    ("more than it may name",   renamed("zone-a", "2026-03-15", "2027-03-14", [OTHER, "P1"]), "resident", YEAR, MONDAY + "10:00", "permit_vehicles", 0, TARIFF),
+    ("for the same",            renamed("zone-a", "2026-03-15", "2027-03-14", [CAR]), "resident", YEAR, MONDAY + "10:00", "permit_held", 0, DESIGN),
+    ("of no such permit",       renamed("zone-z", "2026-03-15", "2027-03-14", [OTHER]), "resident", YEAR, MONDAY + "10:00", "permit_unknown", 0, TARIFF),
+    ("that has one already",    renamed("zone-a", "2026-03-15", "2027-03-14", [OTHER]), "resident", (*YEAR, permit("zone-a", MONDAY + "09:00", 12, OTHER)), MONDAY + "10:00", "permit_held", 0, DESIGN),
+    ("one of two, for money",   renamed("household", "2026-06-15", "2027-06-14", [CAR, "P1"], OTHER), "adult", (HOUSE,), MONDAY + "10:00", "approved", 500, TARIFF),
+    ("changed and back again",  ("permit-check", {"place": HIGH}), "resident", (permit("zone-a", "2026-03-15T10:00", 12, used=2), permit("zone-a", "2026-03-15T10:00", 12, rule="parking.permit-ended")), MONDAY + "10:00", "approved", 0, DESIGN),
     # Sessions for visitors: so many in a calendar year.
     ("a visitor",               visiting(HIGH),            "resident", NOBODY, MONDAY + "10:00",     "approved",   120, TARIFF),
     ("the fiftieth",            visiting(HIGH),            "resident", (visits(2026, 49),), MONDAY + "10:00", "approved", 120, TARIFF),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,34 @@ def test_an_order_is_refused_by_what_is_wrong_in_it(
     with pytest.raises(TariffError, match=reason) as refused:
         load(tmp_path, rates=order)
     assert refused.value.file == "rates.json"
+    assert refused.value.line is not None
+
+
+def test_an_order_is_refused_with_the_lines_that_clash(tmp_path: Path) -> None:
+    """As people write it, one thing a line: the line of what is at fault, and of what it clashes with."""
+    for change, at, also in (
+        (line(0, durationEnd="01:59:59"), '"sequence": 2,', '"sequence": 1,'),
+        (line(2, maxValue=9), '"maxValue"', None),
+        (line(2, type="incrementingRate"), '"incrementingRate"', None),
+        (line(6, value=17.5), "17.5", None),
+        (lambda order: regulation(order).update(timeZone="Europe/Paris"), '"Europe/Paris"', None),
+        (lambda order: conditions(order)[1].update(permitCondition={}), '"permitCondition"', None),
+        (lambda order: order.update(schemaVersion="3.4.1"), '"3.4.1"', None),
+    ):
+        order = copy.deepcopy(rates_4())
+        change(order)
+        path = tmp_path / "rates.json"
+        path.write_text(json.dumps(order, indent=1), encoding="utf-8")
+        written = path.read_text(encoding="utf-8").splitlines()
+        with pytest.raises(TariffError) as refused:
+            read_order(path, "GBP", "Europe/London")
+        assert refused.value.line is not None
+        # An object begins on the line of its bracket, before its first field.
+        assert any(at in text for text in written[refused.value.line - 1 : refused.value.line + 1])
+        if also is not None:
+            clashes = re.search(r"the first is in line (\d+)", refused.value.reason)
+            assert clashes is not None
+            assert also in written[int(clashes[1])]
 
 
 def prices(content: Any) -> list[tuple[int, int | None]]:

@@ -16,22 +16,28 @@ from cardservice.services.parking.plates import Vehicles, normalised, spoken
 from cardservice.services.parking.pricing import Charge, charge
 from cardservice.services.parking.stays import last_day_of, period_is_over, permit_from, whole_months_left
 from cardservice.services.parking.tariff import Tariff
-from cardservice.services.seam import Ask, AskKind, Holder, Quote, Refusal
-from tests.cardservice.services.parking_tariffs import load, parking
+from cardservice.services.seam import Ask, AskKind, Hold, Holder, Quote, Refusal
+from tests.cardservice.services.parking_tariffs import load, parking, vehicle
 from tests.cardservice.services.test_parking_decisions import (
     CAR,
     HIGH,
     HOLDER,
+    HOUSE,
+    INSIDE,
     MARKET,
     MONDAY,
+    WHARF,
     YEAR,
     Ceiling,
     Known,
     Used,
     at,
     decided,
+    enter,
     give_up,
+    leave,
     loaded,
+    renamed,
     start,
 )
 
@@ -308,3 +314,44 @@ def quoted(
         None if category is None else Holder(cardholder_id=HOLDER, card_kind="visitor", category=category)
     )
     return parking().quote(ask, holder, tariff)
+
+
+def test_what_is_set_aside_is_not_spent_yet(tariff: Tariff) -> None:
+    """It is compared with the day's limit, and counted when it is paid."""
+    made = decided(tariff, *enter(WHARF), at(MONDAY + "10:00"))
+    assert [(line.held, line.amount_minor) for line in made.lines] == [(True, 600)]
+    assert made.hold == Hold(vehicle(WHARF, CAR), at("2026-06-22T10:00"))
+    assert (made.counters, made.releases) == ((), ())
+    tight = Known(limits=(Ceiling(599),))
+    assert decided(tariff, *enter(WHARF), at(MONDAY + "10:00"), known=tight).reason == "limit_reached"
+    told = decided(tariff, *enter(WHARF), at(MONDAY + "10:00"), amount=400, kind=AskKind.ADVICE)
+    assert ([(line.held, line.amount_minor) for line in told.lines], told.flags) == (
+        [(True, 400)],
+        ("price_changed",),
+    )
+    free = decided(tariff, *enter(WHARF, permit="household"), at(MONDAY + "10:00"), known=Known((HOUSE,)))
+    assert [(line.held, line.amount_minor) for line in free.lines] == [(False, 0)]
+    known = Known((INSIDE,))
+    out = decided(tariff, *leave(WHARF, MONDAY + "10:00"), at(MONDAY + "11:00"), known=known)
+    assert (out.releases, out.inputs["released_minor"]) == ((vehicle(WHARF, CAR),), 600)
+    assert out.message == "Approved. The 6.00 GBP that were reserved are free again."
+    assert ("parking.day", 100) in {(use.rule, use.amount) for use in out.counters}
+
+
+def test_what_was_paid_goes_with_a_permit(tariff: Tariff) -> None:
+    """So that whole months can be given back after its vehicles were changed, once."""
+    change = renamed("zone-a", "2026-03-15", "2027-03-14", ["XY99ZZZ"])
+    made = decided(tariff, *change, at(MONDAY + "10:00"), category="resident", known=Known(YEAR))
+    used: dict[tuple[str, str], int] = {(one.rule, one.period): one.used for one in YEAR}
+    for use in made.counters:
+        used[use.rule, use.period] = used.get((use.rule, use.period), 0) + use.amount
+    assert min(used.values()) == 0
+    after = Known(tuple(Used(rule, period, count) for (rule, period), count in used.items()))
+    ended = {"permit": "zone-a", "first_day": "2026-03-15", "last_day": "2027-03-14", "more_plates": []}
+    mine = ("permit-end", {**ended, "plate": "XY99ZZZ"})
+    said = decided(tariff, *mine, at(MONDAY + "10:00"), category="resident", known=after).message
+    assert said == "The permit has ended. For 8 whole months of 12, 30.00 GBP go back."
+    assert decided(tariff, "permit-end", ended, at(MONDAY + "10:00"), known=after).reason == "no_permit"
+    # Told from a machine without a connection, of a permit that is nobody's: nothing is counted.
+    told = decided(tariff, *change, at(MONDAY + "10:00"), kind=AskKind.ADVICE)
+    assert (told.flags, told.counters) == (("no_permit",), ())

@@ -10,16 +10,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from reader_agent.cardspec.piv import KeyReference
+from reader_agent.cardspec import piv
+from reader_agent.cardspec.piv import Algorithm, KeyReference
 from reader_agent.piv.session import PivSession
 from reader_agent.transport.pcsc import PcscReaders
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.state import CardState, read_memory
+from tests.reader_agent.test_piv_others import TripleDesCard
+from tests.reader_agent.verbs import WELL_KNOWN_3DES
 from tests.reader_agent.virtual_card.conftest import MANAGEMENT_KEY
 from tests.reader_agent.virtual_card.host import EXPIRES_ON, GUID, Host, card_certificate
 from tests.reader_agent.virtual_card.test_on_pcscd import connect, opensc, transmit
@@ -137,6 +141,48 @@ def test_piv_tool_authenticates_and_makes_a_key(contact: Readers, full_card: Pat
     )
     contact.pull(CONTACT_READER)
     assert read_memory(full_card).private_keys[0x9A] != before
+
+
+def has_authenticated(readers: Readers, algorithm: str, key: bytes, folder: Path) -> bool:
+    """Whether piv-tool gets in with a management key."""
+    (folder / "9b").write_text(key.hex(":"))
+    done = opensc(readers, CONTACT_READER, "piv-tool", "-A", f"M:9B:{algorithm}", key=folder / "9b")
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("algorithm", piv.AES_KEY_LENGTH)
+def test_piv_tool_authenticates_by_aes(
+    readers: Readers, full_card: Path, tmp_path: Path, algorithm: Algorithm
+) -> None:
+    """With AES-128, -192 and -256, and not with another key of the same length."""
+    key = os.urandom(piv.AES_KEY_LENGTH[algorithm])
+    with CardState.load(full_card) as state:
+        state.commit(replace(state.memory, management_algorithm=algorithm, management_key=key))
+    readers.insert(CONTACT_READER, full_card)
+    assert has_authenticated(readers, f"{algorithm:02X}", key, tmp_path)
+    other = bytes((key[0] ^ 1, *key[1:]))
+    assert not has_authenticated(readers, f"{algorithm:02X}", other, tmp_path)
+
+
+def test_what_stands_for_a_3des_card_is_one_to_piv_tool(
+    contact: Readers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The software card has no 3DES: our session is tried on a stand-in, which OpenSC gets into."""
+    triple_des = TripleDesCard()
+    card = contact._inserted[CONTACT_READER].bridge._card
+    others = card.transmit
+
+    def answer(command: bytes) -> bytes:
+        is_ours = command[1] == 0x87 and command[2:4] == bytes(
+            (Algorithm.TRIPLE_DES, KeyReference.MANAGEMENT)
+        )
+        return triple_des(command) if is_ours else others(command)
+
+    monkeypatch.setattr(card, "transmit", answer)
+    assert not has_authenticated(contact, "03", bytes(24), tmp_path)
+    assert not triple_des.authenticated
+    assert has_authenticated(contact, "03", WELL_KNOWN_3DES, tmp_path)
+    assert triple_des.authenticated
 
 
 @pytest.mark.parametrize(("number", "key"), [("01", "9a"), ("02", "9c")])

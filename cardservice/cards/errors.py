@@ -1,0 +1,23 @@
+"""What can go wrong with a card that is put into use."""
+
+from cardservice.errors import CardServiceError
+
+
+class CardInUse(CardServiceError):
+    """The holder has a card of this kind in use already."""
+
+    code = "card_in_use"
+
+    def __init__(self, kind: str, card: object) -> None:
+        super().__init__(f"the holder has a {kind} card in use, {card}; replace that one (card replace)")
+        self.kind, self.card = kind, card
+
+
+class ActivationRefused(CardServiceError):
+    """A card is not activated; `attempts_left` is how often a code may still be tried."""
+
+    code = "activation_refused"
+
+    def __init__(self, message: str, attempts_left: int = 0) -> None:
+        super().__init__(message)
+        self.attempts_left = attempts_left

@@ -1,0 +1,1 @@
+"""Lending: members, titles and copies, loans, queues and what is owed for lateness."""

@@ -1,0 +1,160 @@
+"""The service answers as its own OpenAPI document says, whatever it is asked, in the role of each terminal.
+
+schemathesis asks by the document; a layer before the service signs what it sends as a terminal does. Each
+operation is asked for what there is, and for what is made up, by rule and against it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from cardservice.advices.wire import MEDIA_TYPE as CHUNK
+from cardservice.api.app import create_app
+from cardservice.api.fields import to_base64url
+from cardservice.api.hot import HotEndpoint
+from cardservice.context import Context
+from cardservice.services import discover
+from cardservice.tariffs.service import store_tariff
+from cardservice.terminals.roles import known_roles
+from tests.cardservice.api.contract import PAY_SECRET, Signing, Wish, World
+from tests.cardservice.services import parking_tariffs
+from tests.support.council import ACTOR, Council
+
+# An operation, and a status.
+Answered = set[tuple[str, int]]
+CHECKS = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+ROLES = sorted(known_roles(discover()))
+# To whoever asks for the status of a moment in the past 501 is the answer. Token Status List, 8.4
+PAST = ("GET /pki/status/{number}", 501)
+OPERATIONS = 33
+
+schemathesis.openapi.format("base64url", st.binary(max_size=64).map(to_base64url))
+
+
+@schemathesis.serializer(CHUNK, "application/ocsp-request")
+def _as_it_is(_: object, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
+def _informed(draw: Any, made_up: Any, known: Mapping[str, list[Any]]) -> Any:
+    """What was made up, with some of what there is in its place."""
+    if isinstance(made_up, list):
+        return [_informed(draw, each, known) for each in made_up]
+    if not isinstance(made_up, dict):
+        return made_up
+    return {
+        name: draw(st.sampled_from([*known[name], value])) if name in known else _informed(draw, value, known)
+        for name, value in made_up.items()
+    }
+
+
+def _call(operation: Any, case: Any) -> tuple[str, int]:
+    """Send a case, and hold the answer to the document."""
+    response = case.call()
+    answered = (operation.label, response.status_code)
+    case.validate_response(response, checks=CHECKS if answered == PAST else [not_a_server_error, *CHECKS])
+    return answered
+
+
+def _granted(operation: Any, wish: Wish) -> tuple[str, int]:
+    """Ask for what there is."""
+    given_parts = {name: dict(getattr(wish, name)) for name in ("query", "headers") if getattr(wish, name)}
+    if wish.path:
+        given_parts["path_parameters"] = dict(wish.path)
+    if wish.body is not None:
+        media_type = next(iter(operation.definition.raw["requestBody"]["content"]))
+        given_parts |= {"body": wish.body, "media_type": media_type}
+    return _call(operation, operation.Case(**given_parts))
+
+
+def _made_up(operation: Any, examples: int, known: Mapping[str, list[Any]]) -> Answered:
+    """Ask so often for what is made up."""
+    answered: Answered = set()
+    strategies = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(strategies), data=st.data())
+    def answers(case: Any, data: st.DataObject) -> None:
+        case.path_parameters = _informed(data.draw, case.path_parameters, known)
+        case.body = _informed(data.draw, case.body, known)
+        answered.add(_call(operation, case))
+
+    answers()
+    return answered
+
+
+def _examined(council: Council, role: str, examples: int, folder: Path) -> tuple[set[str], Answered]:
+    """Ask for every operation of the document; which there are, and what was answered where."""
+    (folder / "secret").write_bytes(PAY_SECRET)
+    settings_of = replace(council.context.settings, pay_secret_file=folder / "secret")
+    context: Context = replace(council.context, settings=settings_of)
+    app = create_app(context)
+    schema = schemathesis.openapi.from_dict(app.test_client().get("/openapi.json").get_json())
+    asker = council.terminal(f"{role}-1", role)
+    schema.app = Signing(HotEndpoint(app, context), asker)
+    world = World(council, asker)
+    wishes, known = world.wishes(), world.known()
+    operations: list[Any] = [cast("Any", result).ok() for result in schema.get_all_operations()]
+    answered: Answered = set()
+    for operation in operations:
+        answered |= {_granted(operation, make()) for make in wishes.get(operation.label, [Wish])}
+        if examples:
+            answered |= _made_up(operation, examples, known)
+    return {operation.label for operation in operations}, answered
+
+
+@pytest.fixture
+def town(council: Council, tmp_path: Path) -> Council:
+    """One with something to sell at each counter."""
+    council.load_menu()
+    loaded = parking_tariffs.load(tmp_path)
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "parking", loaded, source="t.json", actor=ACTOR, moment=council.clock())
+    return council
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_it_answers_as_its_document_says(town: Council, tmp_path: Path) -> None:
+    """Every operation, by every role, and made up by one; there is none that nobody succeeds with."""
+    answered: Answered = set()
+    for role in ROLES:
+        operations, found = _examined(town, role, 2 if role == "till" else 0, tmp_path)
+        assert len(operations) == OPERATIONS
+        answered |= found
+    assert operations == {label for label, status in answered if status < 300}
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_it_answers_as_its_document_says_to_an_office(town: Council, tmp_path: Path) -> None:
+    """On the other database, the role whose words are kept."""
+    _, answered = _examined(town, "office", 0, tmp_path)
+    assert ("POST /v1/tariff-drafts/{draft_id}/withdrawal", 400) in answered
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role", ROLES)
+def test_it_answers_as_its_document_says_whatever_is_asked(town: Council, tmp_path: Path, role: str) -> None:
+    """The same on both databases, a hundred times as often."""
+    operations, _ = _examined(town, role, 100, tmp_path)
+    assert len(operations) == OPERATIONS

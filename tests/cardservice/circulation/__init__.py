@@ -1,0 +1,1 @@
+"""What lends: members, copies, loans, holds and fines."""
