@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardservice.services import with_keys
@@ -352,6 +352,7 @@ def _some_terms() -> Terms:
         return prepare(load(Path(folder)).content)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["adult", "older", "child", "pupil", "young"]),
     st.sampled_from(["book", "film"]),
