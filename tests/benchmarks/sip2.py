@@ -69,7 +69,7 @@ def measure(server: PostgresServer, seconds: float, say: Callable[[str], None]) 
     say(f"{KEY}: {ours:,.0f} transactions a second beside {bare:,.0f} of the codec alone")
     return Measurement(
         key=KEY,
-        what="status, loan and return in turn over SIP2, client and port on one core, and PostgreSQL",
+        what="a patron's status, a loan and a return in turn over SIP2, client and port on one core",
         rate=ours,
         rate_unit="a second",
         baseline=bare,

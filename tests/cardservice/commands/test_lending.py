@@ -69,6 +69,7 @@ def test_a_librarians_day(library: dict[str, str], tmp_path: Path) -> None:
     assert [row["title"] for row in done(library, "library", "history", "2000123")["history"]] == ["Emma"]
     owing = run(library, "library", "pay", "2000123", "1.00")
     assert (owing.exit_code, "more_than_owed" in owing.stderr) == (1, True)
+    assert done(library, "library", "takings", "2026-06-15") == {"takings": []}
     assert done(library, "library", "bar", "2000123")["ok"]
     assert done(library, "library", "bar", "2000123", "--lift")["ok"]
     done(library, "library", "withdraw", "F1")

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardservice.services import with_keys
@@ -79,6 +79,8 @@ LOANS = [
     Borrowing("due on a Sunday before a holiday", CLOSED, "2026-09-01", copy=FILM, at=london("2026-08-23")),
     Borrowing("the day's last moment", EFFECT, "2026-07-06", at=london("2026-06-16", "00:00") - MS),
     Borrowing("the next day's first moment", EFFECT, "2026-07-07", at=london("2026-06-16", "00:00")),
+    Borrowing("the terms' last moment", EFFECT, "2027-01-21", at=datetime(2027, 1, 1, tzinfo=UTC) - MS),
+    Borrowing("after it", EFFECT, "tariff_expired", at=datetime(2027, 1, 1, tzinfo=UTC)),
     Borrowing("the last that may be had", CLASS_LIMITS, "2026-07-06", replace(ADULT, on_loan=("book",) * 2)),
     Borrowing("one more", CLASS_LIMITS, "loans_full", replace(ADULT, on_loan=("book",) * 3)),
     Borrowing("a second film", CLASS_LIMITS, "item_class_full", replace(ADULT, on_loan=("film",)), FILM),
@@ -150,6 +152,7 @@ RENEWALS = [
     ),
     Renewing("the day after", DESIGN, "2026-07-07", loan=replace(LOAN, due_on=date(2026, 7, 6)),
              at=london("2026-06-16")),
+    Renewing("by terms that are over", EFFECT, "tariff_expired", at=datetime(2027, 1, 1, tzinfo=UTC)),
     Renewing("owing too much", BLOCKS, "owed_too_much", replace(ADULT, owed_minor=1000)),
     Renewing("not lent to them any more", EFFECT, "not_lent", CHILD, FILM_LOAN),
 ]  # fmt: skip
@@ -349,6 +352,7 @@ def _some_terms() -> Terms:
         return prepare(load(Path(folder)).content)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["adult", "older", "child", "pupil", "young"]),
     st.sampled_from(["book", "film"]),

@@ -13,7 +13,7 @@ from tests.cardservice.circulation.conftest import Town, town
 from tests.cardservice.sip2.acs import Acs, Machine, serving
 
 __all__ = ["town"]
-LIMITS = Limits(connections=250, strangers=20, login_s=30.0, message_s=20.0, threads=2)
+LIMITS = Limits(connections=250, strangers=20, login_s=600.0, message_s=600.0, threads=2)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ from tests.cardservice.sip2.conftest import Desk
 from tests.cardservice.sip2.test_codec import again, exchange
 
 BLANK = " " * 18
+# What is the same on both databases is tried on one.
+SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 NOW = "20260615    110000"
 NOBODY = ("AO", "x")
 
@@ -38,6 +40,7 @@ def check_in(machine: Machine, copy: str) -> Message:
     return machine.ask(Code.CHECKIN, ("N", BLANK, BLANK), ("AP", ""), NOBODY, ("AB", copy), ("AC", ""))
 
 
+@SQLITE
 def test_the_published_exchange(desk: Desk) -> None:
     """The request's bytes as they were sent; the answer's where the protocol fixes them, ours elsewhere."""
     sent, answered = exchange()
@@ -116,6 +119,7 @@ def test_a_fine_is_paid_at_the_machine_once(desk: Desk) -> None:
     assert (row.amount_minor, row.method, row.taken_by) == (150, "cash", "sip2:kiosk")
 
 
+@SQLITE
 def test_a_message_that_comes_twice_is_done_once(desk: Desk) -> None:
     """The same bytes with a sequence number: the same answer, and nothing done; and 97 asks for it again."""
     with desk.machine() as machine:
@@ -182,6 +186,7 @@ def test_holds_renewals_items_and_staff(desk: Desk) -> None:
         assert check_out(machine, "1003", "F1", letters="NY").fixed[0] == "1"
 
 
+@SQLITE
 def test_a_pin_is_needed_and_an_empty_one_is_none(desk: Desk) -> None:
     with desk.machine() as machine:
         for fields, known in (
@@ -202,6 +207,7 @@ def test_a_pin_is_needed_and_an_empty_one_is_none(desk: Desk) -> None:
         assert set(noted) == {"sip2:kiosk"}
 
 
+@SQLITE
 def test_each_machine_has_its_dialect(desk: Desk) -> None:
     desk.town.member("2001")
     desk.account(
@@ -227,6 +233,7 @@ def test_each_machine_has_its_dialect(desk: Desk) -> None:
         assert machine.exchange(b"9900802.00\r")[:2] == b"98"
 
 
+@SQLITE
 def test_nobody_is_told_anything_without_a_log_in(desk: Desk) -> None:
     with Machine(desk.acs.port) as machine:
         assert machine.exchange(b"2300120260615    110000AO|AA1001|AC|AD2580|\r") == b""
@@ -244,6 +251,7 @@ def test_nobody_is_told_anything_without_a_log_in(desk: Desk) -> None:
         assert machine.exchange(b"9900802.00\r") == b""
 
 
+@SQLITE
 def test_a_machine_that_hangs_up_at_once_is_answered(desk: Desk) -> None:
     with desk.machine() as machine:
         machine.send(b"9900802.00\r")
@@ -252,7 +260,7 @@ def test_a_machine_that_hangs_up_at_once_is_answered(desk: Desk) -> None:
         assert machine.receive() == b""
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@SQLITE
 def test_what_is_away_is_a_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is gone for a moment: machines are told so, in the form of each answer, and live on."""
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415

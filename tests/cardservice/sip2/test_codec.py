@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardservice.sip2 import dates
@@ -157,6 +157,7 @@ VALUES = st.text(max_size=40).map(clean)
 NAMES = st.from_regex(r"[A-X][A-Z0-9]", fullmatch=True).filter(lambda name: name not in ("AY", "AZ"))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(set(Code) - {Code.REQUEST_ACS_RESEND, Code.REQUEST_SC_RESEND})),
     st.data(),
@@ -179,6 +180,7 @@ def test_what_is_written_is_read_again(
     assert decode(written[:-1]) == Message(code, fixed, tuple(fields), sequence, summed)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: b"23001" + rest))
 def test_any_bytes_are_read_or_refused(frame: bytes) -> None:
     try:
@@ -221,6 +223,7 @@ def test_moments_as_we_write_them() -> None:
     assert [dates.read_day(text) for text in ("", "06/07/2026", "20260230", "00000000")] == [None] * 4
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20) | st.from_regex(r"[0-9]{8}.{4}[0-9]{6}", fullmatch=True))
 def test_any_text_is_a_moment_or_none(text: str) -> None:
     found = dates.read(text, ZoneInfo("America/New_York"))
