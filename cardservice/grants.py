@@ -25,6 +25,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # Replaced as a whole, and taken away.
         "record_field": (*_ADD, "DELETE"),
         "cardholder_token": (*_ADD, "DELETE"),
+        "import_run": (*_ADD, "UPDATE (undone_by)"),
+        "import_change": _ADD,
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -106,6 +108,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder": (*_TAKE, "UPDATE (category)"),
         "record_field": _TAKE,
         "cardholder_token": _TAKE,
+        "import_change": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

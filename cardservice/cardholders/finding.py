@@ -55,7 +55,7 @@ def find(
 
 
 def _candidates(connection: Connection, kek: KeyRing, wanted: Wanted) -> Sequence[CardholderId]:
-    by_version = [wanted_tokens(kek.key(version), wanted) for version in _versions(connection)]
+    by_version = [wanted_tokens(kek.key(version), wanted) for version in index_versions(connection)]
     if not wanted_tokens(kek.key(kek.newest), wanted):
         raise OrderInvalid("say whom you look for: a name, a date of birth, a postcode")
     found: dict[CardholderId, None] = {}
@@ -76,7 +76,7 @@ def _with_all(tokens: Sequence[bytes]) -> Select[UUID]:
     return wanted
 
 
-def _versions(connection: Connection) -> Sequence[int]:
+def index_versions(connection: Connection) -> Sequence[int]:
     """Under which versions of the key there are tokens: one, or more while they are made anew."""
     found, column = [0], cardholder.c.index_version
     # From one to the next by the index, however many people there are.
