@@ -166,9 +166,10 @@ def test_ten_thousand(council: Council, tmp_path: Path) -> None:
     """All of them, with what they are found by; how long it took is printed, not judged."""
     lines = (f"A{number},Pupil Number{number},2015-04-30,5B,milk" for number in range(10_000))
     file = roll(tmp_path, *lines)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     _, plan = import_pupils(council.context, Path(file), "ashcombe-primary", actor=ACTOR)
-    print(f"10,000 pupils in {time.perf_counter() - began:.1f} s on {council.context.database.dialect}")
+    took, worked = time.perf_counter() - began, time.process_time() - worked
+    print(f"{council.context.database.dialect}: 10,000 pupils in {took:.1f} s, of which {worked:.1f} s here")
     assert len(plan.joiners) == 10_000
     with council.context.database.reading() as connection:
         found = select(func.count(cardholder_token.c.cardholder_id.distinct()))
