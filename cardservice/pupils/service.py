@@ -16,8 +16,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.cardholders.adding import add_cardholders
-from cardservice.cardholders.finding import index_versions
-from cardservice.cardholders.models import cardholder_token
+from cardservice.cardholders.finding import having_all
 from cardservice.cardholders.records import read_many, write_field
 from cardservice.cardholders.sealing import Field, RecordKey
 from cardservice.cardholders.service import lock_cardholder
@@ -165,11 +164,7 @@ def _pupils_of(
     connection: Connection, kek: KeyRing, school: str
 ) -> dict[str, tuple[CardholderId, Mapping[Field, Any]]]:
     """Who is at the school now, by what it calls them."""
-    tokens = [school_token(kek.key(version), school) for version in index_versions(connection)]
-    rows = connection.scalars(
-        select(cardholder_token.c.cardholder_id).where(cardholder_token.c.token.in_(tokens))
-    )
-    holders = [CardholderId(row) for row in rows]
+    holders = having_all(connection, kek, lambda key: [school_token(key, school)])
     found: dict[str, tuple[CardholderId, Mapping[Field, Any]]] = {}
     for first in range(0, len(holders), _IDS_AT_ONCE):
         known = read_many(connection, kek, holders[first : first + _IDS_AT_ONCE], _OF_A_PUPIL)
