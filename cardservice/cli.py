@@ -17,6 +17,7 @@ _COMMANDS = {
     "cardholder": "cardservice.commands.exporting",
     "payer": "cardservice.commands.payers",
     "card": "cardservice.commands.cards",
+    "import": "cardservice.commands.importing",
     "terminal": "cardservice.commands.terminals",
     "topup": "cardservice.commands.money",
     "payment": "cardservice.commands.paying",

@@ -27,6 +27,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": (*_ADD, "DELETE"),
         # A later record takes an earlier one's place.
         "entitlement": _ADD,
+        "import_run": (*_ADD, "UPDATE (undone_by)"),
+        "import_change": _ADD,
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -112,6 +114,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "record_field": _TAKE,
         "cardholder_token": _TAKE,
         "entitlement": _TAKE,
+        "import_change": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

@@ -37,6 +37,7 @@ from cardservice.ledger.erasing import (
     transactions_for_erasure,
 )
 from cardservice.ledger.payers import touch_payers
+from cardservice.pupils.models import import_change
 
 # Ours: the reason that the revocation list gets: the holder may not use it any more.
 _REASON = "withdrawn"
@@ -136,7 +137,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, entitlement):
+    for table in (record_field, cardholder_token, import_change, entitlement):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

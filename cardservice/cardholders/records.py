@@ -14,7 +14,7 @@ from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
 
 # What somebody is found by.
-FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS)
+FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS, Field.PUPIL)
 
 
 def write_field(
@@ -105,7 +105,9 @@ def index_some(connection: Connection, kek: KeyRing, limit: int) -> int:
 
 def findable(values: Mapping[Field, Any]) -> Findable:
     """What a record gives to be found by."""
-    address = values.get(Field.ADDRESS) or {}
     return Findable(
-        name=values.get(Field.NAME, ""), born_on=values.get(Field.BORN_ON), postcode=address.get("postcode")
+        name=values.get(Field.NAME, ""),
+        born_on=values.get(Field.BORN_ON),
+        postcode=(values.get(Field.ADDRESS) or {}).get("postcode"),
+        school=(values.get(Field.PUPIL) or {}).get("school"),
     )

@@ -41,6 +41,10 @@ class Field(StrEnum):
     PREFERENCES = "preferences"
     CONSENTS = "consents"
     FLAGS = "flags"
+    # The school and what it calls the pupil
+    PUPIL = "pupil"
+    # What an import has changed, as it was; kept with the import
+    IMPORT = "import"
 
 
 class RecordKey:

@@ -29,6 +29,7 @@ class Findable:
     # ISO 8601
     born_on: str | None = None
     postcode: str | None = None
+    school: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,7 +54,14 @@ def tokens_of(key: bytes, known: Findable) -> frozenset[bytes]:
         whole = plain_postcode(known.postcode)
         # An inward half has three characters always.
         said += [f"postcode {whole}", f"postcode {whole[:-3]}"]
+    if known.school is not None:
+        said.append(f"school {known.school}")
     return frozenset(_tokens(key, said))
+
+
+def school_token(key: bytes, school: str) -> bytes:
+    """The token that all pupils of a school have."""
+    return _tokens(key, [f"school {school}"])[0]
 
 
 def wanted_tokens(key: bytes, wanted: Wanted) -> frozenset[bytes]:

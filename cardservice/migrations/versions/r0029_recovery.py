@@ -1,7 +1,7 @@
 """Restores: what was lost, what came back, and from whom.
 
 Revision ID: 0029
-Revises: 0023
+Revises: 0024
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import JsonDocument, UtcDateTime
 
 revision = "0029"
-down_revision = "0023"
+down_revision = "0024"
 
 
 def upgrade() -> None:

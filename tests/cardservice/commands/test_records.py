@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cardservice.audit.service import record
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.ledger.payers import assign_payer
@@ -65,6 +66,20 @@ def test_a_record_is_noted_shown_and_found(context: Context, council: Council) -
     assert (shown["flags"], shown["address"]) == (None, None)
     reads = [each["action"] for each in ok(context, "accesses", holder)["accesses"] if each["read"]]
     assert reads == [*["cardholder.show"] * 4, "cardholder.find", "cardholder.show"]
+
+
+def test_who_has_read_a_statement(context: Context, council: Council) -> None:
+    """Of a payer of one's own it is told; of a family's, for which others are, it is not."""
+    morgan, ava = council.card(), council.card()
+    council.clock.advance(minutes=1)
+    family = council.family(morgan)
+    share(council, ava, family)
+    for payer in (morgan.payer, family):
+        with context.database.begin() as connection:
+            record(connection, "cli:ann", "payer.statement", payer, council.clock())
+    for holder, reads in ((morgan.holder, ["payer.statement"]), (ava.holder, [])):
+        told = ok(context, "accesses", str(holder))["accesses"]
+        assert [each["action"] for each in told if each["read"]] == reads
 
 
 @pytest.mark.parametrize(

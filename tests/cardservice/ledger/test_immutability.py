@@ -7,6 +7,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 import cardservice.circulation.models
+import cardservice.pupils.models
 import cardservice.rating.models
 import cardservice.sip2.models  # noqa: F401 - each registers tables that nothing else here does
 from cardservice.database import Database, grant_service_role, metadata

@@ -16,6 +16,7 @@ import cardservice.ledger.event_models
 import cardservice.ledger.models
 import cardservice.payments.models
 import cardservice.pki_store.models
+import cardservice.pupils.models
 import cardservice.quarantine.models
 import cardservice.rating.models
 import cardservice.recovery.models
