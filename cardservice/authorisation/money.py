@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from cardservice.ids import ProviderId
-from cardservice.ledger.reversing import given_back, last_first
+from cardservice.ledger.reversing import given_back, last_first, tax_included
 from cardservice.ledger.values import (
     PAYER_ARREARS,
     PAYER_PREPAID,
@@ -75,7 +75,9 @@ def _paid(
         tax_minor = None
         if line.tax_rate_bp is not None:
             upto_minor = before_minor + amount_minor
-            tax_minor = _tax_in(upto_minor, line.tax_rate_bp) - _tax_in(before_minor, line.tax_rate_bp)
+            tax_minor = tax_included(upto_minor, line.tax_rate_bp) - tax_included(
+                before_minor, line.tax_rate_bp
+            )
         before_minor += amount_minor
         yield NewTransfer(
             debit=source,
@@ -90,14 +92,23 @@ def _paid(
         )
 
 
-def _tax_in(gross_minor: int, rate_bp: int) -> int:
-    """The tax that an amount includes, rounded half up."""
-    return (2 * gross_minor * rate_bp + 10_000 + rate_bp) // (2 * (10_000 + rate_bp))
-
-
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
     """What gives back all that is left of a sale, the last source first."""
-    return given_back(sale.id, last_first(sale.own_transfers), -view.arrears.balance)
+    return given_back(sale.id, last_first(sale.own_transfers), -view.arrears.balance, paid_before(sale))
+
+
+def paid_before(sale: KnownTransaction) -> dict[int, int]:
+    """Of each transfer of a sale, how much of its line of the receipt those before it have paid.
+
+    Nothing where the answer has been erased, which says what belongs to which line.
+    """
+    numbers = (sale.answer or {}).get("receipt_lines", ())
+    paid: dict[int, int] = {}
+    before: dict[int, int] = {}
+    for transfer, number in zip(sale.transfers, numbers, strict=False):
+        before[transfer.line] = paid.get(number, 0)
+        paid[number] = before[transfer.line] + transfer.amount_minor
+    return before
 
 
 def receipt_lines(lines: Sequence[Line], transfers: Sequence[NewTransfer]) -> tuple[int, ...]:

@@ -93,6 +93,7 @@ function begin(card) {
   customer = new Customer(card.tap);
   confirmed = new Set();
   hadMeal = false;
+  basket.quoted = null; // another pays another price
   take(customer, card);
 }
 
@@ -253,6 +254,7 @@ function ended(result) {
   }
   hadMeal ||= result.reason === "second_meal";
   if (result.reason === "price_changed") {
+    basket.quoted = result.amount_minor;
     void menu.refresh();
   }
   if (customer?.isGone) {

@@ -22,11 +22,13 @@ from cardservice.authorisation.case import Case
 from cardservice.authorisation.judging import judge
 from cardservice.authorisation.sales import answer_of
 from cardservice.funding.models import entitlement
-from cardservice.ids import CardholderId, new_id
+from cardservice.ids import CardholderId, ProviderId, new_id
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.models import transfer
 from cardservice.ledger.payers import assign_payer, create_payer, touch_payers_of
+from cardservice.ledger.statements import Period
 from cardservice.ledger.verify import verify
+from cardservice.providers.statements import provider_statement
 from cardservice.services import discover
 from cardservice.services.meals.funding import funding_of
 from cardservice.services.meals.menu import Menu
@@ -345,6 +347,16 @@ def check(twins: Twins, plan: Plan, folder: Path) -> None:
     ]
     changed = [{key: amount for key, amount in each.items() if amount} for each in after]
     assert changed[0] == changed[1]
+    assert stated(twins.council, twins.funded.provider) == stated(twins.council, twins.paying.provider)
+
+
+def stated(council: Council, provider: str) -> tuple[object, ...]:
+    """A provider's statement, as it is exported; nothing has a day yet, all of it is told apart."""
+    day = council.clock().date()
+    with council.context.database.reading() as connection:
+        found = provider_statement(connection, ProviderId(provider), Period(day, day), "GBP")
+    assert found is not None
+    return found.opening_minor, found.lines, found.unsettled, found.off
 
 
 def owed(council: Council, provider: str) -> dict[tuple[str | None, str], int]:

@@ -2,10 +2,14 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from cardservice.ids import PayerId, ProviderId, TransactionId
+from cardservice.ledger.values import KnownTransaction, NewTransfer, StoredTransfer
 from cardservice.services import discover
 from cardservice.services.seam import LoadedTariff, Service
 
@@ -100,3 +104,44 @@ def written(folder: Path, change: Change | None = None, programmes: Change | Non
 def load(folder: Path, change: Change | None = None, programmes: Change | None = None) -> LoadedTariff:
     """The changed files, loaded."""
     return meals().load(written(folder, change, programmes), currency="GBP")
+
+
+def known_sale(
+    transfers: tuple[NewTransfer, ...], answer: Mapping[str, Any], moment: datetime
+) -> KnownTransaction:
+    """A sale as the ledger has it."""
+    stored = tuple(
+        StoredTransfer(
+            line, each.debit, each.credit, each.amount_minor, each.unit, 0,
+            each.tax_code, each.tax_rate_bp, each.net_minor, each.tax_minor, each.supplier,
+        )
+        for line, each in enumerate(transfers, 1)
+    )  # fmt: skip
+    return KnownTransaction(
+        payer_id=PayerId(UUID(int=0)),
+        id=TransactionId(UUID(int=1)),
+        origin="card",
+        kind="request",
+        body=None,
+        terminal_id=None,
+        sequence=None,
+        provider_id=ProviderId("kitchen"),
+        service="meals",
+        action="sale",
+        decision="approved",
+        reason="approved",
+        amount_minor=None,
+        unit="GBP",
+        tariff_version=None,
+        offline=False,
+        flags=(),
+        replaces=None,
+        duplicate_of=None,
+        annuls=None,
+        occurred_at=moment,
+        posted_at=moment,
+        answer=answer,
+        transfers=stored,
+        annulled_by=None,
+        kept_by=None,
+    )

@@ -7,7 +7,7 @@ rule comes from. It is judged by the rules and then by the same money as the led
 
 # ruff: noqa: E501 - a table is read by its columns
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cardservice.authorisation.money import pay, shortfall
+from cardservice.authorisation.money import pay, receipt_lines, shortfall
+from cardservice.authorisation.refunding import Plan, Wish, plan
 from cardservice.ids import PayerId, ProviderId
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
 from cardservice.services.meals.reasons import REASONS
 from cardservice.services.seam import Ask, AskKind, Decision, Entitlement, Holder
-from tests.cardservice.services.meal_tariffs import load, meals
+from tests.cardservice.services.meal_tariffs import known_sale, load, meals
 
 LONDON = ZoneInfo("Europe/London")
 PUPIL, BROTHER = UUID(int=1), UUID(int=2)
@@ -412,3 +413,35 @@ def test_tax_of_a_line_is_the_same_however_many_pay_for_it(menu: object) -> None
         decision, _ = decided(row, menu)
         transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
         assert sum(each.tax_minor or 0 for each in transfers) == 70
+
+
+@pytest.mark.parametrize("part", [1, 7, 50, 99, 250])
+def test_the_same_tax_goes_back_however_many_pay(part: int, menu: object) -> None:
+    """Part by part, to the penny: what a provider is told of tax tells nobody who has paid."""
+    given_back = {tuple(_taxes_back(row, part, menu)) for row in (_teacher(has) for has in range(0, 421, 3))}
+    assert len(given_back) == 1
+    assert sum(given_back.pop()) == 70
+
+
+def _teacher(has: int) -> Row:
+    """Who owes what the money does not reach for."""
+    return Row("", PASTA, S(category="staff", has=has), "approved", {}, TAX)
+
+
+def _taxes_back(row: Row, part: int, menu: object) -> Iterator[int]:
+    """The tax of each refund of so much, until all is given back."""
+    decision, _ = decided(row, menu)
+    transfers = pay(view_of(row), decision.lines, ProviderId("kitchen"), "GBP", funding=decision.funding)
+    answer = {"receipt_lines": list(receipt_lines(decision.lines, transfers))}
+    sale = known_sale(transfers, answer, MONDAY)
+    while left := sale.moved_minor - sale.reversed_minor:
+        planned = plan(view_of(row), sale, Wish(sale.id, None, min(part, left)))
+        assert isinstance(planned, Plan)
+        yield sum(each.tax_minor or 0 for each in planned.transfers)
+        back = {each.line: 0 for each in sale.transfers}
+        for each in planned.transfers:
+            back[each.reverses_line or 0] += each.amount_minor
+        stored = tuple(
+            replace(each, reversed_minor=each.reversed_minor + back[each.line]) for each in sale.transfers
+        )
+        sale = replace(sale, transfers=stored)

@@ -5,12 +5,10 @@ only what keeps them is a model here. Its equations are looked at every evening.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,7 +16,7 @@ import pytest
 from cardservice.authorisation.counting import as_stored, changes
 from cardservice.authorisation.money import balances_after, pay, receipt_lines, shortfall
 from cardservice.authorisation.refunding import Plan, Wish, plan
-from cardservice.ids import CardholderId, PayerId, ProviderId, TransactionId
+from cardservice.ids import CardholderId, PayerId, ProviderId
 from cardservice.ledger.values import (
     AccountView,
     CounterChange,
@@ -27,11 +25,10 @@ from cardservice.ledger.values import (
     LimitView,
     NewTransfer,
     PayerView,
-    StoredTransfer,
 )
 from cardservice.services.meals.menu import Menu
 from cardservice.services.seam import Ask, AskKind, Decision, Entitlement, Holder, Quote, View
-from tests.cardservice.services.meal_tariffs import load, meals
+from tests.cardservice.services.meal_tariffs import known_sale, load, meals
 
 KITCHEN = "provider:kitchen:payable"
 LONG_AGO = datetime(2026, 8, 1, tzinfo=UTC)
@@ -119,7 +116,7 @@ class School:
                 "counters": as_stored(counted, decision.funding),
                 "receipt_lines": list(receipt_lines(decision.lines, transfers)),
             }
-            self._give_back(pupil, _known(transfers, answer, moment))
+            self._give_back(pupil, known_sale(transfers, answer, moment))
 
     def _give_back(self, pupil: Pupil, sale: KnownTransaction) -> None:
         left_minor = sale.moved_minor
@@ -168,47 +165,6 @@ class School:
             if counter.rule.startswith("meals.programme."):
                 assert counter.used <= most[counter.rule.removeprefix("meals.programme.")]
                 assert counter.period <= day.isoformat()
-
-
-def _known(
-    transfers: tuple[NewTransfer, ...], answer: Mapping[str, Any], moment: datetime
-) -> KnownTransaction:
-    """A sale as the ledger has it."""
-    stored = tuple(
-        StoredTransfer(
-            line, each.debit, each.credit, each.amount_minor, each.unit, 0,
-            each.tax_code, each.tax_rate_bp, each.net_minor, each.tax_minor, each.supplier,
-        )
-        for line, each in enumerate(transfers, 1)
-    )  # fmt: skip
-    return KnownTransaction(
-        payer_id=PayerId(UUID(int=0)),
-        id=TransactionId(UUID(int=1)),
-        origin="card",
-        kind="request",
-        body=None,
-        terminal_id=None,
-        sequence=None,
-        provider_id=ProviderId("kitchen"),
-        service="meals",
-        action="sale",
-        decision="approved",
-        reason="approved",
-        amount_minor=None,
-        unit="GBP",
-        tariff_version=None,
-        offline=False,
-        flags=(),
-        replaces=None,
-        duplicate_of=None,
-        annuls=None,
-        occurred_at=moment,
-        posted_at=moment,
-        answer=answer,
-        transfers=stored,
-        annulled_by=None,
-        kept_by=None,
-    )
 
 
 def _pupil(number: int, chance: Random) -> Pupil:
