@@ -78,6 +78,11 @@ class Settings:
         TariffApproval,
         "`two-people` (the default) or `one-person`: whether who has loaded a tariff may put it in force",
     ] = TariffApproval.TWO_PEOPLE
+    refund_limit_minor: Annotated[
+        int | None,
+        "what staff give back with one refund by themselves, in minor units; above it a second person agrees."
+        " Without it, 10000 where there are accounts of staff",
+    ] = None
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -186,6 +191,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         ),
         retention_days=_days(values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
+        refund_limit_minor=_limit(values.get("refund_limit_minor")),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -285,6 +291,12 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         return float(str(value))
     except ValueError:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _limit(value: object) -> int | None:
+    if value is not None and (not str(value).isascii() or not str(value).isdigit()):
+        raise SettingsInvalid("refund_limit_minor", f"{value!r} is no number of minor units, such as 10000")
+    return None if value is None else int(str(value))
 
 
 def _days(value: object) -> Mapping[str, int]:

@@ -19,6 +19,7 @@ from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
 from cardservice.tariffs import views as tariffs
+from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
@@ -63,6 +64,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         personalisation,
         card_maps.blueprint,
         card_keys,
+        health,
         tariffs.blueprint,
         notifications,
         public,

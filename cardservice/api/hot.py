@@ -22,7 +22,7 @@ from cardservice.api.fields import to_base64url
 from cardservice.api.problems import MEDIA_TYPE, RETRY_AFTER_S, document_of
 from cardservice.api.request_log import REQUEST_ID, begin, note
 from cardservice.api.sending import together
-from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_terminal
+from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_signer
 from cardservice.authorisation.answers import Given, rendered
 from cardservice.authorisation.bodies import bulk_body, message_body
 from cardservice.authorisation.incoming import Incoming, IncomingBulk
@@ -116,7 +116,7 @@ class HotEndpoint:
         headers = {name: environ[key] for name, key in _HEADERS if key in environ}
         signed = SignedRequest("POST", environ.get("RAW_URI") or _target(environ), headers, body)
         try:
-            return verified_terminal(self._context, signed, find)
+            return verified_signer(self._context, signed, find)
         except MessageRefused as refusal:
             note_unsigned(self._context, self._budget, refusal)
             raise

@@ -1,4 +1,4 @@
-"""The life of a card on the real stack: sent, activated, pays, lost, replaced; what its holder has stays theirs.
+"""A card's whole life on the real stack: sent, activated, pays, lost, replaced; what is its holder's stays so.
 
 Software cards, a real pcscd, the agent, HTTP, gunicorn, SQLite and PostgreSQL. Who says whether a certificate
 is revoked is `openssl`, by the list and by OCSP.
