@@ -6,7 +6,7 @@ A setting `database_url` is `CARDSERVICE_DATABASE_URL` in the environment and `d
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import ip_address
@@ -83,6 +83,11 @@ class Settings:
         "what staff give back with one refund by themselves, in minor units; above it a second person agrees."
         " Without it, 10000 where there are accounts of staff",
     ] = None
+    funding_names: Annotated[
+        frozenset[str],
+        "who may see the names of those for whom programmes pay, as the audit log names them, such as"
+        " `cli:ada,cli:ben`; without it, nobody",
+    ] = frozenset()
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -104,12 +109,25 @@ class Settings:
     threads: Annotated[int, "threads of the process on SQLite, 8"] = 8
     # The proxy must not keep more to it.
     connections: Annotated[int, "connections that a process on PostgreSQL serves at a time, 512"] = 512
-    # For gunicorn; the service itself trusts no forwarded header.
+    # Each process counts for itself.
+    terminal_limit: Annotated[
+        int, "requests a minute that a process takes from one terminal, 6000; 0: as many as come"
+    ] = 6000
+    address_limit: Annotated[
+        int,
+        "the same from one address, of what no terminal has signed, 3000; health is not counted",
+    ] = 3000
+    # Also whose X-Forwarded-For is believed, for the limit of an address.
     forwarded_allow_ips: Annotated[
         str,
         "addresses of the reverse proxy, with commas; loopback unless it is on another machine,"
         " where `serve` demands it by name",
     ] = LOOPBACK
+    published_heads: Annotated[
+        str,
+        "a file or address with the heads that were published, as `cardservice ledger heads` prints them;"
+        " a ledger that lacks one of them starts in recovery",
+    ] = ""
     admin_bind: Annotated[
         Admin | None,
         "a loopback address such as `127.0.0.1:9090` for `/metrics`; without it, there are none",
@@ -191,7 +209,8 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         ),
         retention_days=_days(values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
-        refund_limit_minor=_limit(values.get("refund_limit_minor")),
+        refund_limit_minor=_minor(values.get("refund_limit_minor")),
+        funding_names=frozenset(_names(values.get("funding_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -201,7 +220,10 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
+        terminal_limit=_limit(values, "terminal_limit", 6000),
+        address_limit=_limit(values, "address_limit", 3000),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
+        published_heads=str(values.get("published_heads") or ""),
         admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
     )
@@ -265,6 +287,12 @@ def _approval(value: object) -> TariffApproval:
         raise SettingsInvalid("tariff_approval", f"{value!r} is neither two-people nor one-person") from None
 
 
+def _names(value: object) -> Iterator[str]:
+    for name in str(value).split(","):
+        if name.strip():
+            yield name.strip()
+
+
 def _supported(url: str) -> str:
     if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise SettingsInvalid("database_url", "must begin with sqlite:/// or postgresql+psycopg://")
@@ -293,10 +321,17 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
 
 
-def _limit(value: object) -> int | None:
+def _minor(value: object) -> int | None:
     if value is not None and (not str(value).isascii() or not str(value).isdigit()):
         raise SettingsInvalid("refund_limit_minor", f"{value!r} is no number of minor units, such as 10000")
     return None if value is None else int(str(value))
+
+
+def _limit(values: Mapping[str, object], name: str, default: int) -> int:
+    value = str(values.get(name, default))
+    if not value.isascii() or not value.isdigit():
+        raise SettingsInvalid(name, f"{value!r} is no number of requests a minute")
+    return int(value)
 
 
 def _days(value: object) -> Mapping[str, int]:

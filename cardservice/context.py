@@ -1,7 +1,7 @@
 """What a running service holds: settings, database, keys, rules and the clock, opened once for a process."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from cardservice.errors import NotInitialised
 from cardservice.keys import ServiceKeys, load_service_keys
 from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.models import scheme
+from cardservice.recovery.gate import Gate
 from cardservice.services import discover, with_keys
 from cardservice.services.seam import Service
 from cardservice.tariffs.service import PreparedTariffs
@@ -51,6 +52,8 @@ class Context:
     proofs: CardProofs
     exchange: Exchange
     clock: Clock
+    # Closed for requests while what a restore has lost is coming back
+    gate: Gate = field(default_factory=Gate)
 
     def now(self) -> datetime:
         """The present moment, in UTC, to the millisecond."""
@@ -104,6 +107,7 @@ def open_context(
             proofs=CardProofs(pki.trust_store(), database),
             exchange=exchange(database),
             clock=clock or system_clock(settings.clock_offset_s),
+            gate=Gate(database),
         )
     except BaseException:
         database.dispose()

@@ -161,6 +161,16 @@ class StateChangeRefused(CardServiceError):
         self.card, self.state, self.wanted = card, state, wanted
 
 
+class TooManyRequests(CardServiceError):
+    """A terminal or an address asks more often than it may; nothing was done, and nothing is noted."""
+
+    code = "too_many_requests"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"send it again after {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
 class MessageRefused(CardServiceError):
     """Base of the refusals of a terminal's message: it takes no id, and is noted as a security event."""
 

@@ -26,10 +26,14 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "UPDATE (seen_at, clock_ahead_ms, waiting, oldest_waiting_at, trust_fetched_at, lists_end_at)",
             "UPDATE (tariffs, version)",
         ),
-        "cardholder": (*_ADD, "UPDATE (name, category, form)"),
+        "cardholder": (*_ADD, "UPDATE (category, index_version)"),
         # Replaced as a whole, and taken away.
-        "dietary_need": (*_ADD, "DELETE"),
-        "cardholder_photo": (*_ADD, "DELETE"),
+        "record_field": (*_ADD, "DELETE"),
+        "cardholder_token": (*_ADD, "DELETE"),
+        # A later record takes an earlier one's place.
+        "entitlement": _ADD,
+        "import_run": (*_ADD, "UPDATE (undone_by)"),
+        "import_change": _ADD,
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -72,6 +76,9 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "account_rollup": (*_ADD, "UPDATE (debit_minor, credit_minor)"),
         "day_seal": _ADD,
         "sealed_leaf": (*_ADD, "UPDATE (salt, erased_at, tombstone)"),
+        "ledger_recovery": (*_ADD, "UPDATE (finished_at, finished_by)"),
+        "recovered_message": _ADD,
+        "recovery_terminal": (*_ADD, "UPDATE (told_at, messages, complete)"),
         "rating": _ADD,
         "rating_position": (*_ADD, "UPDATE (epoch, sequence)"),
         "payment_reference": _ADD,
@@ -113,9 +120,11 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "alembic_version": ("SELECT",),
         # A right to change is what locking a row takes.
-        "cardholder": (*_TAKE, "UPDATE (name)"),
-        "dietary_need": _TAKE,
-        "cardholder_photo": _TAKE,
+        "cardholder": (*_TAKE, "UPDATE (category)"),
+        "record_field": _TAKE,
+        "cardholder_token": _TAKE,
+        "entitlement": _TAKE,
+        "import_change": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

@@ -147,6 +147,14 @@ def load_service_keys(directory: Path, secret: bytes) -> ServiceKeys:
         raise NotInitialised(f"the service's keys in {folder} cannot be opened: {error}") from error
 
 
+def find_kek(directory: Path, secret: bytes) -> KeyRing | None:
+    """The key that wraps cardholders' keys, of a service that was set up; None before. As `open_place`."""
+    try:
+        return _ring(open_place(directory, secret))
+    except KeyNotFound:
+        return None
+
+
 def make_kek_version(keys: ServiceKeys) -> KeyRing:
     """A new version of the key that wraps cardholders' keys, a key of its own; the ring that has it."""
     newest = keys.cardholder_kek.newest + 1

@@ -14,7 +14,8 @@ from cardservice.config import Settings, keys_secret_of, passphrase_of
 from cardservice.database import Database, connect, grant_erasure_role, grant_service_role, migrate, truncated
 from cardservice.errors import NotInitialised, OrderInvalid
 from cardservice.key_place import KeyToken, choose_place
-from cardservice.keys import AUTHORITY, create_service_keys
+from cardservice.keys import AUTHORITY, create_service_keys, find_kek
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.pki_store.publication import OURS
 from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.models import scheme
@@ -49,7 +50,7 @@ def initialise(
         ) from error
     choose_place(settings.pki_dir, token, pki.token)
     moment = truncated((clock or system_clock(settings.clock_offset_s))())
-    upgrade(settings)
+    upgrade(settings, find_kek(settings.pki_dir, keys_secret))
     database = connect(settings.database_url)
     try:
         record_scheme(database, pki, currency, timezone, actor, moment)
@@ -61,12 +62,12 @@ def initialise(
         database.dispose()
 
 
-def upgrade(settings: Settings) -> None:
+def upgrade(settings: Settings, kek: KeyRing | None = None) -> None:
     """Bring the tables to this version, as their owner, and give the service's role its rights."""
     if settings.is_sqlite:
         # It holds names: nobody else reads it, nor the files that SQLite makes beside it in its likeness.
         Path(make_url(settings.database_url).database or "").touch(mode=0o600)
-    migrate(settings.owner_database_url)
+    migrate(settings.owner_database_url, kek=kek)
     role = make_url(settings.database_url).username
     if settings.is_sqlite or settings.owner_database_url == settings.database_url or role is None:
         return

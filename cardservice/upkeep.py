@@ -59,7 +59,9 @@ def keep_up(context: Context) -> Round:
     calendar = calendar_of(context)
     chain.lengthen(context.database, context.now())
     numbered = sequence(context.database, calendar)
-    sealed = seal_days(context.database, calendar, context.scheme.id, context.keys)
+    # While a restore's losses come back, nothing is closed.
+    recovering = context.gate.is_recovering()
+    sealed = [] if recovering else seal_days(context.database, calendar, context.scheme.id, context.keys)
     # After sealing, which no payer that somebody holds must keep back.
     rated = rate_all(context)
     # Last: however long the provider takes, the ledger is numbered.

@@ -53,6 +53,8 @@ _SCHEMA = (
     nonce_at INTEGER NOT NULL
 ) STRICT""",
     "INSERT OR IGNORE INTO service VALUES (1, NULL, 0)",
+    # The service's recoveries that all was sent again for.
+    "CREATE TABLE IF NOT EXISTS sent_again (recovery INTEGER PRIMARY KEY) STRICT",
 )
 
 
@@ -205,6 +207,17 @@ class Memory:
         nonce, at = self._connection.execute("SELECT nonce, nonce_at FROM service").fetchone()
         is_young = timedelta(0) <= moment - _moment(at) <= NONCE_MAX_AGE
         return nonce if is_young else None
+
+    # --- what was sent again ---
+
+    def keep_sent_again(self, recovery: int) -> None:
+        """Remember that all was sent again for this recovery."""
+        self._connection.execute("INSERT OR IGNORE INTO sent_again VALUES (?)", (recovery,))
+
+    def was_sent_again(self, recovery: int) -> bool:
+        """Whether it was."""
+        query = "SELECT 1 FROM sent_again WHERE recovery = ?"
+        return self._connection.execute(query, (recovery,)).fetchone() is not None
 
 
 def _wanted(service: str, action: str, details: Mapping[str, object]) -> bytes:

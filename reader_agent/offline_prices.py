@@ -65,7 +65,8 @@ def _speaks(catalogue: Catalogue, action: str, moment: datetime) -> bool:
 
 def _total_minor(period: Period, details: Mapping[str, object]) -> int | None:
     """The sum of the basket's lines; None for anything but a basket of what is offered."""
-    if details.keys() != {"service", "items"}:
+    # What somebody has confirmed of a basket changes nothing of its price.
+    if details.keys() - {"confirmed"} != {"service", "items"}:
         return None
     key, lines = details["service"], details["items"]
     section = period.section(key) if isinstance(key, str) else None

@@ -1,7 +1,7 @@
 """HTTP to the card service: the terminal signs each request (RFC 9421), each answer has a time limit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,6 +79,14 @@ class PersonalisationOrder:
     puk: str
     # Whose keys the card is to make, in hex
     slots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A restore of the service's database: what was settled from then on is to be sent again."""
+
+    number: int
+    since: datetime
 
 
 class ServiceClient:
@@ -195,6 +203,18 @@ class ServiceClient:
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
         return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)
+
+    def recovery(self) -> Recovery | None:
+        """What the service wants to be sent again because it was restored; None where nothing is."""
+        answer = Document(self._call("GET", "/v1/recovery"), "recovery")
+        if answer.is_null("recovery"):
+            return None
+        return Recovery(answer.integer("recovery"), answer.moment("since"))
+
+    def send_again(self, messages: Sequence[Mapping[str, Any]], *, complete: bool) -> Mapping[str, Any]:
+        """What became of messages that were answered before; not yet verified (see resending.py)."""
+        body = encode({"messages": list(messages), "complete": complete})
+        return self._call("POST", "/v1/recovery/messages", body, answer_s=CHUNK_ANSWER_S)
 
     def personalisation_order(self, order: UUID) -> PersonalisationOrder:
         """An open order."""

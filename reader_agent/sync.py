@@ -16,6 +16,7 @@ from reader_agent.errors import (
     ServiceUnreachable,
 )
 from reader_agent.outbox_entries import Entry, EntryKind, EntryState
+from reader_agent.resending import SentAgain, send_if_asked
 from reader_agent.tapping.drafts import close_request
 from reader_agent.tapping.problems import is_final
 
@@ -58,6 +59,8 @@ class SyncReport:
     purged: int
     # What is still to be told
     waiting: int
+    # What a restored service has asked for
+    sent_again: SentAgain | None = None
 
 
 def sync(agent: Agent) -> SyncReport:
@@ -67,6 +70,8 @@ def sync(agent: Agent) -> SyncReport:
     raises; what happens later is in the report.
     """
     agent.fetch_trust()
+    # First: what is told now may be about what was lost.
+    sent_again = send_if_asked(agent)
     closed, damaged = settle_abandoned(agent)
     delivered = _deliver(agent)
     moment = agent.now()
@@ -74,7 +79,7 @@ def sync(agent: Agent) -> SyncReport:
     purged = agent.outbox.purge(moment)
     waiting = len(agent.outbox.entries(EntryState.OPEN))
     health.tell(agent)
-    return SyncReport((*damaged, *delivered), closed, purged, waiting)
+    return SyncReport((*damaged, *delivered), closed, purged, waiting, sent_again)
 
 
 def settle_abandoned(agent: Agent) -> tuple[int, list[Delivered]]:

@@ -1,11 +1,11 @@
 """The Flask application, made for one context."""
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from cardservice.advices import views as advices
 from cardservice.advices.wire import MAX_CHUNK_BYTES
 from cardservice.advices.workers import Here, Ingest
-from cardservice.api import current, fields, openapi, problems, request_log
+from cardservice.api import current, fields, gate, openapi, problems, request_log
 from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
@@ -18,6 +18,8 @@ from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
+from cardservice.recovery.views import MESSAGES_PATH
+from cardservice.recovery.views import blueprint as recovery
 from cardservice.tariffs import views as tariffs
 from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
@@ -51,7 +53,9 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     # The log first: its line is written after all else, whatever came of the request.
     request_log.register(app)
     problems.register(app)
+    gate.install(app, context)
     app.before_request(_allow_more)
+    app.after_request(_keep_nothing)
     api = Api(app)
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
@@ -67,6 +71,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         health,
         tariffs.blueprint,
         notifications,
+        recovery,
         public,
     ):
         api.register_blueprint(blueprint)
@@ -78,8 +83,15 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     return app
 
 
+def _keep_nothing(response: Response) -> Response:
+    """What a terminal is told is for that terminal: nobody on the way keeps it. RFC 9111, 5.2.2.5."""
+    if request.path.startswith("/v1/") and "Cache-Control" not in response.headers:
+        response.cache_control.no_store = True
+    return response
+
+
 def _allow_more() -> None:
-    if request.path == BULK_PATH:
+    if request.path in {BULK_PATH, MESSAGES_PATH}:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES

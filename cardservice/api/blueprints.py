@@ -5,10 +5,11 @@ The one module that imports flask-smorest, which carries no types.
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped]  # it carries no types
-from flask import Request
+from flask import Request, Response, request
 from marshmallow import Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
@@ -29,6 +30,7 @@ class ProblemSchema(Schema):
     code = fields.String(required=True, metadata={"description": "stable; what a program should look at"})
     fields_ = fields.Dict(data_key="fields", metadata={"description": "what is wrong, by field"})
     data = fields.Dict(metadata={"description": "what the service's rules add"})
+    retry_after_s = fields.Integer(metadata={"description": "of `too_many_requests`; as Retry-After"})
     reason = fields.String(metadata={"description": "of `refund_refused`"})
     left_minor = fields.Integer(metadata={"description": "of `refund_refused`: what could be given back"})
 
@@ -37,6 +39,8 @@ class BodyParser(FlaskParser):
     """Reads a JSON body once, strictly: no duplicate names, no NaN, nothing that is not JSON."""
 
     DEFAULT_VALIDATION_STATUS = 400
+    # None: the schema says what becomes of what it does not know, and ours refuse it.
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = dict.fromkeys(("json", "query"))
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - the signature is webargs'
         """The body as JSON. Raises Malformed and UnsupportedMediaType."""
@@ -47,7 +51,7 @@ class BodyParser(FlaskParser):
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: object) -> NoReturn:  # noqa: ARG002 - webargs' signature
         """Raise what marshmallow refused as our own error."""
         messages = error.messages_dict
-        raise malformed(messages.get("json", messages)) from error
+        raise malformed(messages.get("json", messages.get("query", messages))) from error
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest carries no types
@@ -69,6 +73,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
         return decorate
 
+    def tagged(self, view: F) -> F:
+        """Let whoever has an answer of this view ask whether it has changed; stands above `response`."""
+        documented = self.alt_response(304, description=openapi.UNCHANGED, headers=openapi.TAGGED)(view)
+
+        @wraps(documented)
+        def answered(*args: Any, **kwargs: Any) -> Response:
+            response: Response = documented(*args, **kwargs)
+            response.add_etag()
+            # What it is must be asked each time; RFC 9111, 5.2.2.4.
+            response.cache_control.no_cache = True
+            if getattr(documented, openapi.SIGNED, False):
+                response.cache_control.private = True
+            response.make_conditional(request)
+            return response
+
+        return cast("F", answered)
+
     @staticmethod
     def _complete(doc: dict[str, Any], doc_info: Mapping[str, Any], **_: object) -> dict[str, Any]:
         return openapi.complete(doc, doc_info)
@@ -76,7 +97,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
     if TYPE_CHECKING:
 
         def route(self, rule: str, *, methods: list[str] | None = None) -> Callable[[F], F]: ...
-        def arguments(self, schema: type[Schema]) -> Callable[[F], F]: ...
+        def arguments(self, schema: type[Schema], *, location: str = ...) -> Callable[[F], F]: ...
         def response(
             self,
             status_code: int,

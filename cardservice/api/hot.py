@@ -17,12 +17,12 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from cardservice.api.app import MAX_BULK_BYTES
 from cardservice.api.blueprints import malformed, strict_json
-from cardservice.api.current import budget_of
 from cardservice.api.fields import to_base64url
-from cardservice.api.problems import MEDIA_TYPE, RETRY_AFTER_S, document_of
+from cardservice.api.gate import gate_of
+from cardservice.api.problems import MEDIA_TYPE, document_of, headers_of
 from cardservice.api.request_log import REQUEST_ID, begin, note
 from cardservice.api.sending import together
-from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_signer
+from cardservice.api.signatures import Find, SignedRequest
 from cardservice.authorisation.answers import Given, rendered
 from cardservice.authorisation.bodies import bulk_body, message_body
 from cardservice.authorisation.incoming import Incoming, IncomingBulk
@@ -30,7 +30,6 @@ from cardservice.authorisation.service import authorise_all
 from cardservice.authorisation.settling import Settled
 from cardservice.authorisation.views import BULK_PATH
 from cardservice.context import Context
-from cardservice.errors import MessageRefused
 from cardservice.terminals.service import Terminal
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class HotEndpoint:
 
     def __init__(self, app: Flask, context: Context) -> None:
         self._app, self._context = app, context
-        self._budget = budget_of(app)
+        self._gate = gate_of(app)
         self._routes = {
             PATH: _Route(int(app.config["MAX_CONTENT_LENGTH"]), self._one),
             BULK_PATH: _Route(MAX_BULK_BYTES, self._many),
@@ -84,9 +83,7 @@ class HotEndpoint:
         except Exception as error:  # noqa: BLE001 - whatever it is leaves as a problem document
             document = document_of(error)
             status, code = document["status"], document["code"]
-            headers = [("Content-Type", MEDIA_TYPE)]
-            if status == 503:
-                headers.append(("Retry-After", str(RETRY_AFTER_S)))
+            headers = [("Content-Type", MEDIA_TYPE), *headers_of(document).items()]
         # As Flask writes it.
         body = _written(document).encode()
         headers += [("Content-Length", str(len(body))), (REQUEST_ID, request_id)]
@@ -96,14 +93,12 @@ class HotEndpoint:
 
     def _one(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
         incoming = Incoming(self._context, _read(message_body, body))
-        terminal = self._caller(environ, body, incoming.find)
-        known.append(terminal)
+        terminal = self._caller(environ, body, incoming.find, known)
         return _as_sent(incoming.answer(terminal))
 
     def _many(self, environ: "WSGIEnvironment", body: bytes, known: list[Terminal]) -> dict[str, Any]:
         incoming = IncomingBulk(self._context, _read(bulk_body, body)["messages"])
-        terminal = self._caller(environ, body, incoming.find)
-        known.append(terminal)
+        terminal = self._caller(environ, body, incoming.find, known)
         settled = authorise_all(self._context, terminal, incoming.messages)
         return {"answers": [self._entry(terminal, one) for one in settled]}
 
@@ -112,14 +107,14 @@ class HotEndpoint:
             return {"answer": _as_sent(rendered(self._context, terminal.id, settled))}
         return {"problem": document_of(settled)}
 
-    def _caller(self, environ: "WSGIEnvironment", body: bytes, find: Find) -> Terminal:
+    def _caller(self, environ: "WSGIEnvironment", body: bytes, find: Find, known: list[Terminal]) -> Terminal:
         headers = {name: environ[key] for name, key in _HEADERS if key in environ}
         signed = SignedRequest("POST", environ.get("RAW_URI") or _target(environ), headers, body)
-        try:
-            return verified_signer(self._context, signed, find)
-        except MessageRefused as refusal:
-            note_unsigned(self._context, self._budget, refusal)
-            raise
+        forwarded_for = environ.get("HTTP_X_FORWARDED_FOR", "")
+        terminal = self._gate.admit(signed, find, environ.get("REMOTE_ADDR", ""), forwarded_for)
+        known.append(terminal)
+        self._gate.count_signer(terminal.id)
+        return terminal
 
 
 def _length(environ: "WSGIEnvironment", limit: int) -> int | None:

@@ -8,15 +8,17 @@ from marshmallow import fields
 from werkzeug.routing import Rule
 
 from cardservice.api.fields import Bytes, Identifier, Moment
-from cardservice.api.problems import MEDIA_TYPE, PROBLEMS, RETRY_AFTER_S
+from cardservice.api.problems import MEDIA_TYPE, PROBLEMS, RETRIED, RETRY_AFTER_S
 from cardservice.api.request_log import REQUEST_ID
 
 # The mark of a view that a terminal signs its requests to; it is among flask-smorest's own notes, too.
 SIGNED = "terminal_signed"
 # RFC 9421, 4: both headers, on every request below /v1. There is no name for this among OpenAPI's schemes.
 SIGNATURE: Mapping[str, list[str]] = {"Signature": [], "Signature-Input": []}
-# Whatever is asked, the service can fail, and its database be away.
-_ALWAYS = (500, 503)
+# The mark of a view that may be asked without a limit.
+UNLIMITED = "unlimited"
+# Whatever is asked, it can be too often, the service can fail, and its database be away.
+_ALWAYS = (429, 500, 503)
 # What the body's reader answers before the view is asked.
 _WITH_BODY = (400, 413, 415)
 _BASE64URL = "^[A-Za-z0-9_-]*$"
@@ -75,7 +77,7 @@ def describe(spec: APISpec, problem_schema: object) -> None:
 def _problem_answer(status: int, schema: object) -> dict[str, Any]:
     codes = [f"`{code}`: {kind.title}." for code, kind in PROBLEMS.items() if kind.status == status]
     headers: dict[str, Any] = dict(_REQUEST_ID)
-    if status in {429, 503}:
+    if status in RETRIED:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {
         "description": "\n".join(codes),
@@ -91,8 +93,12 @@ def complete(operation: dict[str, Any], info: Mapping[str, Any]) -> dict[str, An
     for answer in responses.values():
         if isinstance(answer, dict):
             answer["headers"] = {**_REQUEST_ID, **answer.get("headers", {})}
+    if "304" in responses:
+        responses["200"]["headers"] |= TAGGED
     for status in (*_ALWAYS, *(_WITH_BODY if body else ())):
         responses.setdefault(str(status), problem_name(status))
+    if info.get(UNLIMITED):
+        del responses["429"]
     if info.get(SIGNED):
         operation["security"] = [dict(SIGNATURE)]
     return operation

@@ -14,13 +14,22 @@ from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from cardservice.errors import CardServiceError, CardUnusable, Malformed, QuoteRefused, RefundRefused
+from cardservice.errors import (
+    CardServiceError,
+    CardUnusable,
+    Malformed,
+    QuoteRefused,
+    RefundRefused,
+    TooManyRequests,
+)
 from cardservice.services.seam import TariffError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"  # RFC 9457, 3
 RETRY_AFTER_S = 1
+# Of these it is said when to send the same request again.
+RETRIED = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
     "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
+    "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
     "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
     # The terminal.
@@ -62,6 +72,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_unknown": Kind(422, "The card is not of this scheme"),
     "proof_invalid": Kind(422, "The card's proof does not verify"),
     "proof_of_another_card": Kind(422, "Another card made this proof"),
+    "answer_missing": Kind(422, "The request comes back without its answer"),
+    "answer_invalid": Kind(422, "This is not the service's answer to the request"),
     "refund_refused": Kind(422, "Nothing is given back"),
     # Prices and what is offered.
     "quote_refused": Kind(422, "There is no price for this"),
@@ -87,6 +99,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "uid_refused": Kind(409, "A card cannot have this UID"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
     # The service.
+    "recovering": Kind(503, "The ledger is being recovered; send the same request again"),
+    "not_recovering": Kind(409, "The ledger is not being recovered"),
     "busy": Kind(503, "The service is busy; send the same request again"),
     "not_initialised": Kind(503, "The service is not set up"),
     "unavailable": Kind(503, "The service cannot reach its database; send the same request again"),
@@ -136,6 +150,8 @@ def _members(error: CardServiceError) -> Mapping[str, object] | None:
             return {"data": data}
         case RefundRefused():
             return {"reason": error.reason, "left_minor": error.left_minor}
+        case TooManyRequests():
+            return {"retry_after_s": error.retry_after_s}
         case Malformed(fields=fields) if fields:
             return {"fields": fields}
         case TariffError():
@@ -158,9 +174,15 @@ def _document(code: str, detail: str, members: Mapping[str, object] | None = Non
 def _answered(document: Mapping[str, Any]) -> Response:
     g.problem_code = document["code"]
     response = Response(json.dumps(document), document["status"], content_type=MEDIA_TYPE)
-    if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    response.headers.extend(headers_of(document))
     return response
+
+
+def headers_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+    """The headers of a problem document: when to send the same again. RFC 9110, 10.2.3."""
+    if document["status"] not in RETRIED:
+        return {}
+    return {"Retry-After": str(document.get("retry_after_s", RETRY_AFTER_S))}
 
 
 def register(app: Flask) -> None:

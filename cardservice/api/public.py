@@ -11,7 +11,7 @@ from marshmallow import fields
 from sqlalchemy import select, text
 
 from cardservice.api.blueprints import Blueprint
-from cardservice.api.current import context, desk
+from cardservice.api.current import context, desk, unlimited
 from cardservice.api.fields import Bytes, Message
 from cardservice.cards.service import AUTHORITY as CARDS
 from cardservice.pki_store import publication
@@ -46,11 +46,12 @@ _PARAMETERS = [
 class HealthSchema(Message):
     """How the service is."""
 
-    status = fields.String(required=True)
+    status = fields.String(required=True, metadata={"description": "live, ready or recovering"})
 
 
 @blueprint.route("/pki/trust")
 @blueprint.doc(parameters=_PARAMETERS)
+@blueprint.tagged
 @blueprint.response(200, TrustSchema)
 def trust() -> dict[str, Any]:
     """The scheme's certificates and its latest revocation lists."""
@@ -70,6 +71,7 @@ def trust() -> dict[str, Any]:
 
 @blueprint.route("/healthz/live")
 @blueprint.response(200, HealthSchema)
+@unlimited
 def live() -> dict[str, str]:
     """Whether the process answers at all."""
     return {"status": "live"}
@@ -78,9 +80,10 @@ def live() -> dict[str, str]:
 @blueprint.route("/healthz/ready")
 @blueprint.response(200, HealthSchema)
 @blueprint.problems(503)
+@unlimited
 def ready() -> dict[str, str]:
     """Whether requests can be served: the database answers and the revocation lists are in date."""
     with context().database.reading() as connection:
         connection.execute(select(text("1")))
     publication.published(context())
-    return {"status": "ready"}
+    return {"status": "recovering" if context().gate.is_recovering() else "ready"}

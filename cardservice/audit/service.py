@@ -1,7 +1,7 @@
 """Who did what: the audit trail of administration, and the log of refused messages."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -20,6 +20,23 @@ def record(
     connection.execute(
         insert(audit).values(at=moment, actor=actor, action=action, subject=str(subject), detail=detail)
     )
+
+
+def record_all(
+    connection: Connection,
+    actor: str,
+    action: str,
+    subjects: Collection[object],
+    moment: datetime,
+    **detail: object,
+) -> None:
+    """The same of many, a row for each."""
+    rows = [
+        {"at": moment, "actor": actor, "action": action, "subject": str(each), "detail": detail}
+        for each in subjects
+    ]
+    if rows:
+        connection.execute(insert(audit), rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from cardservice.authorisation.messages import AnnulMessage
 from cardservice.authorisation.money import balances_after, reverse
 from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.settling import Prepared
+from cardservice.context import Context
 from cardservice.errors import IdConflict
 from cardservice.ids import TransactionId
 from cardservice.ledger.values import (
@@ -20,6 +21,7 @@ from cardservice.ledger.values import (
     Posting,
 )
 from cardservice.services.seam import APPROVED
+from cardservice.terminals.roles import sees_balances
 from cardservice.terminals.service import Terminal
 
 RETENTION = "annulment"
@@ -36,8 +38,9 @@ class _Effect:
     tombstone: TransactionId | None = None
 
 
-def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts: Facts) -> Prepared:
+def annulment_of(context: Context, terminal: Terminal, message: AnnulMessage, facts: Facts) -> Prepared:
     """What to post for an annulment. Raises IdConflict where the request is another terminal's."""
+    currency = context.scheme.currency
     annulled = facts.known.get(message.annuls)
     if annulled is not None and annulled.terminal_id != terminal.id:
         raise IdConflict("a terminal annuls its own requests alone")
@@ -56,7 +59,7 @@ def annulment_of(currency: str, terminal: Terminal, message: AnnulMessage, facts
         message=effect.message,
         amount_minor=sum(transfer.amount_minor for transfer in transfers),
         currency=currency,
-        balances=balances_after(view, transfers),
+        balances=balances_after(view, transfers) if sees_balances(terminal.role, context.services) else (),
         has_proof=False,
         moment=facts.moment,
     )

@@ -18,7 +18,7 @@ from cardservice.ledger.values import (
     NewTransfer,
     PayerView,
 )
-from cardservice.services.seam import APPROVED, Line, Service
+from cardservice.services.seam import APPROVED, Entitlement, Funding, Line, Service
 from cardservice.terminals.service import Terminal
 
 
@@ -39,6 +39,8 @@ class Case:
     # By whose clock its day begins; of one that is judged again, which day it was.
     timezone: str
     day_kept: str | None = None
+    # What the holder must not eat, where the action's rules are to know.
+    allergens: frozenset[str] = frozenset()
 
     @property
     def replaced(self) -> KnownTransaction | None:
@@ -62,6 +64,11 @@ class Case:
     def view(self) -> PayerView:
         """The payer's state."""
         return self.facts.views[self.payer_id]
+
+    @property
+    def entitlements(self) -> tuple[Entitlement, ...]:
+        """What the holder is entitled to of this service's programmes."""
+        return tuple(each for each in self.facts.card.entitlements if each.service == self.service.name)
 
     @property
     def switches(self) -> tuple[LimitView, ...]:
@@ -92,6 +99,8 @@ class Verdict:
     claims: tuple[Claim, ...] = ()
     # What is said where there is too little of that.
     if_taken: str = ""
+    # What programmes pay of it; the transfers and the counters have it already.
+    funding: tuple[Funding, ...] = ()
     # What goes back to the payer of holds before anything is paid.
     released_minor: int = 0
     # With the stored tariff, enough to explain the verdict and to reach it again.

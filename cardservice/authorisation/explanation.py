@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, and_, select
 from cardservice.api.fields import to_rfc3339
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.counting import changes_of
-from cardservice.authorisation.judging import judge, without_resources
+from cardservice.authorisation.judging import judge, judge_again, without_resources
+from cardservice.authorisation.reasons import Flag
 from cardservice.authorisation.seen import Move, StoredDecision, case_of
 from cardservice.authorisation.speaking import Spoken, spoken_of, spoken_without_rules
 from cardservice.context import Context
@@ -23,7 +24,7 @@ from cardservice.ids import ProviderId, TerminalId, TransactionId
 from cardservice.ledger.by_id import payers_with
 from cardservice.ledger.models import ledger_transaction, transaction_details, transfer
 from cardservice.ledger.values import INTO_ARREARS, NewTransfer
-from cardservice.services.seam import Service
+from cardservice.services.seam import APPROVED, Service
 from cardservice.tariffs.service import TariffVersion
 
 
@@ -96,7 +97,9 @@ def decide_again(
     if service is None or stored.action not in service.actions:
         raise ExplanationMissing(f"there is no {stored.service} {stored.action} any more")
     case = case_of(stored, service, tariff)
-    verdict = judge(case)
+    # A request that came back was approved, whatever speaks against it now.
+    recovered = Flag.RECOVERED in stored.flags and stored.decision == APPROVED
+    verdict = judge_again(case) if recovered else judge(case)
     return case, without_resources(case, verdict) if "taken" in stored.seen else verdict
 
 

@@ -49,11 +49,19 @@ def judge(case: Case) -> Verdict:
             duplicate_of=paid,
         )
     if case.message.is_advice:
-        return _decided(case, flags_of(case))
+        return _decided(case, flags_of(case), is_given=True)
     objection = check_status(case) or check_time(case) or check_switch(case)
     if objection is not None:
         return _declined(case, objection.reason, objection.message)
-    return _decided(case, ())
+    return _decided(case, (), is_given=False)
+
+
+def judge_again(case: Case) -> Verdict:
+    """The verdict on a request that was approved before, and lost since: its goods are given, as an advice's.
+
+    Priced by the rules where they still approve it, else as it was signed.
+    """
+    return _decided(case, (Flag.RECOVERED,), is_given=True)
 
 
 def without_resources(case: Case, verdict: Verdict) -> Verdict:
@@ -114,11 +122,11 @@ def flags_of(case: Case) -> tuple[Flag, ...]:
     return tuple(flags)
 
 
-def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
-    """Checks 8 and 9: the service's rules, then the floors."""
+def _decided(case: Case, objections: tuple[str, ...], *, is_given: bool) -> Verdict:
+    """Checks 8 and 9: the service's rules, then the floors. What is given already is not declined."""
     decision, looked_at = _ask_rules(case)
     if not decision.approved:
-        if not case.message.is_advice:
+        if not is_given:
             return _declined(case, decision.reason, decision.message, decision.inputs, looked_at)
         decision = _as_signed(case, decision)
     _check_adds_up(case, decision)
@@ -127,7 +135,7 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         inputs = {**decision.inputs, "limits": [limit.as_input(daily.rule) for limit in daily.limits]}
         decision, looked_at = replace(decision, inputs=inputs), (*looked_at, *daily.looked_at)
         passed = daily.passed_by(decision.lines)
-        if passed is not None and not case.message.is_advice:
+        if passed is not None and not is_given:
             message = in_words(passed, case)
             declined = _declined(case, Reason.LIMIT_REACHED, message, decision.inputs, looked_at)
             return replace(declined, day=daily.day)
@@ -136,12 +144,19 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
     flags = (*objections, *decision.flags)
     released = released_by(decision, case)
     released_minor = sum(held.amount_minor for held in released)
-    missing_minor = shortfall(case.view, decision.lines, released_minor)
-    if missing_minor and not case.message.is_advice:
+    missing_minor = shortfall(case.view, decision.lines, released_minor, decision.funding)
+    if missing_minor and not is_given:
         message = "There is not enough money on this card."
         declined = _declined(case, Reason.INSUFFICIENT_FUNDS, message, decision.inputs, looked_at)
         return replace(declined, released_minor=released_minor, day=None if daily is None else daily.day)
-    paid = pay(case.view, decision.lines, case.terminal.provider_id, case.currency, released_minor)
+    paid = pay(
+        case.view,
+        decision.lines,
+        case.terminal.provider_id,
+        case.currency,
+        released_minor,
+        decision.funding,
+    )
     return Verdict(
         decision="approved",
         reason=decision.reason,
@@ -151,11 +166,12 @@ def _decided(case: Case, objections: tuple[str, ...]) -> Verdict:
         flags=(*flags, Flag.OVER_FLOOR) if missing_minor else flags,
         transfers=(*paid, *gives_back(released, case.currency)),
         counters=(
-            *changes(decision.counters, case.facts.card.cardholder_id),
+            *changes(decision.counters, case.facts.card.cardholder_id, decision.funding),
             *held_by(decision, case, paid),
             *let_go(released, case.service.name),
             *(() if daily is None else daily.counted(case, decision.lines)),
         ),
+        funding=decision.funding,
         day=None if daily is None else daily.day,
         released_minor=released_minor,
         claims=tuple(
@@ -190,7 +206,13 @@ def _ask_rules(case: Case) -> tuple[Decision, tuple[CounterView, ...]]:
         tariff_version=statement.tariff_version,
     )
     card = case.facts.card
-    holder = Holder(cardholder_id=card.cardholder_id, card_kind=card.kind, category=card.category)
+    holder = Holder(
+        cardholder_id=card.cardholder_id,
+        card_kind=card.kind,
+        category=card.category,
+        allergens=case.allergens,
+        entitlements=case.entitlements,
+    )
     view = WatchedView(case.view)
     return case.service.decide(ask, holder, view, case.tariff), view.looked_at
 
@@ -243,6 +265,9 @@ def _check_adds_up(case: Case, decision: Decision) -> None:
     in_currency = case.message.signed.statement.currency == case.currency
     if min(amounts, default=0) < 0 or sum(amounts) != decision.amount_minor:
         raise RulesAtFault(f"{case.service.name}'s lines do not add up to its amount")
+    funded = [each.amount_minor for each in decision.funding]
+    if min(funded, default=1) <= 0 or sum(funded) > decision.amount_minor:
+        raise RulesAtFault(f"{case.service.name} has more paid by programmes than it sells for")
     if any(line.held for line in decision.lines) and (decision.hold is None or decision.releases):
         raise RulesAtFault(f"{case.service.name} holds money under no key, or releases other at once")
     if in_currency and signed_minor is not None and decision.amount_minor != signed_minor:

@@ -1,66 +1,114 @@
 """From what is owed to the transfers that pay it, and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cardservice.ids import ProviderId
-from cardservice.ledger.reversing import given_back, last_first
+from cardservice.ledger.reversing import given_back, last_first, tax_included
 from cardservice.ledger.values import (
     PAYER_ARREARS,
     PAYER_PREPAID,
     PAYER_RESERVED,
+    AccountName,
     AccountView,
     KnownTransaction,
     NewTransfer,
     PayerView,
     provider_payable,
+    scheme_subsidy,
 )
-from cardservice.services.seam import Line
+from cardservice.services.seam import Funding, Line
 
 
-def shortfall(view: PayerView, lines: Sequence[Line], released_minor: int = 0) -> int:
+def shortfall(
+    view: PayerView, lines: Sequence[Line], released_minor: int = 0, funding: Sequence[Funding] = ()
+) -> int:
     """How much `prepaid` lacks for the lines, in minor units; 0 where all that costs may end in arrears.
 
     What may end there is paid first: so nothing else is bought with money that it would have needed. What is
-    released of holds is there again.
+    released of holds is there again. What programmes pay counts as if it were there: who has as much to spend
+    is answered alike.
     """
     if not any(line.amount_minor and not line.may_end_in_arrears for line in lines):
         return 0
-    available_minor = view.prepaid.available_minor + released_minor
-    return max(0, sum(line.amount_minor for line in lines) - available_minor)
+    return max(0, sum(line.amount_minor for line in lines) - spendable(view, released_minor, funding))
+
+
+def spendable(view: PayerView, released_minor: int, funding: Sequence[Funding]) -> int:
+    """What there is to spend on a sale: of the payer's own, and of the programmes that pay towards it."""
+    return view.prepaid.available_minor + released_minor + sum(each.amount_minor for each in funding)
 
 
 def pay(
-    view: PayerView, lines: Iterable[Line], provider: ProviderId, unit: str, released_minor: int = 0
+    view: PayerView,
+    lines: Iterable[Line],
+    provider: ProviderId,
+    unit: str,
+    released_minor: int = 0,
+    funding: Sequence[Funding] = (),
 ) -> tuple[NewTransfer, ...]:
-    """What pays the lines: `prepaid` down to its floor, then `arrears`; nothing for what is free.
+    """What pays the lines: programmes, `prepaid` down to its floor, then `arrears`; nothing for what is free.
 
     What may end in arrears is paid first, as `shortfall` reckons. Nobody owes what is held: of that there is
     as much as there was money.
     """
-    available_minor = view.prepaid.available_minor + released_minor
-    transfers = []
+    purses = [(scheme_subsidy(each.funder, each.programme), each.amount_minor) for each in funding]
+    purses.append((PAYER_PREPAID, max(0, view.prepaid.available_minor + released_minor)))
+    transfers: list[NewTransfer] = []
     for line in sorted(lines, key=lambda line: not line.may_end_in_arrears):
-        from_prepaid = min(line.amount_minor, max(0, available_minor))
-        available_minor -= from_prepaid
-        owed_minor = 0 if line.held else line.amount_minor - from_prepaid
-        transfers += [
-            NewTransfer(
-                debit=source,
-                credit=PAYER_RESERVED if line.held else provider_payable(provider),
-                amount_minor=amount_minor,
-                unit=unit,
-                tax_code=line.tax_code,
-                supplier=None if line.held else provider,
-            )
-            for source, amount_minor in ((PAYER_PREPAID, from_prepaid), (PAYER_ARREARS, owed_minor))
-            if amount_minor > 0
-        ]
+        shares, due_minor = [], line.amount_minor
+        for at, (source, left_minor) in enumerate(purses):
+            share_minor = min(due_minor, left_minor)
+            purses[at] = (source, left_minor - share_minor)
+            due_minor -= share_minor
+            shares.append((source, share_minor))
+        shares.append((PAYER_ARREARS, 0 if line.held else due_minor))
+        transfers += _paid(line, [share for share in shares if share[1] > 0], provider, unit)
     return tuple(transfers)
+
+
+def _paid(
+    line: Line, shares: Sequence[tuple[AccountName, int]], provider: ProviderId, unit: str
+) -> Iterator[NewTransfer]:
+    """A transfer for each source of a line. Tax is rounded once for the line, so that shares add up to it."""
+    before_minor = 0
+    for source, amount_minor in shares:
+        tax_minor = None
+        if line.tax_rate_bp is not None:
+            upto_minor = before_minor + amount_minor
+            tax_minor = tax_included(upto_minor, line.tax_rate_bp) - tax_included(
+                before_minor, line.tax_rate_bp
+            )
+        before_minor += amount_minor
+        yield NewTransfer(
+            debit=source,
+            credit=PAYER_RESERVED if line.held else provider_payable(provider),
+            amount_minor=amount_minor,
+            unit=unit,
+            tax_code=line.tax_code,
+            tax_rate_bp=line.tax_rate_bp,
+            net_minor=None if tax_minor is None else amount_minor - tax_minor,
+            tax_minor=tax_minor,
+            supplier=None if line.held else provider,
+        )
 
 
 def reverse(view: PayerView, sale: KnownTransaction) -> tuple[NewTransfer, ...]:
     """What gives back all that is left of a sale, the last source first."""
-    return given_back(sale.id, last_first(sale.own_transfers), -view.arrears.balance)
+    return given_back(sale.id, last_first(sale.own_transfers), -view.arrears.balance, paid_before(sale))
+
+
+def paid_before(sale: KnownTransaction) -> dict[int, int]:
+    """Of each transfer of a sale, how much of its line of the receipt those before it have paid.
+
+    Nothing where the answer has been erased, which says what belongs to which line.
+    """
+    numbers = (sale.answer or {}).get("receipt_lines", ())
+    paid: dict[int, int] = {}
+    before: dict[int, int] = {}
+    for transfer, number in zip(sale.transfers, numbers, strict=False):
+        before[transfer.line] = paid.get(number, 0)
+        paid[number] = before[transfer.line] + transfer.amount_minor
+    return before
 
 
 def receipt_lines(lines: Sequence[Line], transfers: Sequence[NewTransfer]) -> tuple[int, ...]:

@@ -55,6 +55,20 @@ BEGIN
                     ORDER BY s.valid_from, s.id
                 )
                 FROM card_state AS s WHERE s.card_id = card.id
+            ),
+            (
+                SELECT encode(f.sealed, 'hex') FROM record_field AS f
+                WHERE f.cardholder_id = card.cardholder_id AND f.field = 'allergens'
+            ),
+            (
+                SELECT json_agg(
+                    json_build_array(
+                        e.service, e.programme, e.year, e.first_day, e.review_on,
+                        (extract(epoch FROM e.recorded_at) * 1000)::bigint
+                    )
+                    ORDER BY e.recorded_at, e.id
+                )
+                FROM entitlement AS e WHERE e.cardholder_id = card.cardholder_id
             )
         ) END,
         CASE WHEN proof.sha256 IS NOT NULL THEN json_build_array(

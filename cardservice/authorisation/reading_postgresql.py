@@ -19,6 +19,7 @@ from cardservice.ledger.privacy import StoredKey
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
 from cardservice.ledger.wire import TYPES
 from cardservice.providers.selling import Seller
+from cardservice.services.seam import Entitlement
 from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.service import Terminal
 
@@ -109,7 +110,7 @@ def _terminal(terminal_id: str, text: bytes) -> Terminal:
 
 
 def _card(wanted: Wanted, values: list[Any]) -> Card:
-    cardholder_id, kind, expires_on, category, states = values
+    cardholder_id, kind, expires_on, category, states, allergens, entitlements = values
     return Card(
         id=CardId(wanted.card_id),
         cardholder_id=CardholderId(UUID(cardholder_id)),
@@ -117,6 +118,20 @@ def _card(wanted: Wanted, values: list[Any]) -> Card:
         expires_on=date.fromisoformat(expires_on),
         category=category,
         states=tuple(StateChange(CardState(name), _moment(at), reason) for name, at, reason in states or ()),
+        sealed_allergens=None if allergens is None else bytes.fromhex(allergens),
+        entitlements=tuple(map(_entitlement, entitlements or ())),
+    )
+
+
+def _entitlement(values: list[Any]) -> Entitlement:
+    service, programme, year, first_day, review_on, recorded_at = values
+    return Entitlement(
+        service=service,
+        programme=programme,
+        year=year,
+        first_day=date.fromisoformat(first_day),
+        review_on=date.fromisoformat(review_on),
+        recorded_at=_moment(recorded_at),
     )
 
 

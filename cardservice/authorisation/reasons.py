@@ -46,6 +46,8 @@ class Flag(StrEnum):
     CLOCK_DOUBTFUL = "clock_doubtful"
     SERVICE_WAS_OFF = "service_was_off"
     OUTSIDE_OFFLINE_LIMITS = "outside_offline_limits"
+    # Not of an advice: a request that was approved, lost by a restore, and sent again.
+    RECOVERED = "recovered"
     OVER_FLOOR = "over_floor"
     # Of what may be spent in a day.
     OVER_LIMIT = "over_limit"

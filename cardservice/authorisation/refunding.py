@@ -6,7 +6,7 @@ Pure functions: what is asked for becomes a plan, or a reason why not.
 from dataclasses import dataclass
 
 from cardservice.authorisation.counting import taken_back
-from cardservice.authorisation.money import balances_after
+from cardservice.authorisation.money import balances_after, paid_before
 from cardservice.authorisation.reasons import Reason
 from cardservice.ids import TransactionId
 from cardservice.ledger.reversing import given_back, last_first
@@ -68,12 +68,13 @@ def plan(view: PayerView, sale: KnownTransaction | None, wish: Wish) -> Plan | O
     wanted_minor = left_minor if wish.amount_minor is None else wish.amount_minor
     if wanted_minor > left_minor:
         return Objection(Reason.MORE_THAN_LEFT, "That is more than is left to give back.", left_minor)
-    transfers = given_back(sale.id, last_first(lines, wanted_minor), -view.arrears.balance)
+    parts = last_first(lines, wanted_minor)
+    transfers = given_back(sale.id, parts, -view.arrears.balance, paid_before(sale))
     return Plan(
         sale=sale,
         lines=(Line(label=_label(sale, wish.line), amount_minor=wanted_minor),),
         transfers=transfers,
-        counters=taken_back(sale, view, wanted_minor),
+        counters=taken_back(sale, view, transfers),
         balances=balances_after(view, transfers),
     )
 

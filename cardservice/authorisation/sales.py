@@ -54,6 +54,7 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
 
 def answer_of(case: Case, verdict: Verdict) -> dict[str, Any]:
     """The answer as it is stored."""
+    action = case.service.actions[case.message.signed.statement.action]
     return new_answer(
         transaction_id=case.message.id,
         kind=_kind(case),
@@ -63,7 +64,7 @@ def answer_of(case: Case, verdict: Verdict) -> dict[str, Any]:
         amount_minor=verdict.amount_minor,
         currency=case.currency,
         lines=verdict.lines,
-        balances=balances_after(case.view, verdict.transfers),
+        balances=balances_after(case.view, verdict.transfers) if action.shows_balances else (),
         flags=verdict.flags,
         has_proof=True,
         moment=case.facts.moment,
@@ -125,7 +126,7 @@ def details_of(case: Case, verdict: Verdict, answer: dict[str, Any]) -> NewDetai
         answer={
             "given": answer,
             "inputs": dict(verdict.inputs),
-            "counters": as_stored(verdict.counters),
+            "counters": as_stored(verdict.counters, verdict.funding),
             "seen": seen_of(case, verdict),
             # Which line of the receipt each transfer pays: what is refunded by line goes back by it.
             "receipt_lines": list(receipt_lines(verdict.lines, verdict.transfers)),

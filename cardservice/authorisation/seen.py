@@ -5,7 +5,7 @@ person as they looked at: whose a counter or a limit is stands as 0 for the card
 payer's others, and as null for a limit of all of them; no card and no cardholder is named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from cardservice.ledger.values import (
     LimitView,
     PayerView,
 )
-from cardservice.services.seam import Service
+from cardservice.services.seam import Entitlement, Service
 from cardservice.terminals.service import Terminal
 from pki.statements import SignedStatement, StatementKind, TransactionStatement
 
@@ -118,6 +118,19 @@ def seen_of(case: Case, verdict: Verdict) -> dict[str, Any]:
             ]
             for counter in verdict.looked_at
         ]
+    if case.allergens:
+        seen["allergens"] = sorted(case.allergens)
+    if case.entitlements:
+        seen["entitlements"] = [
+            [
+                each.programme,
+                each.year,
+                each.first_day.isoformat(),
+                each.review_on.isoformat(),
+                _ms(each.recorded_at),
+            ]
+            for each in case.entitlements
+        ]
     # The holder's switches are theirs, also those that lie with another payer.
     elsewhere = [switch for switch in case.switches if switch not in case.view.limits]
     if case.view.limits or elsewhere:
@@ -166,7 +179,7 @@ def case_of(stored: StoredDecision, service: Service, tariff: object | None) -> 
             for number, rule, amount_minor, valid_from, recorded_at in seen.get("limits", ())
         ),
     )
-    card = _card(seen["card"])
+    card = _card(stored)
     not_before, not_after, revoked_at = seen["certificate"]
     return Case(
         message=_message(stored),
@@ -199,6 +212,7 @@ def case_of(stored: StoredDecision, service: Service, tariff: object | None) -> 
         currency=stored.unit,
         timezone="UTC",
         day_kept=seen.get("day"),
+        allergens=frozenset(seen.get("allergens", ())),
     )
 
 
@@ -225,8 +239,8 @@ def _message(stored: StoredDecision) -> CardMessage:
     return CardMessage(SignedStatement(b"", b"", statement, b"", None), stored.details, b"")
 
 
-def _card(values: Sequence[Any]) -> Card:
-    kind, category, expires_on, state = values
+def _card(stored: StoredDecision) -> Card:
+    kind, category, expires_on, state = stored.seen["card"]
     return Card(
         id=_NO_CARD,
         cardholder_id=_person(_HOLDER),
@@ -235,6 +249,17 @@ def _card(values: Sequence[Any]) -> Card:
         category=category,
         # In force at the one moment that counts, whichever it was.
         states=(StateChange(CardState(state), datetime.min.replace(tzinfo=UTC), ""),),
+        entitlements=tuple(
+            Entitlement(
+                service=stored.service,
+                programme=programme,
+                year=year,
+                first_day=date.fromisoformat(first_day),
+                review_on=date.fromisoformat(review_on),
+                recorded_at=_moment(recorded_at),
+            )
+            for programme, year, first_day, review_on, recorded_at in stored.seen.get("entitlements", ())
+        ),
     )
 
 

@@ -25,8 +25,10 @@ from cardservice.authorisation.nonce import NonceStale
 from cardservice.authorisation.refusals import note_refusal
 from cardservice.authorisation.sales import sale_of
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
+from cardservice.cardholders.records import opened_allergens
 from cardservice.context import Context
-from cardservice.errors import MessageRefused, RoleNotAllowed, ServiceOfAnother, TerminalRevoked
+from cardservice.errors import Erased, MessageRefused, RoleNotAllowed, ServiceOfAnother, TerminalRevoked
+from cardservice.ledger.errors import ProofErased
 from cardservice.tariffs.service import TariffVersion, tariff_in_force
 from cardservice.terminals.roles import may_ask
 from cardservice.terminals.service import Terminal, TermsHistory, terms_of
@@ -93,9 +95,8 @@ def question_of(
         notice = message
         # An annulment is a reversal advice: judged as of its moment, and never declined.
         _check_terminal(terminal, notice.time)
-        currency = context.scheme.currency
         return Question(
-            terminal, notice, wanted, lambda facts: annulment_of(currency, terminal, notice, facts), found
+            terminal, notice, wanted, lambda facts: annulment_of(context, terminal, notice, facts), found
         )
     statement = message
     _check_terminal(terminal, statement.time if statement.is_advice else context.now())
@@ -105,6 +106,8 @@ def question_of(
     _check_role(context, terminal, statement)
 
     def decide(facts: Facts) -> Prepared:
+        if not statement.is_advice:
+            context.gate.require_open()
         tariff = _tariff(context, statement, facts.found.tariff)
         case = case_of(context, terminal, statement, facts, tariff)
         return sale_of(context, case, judge(case))
@@ -134,17 +137,31 @@ def case_of(
     statement = message.signed.statement
     proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
     check_details(message)
+    service = context.services[statement.service]
+    action = service.actions[statement.action]
     return Case(
         message=message,
         terminal=terminal,
         facts=facts,
         proof=proof,
         nonce_is_fresh=_is_fresh(context, terminal, message),
-        service=context.services[statement.service],
+        service=service,
         tariff=None if tariff is None else context.tariffs.get(tariff),
         currency=context.scheme.currency,
         timezone=context.scheme.timezone,
+        allergens=_allergens(context, facts) if action.sees_allergens else frozenset(),
     )
+
+
+def _allergens(context: Context, facts: Facts) -> frozenset[str]:
+    """What the holder must not eat. Raises Erased, and RecordUnreadable: unknown is not the same as none."""
+    sealed, key = facts.card.sealed_allergens, facts.found.key
+    if sealed is None or key is None:
+        return frozenset()
+    try:
+        return opened_allergens(context.keys.cardholder_kek, key, facts.card.cardholder_id, sealed)
+    except ProofErased as error:
+        raise Erased(str(error)) from error
 
 
 def _is_fresh(context: Context, terminal: Terminal, message: CardMessage) -> bool:

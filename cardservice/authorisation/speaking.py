@@ -11,7 +11,7 @@ from typing import Any
 
 from cardservice.authorisation.case import Case, Verdict
 from cardservice.authorisation.judging import check_status, check_switch, check_time, judged_at
-from cardservice.authorisation.money import shortfall
+from cardservice.authorisation.money import shortfall, spendable
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.ledger.values import PAYER_ARREARS
 from cardservice.money import format_minor
@@ -38,6 +38,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "rules_approved": "The rules of {service} approved it.",
         "rules_declined": "The rules of {service} declined it ({reason}): {message}",
         "rules_flagged": "The rules of {service} would not have approved it ({flag}).",
+        "funded": "{funded} of it was paid by {funder} ({programme}).",
         "money_enough": "There was enough money: {available} could be spent, {amount} was wanted.",
         "money_short": "There was not enough money: {available} could be spent, {amount} was wanted.",
         "money_owed": "{owed} of it was not there, and is owed.",
@@ -62,7 +63,7 @@ class Spoken:
 
     def text(self, texts: Mapping[str, str] = TEXTS) -> str:
         """The sentence, in English or from another language's texts."""
-        money = {"limit", "used", "price", "available", "amount", "owed"}
+        money = {"limit", "used", "price", "available", "amount", "owed", "funded"}
         values = {
             name: f"{format_minor(value, self.currency)} {self.currency}" if name in money else value
             for name, value in self.values.items()
@@ -168,10 +169,13 @@ def _of_money(case: Case, verdict: Verdict) -> Iterator[Spoken]:
     if not amount_minor:
         yield Spoken("free")
         return
-    available_minor = case.view.prepaid.available_minor + verdict.released_minor
+    for each in verdict.funding:
+        told = {"funded": each.amount_minor, "funder": each.funder, "programme": each.programme}
+        yield Spoken("funded", told, currency=case.currency)
+    available_minor = spendable(case.view, verdict.released_minor, verdict.funding)
     values = {"available": max(0, available_minor), "amount": amount_minor}
     owed_minor = sum(line.amount_minor for line in verdict.transfers if line.debit == PAYER_ARREARS)
-    missing_minor = shortfall(case.view, verdict.lines, verdict.released_minor)
+    missing_minor = shortfall(case.view, verdict.lines, verdict.released_minor, verdict.funding)
     short = not verdict.is_approved or owed_minor > 0 or missing_minor > 0
     against = not verdict.is_approved or Flag.OVER_FLOOR in verdict.flags
     yield Spoken("money_short" if short else "money_enough", values, against, case.currency)

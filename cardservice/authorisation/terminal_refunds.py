@@ -3,6 +3,7 @@
 No card signs one; the terminal's request signature is what makes it its own. A refusal takes no id.
 """
 
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -19,7 +20,9 @@ from cardservice.ledger.payers import payers_of
 from cardservice.ledger.posting import locked, post_on
 from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import KnownTransaction, Outcome, ReadQuery
-from cardservice.terminals.roles import may_ask
+from cardservice.services.seam import Returning
+from cardservice.tariffs.service import tariff_in_force
+from cardservice.terminals.roles import may_ask, sees_balances
 from cardservice.terminals.service import Terminal
 
 
@@ -37,6 +40,7 @@ def give_at(context: Context, terminal: Terminal, card: UUID, refund: Refund) ->
         sale = found.known.get(refund.wish.sale)
         if sale is not None and sale.provider_id == terminal.provider_id:
             _check_role(context, terminal, sale)
+            _check_time(context, connection, sale)
         else:
             # Whether there is such a sale of somebody else is none of its business.
             sale = None
@@ -44,6 +48,8 @@ def give_at(context: Context, terminal: Terminal, card: UUID, refund: Refund) ->
         planned = plan(view, sale, refund.wish)
         if isinstance(planned, Objection):
             raise RefundRefused(planned.reason, planned.message, planned.left_minor)
+        if not sees_balances(terminal.role, context.services):
+            planned = replace(planned, balances=())
         also = tuple((other, found.views[other].version) for other in payers if other != view.payer_id)
         posting, answer = refund_posting(
             context, refund, view, planned, terminal=terminal.id, also_under=also
@@ -70,6 +76,17 @@ def _answered(terminal: Terminal, known: KnownTransaction, refund: Refund) -> Gi
     if known.answer is None:
         raise Erased("the details of this transaction were erased; its id stays refused")
     return Given(body=refund.body, answer=known.answer["given"], answered_at=known.posted_at, repeated=True)
+
+
+def _check_time(context: Context, connection: Connection, sale: KnownTransaction) -> None:
+    """Whether a terminal may give it back still; staff may later. Raises RefundRefused."""
+    service = context.services[sale.service or ""]
+    version = tariff_in_force(connection, service.name, sale.occurred_at)
+    if not isinstance(service, Returning) or version is None:
+        return
+    refusal = service.refusal_to_return(context.tariffs.get(version), sale.occurred_at, context.now())
+    if refusal is not None:
+        raise RefundRefused(refusal.reason, refusal.message, 0)
 
 
 def _check_role(context: Context, terminal: Terminal, sale: KnownTransaction) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
+from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
@@ -26,6 +26,7 @@ from cardservice.circulation.erasing import forget_member, open_loans
 from cardservice.context import Context
 from cardservice.database import Database, connect
 from cardservice.errors import ErasureRefused
+from cardservice.funding.models import entitlement
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.erasing import (
     OwnPayer,
@@ -36,6 +37,7 @@ from cardservice.ledger.erasing import (
     transactions_for_erasure,
 )
 from cardservice.ledger.payers import touch_payers
+from cardservice.pupils.models import import_change
 
 # Ours: the reason that the revocation list gets: the holder may not use it any more.
 _REASON = "withdrawn"
@@ -135,7 +137,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (dietary_need, cardholder_photo):
+    for table in (record_field, cardholder_token, import_change, entitlement):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

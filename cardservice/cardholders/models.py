@@ -1,44 +1,50 @@
-"""Persons with cards, and what a till needs to know of one; the sensitive parts are tables of their own."""
+"""Persons with cards. What is known of one is sealed, field by field (`sealing`)."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, LargeBinary, Table, Text, Uuid
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
 
-from cardservice.allergens import ALLERGENS
 from cardservice.database import UtcDateTime, metadata
 
 cardholder = Table(
     "cardholder",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("name", Text, nullable=False),
     # What prices go by: adult, young, older, …; the services' own files map it to theirs.
     Column("category", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # The school class, such as 5B.
-    Column("form", Text, nullable=True),
+    # Under which version of the key this person's tokens are; 0: they have none yet.
+    Column("index_version", Integer, nullable=False, server_default="0", index=True),
 )
 
-# A row for each allergen that this person must not eat. Data on health (GDPR, article 9), so apart.
-dietary_need = Table(
-    "dietary_need",
+record_field = Table(
+    "record_field",
     metadata,
     Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), primary_key=True),
+    Column("field", Text, primary_key=True),
+    # A photo is the largest (`photos.MAX_BYTES`), with what sealing adds.
     Column(
-        "allergen",
-        Text,
-        CheckConstraint(
-            f"allergen IN ({', '.join(map(repr, ALLERGENS))})",
-            name="allergen",
-        ),
-        primary_key=True,
+        "sealed",
+        LargeBinary,
+        CheckConstraint("length(sealed) BETWEEN 30 AND 40029", name="sealed"),
+        nullable=False,
     ),
+    Column("changed_at", UtcDateTime, nullable=False),
 )
 
-# As `photos` makes it: a JPEG without metadata, of `photos.MAX_BYTES` at most.
-cardholder_photo = Table(
-    "cardholder_photo",
+# What a person is found by (`tokens`).
+cardholder_token = Table(
+    "cardholder_token",
     metadata,
+    Column("token", LargeBinary, CheckConstraint("length(token) = 16", name="token"), primary_key=True),
     Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), primary_key=True),
-    Column(
-        "jpeg", LargeBinary, CheckConstraint("length(jpeg) BETWEEN 1 AND 40000", name="jpeg"), nullable=False
-    ),
 )
+Index(None, cardholder_token.c.cardholder_id)

@@ -3,22 +3,25 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from cardservice.allergens import ALLERGENS
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder, cardholder_photo, dietary_need
-from cardservice.errors import CardholderUnknown, OrderInvalid
+from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.photos import MAX_BYTES
+from cardservice.cardholders.records import read_fields, write_field
+from cardservice.cardholders.sealing import Field
+from cardservice.errors import CardholderUnknown, OrderInvalid, PhotoRefused
 from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.payers import assign_payer, create_payer, touch_payers_of
 from cardservice.ledger.privacy import key_of
 
 MAX_NAME = 200  # ours: characters of a person's name
 MAX_FORM = 16  # ours: characters of a school class
+_OF_A_PROFILE = (Field.NAME, Field.FORM, Field.ALLERGENS, Field.PHOTO)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,18 +53,17 @@ def add_cardholder(
     if not (1 <= len(new.name) <= MAX_NAME and new.name.isprintable() and new.name == new.name.strip()):
         raise OrderInvalid(f"{new.name[:40]!r} is no name; write up to {MAX_NAME} characters on one line")
     holder = CardholderId(new_id())
-    connection.execute(
-        insert(cardholder).values(id=holder, name=new.name, category=new.category, created_at=moment)
-    )
+    connection.execute(insert(cardholder).values(id=holder, category=new.category, created_at=moment))
     payer = create_payer(connection, "person", currency, moment)
     assign_payer(connection, holder, payer, moment, moment)
-    # Made now, so that no posting has to: under it the proofs of this person are encrypted.
+    # Made now, so that no posting has to: under it the proofs of this person are encrypted, and the record.
     key_of(connection, kek, holder, moment)
+    write_field(connection, kek, holder, Field.NAME, new.name, moment)
     record(connection, actor, "cardholder.add", holder, moment, category=new.category)
     if new.form is not None:
-        set_form(connection, holder, new.form, actor=actor, moment=moment)
+        set_form(connection, kek, holder, new.form, actor=actor, moment=moment)
     if new.allergens:
-        set_allergens(connection, holder, new.allergens, actor=actor, moment=moment)
+        set_allergens(connection, kek, holder, new.allergens, actor=actor, moment=moment)
     return holder, payer
 
 
@@ -72,39 +74,48 @@ def require_cardholder(connection: Connection, holder: UUID) -> CardholderId:
     return CardholderId(holder)
 
 
-def profile_of(connection: Connection, holder: UUID) -> Profile:
-    """What is known of a cardholder. Raises CardholderUnknown."""
-    row = connection.execute(
-        select(cardholder, cardholder_photo.c.jpeg)
-        .outerjoin(cardholder_photo, cardholder_photo.c.cardholder_id == cardholder.c.id)
-        .where(cardholder.c.id == holder)
-    ).one_or_none()
-    if row is None:
+def profile_of(connection: Connection, kek: KeyRing, holder: UUID) -> Profile:
+    """What is known of a cardholder. Raises CardholderUnknown and RecordUnreadable."""
+    category = connection.scalar(select(cardholder.c.category).where(cardholder.c.id == holder))
+    if category is None:
         raise CardholderUnknown(holder)
-    needs = set(
-        connection.scalars(select(dietary_need.c.allergen).where(dietary_need.c.cardholder_id == holder))
-    )
+    known = read_fields(connection, kek, CardholderId(holder), _OF_A_PROFILE)
+    needs = set(known.get(Field.ALLERGENS, ()))
     return Profile(
-        name=row.name,
-        category=row.category,
-        form=row.form,
+        name=known.get(Field.NAME, ""),
+        category=category,
+        form=known.get(Field.FORM),
         allergens=tuple(allergen for allergen in ALLERGENS if allergen in needs),
-        photo=row.jpeg,
+        photo=known.get(Field.PHOTO),
     )
+
+
+def name_of(connection: Connection, kek: KeyRing, holder: CardholderId) -> str:
+    """A cardholder's name alone; empty where there is none any more."""
+    name: str = read_fields(connection, kek, holder, [Field.NAME]).get(Field.NAME, "")
+    return name
 
 
 def set_form(
-    connection: Connection, holder: CardholderId, form: str | None, *, actor: str, moment: datetime
+    connection: Connection,
+    kek: KeyRing,
+    holder: CardholderId,
+    form: str | None,
+    *,
+    actor: str,
+    moment: datetime,
 ) -> None:
     """Note somebody's school class, or that they have none. Raises OrderInvalid."""
     if form is not None and not (1 <= len(form) <= MAX_FORM and form.isprintable() and form == form.strip()):
         raise OrderInvalid(f"{form[:40]!r} is no form; write up to {MAX_FORM} characters, such as 5B")
-    connection.execute(update(cardholder).where(cardholder.c.id == holder).values(form=form))
+    lock_cardholder(connection, holder)
+    write_field(connection, kek, holder, Field.FORM, form, moment)
     _changed(connection, holder, "form", actor, moment)
 
 
 def set_allergens(
     connection: Connection,
+    kek: KeyRing,
     holder: CardholderId,
     allergens: Collection[str],
     *,
@@ -115,28 +126,34 @@ def set_allergens(
     unknown = sorted(set(allergens) - set(ALLERGENS))
     if unknown:
         raise OrderInvalid(f"{unknown[0][:40]!r} is none of the 14 allergens: {', '.join(ALLERGENS)}")
-    _lock(connection, holder)
-    connection.execute(delete(dietary_need).where(dietary_need.c.cardholder_id == holder))
-    if allergens:
-        rows: list[dict[str, Any]] = [
-            {"cardholder_id": holder, "allergen": allergen} for allergen in sorted(set(allergens))
-        ]
-        connection.execute(insert(dietary_need), rows)
+    lock_cardholder(connection, holder)
+    write_field(connection, kek, holder, Field.ALLERGENS, sorted(set(allergens)) or None, moment)
+    # Rules look at it: nothing that was decided before is posted after.
+    touch_payers_of(connection, holder)
     _changed(connection, holder, "allergens", actor, moment)
 
 
 def set_photo(
-    connection: Connection, holder: CardholderId, jpeg: bytes | None, *, actor: str, moment: datetime
+    connection: Connection,
+    kek: KeyRing,
+    holder: CardholderId,
+    jpeg: bytes | None,
+    *,
+    actor: str,
+    moment: datetime,
 ) -> None:
-    """Keep a photo that `photos.prepared` made in place of an earlier one, or none any more."""
-    _lock(connection, holder)
-    connection.execute(delete(cardholder_photo).where(cardholder_photo.c.cardholder_id == holder))
-    if jpeg is not None:
-        connection.execute(insert(cardholder_photo).values(cardholder_id=holder, jpeg=jpeg))
+    """Keep a photo that `photos.prepared` made in place of an earlier one, or none any more.
+
+    Raises PhotoRefused.
+    """
+    if jpeg is not None and not 1 <= len(jpeg) <= MAX_BYTES:
+        raise PhotoRefused(f"a photo that is kept has up to {MAX_BYTES} bytes; prepare it first")
+    lock_cardholder(connection, holder)
+    write_field(connection, kek, holder, Field.PHOTO, jpeg, moment)
     _changed(connection, holder, "photo", actor, moment)
 
 
-def _lock(connection: Connection, holder: CardholderId) -> None:
+def lock_cardholder(connection: Connection, holder: CardholderId) -> None:
     """Two who replace the same thing do so one after the other."""
     connection.execute(select(cardholder.c.id).where(cardholder.c.id == holder).with_for_update())
 

@@ -9,13 +9,14 @@ from cardservice.audit.service import record
 from cardservice.cardholders.service import profile_of
 from cardservice.cards.facial_image import fitting
 from cardservice.cards.personalisation import open_order
-from cardservice.cards.piv_objects import CardFace, ContentSigner, objects_of
+from cardservice.cards.piv_objects import CardFace, objects_of
 from cardservice.cards.service import require_card
+from cardservice.keys import ServiceKeys
 
 
 def contents_of(
     connection: Connection,
-    signer: ContentSigner,
+    keys: ServiceKeys,
     order_id: UUID,
     issuer: str,
     *,
@@ -28,7 +29,7 @@ def contents_of(
     """
     order = open_order(connection, order_id)
     card = require_card(connection, order.card_id)
-    holder = profile_of(connection, card.cardholder_id)
+    holder = profile_of(connection, keys.cardholder_kek, card.cardholder_id)
     record(connection, actor, "cardholder.print", card.cardholder_id, moment)
     face = CardFace(
         card=order.card_id,
@@ -39,4 +40,4 @@ def contents_of(
         holder=holder.name,
         photo=None if holder.photo is None else fitting(holder.photo),
     )
-    return objects_of(face, signer)
+    return objects_of(face, keys.content_signer)

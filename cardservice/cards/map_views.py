@@ -24,7 +24,7 @@ def install(app: Flask, maps: CardMaps) -> None:
 
 
 @blueprint.route("/v1/card-maps/<int:number>")
-@blueprint.response(200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE, headers=TAGGED)
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE)
 @blueprint.alt_response(304, description=UNCHANGED, headers=TAGGED)
 @blueprint.problems(401, 403, 404)
 @terminal_signed(duty=Duty.MAP_CARDS)

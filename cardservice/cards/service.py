@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.models import cardholder, record_field
+from cardservice.cardholders.sealing import Field
 from cardservice.cards.models import card, card_state, personalisation_order
 from cardservice.cards.states import CRL_REASONS, LEADS_TO, CardState
 from cardservice.errors import CardUnknown, OrderInvalid, StateChangeRefused
+from cardservice.funding.reading import entitlements_of
 from cardservice.ids import CardholderId, CardId
 from cardservice.ledger.payers import touch_payers_of
+from cardservice.services.seam import Entitlement
 from pki.authority import Authority
 from pki.profiles import CARD_AUTHENTICATION
 from pki.store import CertificateStore, IssuedCertificate
@@ -41,6 +44,10 @@ class Card:
     expires_on: date
     category: str
     states: tuple[StateChange, ...]
+    # Of the holder: what they must not eat, as it is kept (`cardholders.records`), and what they are entitled
+    # to, in the order of its recording.
+    sealed_allergens: bytes | None = field(default=None, repr=False)
+    entitlements: tuple[Entitlement, ...] = ()
 
     @property
     def state(self) -> CardState:
@@ -72,7 +79,9 @@ def find_cards(connection: Connection, card_ids: Collection[UUID]) -> list[Card]
         select(card, cardholder.c.category)
         .join(cardholder, cardholder.c.id == card.c.cardholder_id)
         .where(card.c.id.in_(card_ids))
-    )
+    ).all()
+    holders = {row.cardholder_id for row in rows}
+    allergens, entitlements = _sealed_allergens(connection, holders), entitlements_of(connection, holders)
     return [
         Card(
             id=CardId(row.id),
@@ -81,9 +90,21 @@ def find_cards(connection: Connection, card_ids: Collection[UUID]) -> list[Card]
             expires_on=row.expires_on,
             category=row.category,
             states=tuple(states[row.id]),
+            sealed_allergens=allergens.get(row.cardholder_id),
+            entitlements=entitlements.get(row.cardholder_id, ()),
         )
         for row in rows
     ]
+
+
+def _sealed_allergens(connection: Connection, holders: Collection[UUID]) -> dict[UUID, bytes]:
+    own = record_field.c
+    rows = connection.execute(
+        select(own.cardholder_id, own.sealed).where(
+            own.cardholder_id.in_(holders), own.field == Field.ALLERGENS.value
+        )
+    )
+    return {row.cardholder_id: row.sealed for row in rows}
 
 
 def require_card(connection: Connection, card_id: UUID) -> Card:

@@ -57,7 +57,7 @@ def get_contents(order_id: UUID) -> dict[str, Any]:
     with context().database.begin() as connection:
         objects = contents_of(
             connection,
-            context().keys.content_signer,
+            context().keys,
             order_id,
             context().scheme.id,
             actor=_actor(),

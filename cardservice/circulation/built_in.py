@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from cardservice.audit.service import record
+from cardservice.cardholders.service import name_of
 from cardservice.circulation import holds, lending
 from cardservice.circulation.errors import CopyUnknown, LendingRefused, MemberUnknown
 from cardservice.circulation.fines import fines_of, pay
@@ -56,7 +57,7 @@ class BuiltIn:
             blocked = service.block(borrower, terms.tariff)
             patron = Patron(
                 barcode=barcode,
-                name=found.name,
+                name=name_of(connection, self._context.keys.cardholder_kek, holder),
                 pin=checked,
                 currency=self.currency,
                 owed_minor=borrower.owed_minor,

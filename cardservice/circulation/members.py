@@ -54,7 +54,7 @@ def join(
 
 
 def locked_member(connection: Connection, barcode: str) -> Row[*tuple[object, ...]]:
-    """A member with category and name, held to the end of the transaction. Raises MemberUnknown."""
+    """A member with their category, held to the end of the transaction. Raises MemberUnknown."""
     own = member.c
     connection.execute(select(own.cardholder_id).where(own.barcode == barcode).with_for_update())
     row = find_member(connection, barcode)
@@ -64,9 +64,9 @@ def locked_member(connection: Connection, barcode: str) -> Row[*tuple[object, ..
 
 
 def find_member(connection: Connection, barcode: str) -> Row[*tuple[object, ...]] | None:
-    """A member with category and name, or None."""
+    """A member with their category, or None."""
     joined = member.join(cardholder, cardholder.c.id == member.c.cardholder_id)
-    wanted = select(member, cardholder.c.name, cardholder.c.category).select_from(joined)
+    wanted = select(member, cardholder.c.category).select_from(joined)
     return connection.execute(wanted.where(member.c.barcode == barcode)).one_or_none()
 
 

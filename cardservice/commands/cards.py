@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from uuid import UUID
 
 import click
@@ -155,16 +155,17 @@ def card_dispatch(card_id: str, as_json: bool) -> None:
 
 @card.command("activate")
 @click.argument("card_id")
+@click.option("--code-file", type=click.File(), help="Its first line is the code; without it, you are asked.")
 @json_option
 @command
-def card_activate(card_id: str, as_json: bool) -> None:
-    """Put a card that was sent into use; the code of its letter is read from standard input.
+def card_activate(card_id: str, code_file: TextIO | None, as_json: bool) -> None:
+    """Put a card that was sent into use, by the code of its letter.
 
     \b
     For example:
-      echo 4T7C-9KXM | cardservice card activate 0b3f…
+      cardservice card activate 0b3f… --code-file -
     """
-    code = click.prompt("The code of the letter", err=True)
+    code = click.prompt("The code of the letter", err=True) if code_file is None else code_file.readline()
     with opened() as context:
         activation.activate(context, identifier(card_id), code, actor=actor())
     say(f"Card {card_id} is active.", {"card": card_id, "state": "active"}, as_json=as_json)

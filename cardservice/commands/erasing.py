@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.cardholders.erasure import Plan, erase_cardholder, plan_erasure
+from cardservice.cardholders.records import index_some
 from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
-from cardservice.commands.holders import cardholder
+from cardservice.commands.records import cardholder
 from cardservice.context import Context
 from cardservice.keys import kek_name, make_kek_version
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import rewrap, wrapped_under
 from cardservice.ledger.retention import Due, erase_counters, erase_due, erase_resources, periods, survey
 from cardservice.services import retention_days
@@ -164,7 +166,10 @@ def keys_show(as_json: bool) -> None:
 @json_option
 @command
 def keys_rewrap(new_version: bool, as_json: bool) -> None:
-    """Wrap every cardholder's key under the newest version, while the service runs; again, it goes on."""
+    """Wrap every cardholder's key under the newest version, while the service runs; again, it goes on.
+
+    What people are found by is made anew under it, too.
+    """
     with opened() as context:
         ring = make_kek_version(context.keys) if new_version else context.keys.cardholder_kek
         total = 0
@@ -175,11 +180,31 @@ def keys_rewrap(new_version: bool, as_json: bool) -> None:
                 break
             total += done
             click.echo(f"{total} wrapped anew", err=True)
+        indexed = _index_anew(context, ring)
         with context.database.begin() as connection:
-            record(connection, actor(), "keys.rewrap", f"version {ring.newest}", context.now(), keys=total)
+            record(
+                connection,
+                actor(),
+                "keys.rewrap",
+                f"version {ring.newest}",
+                context.now(),
+                keys=total,
+                indexed=indexed,
+            )
     with opened() as context:
         values = _versions(context)
     _say_versions(values, as_json=as_json)
+
+
+def _index_anew(context: Context, ring: KeyRing) -> int:
+    total = 0
+    while True:
+        with context.database.begin() as connection:
+            done = index_some(connection, ring, _KEYS_AT_ONCE)
+        if not done:
+            return total
+        total += done
+        click.echo(f"{total} found by it", err=True)
 
 
 def _versions(context: Context) -> list[dict[str, object]]:

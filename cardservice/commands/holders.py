@@ -1,12 +1,16 @@
 """Cardholders: who has cards, and what a till shows of them."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cardservice.allergens import ALLERGENS
 from cardservice.audit.service import record
+from cardservice.cardholders.details import PROTECTED
 from cardservice.cardholders.photos import MAX_FILE_BYTES, prepared
+from cardservice.cardholders.records import read_fields
+from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
     NewCardholder,
     Profile,
@@ -19,6 +23,8 @@ from cardservice.cardholders.service import (
 )
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 
+# Shown beside what a till shows.
+_MORE = (Field.BORN_ON, Field.ADDRESS, Field.CONTACT, Field.PREFERENCES, Field.CONSENTS, Field.FLAGS)
 _allergen = click.option(
     "--allergen",
     "allergens",
@@ -81,10 +87,11 @@ def cardholder_set(
         raise click.UsageError("say what to change: --form, --no-form, --allergen, --no-allergens")
     with opened() as context, context.database.begin() as connection:
         holder, moment = require_cardholder(connection, identifier(cardholder_id)), context.now()
+        kek = context.keys.cardholder_kek
         if form is not None or no_form:
-            set_form(connection, holder, form, actor=actor(), moment=moment)
+            set_form(connection, kek, holder, form, actor=actor(), moment=moment)
         if allergens or no_allergens:
-            set_allergens(connection, holder, allergens, actor=actor(), moment=moment)
+            set_allergens(connection, kek, holder, allergens, actor=actor(), moment=moment)
     say(f"Changed {holder}.", {"cardholder": str(holder)}, as_json=as_json)
 
 
@@ -101,7 +108,8 @@ def cardholder_photo(cardholder_id: str, file: Path | None, remove: bool, as_jso
     jpeg = None if file is None else prepared(_read(file))
     with opened() as context, context.database.begin() as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        set_photo(connection, holder, jpeg, actor=actor(), moment=context.now())
+        kek = context.keys.cardholder_kek
+        set_photo(connection, kek, holder, jpeg, actor=actor(), moment=context.now())
     size = None if jpeg is None else len(jpeg)
     words = f"{holder} has no photo any more." if size is None else f"{holder} has a photo of {size} bytes."
     say(words, {"cardholder": str(holder), "photo_bytes": size}, as_json=as_json)
@@ -109,14 +117,19 @@ def cardholder_photo(cardholder_id: str, file: Path | None, remove: bool, as_jso
 
 @cardholder.command("show")
 @click.argument("cardholder_id")
+@click.option("--address-because", metavar="WHY", help="Show an address that is protected, too; it is noted.")
 @json_option
 @command
-def cardholder_show(cardholder_id: str, as_json: bool) -> None:
+def cardholder_show(cardholder_id: str, address_because: str | None, as_json: bool) -> None:
     """Show a cardholder's record; that you did is written to the audit log."""
+    why = {} if address_because is None else {"address_because": address_because}
     with opened() as context, context.database.begin() as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        profile = profile_of(connection, holder)
-        record(connection, actor(), "cardholder.show", holder, context.now())
+        profile = profile_of(connection, context.keys.cardholder_kek, holder)
+        more = read_fields(connection, context.keys.cardholder_kek, holder, _MORE)
+        record(connection, actor(), "cardholder.show", holder, context.now(), **why)
+    if PROTECTED in more.get(Field.FLAGS, {}) and not address_because:
+        more |= {field: "protected" for field in (Field.ADDRESS, Field.CONTACT) if field in more}
     values = {
         "cardholder": str(holder),
         "name": profile.name,
@@ -124,14 +137,23 @@ def cardholder_show(cardholder_id: str, as_json: bool) -> None:
         "form": profile.form,
         "allergens": list(profile.allergens),
         "photo_bytes": None if profile.photo is None else len(profile.photo),
+        **{field.value: more.get(field) for field in _MORE},
     }
-    say(_words(profile), values, as_json=as_json)
+    say("\n".join((_words(profile), *map(_more, more.items()))), values, as_json=as_json)
 
 
 def _read(file: Path) -> bytes:
     """As much of a file as tells whether it is too large."""
     with file.open("rb") as opened_file:
         return opened_file.read(MAX_FILE_BYTES + 1)
+
+
+def _more(item: tuple[Field, Any]) -> str:
+    """One line about what a record has beside what a till shows."""
+    field, value = item
+    if isinstance(value, dict):
+        value = ", ".join(f"{name} {said}" for name, said in value.items())
+    return f"  {field.replace('_', ' ')}: {value}"
 
 
 def _words(profile: Profile) -> str:

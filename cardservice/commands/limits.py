@@ -12,6 +12,7 @@ from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.payers import payer_at
 from cardservice.money import parse_minor
 from cardservice.services.limits import LIFTED, day_rule
+from cardservice.services.seam import Counted
 
 
 @click.group()
@@ -29,10 +30,15 @@ def limit() -> None:
 @json_option
 @command
 def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json: bool) -> None:
-    """Set a limit from now on, such as 3.50; 0 allows nothing. `limit rules` lists what can be limited."""
+    """Set a limit from now on, such as 3.50; 0 allows nothing. `limit rules` lists what can be limited.
+
+    Where the list says `*`, name one: `meals.item.flapjack` is a limit of pieces, such as 1,
+    `meals.service.lunch` one of money.
+    """
     with opened() as context:
         currency = context.scheme.currency
-        amount_minor = _amount(amount, currency)
+        counted = _is_counted(context, _known(context, rule))
+        amount_minor = _pieces(amount) if counted else _amount(amount, currency)
         holder, payer = _set(context, cardholder_id, rule, amount_minor, shared=shared)
     values = {
         "cardholder": str(holder),
@@ -43,7 +49,8 @@ def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json:
         "currency": currency,
     }
     whose = f"All of payer {payer}" if shared else f"{holder}"
-    say(f"{whose}: {rule} at most {money(amount_minor, currency)} from now on.", values, as_json=as_json)
+    most = str(amount_minor) if counted else money(amount_minor, currency)
+    say(f"{whose}: {rule} at most {most} from now on.", values, as_json=as_json)
 
 
 @limit.command("lift")
@@ -75,8 +82,7 @@ def limit_rules(as_json: bool) -> None:
 def _set(
     context: Context, cardholder_id: str, rule: str, amount_minor: int, *, shared: bool
 ) -> tuple[CardholderId, PayerId]:
-    if rule not in _rules(context):
-        raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
+    _known(context, rule)
     moment, did = context.now(), "limit.lift" if amount_minor == LIFTED else "limit.set"
     with context.database.begin() as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
@@ -95,6 +101,26 @@ def _rules(context: Context) -> dict[str, str]:
         found |= service.limits
         found.setdefault(day_rule(name), f"what is spent on {name} in a day")
     return found
+
+
+def _known(context: Context, rule: str) -> str:
+    """The rule as it is listed. Raises OrderInvalid."""
+    for listed in _rules(context):
+        prefix = listed.removesuffix("*")
+        if rule == listed or (prefix != listed and len(rule) > len(prefix) and rule.startswith(prefix)):
+            return listed
+    raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
+
+
+def _is_counted(context: Context, listed: str) -> bool:
+    services = (service for service in context.services.values() if isinstance(service, Counted))
+    return any(listed in service.counted_limits for service in services)
+
+
+def _pieces(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise OrderInvalid(f"{text[:40]!r} is no number of pieces like 2; 0 allows none")
+    return int(text)
 
 
 def _amount(text: str, currency: str) -> int:

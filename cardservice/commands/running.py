@@ -18,6 +18,7 @@ from cardservice.context import open_context
 from cardservice.errors import CardServiceError
 from cardservice.key_place import KeyToken
 from cardservice.production import unsafe_in_production
+from cardservice.recovery.noticing import notice_loss
 from cardservice.setup import initialise
 from cardservice.staff.acting import operator
 from cardservice.upkeep import Round, keep_on, keep_up
@@ -77,7 +78,10 @@ def _refuse_unsafe(settings: Settings, bind: str) -> None:
     try:
         context = open_context(settings)
         arc = context.pki.arc
-        context.close()
+        try:
+            notice_loss(context)
+        finally:
+            context.close()
     except (CardServiceError, PkiError) as error:
         broken = error
     unsafe = unsafe_in_production(settings, arc, bind) if settings.mode is Mode.PRODUCTION else []
@@ -111,6 +115,7 @@ def worker(every_s: float, once: bool, as_json: bool) -> None:
             say(_words(done), _values(done), as_json=as_json)
             return
         request_log.configure()
+        notice_loss(context)
         stop = Event()
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: stop.set())

@@ -1,5 +1,6 @@
 """Tariffs: load a draft, see what it would change, have a second person approve it, go back."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,24 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cardservice.commands.common import acting, actor, command, identifier, json_option, opened, say
+from cardservice.commands.common import (
+    acting,
+    actor,
+    command,
+    identifier,
+    json_option,
+    money,
+    opened,
+    say,
+)
 from cardservice.errors import OrderInvalid
+from cardservice.ledger.statements import Period
 from cardservice.staff.roles import Right
 from cardservice.tariffs import desk
 from cardservice.tariffs.desk import Offered
 from cardservice.tariffs.drafts import APPROVED, OPEN, Draft, open_drafts
 from cardservice.tariffs.holidays import DIVISIONS, holidays
+from cardservice.tariffs.repricing import AT_MOST, Again, rows_of
 from cardservice.tariffs.schemas import draft_values, offered_values, preview_values
 from cardservice.tariffs.service import TariffRecord, tariff_in_force, tariff_records
 
@@ -102,6 +114,44 @@ def tariff_preview(draft_id: str, everything: bool, as_json: bool) -> None:
     if offered.draft is not None:
         words = [_draft_words(offered.draft), *words]
     say("\n".join(words), offered_values(offered), as_json=as_json)
+
+
+@tariff.command("past")
+@click.argument("draft_id")
+@click.argument("first", type=_DAY)
+@click.argument("last", type=_DAY)
+@click.option(
+    "--at-most", type=click.IntRange(1), default=AT_MOST, show_default=True, help="Sales to look at."
+)
+@json_option
+@command
+def tariff_past(draft_id: str, first: datetime, last: datetime, at_most: int, as_json: bool) -> None:
+    """Say what past days would have come to under a draft, from FIRST to LAST; nothing is posted."""
+    with opened() as context:
+        period = Period(first.date(), last.date())
+        found = desk.look_back(context, identifier(draft_id), period, at_most)
+        currency = context.scheme.currency
+    values = {
+        "weeks": found.weeks,
+        "actions": {name: {**asdict(each), "refused": dict(each.refused)} for name, each in rows_of(found)},
+        "erased": found.erased,
+        "more": found.more,
+        "currency": currency,
+    }
+    words = [_again_words(name, each, currency) for name, each in rows_of(found)] or ["Nothing was sold."]
+    if found.weeks:
+        words.append(f"The days were moved on by {found.weeks} weeks, to when the draft holds.")
+    if found.erased:
+        words.append(f"Of {found.erased} the details were erased.")
+    if found.more:
+        words.append(f"There were more: {at_most} were looked at.")
+    say("\n".join(words), values, as_json=as_json)
+
+
+def _again_words(name: str, each: Again, currency: str) -> str:
+    sums = " becomes ".join(money(amount, currency) for amount in (each.before_minor, each.after_minor))
+    refused = "".join(f"; {count} not sold: {reason}" for reason, count in sorted(each.refused.items()))
+    return f"{name}: {each.count}, {sums}; {each.dearer} dearer, {each.cheaper} cheaper{refused}"
 
 
 @tariff.command("approve")

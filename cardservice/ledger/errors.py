@@ -151,3 +151,9 @@ class StatementInvalid(LedgerError, ValueError):
     """A statement of no payer, of no days, or from a place that is none."""
 
     code = "statement_invalid"
+
+
+class NoCluster(LedgerError):
+    """The database is no Citus cluster's coordinator."""
+
+    code = "no_cluster"

@@ -45,6 +45,34 @@ def open_reserved(connection: Connection, payer_id: PayerId, unit: str) -> None:
     connection.execute(dialect.insert(account).values(row).on_conflict_do_nothing())
 
 
+def create_own_payers(
+    connection: Connection, holders: Collection[CardholderId], currency: str, moment: datetime
+) -> dict[CardholderId, PayerId]:
+    """A payer of their own for each of these, who are new: nothing of theirs is held by anybody."""
+    made = {holder: PayerId(new_id()) for holder in holders}
+    if not made:
+        return made
+    people = [{"id": payer_id, "kind": "person", "created_at": moment} for payer_id in made.values()]
+    connection.execute(insert(payer), people)
+    # Each at version 1, as after its assignment.
+    states = [{"payer_id": payer_id, "version": 1} for payer_id in made.values()]
+    connection.execute(insert(payer_state), states)
+    rows = [
+        {"payer_id": payer_id, "kind": kind, "unit": currency, "floor": floor}
+        for payer_id in made.values()
+        for kind, floor in (("prepaid", 0), ("arrears", None))
+    ]
+    connection.execute(insert(account), rows)
+    connection.execute(
+        insert(cardholder_payer),
+        [
+            {"cardholder_id": holder, "payer_id": payer_id, "valid_from": moment, "recorded_at": moment}
+            for holder, payer_id in made.items()
+        ],
+    )
+    return made
+
+
 def assign_payer(
     connection: Connection,
     cardholder_id: CardholderId,

@@ -8,6 +8,10 @@
 -- looked at. In one statement with the lock, or in a STABLE helper, what waited for the lock would see the new
 -- payer_state and yet the old everything else: the same id would be charged twice.
 --
+-- A line that begins with "cluster:" is a condition where the ledger is divided over a cluster (distributing.py):
+-- it says nothing new, but the planner sees by it that one shard has all that is wanted. On one node it would
+-- cost more than it is worth.
+--
 -- Each check is a block between marks, so that a test can show what goes wrong without it.
 --
 -- Its plans are made once a session and stay as they are: whatever the tables held when they were made, each row
@@ -154,6 +158,7 @@ BEGIN
         FROM unnest(v_row, v_payer) AS l (row, payer)
         JOIN unnest(p_id) WITH ORDINALITY AS i (id, row) ON i.row = l.row
         JOIN ledger_transaction AS t ON t.payer_id = l.payer AND t.id = i.id
+        -- cluster: AND t.payer_id = ANY (v_payer)
         ORDER BY l.row
     ) AS k;
     -- end
@@ -187,7 +192,9 @@ BEGIN
         GROUP BY side.row, side.account, side.unit
     ) AS g
     LEFT JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-        AND a.application = g.application;
+        AND a.application = g.application
+        -- cluster: AND a.payer_id = ANY (p_payer)
+    ;
 
     -- check: account
     IF EXISTS (
@@ -277,7 +284,9 @@ BEGIN
     FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
         AS g (row, kind, card, application, gain)
     WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-        AND a.application = g.application;
+        AND a.application = g.application
+        -- cluster: AND a.payer_id = ANY (p_payer)
+    ;
 
     IF p_counter_row <> '{}' THEN
         WITH change AS (
@@ -290,6 +299,7 @@ BEGIN
             UPDATE counter AS c SET used = c.used + change.change FROM change
             WHERE c.payer_id = change.payer AND c.cardholder_id = change.cardholder AND c.rule = change.rule
                 AND c.period = change.period
+                -- cluster: AND c.payer_id = ANY (p_payer)
             RETURNING c.payer_id, c.cardholder_id, c.rule, c.period
         )
         INSERT INTO counter (payer_id, cardholder_id, rule, period, used)
@@ -304,7 +314,9 @@ BEGIN
 
     UPDATE payer_state AS s SET version = s.version + 1
     FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
-    WHERE t.row = ANY (v_open) AND s.payer_id = t.payer;
+    WHERE t.row = ANY (v_open) AND s.payer_id = t.payer
+        -- cluster: AND s.payer_id = ANY (p_payer)
+    ;
 
     RETURN QUERY
     SELECT

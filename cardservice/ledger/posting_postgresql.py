@@ -1,7 +1,8 @@
 """Postings as the arrays of `post_transactions`, and its rows as results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -94,7 +95,7 @@ _PARTS: tuple[tuple[tuple[tuple[str, str], ...], Callable[[Posting], Sequence[tu
         lambda p: [(c.cardholder_id, c.rule, c.period, c.change) for c in p.counters],
     ),
 )
-_ARGUMENTS = (
+ARGUMENTS = (
     *((name, f"{kind}[]") for name, kind, _ in _POSTING),
     *((name, f"{kind}[]") for columns, _ in _PARTS for name, kind in columns),
     ("wait", "boolean"),
@@ -106,17 +107,61 @@ CALL = Call(
     b"post_transactions",
     (
         "SELECT out_outcome, out_version FROM post_transactions("  # noqa: S608 - only names from above
-        + ", ".join(f"p_{name} => ${at}::{kind}" for at, (name, kind) in enumerate(_ARGUMENTS, 1))
+        + ", ".join(f"p_{name} => ${at}::{kind}" for at, (name, kind) in enumerate(ARGUMENTS, 1))
         + ") ORDER BY out_row"
     ).encode(),
 )
+# On a cluster: run by the node that has the payer of the first argument (`distributing`).
+_CALL_AT = Call(
+    b"post_transactions_at",
+    (
+        "SELECT out_outcome, out_version FROM post_transactions_at($1::uuid, "  # noqa: S608 - as above
+        + ", ".join(f"${at}::{kind}" for at, (_, kind) in enumerate(ARGUMENTS, 2))
+        + ") ORDER BY out_row"
+    ).encode(),
+)
+_distributed: WeakKeyDictionary[psycopg.Connection[Any], bool] = WeakKeyDictionary()
 
 
 def post(
     connection: psycopg.Connection[Any], postings: Sequence[Posting], wait: bool, lock_timeout_s: float
 ) -> list[PostingResult]:
-    """One call of the function; the results in the order of the postings. Raises psycopg.Error."""
-    return results(CALL.on(connection, encoded(arguments(postings, wait, lock_timeout_s))))
+    """One call of the function; the results in the order of the postings. Raises psycopg.Error.
+
+    On a cluster one call for each shard: those of one are posted whatever becomes of the others'.
+    """
+    if not _is_distributed(connection):
+        return results(CALL.on(connection, encoded(arguments(postings, wait, lock_timeout_s))))
+    found: dict[int, PostingResult] = {}
+    for rows in _by_shard(connection, postings):
+        some = [postings[row] for row in rows]
+        route = scalar("uuid", some[0].payer_id)
+        values = [route, *encoded(arguments(some, wait, lock_timeout_s))]
+        found |= zip(rows, results(_CALL_AT.on(connection, values)), strict=True)
+    return [found[row] for row in range(len(postings))]
+
+
+def _is_distributed(connection: psycopg.Connection[Any]) -> bool:
+    """Asked once on each connection."""
+    if connection not in _distributed:
+        row = connection.execute("SELECT to_regproc('post_transactions_at') IS NOT NULL").fetchone()
+        _distributed[connection] = bool(row and row[0])
+    return _distributed[connection]
+
+
+def _by_shard(connection: psycopg.Connection[Any], postings: Sequence[Posting]) -> Collection[Sequence[int]]:
+    """The postings' numbers, those together whose payers lie in one shard; the coordinator knows."""
+    if len(postings) == 1:
+        return [[0]]
+    shards = connection.execute(
+        "SELECT get_shard_id_for_distribution_column('payer_state', payer)"
+        " FROM unnest(%s::uuid[]) WITH ORDINALITY AS p (payer, row) ORDER BY row",
+        ([posting.payer_id for posting in postings],),
+    ).fetchall()
+    groups: dict[int, list[int]] = {}
+    for row, (shard,) in enumerate(shards):
+        groups.setdefault(shard, []).append(row)
+    return groups.values()
 
 
 def results(rows: Sequence[Row]) -> list[PostingResult]:
@@ -140,5 +185,5 @@ def encoded(named: Mapping[str, Any]) -> list[bytes | None]:
     """The arguments as they are sent."""
     return [
         _TYPES[kind].array(named[name]) if kind in _TYPES else scalar(kind, named[name])
-        for name, kind in _ARGUMENTS
+        for name, kind in ARGUMENTS
     ]

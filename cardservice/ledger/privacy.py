@@ -13,7 +13,7 @@ from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cardservice.ids import CardholderId, KeyId, PayerId, TransactionId, new_random_id
@@ -103,6 +103,26 @@ def key_of(connection: Connection, ring: KeyRing, cardholder_id: CardholderId, m
     if stored is None:
         raise ProofErased(f"cardholder {cardholder_id} has no key")
     return unwrap(ring, stored)
+
+
+def make_keys(
+    connection: Connection, ring: KeyRing, holders: Collection[CardholderId], moment: datetime
+) -> dict[CardholderId, OpenKey]:
+    """A key for each of these cardholders, who are new and have none."""
+    made = {holder: OpenKey(KeyId(new_random_id()), AESGCMSIV.generate_key(_KEY_BITS)) for holder in holders}
+    if made:
+        rows = [
+            {
+                "id": own.id,
+                "cardholder_id": holder,
+                "kek_version": ring.newest,
+                "wrapped": _wrapped(ring, own.id, own.key),
+                "created_at": moment,
+            }
+            for holder, own in made.items()
+        ]
+        connection.execute(insert(cardholder_key), rows)
+    return made
 
 
 def seal_proof(key: OpenKey, transaction_id: TransactionId, evidence: bytes) -> NewProof:

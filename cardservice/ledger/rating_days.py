@@ -1,13 +1,13 @@
 """A day's ratings in the database: read, decided and posted under the payer's lock."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from cardservice.database import Database
-from cardservice.ids import TransactionId
+from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.event_models import rating
 from cardservice.ledger.posting import locked, post_on
@@ -55,6 +55,15 @@ def read_rated(connection: Connection, subject: Subject) -> Rated:
         taps=tuple(TransactionId(UUID(tap)) for tap in rows[-1].taps),
         transactions=tuple(known[each] for each in ids),
     )
+
+
+def days_rated(connection: Connection, payer_id: PayerId, key_id: UUID, service: str) -> frozenset[date]:
+    """The days of one payer's for one person that have been rated at all."""
+    own = rating.c
+    days = select(own.travel_day).where(
+        own.payer_id == payer_id, own.key_id == key_id, own.service == service
+    )
+    return frozenset(connection.scalars(days.distinct()))
 
 
 def post_rating(

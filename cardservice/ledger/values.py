@@ -34,6 +34,8 @@ PAYER_ARREARS = AccountName("payer:arrears")
 PAYER_RESERVED = AccountName("payer:reserved")
 SCHEME_IN_TRANSIT = AccountName("scheme:in_transit")
 SCHEME_GOODWILL = AccountName("scheme:goodwill")
+# What the accounts of funders begin with.
+SUBSIDIES = "scheme:subsidy:"
 # Of a request whose rules say that it may end in arrears: without it the tables let none do so. Kept in the
 # ledger's row, not in the answer.
 INTO_ARREARS = "into_arrears"
@@ -56,6 +58,11 @@ def provider_of(name: AccountName) -> ProviderId | None:
     """Whose account it is, where it is a provider's."""
     owner, _, rest = name.partition(":")
     return ProviderId(rest.rpartition(":")[0]) if owner == "provider" else None
+
+
+def scheme_subsidy(funder: str, programme: str) -> AccountName:
+    """What a funder owes the scheme for what a programme of its has paid towards sales."""
+    return AccountName(f"{SUBSIDIES}{funder}:{programme}")
 
 
 def scheme_clearing(method: str) -> AccountName:

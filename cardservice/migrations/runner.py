@@ -1,5 +1,6 @@
 """Runs the revisions beside it from the program, so that an installed package needs no alembic.ini."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,23 +12,49 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
+LOCK_TIMEOUT_S = 5
+
 
 class _HasEngine(Protocol):
     @property
     def engine(self) -> Engine: ...
 
 
-def migrate(owner_url: str | URL, revision: str = "head") -> None:
+def migrate(owner_url: str | URL, revision: str = "head", kek: Any = None) -> None:
     """Bring the database up or down to `revision` ("base": nothing is left), in one transaction.
 
-    `owner_url` names the role that owns the tables: on PostgreSQL never the service's own.
+    `owner_url` names the role that owns the tables: on PostgreSQL never the service's own. `kek` is the ring
+    that wraps cardholders' keys, without which records of before 0023 are not moved.
     """
     engine = _engine(make_url(owner_url))
     try:
         with engine.begin() as connection:
-            _run(connection, revision)
+            if connection.dialect.name == "postgresql":
+                # Whoever waits for a table's lock keeps everybody waiting who comes after: not for long.
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            _run(connection, revision, kek)
     finally:
         engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """At which revision a database is, None without any table of ours, and those that are newer, in order."""
+
+    current: str | None
+    newer: tuple[str, ...]
+
+
+def stands_at(owner_url: str | URL) -> Stand:
+    """At which revision the database is."""
+    engine = _engine(make_url(owner_url))
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+    every = _oldest_first(ScriptDirectory.from_config(_configuration()))
+    return Stand(current, tuple(every[every.index(current) + 1 :] if current in every else every))
 
 
 def schema_is_current(database: _HasEngine) -> bool:
@@ -35,6 +62,10 @@ def schema_is_current(database: _HasEngine) -> bool:
     with database.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_heads()
     return set(found) == set(ScriptDirectory.from_config(_configuration()).get_heads())
+
+
+def _oldest_first(script: ScriptDirectory) -> list[str]:
+    return [entry.revision for entry in script.walk_revisions()][::-1]
 
 
 def _engine(url: URL) -> Engine:
@@ -55,9 +86,10 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def _run(connection: Connection, revision: str) -> None:
+def _run(connection: Connection, revision: str, kek: Any) -> None:
     configuration = _configuration()
     configuration.attributes["connection"] = connection
+    configuration.attributes["kek"] = kek
     script = ScriptDirectory.from_config(configuration)
     current = MigrationContext.configure(connection).get_current_revision()
     newest_first = [entry.revision for entry in script.walk_revisions()]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.context import Context
@@ -17,7 +17,7 @@ from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import ReadQuery, scheme_clearing
 from cardservice.payments.matters import open_matter
-from cardservice.payments.models import payment_attempt
+from cardservice.payments.models import payment_attempt, payment_dispute, payment_refund
 from cardservice.payments.money import arrears_percent, pay_in
 from cardservice.payments.provider import (
     FINAL,
@@ -144,6 +144,8 @@ def apply(context: Context, attempt_id: TransactionId, told: Told) -> Attempt:
             open_matter(connection, "amount_differs", told.payment, moment)
             _set(connection, attempt_id, check_at=None)
             return attempt
+        if attempt.state == "success":
+            _look_at_refunds(connection, attempt, told, moment)
         if not follows(attempt.state, told.state):
             next_at = _next_check(context, attempt, attempt.state)
             _set(connection, attempt_id, provider_payment=told.payment, check_at=next_at)
@@ -231,6 +233,18 @@ def _capture(context: Context, connection: Connection, attempt: Attempt, told: T
     post_payment(connection, posting, Reference(attempt.provider, told.payment))
     if attempt.state in FINAL:
         open_matter(connection, "captured_late", attempt.id, context.now())
+
+
+def _look_at_refunds(connection: Connection, attempt: Attempt, told: Told, moment: datetime) -> None:
+    """Less can be given back than is left by our refunds: somebody has given some back at the provider."""
+    refund, dispute = payment_refund.c, payment_dispute.c
+    of_refunds = select(func.coalesce(func.sum(refund.amount_minor), 0))
+    asked = connection.scalar(of_refunds.where(refund.attempt_id == attempt.id, refund.state != "error"))
+    # What a bank disputes cannot be given back either.
+    disputed = connection.scalar(select(exists().where(dispute.attempt_id == attempt.id)))
+    left_minor = attempt.amount_minor - int(asked or 0)
+    if told.refundable_minor is not None and told.refundable_minor < left_minor and not disputed:
+        open_matter(connection, "refund_unknown", told.payment, moment)
 
 
 def _next_check(context: Context, attempt: Attempt, state: str) -> datetime | None:

@@ -2,12 +2,14 @@
 
 import hmac
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 from urllib.parse import quote
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from cardservice.payments.provider import (
     DisputeState,
@@ -27,6 +29,8 @@ TIMEOUT_S = (5.0, 20.0)
 TRIES = 3
 # The most that it lists at once.
 PAGE_SIZE = 500
+# From an answer's head to its end: a worker has other things to do.
+ANSWER_S = 60.0
 # An answer of a page is far below.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
@@ -134,18 +138,29 @@ class GovUkPay:
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = bytearray()
-            # Not `raw`, whose errors are none of requests': an answer that breaks off is no answer.
-            for piece in response.iter_content(_PIECE_BYTES):
-                content += piece
-                if len(content) > MAX_ANSWER_BYTES:
-                    raise ValueError("too long an answer")
+            content = _content(response, time.monotonic() + ANSWER_S)
             if response.status_code >= 300 or not content:
                 is_json = response.headers.get("Content-Type", "").startswith("application/json")
                 answer = _object(content) if content and is_json else {}
             else:
                 answer = _object(content)
             return response.status_code, answer
+
+
+def _content(response: requests.Response, deadline: float) -> bytes:
+    """The whole body. Raises ValueError for one that breaks off, is too long or does not end in time."""
+    content = bytearray()
+    try:
+        # As it comes, not by full pieces: of those each byte may be waited for as long as for an answer.
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+            content += piece
+            if len(content) > MAX_ANSWER_BYTES:
+                raise ValueError("too long an answer")
+            if time.monotonic() > deadline:
+                raise ValueError("the answer does not end")
+    except HTTPError as error:
+        raise ValueError("the answer breaks off") from error
+    return bytes(content)
 
 
 def is_signed(body: bytes, signature: str, secret: bytes) -> bool:

@@ -17,7 +17,7 @@ KINDS = {
     "payment_twice": "the provider has a second payment of the same attempt: give it back there",
     "refund_failed": "the provider could not give it back; it was paid in again: pay it by bank transfer",
     "refund_pending": "asked for an hour ago and still not known to the provider",
-    "refund_unknown": "the provider has given back what was not asked for here",
+    "refund_unknown": "the provider has given back what was not asked for here: post it, or get it back",
     "dispute_open": "answer the dispute at the provider while there is time",
     "dispute_unknown": "a dispute about a payment that is not ours",
     "dispute_changed": "the provider tells of another outcome than before",

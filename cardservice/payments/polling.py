@@ -79,7 +79,7 @@ def notified(context: Context, provider: str, kind: str, payment: str) -> None:
                 .where(back.attempt_id == attempt, back.state.in_(("wanted", "submitted")))
                 .values(check_at=moment)
             )
-        elif kind == "payment":
+        if kind in {"payment", "refund"}:
             connection.execute(update(payment_attempt).where(of_payment).values(check_at=moment))
 
 

@@ -41,7 +41,7 @@ def present(context: Context, terminal: Terminal, card_id: UUID) -> Presentation
             raise CardNotInScheme("the card is not of this scheme")
         if (objection := _objection(connection, card, moment)) is not None:
             raise CardUnusable(objection.reason, objection.message)
-        profile = profile_of(connection, card.cardholder_id)
+        profile = profile_of(connection, context.keys.cardholder_kek, card.cardholder_id)
         record(connection, f"terminal:{terminal.id}", "cardholder.present", card.cardholder_id, moment)
     return Presentation(card.id, profile.name, profile.form, profile.allergens, profile.photo)
 

@@ -42,6 +42,7 @@ class Bearing:
     place: Place
     rider: Rider
     occurred_at: datetime
+    action: str
 
 
 def read_place(connection: Connection, service: str) -> Place:
@@ -79,7 +80,9 @@ def bearings(
         or_(stored.id == told.c.id, stored.id == told.c.annuls, stored.id == told.c.duplicate_of),
     )
     rows = connection.execute(
-        select(entry.epoch, entry.sequence, stored.payer_id, proof.key_id, stored.occurred_at)
+        select(
+            *(entry.epoch, entry.sequence, stored.payer_id, proof.key_id, stored.occurred_at, stored.action)
+        )
         .select_from(
             ledger_sequence.join(told, same)
             .join(ledger_transaction, named)
@@ -98,7 +101,12 @@ def bearings(
         .order_by(entry.epoch, entry.sequence)
     )
     return [
-        Bearing(Place(row.epoch, row.sequence), Rider(PayerId(row.payer_id), row.key_id), row.occurred_at)
+        Bearing(
+            Place(row.epoch, row.sequence),
+            Rider(PayerId(row.payer_id), row.key_id),
+            row.occurred_at,
+            row.action,
+        )
         for row in rows
     ]
 
@@ -132,6 +140,26 @@ def read_taps(
         )
         for row in rows
     ]
+
+
+def has_tapped(
+    connection: Connection,
+    rider: Rider,
+    service: str,
+    actions: frozenset[str],
+    begins: datetime,
+    ends: datetime,
+) -> bool:
+    """Whether the payer has any tap between two moments, annulled or not, anybody's."""
+    stored = ledger_transaction.c
+    tapped = exists().where(
+        stored.payer_id == rider.payer_id,
+        stored.service == service,
+        stored.action.in_(actions),
+        stored.occurred_at >= begins,
+        stored.occurred_at < ends,
+    )
+    return bool(connection.scalar(select(tapped)))
 
 
 def riders_between(

@@ -5,6 +5,7 @@ which they came. What says nothing new posts nothing: a round that broke off is 
 """
 
 import logging
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +16,7 @@ from cardservice.context import Context
 from cardservice.ids import ProviderId, TransactionId
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.posting import locked
-from cardservice.ledger.rating_days import post_rating, read_rated
+from cardservice.ledger.rating_days import days_rated, post_rating, read_rated
 from cardservice.ledger.ratings import Rated as RatedBefore
 from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.reading import read_payers
@@ -26,18 +27,19 @@ from cardservice.rating.reading import (
     Place,
     Rider,
     bearings,
+    has_tapped,
     holder_of,
     newest,
     read_place,
     read_taps,
 )
 from cardservice.services.rated import DayCharge, Rated, Span
-from cardservice.tariffs.service import TariffVersion, tariff_in_force
+from cardservice.tariffs.service import TariffVersion, tariffs_of
 
 log = logging.getLogger(__name__)
 
 # Entries of the ledger's sequence looked at together, ours.
-AT_ONCE = 10_000
+AT_ONCE = 100_000
 _DAY = timedelta(days=1)
 
 
@@ -86,25 +88,35 @@ def _due(
     context: Context, connection: Connection, name: str, service: Rated, found: list[Bearing]
 ) -> Mapping[Rider, set[Span]]:
     due: dict[Rider, set[Span]] = {}
+    # The last of those that have begun is in force, as `tariff_in_force` has it: read once for all.
+    tariffs = [each.version for each in tariffs_of(connection, name)]
+    begins = [each.valid_from for each in tariffs]
     for bearing in found:
-        version = tariff_in_force(connection, name, bearing.occurred_at)
-        if version is not None:
-            spans = service.spans(bearing.occurred_at, context.tariffs.get(version))
+        place = bisect(begins, bearing.occurred_at)
+        if place:
+            version = tariffs[place - 1]
+            spans = service.spans(bearing.occurred_at, context.tariffs.get(version), bearing.action)
             due.setdefault(bearing.rider, set()).update(spans)
     return due
 
 
 def rate_span(context: Context, name: str, service: Rated, rider: Rider, span: Span) -> Charged:
-    """Rate the days of a span, in one database transaction under the payer's lock."""
+    """Rate the days of a span, in one database transaction under the payer's lock.
+
+    Where nobody has ever tapped there is nothing to rate, and nobody is locked: a pass bears on many weeks.
+    """
+    with context.database.reading() as connection:
+        if not has_tapped(connection, rider, name, service.tap_actions, span.begins, span.ends):
+            return Charged()
     try:
         with locked(context.database, (rider.payer_id,)) as connection:
             view = read_payers(connection, (rider.payer_id,))[rider.payer_id]
             charges = charges_of(context, connection, name, service, rider, view, span)
             if charges is None:
                 return Charged(left_out=1)
-            revisions = sum(
-                _rate_day(context, connection, name, rider, day, charges.get(day)) for day in _days(span)
-            )
+            rated = days_rated(connection, rider.payer_id, rider.key_id, name)
+            due = [day for day in _days(span) if day in rated or day in charges]
+            revisions = sum(_rate_day(context, connection, name, rider, day, charges.get(day)) for day in due)
             return Charged(revisions=revisions)
     except PostingRefused:
         # A fault of the program, or of this person's rows: it must not keep all others from being charged.

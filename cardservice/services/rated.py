@@ -94,8 +94,8 @@ class Rated(Protocol):
         """The actions after which days are rated anew: the taps, and what else changes their price."""
         ...
 
-    def spans(self, moment: datetime, tariff: object) -> tuple[Span, ...]:
-        """The spans whose price something that occurred at `moment` can change."""
+    def spans(self, moment: datetime, tariff: object, action: str | None = None) -> tuple[Span, ...]:
+        """The spans whose price an action at `moment` can change; without one, those around it alone."""
         ...
 
     def tariff_named(self, tap: StoredTap) -> str | None:

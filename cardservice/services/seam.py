@@ -9,7 +9,7 @@ Money is in integer minor units; a line's amount is what the payer owes, so it i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -49,12 +49,32 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """That a check has found somebody entitled to a funding programme, from a day on, up to its review."""
+
+    service: str
+    programme: str
+    # The school year as it was then, where the programme goes by it; else "".
+    year: str
+    first_day: date
+    # The first day on which it does not hold any more, unless it has been checked again.
+    review_on: date
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """What rules may know of the person: no name and no date of birth."""
+    """What rules may know of the person: no name and no date of birth.
+
+    `entitlements` are those to programmes of the service that decides, in the order of their recording;
+    `allergens` what they must not eat, for actions that say so. A quote is told of neither.
+    """
 
     cardholder_id: UUID
     card_kind: str
     category: str
+    allergens: frozenset[str] = frozenset()
+    entitlements: tuple[Entitlement, ...] = ()
 
 
 class Account(Protocol):
@@ -116,7 +136,8 @@ class Line:
     """One line of a receipt; `product` is the service's own identifier of what was sold.
 
     What may end in arrears is given even where the payer's money does not reach; it is paid first. What is
-    `held` is owed to nobody: it is set aside under the decision's `hold`.
+    `held` is owed to nobody: it is set aside under the decision's `hold`. `tax_rate_bp`, in hundredths of a
+    per cent, is of the tax that the amount includes; None: of none.
     """
 
     label: str
@@ -124,6 +145,7 @@ class Line:
     product: str | None = None
     tax_code: str | None = None
     may_end_in_arrears: bool = False
+    tax_rate_bp: int | None = None
     held: bool = False
 
 
@@ -134,6 +156,20 @@ class CounterUse:
     rule: str
     period: str
     amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """What a programme pays of a sale, before the payer does; it is counted for the holder under `rule`.
+
+    A posting of its own against the funder's account. Nobody but the holder and the scheme is told of it.
+    """
+
+    programme: str
+    funder: str
+    rule: str
+    period: str
+    amount_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +222,8 @@ class Decision:
     if the decision is posted, and taken back if that is annulled; what an approved one takes of `resources`
     is free again then. `inputs` is JSON and explains the decision beside the details; both may tell where a
     person was, so they are stored and erased together. `if_taken` is what a request is told where too little
-    of a resource is left. `releases` are the keys of holds that go back to the payer first.
+    of a resource is left. What `funding` pays, in its order, is at most the amount; the payer owes the rest.
+    `releases` are the keys of holds that go back to the payer first.
     """
 
     approved: bool
@@ -197,6 +234,7 @@ class Decision:
     flags: tuple[str, ...] = ()
     counters: tuple[CounterUse, ...] = ()
     resources: tuple[ResourceUse, ...] = ()
+    funding: tuple[Funding, ...] = ()
     if_taken: str = "There is none left."
     hold: Hold | None = None
     releases: tuple[str, ...] = ()
@@ -207,7 +245,10 @@ class Decision:
 class Action:
     """An action of a service: which roles of terminal may ask for it, and what its details look like.
 
-    `retention_days` is how long details of its class are kept where the scheme sets nothing else.
+    `retention_days` is how long details of its class are kept where the scheme sets nothing else. Without
+    `shows_balances` the terminal is not told what is left on the accounts: where programmes fund some of the
+    holders, what a sale takes of their own money would tell who they are. `sees_allergens`: its rules are
+    told what the holder must not eat.
     """
 
     name: str
@@ -215,6 +256,8 @@ class Action:
     details_schema: type[Schema]
     retention_class: str
     retention_days: int
+    shows_balances: bool = True
+    sees_allergens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +287,10 @@ class Service(Protocol):
 
     @property
     def limits(self) -> Mapping[str, str]:
-        """The rules that a payer can set a limit for, `<service>.<rule>`, each with what it limits."""
+        """The rules that a payer can set a limit for, `<service>.<rule>`, each with what it limits.
+
+        One that ends in `*` stands for all that begin like it: a limit is set for one of them.
+        """
         ...
 
     def details_schema(self, action: str) -> type[Schema]:
@@ -304,6 +350,25 @@ class Passing(Protocol):
 
     def resource_is_over(self, key: str, moment: datetime) -> bool:
         """Whether what a resource of its stands for has ended by a moment."""
+        ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A service of which some limits are numbers of pieces and not money."""
+
+    @property
+    def counted_limits(self) -> frozenset[str]:
+        """Which of its `limits`."""
+        ...
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A service of which a terminal may give a sale back for a while alone; staff may later."""
+
+    def refusal_to_return(self, tariff: object, sold_at: datetime, moment: datetime) -> Refusal | None:
+        """Why a sale is not given back any more; None while it is. `tariff` was in force at the sale."""
         ...
 
 

@@ -20,6 +20,10 @@ class Right(StrEnum):
     REFUND = "refund"
     KEEP_BOOKS = "keep_books"
     SET_LIMITS = "set_limits"
+    # Who pays for whose meals: whose names is a setting's besides.
+    FUNDING = "funding"
+    # What is to be cooked, for how many, and what they must not eat.
+    COOK = "cook"
     SEE_TARIFFS = "see_tariffs"
     DRAFT_TARIFFS = "draft_tariffs"
     APPROVE_TARIFFS = "approve_tariffs"
@@ -87,12 +91,12 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
         {
             *(_R.SEE_MONEY, _R.TAKE_MONEY, _R.REFUND, _R.KEEP_BOOKS, _R.EXPLAIN, _R.SEE_WAITING),
             *(_R.SEE_TARIFFS, _R.DRAFT_TARIFFS, _R.APPROVE_TARIFFS, _R.SEE_PROVIDERS),
-            *(_R.CHECK_LEDGER, _R.CLOSE_LEDGER, _R.QUARANTINE),
+            *(_R.CHECK_LEDGER, _R.CLOSE_LEDGER, _R.QUARANTINE, _R.FUNDING),
         }
     ),
     Role.PROVIDER: frozenset({_R.SEE_PROVIDERS, _R.SEE_TERMINALS}),
     # Menus and their prices, for somebody else to approve.
-    Role.KITCHEN: frozenset({_R.SEE_TARIFFS, _R.DRAFT_TARIFFS}),
+    Role.KITCHEN: frozenset({_R.COOK, _R.SEE_TARIFFS, _R.DRAFT_TARIFFS}),
     # Reads what was done, and of persons nothing.
     Role.AUDITOR: frozenset(
         {

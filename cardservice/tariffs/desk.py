@@ -8,11 +8,13 @@ from uuid import UUID
 
 from cardservice.config import TariffApproval
 from cardservice.context import Context
-from cardservice.errors import ApprovalRefused, ServiceUnknown
+from cardservice.errors import ApprovalRefused, DraftClosed, ServiceUnknown
+from cardservice.ledger.statements import Period
 from cardservice.services.seam import LoadedTariff, Service
 from cardservice.tariffs import drafts
 from cardservice.tariffs.drafts import Draft
 from cardservice.tariffs.preview import Preview, preview
+from cardservice.tariffs.repricing import Repriced, reprice
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,16 @@ def look(context: Context, draft_id: UUID) -> Offered:
         if found.state == drafts.OPEN:
             changes = preview(connection, service_of(context, found.service), found.loaded, context.now())
     return Offered(found.loaded, found, changes)
+
+
+def look_back(context: Context, draft_id: UUID, period: Period, at_most: int) -> Repriced:
+    """What past days would have come to under a draft. Raises DraftUnknown, ServiceUnknown, DraftClosed."""
+    with context.database.reading() as connection:
+        found = drafts.find_draft(connection, draft_id)
+        if found.state != drafts.OPEN:
+            raise DraftClosed(found.id, found.state, found.closed_by or "")
+        rules = service_of(context, found.service)
+        return reprice(context, connection, rules, found.loaded, period, at_most)
 
 
 def approve(context: Context, draft_id: UUID, *, actor: str) -> Draft:

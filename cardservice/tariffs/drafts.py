@@ -115,9 +115,12 @@ def approve(
 ) -> Draft:
     """Put a draft in force. Raises DraftUnknown, DraftClosed, and ApprovalRefused where `actor` loaded it.
 
-    `one_person`: the scheme lets who has loaded it do so. Raises what `store_tariff` does: roll back then.
+    `one_person`: the scheme lets who has loaded it do so. By the same person again it changes nothing.
+    Raises what `store_tariff` does: roll back then.
     """
     found = find_draft(connection, draft_id)
+    if (found.state, found.closed_by) == (APPROVED, actor):
+        return found
     alone = found.author == actor
     if alone and not one_person:
         raise ApprovalRefused(found.author)
@@ -137,8 +140,13 @@ def approve(
 
 
 def withdraw(connection: Connection, draft_id: UUID, because: str, *, actor: str, moment: datetime) -> Draft:
-    """Close a draft that shall not be; whoever loaded it may. Raises DraftUnknown and DraftClosed."""
+    """Close a draft that shall not be; whoever loaded it may. For the same reason again it changes nothing.
+
+    Raises DraftUnknown and DraftClosed.
+    """
     found = find_draft(connection, draft_id)
+    if (found.state, found.closed_by, found.closed_because) == (WITHDRAWN, actor, because):
+        return found
     _close(connection, found, WITHDRAWN, actor, moment, because=because)
     subject = f"{found.service} {found.loaded.version}"
     record(connection, actor, "tariff.withdraw", subject, moment, draft=str(draft_id))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from marshmallow import fields
-from marshmallow.validate import Length, Regexp
+from marshmallow.validate import Length, Range, Regexp
 
 from cardservice.api.fields import Bytes, Identifier, Message, text, to_rfc3339
 from cardservice.tariffs.desk import Offered
@@ -13,6 +13,8 @@ from cardservice.tariffs.preview import Preview
 MAX_FILES = 64
 # Ours: of one file. What is larger is loaded at the keyboard.
 MAX_FILE_BYTES = 6 << 20
+# Of a list, in one answer; what leads to the next page is a version's name.
+MAX_PAGE, MAX_CURSOR = 100, 128
 _FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"
 
 
@@ -38,6 +40,15 @@ class WithdrawalSchema(Message):
     """Why a draft shall not be."""
 
     reason = text(200, required=True)
+
+
+class PageSchema(Message):
+    """Which page of a list."""
+
+    after = text(
+        MAX_CURSOR, load_default=None, metadata={"description": "as `next` of the page before has it"}
+    )
+    limit = fields.Integer(load_default=MAX_PAGE, validate=Range(1, MAX_PAGE))
 
 
 class ChangeSchema(Message):
@@ -96,7 +107,12 @@ class VersionSchema(Message):
 class TariffsSchema(Message):
     """What a service has."""
 
-    versions = fields.List(fields.Nested(VersionSchema), required=True)
+    versions = fields.List(
+        fields.Nested(VersionSchema), required=True, metadata={"description": "the earliest first"}
+    )
+    next = fields.String(
+        required=True, allow_none=True, metadata={"description": "`after` of the next page; null: none"}
+    )
     drafts = fields.List(fields.Nested(DraftSchema), required=True)
 
 

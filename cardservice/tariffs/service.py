@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 
 from cardservice.audit.service import record
 from cardservice.database import Database
-from cardservice.errors import TariffExists
+from cardservice.errors import Malformed, TariffExists
 from cardservice.ledger.resources import set_capacity
 from cardservice.services.seam import LoadedTariff, Service
 from cardservice.tariffs.models import tariff
@@ -127,18 +127,41 @@ def tariffs_of(connection: Connection, service: str) -> tuple[DatedTariff, ...]:
     )
 
 
-def tariff_records(connection: Connection, service: str) -> tuple[TariffRecord, ...]:
-    """All tariffs of a service in the same order, with who answers for each."""
+def tariff_records(
+    connection: Connection, service: str, *, after: str | None = None, limit: int | None = None
+) -> tuple[TariffRecord, ...]:
+    """The tariffs of a service in the same order, with who answers for each; from behind a version on.
+
+    Raises Malformed where there is no version `after`.
+    """
     stored = tariff.c
     columns = (stored.valid_from, stored.version, stored.recorded_at, stored.source, stored.actor)
+    wanted = select(*columns, stored.approved_by).where(stored.service == service)
+    if after is not None:
+        wanted = wanted.where(_is_behind(connection, service, after))
     rows = connection.execute(
-        select(*columns, stored.approved_by)
-        .where(stored.service == service)
-        .order_by(stored.valid_from, stored.recorded_at)
+        wanted.order_by(stored.valid_from, stored.recorded_at, stored.version).limit(limit)
     )
     return tuple(
         TariffRecord(TariffVersion(service, version, valid_from), *more)
         for valid_from, version, *more in rows
+    )
+
+
+def _is_behind(connection: Connection, service: str, version: str) -> ColumnElement[bool]:
+    """What stands behind a version in the list. Raises Malformed."""
+    stored = tariff.c
+    order = (stored.valid_from, stored.recorded_at, stored.version)
+    row = connection.execute(
+        select(*order).where(stored.service == service, stored.version == version)
+    ).one_or_none()
+    if row is None:
+        raise Malformed("`after` is no version of this service; take `next` of the page before as it is")
+    begins, recorded, name = row
+    return or_(
+        stored.valid_from > begins,
+        and_(stored.valid_from == begins, stored.recorded_at > recorded),
+        and_(stored.valid_from == begins, stored.recorded_at == recorded, stored.version > name),
     )
 
 

@@ -57,6 +57,7 @@ def post_draft(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route(f"{DRAFTS_PATH}/<uuid:draft_id>")
+@blueprint.tagged
 @blueprint.response(200, schemas.OfferedSchema)
 @blueprint.problems(401, 403, 404)
 @terminal_signed(duty=Duty.TARIFFS, or_staff=True)
@@ -90,14 +91,19 @@ def post_withdrawal(body: dict[str, Any], draft_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.route("/v1/tariffs/<service>")
+@blueprint.tagged
+@blueprint.arguments(schemas.PageSchema, location="query")
 @blueprint.response(200, schemas.TariffsSchema)
-@blueprint.problems(401, 403, 404)
+@blueprint.problems(400, 401, 403, 404)
 @terminal_signed(duty=Duty.TARIFFS, or_staff=True)
-def get_tariffs(service: str) -> dict[str, Any]:
-    """All versions of a service's tariff, and the drafts that wait."""
+def get_tariffs(page: dict[str, Any], service: str) -> dict[str, Any]:
+    """The versions of a service's tariff, page by page, and the drafts that wait."""
     desk.service_of(context(), service)
+    limit: int = page["limit"]
     with context().database.reading() as connection:
-        records = tariff_records(connection, service)
+        # One more, to see whether there is a next page.
+        found = tariff_records(connection, service, after=page["after"], limit=limit + 1)
+        records = found[:limit]
         current = tariff_in_force(connection, service, context().now())
         waiting = open_drafts(connection, service)
     return {
@@ -113,6 +119,7 @@ def get_tariffs(service: str) -> dict[str, Any]:
             }
             for record in records
         ],
+        "next": records[-1].version.version if len(found) > limit else None,
         "drafts": [schemas.draft_values(draft) for draft in waiting],
     }
 

@@ -29,6 +29,8 @@ DUTIES: Mapping[str, frozenset[Duty]] = {
     "issuer": frozenset({Duty.PERSONALISE, Duty.UNBLOCK}),
     "office": frozenset({Duty.TARIFFS}),
     "till": frozenset({Duty.SEE_HOLDER, *_SALES}),
+    # Who may serve a meal that a till must refuse; it does what a till does, too.
+    "supervisor-till": frozenset({Duty.SEE_HOLDER, *_SALES}),
     # Where a card is held for an instant, and may be read by its service applications alone.
     "validator": frozenset({Duty.MAP_CARDS, *_SALES}),
     "gate": frozenset({Duty.MAP_CARDS, *_SALES}),
@@ -47,6 +49,12 @@ def known_roles(services: Mapping[str, Service]) -> frozenset[str]:
 def has_duty(role: str, duty: Duty) -> bool:
     """Whether a terminal of this role may do this for the scheme."""
     return duty in DUTIES.get(role, frozenset())
+
+
+def sees_balances(role: str, services: Mapping[str, Service]) -> bool:
+    """Whether a terminal of this role is told what is left on accounts, whatever it asks."""
+    actions = (action for service in services.values() for action in service.actions.values())
+    return all(action.shows_balances for action in actions if role in action.roles)
 
 
 def may_ask(role: str, service: Service | None, action: str) -> bool:

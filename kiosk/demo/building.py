@@ -122,7 +122,8 @@ class Builder:
         today = datetime.now(ZoneInfo(town.TIMEZONE)).date()
         file = self._place.root / "menu.json"
         file.write_text(json.dumps(town.menu(today), indent=2), encoding="utf-8")
-        self._run("cardservice", "load", "meals", str(file), "--approve")
+        programmes = str(DATA / "programmes.json")
+        self._run("cardservice", "load", "meals", str(file), programmes, "--approve")
 
     def _start_readers(self, terminals: tuple[Terminal, ...]) -> Readers:
         names = [word for terminal in terminals for word in ("--reader", terminal.reader)]

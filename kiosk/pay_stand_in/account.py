@@ -4,10 +4,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from threading import RLock
+from threading import Event, RLock
 from typing import Any, Literal
 
-Fault = Literal["away", "twice", "lost_answer"]
+Fault = Literal["away", "twice", "lost_answer", "slow"]
+# How long a slow answer takes at most: longer than anybody waits.
+SLOW_S = 60.0
 FINISHED = frozenset({"success", "failed", "cancelled", "error"})
 
 
@@ -66,19 +68,26 @@ class Pay:
         self.lock = RLock()
         self._by_key: dict[str, str] = {}
         self._faults: deque[Fault] = deque()
+        self._well = Event()
         self._numbers = count(1)
 
     def fault(self, *faults: Fault) -> None:
         """Behave so with the next requests, one each."""
+        self._well.clear()
         self._faults.extend(faults)
 
     def clear(self) -> None:
-        """Behave well again."""
+        """Behave well again, and let go what is held back."""
         self._faults.clear()
+        self._well.set()
 
     def next_fault(self) -> Fault | None:
         """What to do with this request."""
         return self._faults.popleft() if self._faults else None
+
+    def hold(self) -> None:
+        """Wait until it behaves well again, or nobody waits any more."""
+        self._well.wait(SLOW_S)
 
     def move(self, payment: str, status: str) -> None:
         """What a person, a bank or the provider does with a payment; also what the API would refuse."""

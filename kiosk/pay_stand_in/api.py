@@ -32,8 +32,8 @@ def create_app(pay: Pay) -> Flask:
         match None if _INNER in request.environ else pay.next_fault():
             case "away":
                 return problem(500, "P0998")
-            case "lost_answer":
-                # It is done, and nobody hears of it.
+            case "lost_answer" | "slow" as fault:
+                # It is done, and nobody hears of it, or too late.
                 with app.test_client() as client:
                     client.open(
                         request.full_path,
@@ -46,6 +46,8 @@ def create_app(pay: Pay) -> Flask:
                             if name not in {"Host", "Content-Length"}
                         },
                     )
+                if fault == "slow":
+                    pay.hold()
                 return problem(500, "P0998")
             case "twice":
                 if request.method == "POST" and request.path == "/v1/payments":

@@ -26,6 +26,12 @@ class _Basket(asked.PaymentSchema):
     section = fields.String(required=True, validate=_KEY)
     items = fields.List(fields.Nested(_Line), required=True, validate=validate.Length(min=1, max=MAX_LINES))
     amount_minor = fields.Integer(required=True, strict=True, validate=validate.Range(min=0))
+    # What the person at the till has read and asked
+    confirmed = fields.List(
+        fields.String(validate=validate.OneOf(("allergens", "second-meal"))),
+        load_default=list,
+        validate=validate.Length(max=2),
+    )
 
 
 _SCHEMA = _Basket()
@@ -44,4 +50,6 @@ class Basket:
         """Raises Malformed."""
         payment, loaded = asked.load(_SCHEMA, document)
         details = {"service": loaded["section"], "items": loaded["items"]}
+        if loaded["confirmed"]:
+            details["confirmed"] = loaded["confirmed"]
         return cls(payment, details, loaded["amount_minor"])

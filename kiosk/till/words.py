@@ -101,6 +101,8 @@ def _of_the_question() -> Mapping[str, object]:
         "add": gettext("Add anyway"),
         "do_not_add": gettext("Do not add"),
         "serve": gettext("Charge anyway"),
+        "second_title": gettext("Another main meal?"),
+        "second_text": gettext("There was a main meal for this card already. Ask before you sell another."),
         "go_back": gettext("Go back"),
         "other_title": gettext("Is the basket for {name}?"),
         "other_unknown": gettext("Is the basket for this card?"),

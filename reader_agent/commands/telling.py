@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from reader_agent.chunks import join, readable
 from reader_agent.commands import common
 from reader_agent.errors import ConfigInvalid, OutboxConflict
 from reader_agent.outbox_entries import Entry, EntryState
+from reader_agent.resending import SentAgain, send_again
 from reader_agent.sync import Delivery, SyncReport
 from reader_agent.sync import sync as sync_agent
 
@@ -93,8 +95,38 @@ def export_entries(file: Path, directory: Path, as_json: bool) -> None:
     common.show(as_json, {"file": str(file), "entries": len(entries), "damaged": damaged}, lines)
 
 
+@outbox.command("resend")
+@click.option(
+    "--since",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="What was answered since then, in UTC.",
+)
+@common.agent_option
+@common.as_json_option
+@common.telling_errors
+def resend(since: datetime, directory: Path, as_json: bool) -> None:
+    """Send again what was answered, to a service that was restored; exit status 1 if it refuses any of it.
+
+    `sync` does so by itself where the service asks for it.
+    """
+    with common.open_agent(directory) as agent:
+        agent.fetch_trust()
+        done = send_again(agent, since.replace(tzinfo=UTC))
+    common.show(as_json, asdict(done), _sent_again(done))
+    if done.refused:
+        raise SystemExit(common.STATUS_ERROR)
+
+
+def _sent_again(done: SentAgain) -> list[str]:
+    lines = [f"Sent again: {done.posted} had been lost and are back, {done.known} were there."]
+    return [*lines, *(f"  {count} refused: {code}" for code, count in sorted(done.refused.items()))]
+
+
 def _lines(report: SyncReport) -> list[str]:
     lines = [f"{item.delivery:9} {item.kind:8} {item.id}  {item.detail}" for item in report.delivered]
+    if report.sent_again is not None:
+        lines += _sent_again(report.sent_again)
     if report.closed:
         lines.append(f"{report.closed} unanswered requests were annulled")
     told = sum(item.delivery is not Delivery.FAILED for item in report.delivered)

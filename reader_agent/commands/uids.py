@@ -41,12 +41,12 @@ def status(directory: Path, reader: str | None, uid: bytes | None, wait_s: float
 
     For doors and printers, whose readers see nothing else. A UID can be copied: let nobody pay by it.
     """
-    if (reader is None) == (uid is None):
-        raise click.UsageError("give --reader, or --uid")
-    if uid is None and reader is not None:
+    if reader is not None and uid is None:
         uid = _read(reader, wait_s)
+    elif uid is None or reader is not None:
+        raise click.UsageError("give --reader, or --uid")
     with common.open_agent(directory) as agent:
-        found = agent.status_of_uid(uid or b"")
+        found = agent.status_of_uid(uid)
     said = _SAID[found]
     common.show(as_json, {"status": said}, [f"The card is {said}."])
     if found is not CardStatus.VALID:

@@ -14,13 +14,17 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     naive,
     painted,
     posting,
+    rating,
     recovering,
     report,
     rules,
+    running,
     settling,
+    sip2,
     statements,
     status,
     tap,
@@ -29,6 +33,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import CLIENTS, SCALE, SETTINGS, BenchmarkFailed, TpcB, version
+from tests.benchmarks.town import CARDS
 from tests.support.databases import PostgresServer
 
 Measure = Callable[[PostgresServer, float], Measurement]
@@ -87,6 +92,10 @@ def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return verifying.measure(key, seconds, _say)
 
 
+def _lunch(server: PostgresServer, _: float) -> Measurement:
+    return lunch.measure(server, _say)
+
+
 def _rules(key: str, _: PostgresServer, seconds: float) -> Measurement:
     return rules.measure(key, seconds, _say)
 
@@ -105,6 +114,14 @@ def _transport(key: str, _: PostgresServer, seconds: float) -> Measurement:
 
 def _feed(_: PostgresServer, __: float) -> Measurement:
     return transport.measure_feed(_say)
+
+
+def _rating(server: PostgresServer, _: float) -> Measurement:
+    return rating.measure(server, _say)
+
+
+def _bus_day(server: PostgresServer, _: float) -> Measurement:
+    return ingest.measure_bus_day(server, _say)
 
 
 def _cards(measure: CardMeasure, server: PostgresServer, seconds: float) -> Measurement:
@@ -132,6 +149,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     tap.KEY: _tap,
     painted.KEY: _painted,
     **{key: partial(_verifying, key) for key in verifying.MEASURED},
+    lunch.KEY: _lunch,
     **{key: partial(_rules, key) for key in rules.MEASURED},
     **{key: partial(_status, key) for key in status.MEASURED},
     **{key: partial(_list, key) for key in status.LISTS},
@@ -139,10 +157,30 @@ MEASUREMENTS: Mapping[str, Measure] = {
     cards.PERSONALISATION: partial(_cards, cards.personalisation),
     cards.SILICON: partial(_cards, cards.silicon),
     recovering.KEY: partial(_cards, recovering.measure),
+    running.START_UP: partial(_cards, running.start_up),
+    running.MEMORY: partial(_cards, running.memory),
+    running.CLUSTER: partial(_cards, running.cluster),
     **{key: partial(_issuing, key) for key in issuing.MEASURED},
     **{key: partial(_transport, key) for key in transport.MEASURED},
     transport.FEED: _feed,
+    ingest.BUS_DAY: _bus_day,
+    rating.KEY: _rating,
+    sip2.KEY: partial(_cards, sip2.measure),
 }
+# What is measured as a whole can be measured smaller: a share of it.
+SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {
+    transport.FEED: lambda _, share: transport.measure_feed(
+        _say, stops=_part(transport.STOPS, share), stop_times=_part(transport.STOP_TIMES, share)
+    ),
+    ingest.BUS_DAY: lambda server, share: ingest.measure_bus_day(
+        server, _say, taps=_part(ingest.TAPS, share), cards=_part(CARDS, share)
+    ),
+    rating.KEY: lambda server, share: rating.measure(server, _say, taps=_part(rating.TAPS, share)),
+}
+
+
+def _part(whole: int, share: float) -> int:
+    return max(20, round(whole * share))
 
 
 @click.command()
@@ -155,13 +193,22 @@ MEASUREMENTS: Mapping[str, Measure] = {
 )
 @click.option("--only", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Measure only this.")
 @click.option("--no-write", is_flag=True, help="Leave docs/benchmarks.* as they are.")
-def main(seconds: float, only: tuple[str, ...], no_write: bool) -> None:
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of what is measured as a whole, such as a day of taps: this share of it. Goes with --no-write.",
+)
+def main(seconds: float, only: tuple[str, ...], no_write: bool, scale: float) -> None:
     """Measure the hot paths and write docs/benchmarks.json and docs/benchmarks.md."""
+    if scale < 1 and not no_write:
+        raise click.UsageError("what is scaled down is not written: add --no-write")
     load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
     server = PostgresServer(SETTINGS)
     try:
         run = replace(report.this_run(version(server)), load_before=float(load))
-        tpc_b, measured = _measure(server, seconds, only or tuple(MEASUREMENTS))
+        tpc_b, measured = _measure(server, seconds, only or tuple(MEASUREMENTS), scale)
     except BenchmarkFailed as failure:
         click.echo(f"bench: {failure}", err=True)
         sys.exit(1)
@@ -177,13 +224,18 @@ def main(seconds: float, only: tuple[str, ...], no_write: bool) -> None:
         _say("wrote docs/benchmarks.json and docs/benchmarks.md")
 
 
-def _measure(server: PostgresServer, seconds: float, keys: tuple[str, ...]) -> tuple[TpcB, list[Measurement]]:
+def _measure(
+    server: PostgresServer, seconds: float, keys: tuple[str, ...], scale: float
+) -> tuple[TpcB, list[Measurement]]:
     _say(f"TPC-B: filling tables at scale {SCALE}")
     tpc_b = TpcB(server)
     tpc_b.prepare()
     tpc_b.before = tpc_b.measure(seconds)
     _say(f"TPC-B before: {_rates(tpc_b.before)} transactions/s")
-    measured = [MEASUREMENTS[key](server, seconds) for key in keys]
+    measured = [
+        SCALED[key](server, scale) if scale < 1 and key in SCALED else MEASUREMENTS[key](server, seconds)
+        for key in keys
+    ]
     tpc_b.after = tpc_b.measure(seconds)
     _say(f"TPC-B after: {_rates(tpc_b.after)} transactions/s")
     return tpc_b, measured

@@ -64,7 +64,9 @@ class Slice:
 
 
 @dataclass(slots=True)
-class _Load:
+class Load:
+    """Load on a running town, of messages that were signed beforehand."""
+
     town: Town
     pool: Executor
     folder: Path
@@ -138,10 +140,10 @@ def measure(server: PostgresServer, seconds: float, say: Callable[[str], None], 
         root = Path(folder, "town")
         root.mkdir()
         with running_town(server, root) as town:
-            return _measured(_Load(town, pool, requests, size), seconds, say)
+            return _measured(Load(town, pool, requests, size), seconds, say)
 
 
-def _measured(load: _Load, seconds: float, say: Callable[[str], None]) -> Measurement:
+def _measured(load: Load, seconds: float, say: Callable[[str], None]) -> Measurement:
     key, size = load.key, load.size
     rate = load.slice(WARM_UP_S, WARM_UP_REQUESTS).rate * size
     full = []

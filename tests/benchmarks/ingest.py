@@ -26,6 +26,7 @@ from cardservice.advices.views import CHUNK_PATH
 from cardservice.advices.wire import MEDIA_TYPE, join
 from cardservice.database import connect
 from cardservice.tariffs.models import tariff
+from cardservice.tariffs.service import store_tariff
 from pki.request_signatures import sign_request
 from pki.statements import (
     StatementKind,
@@ -38,10 +39,12 @@ from pki.statements import (
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import BenchmarkFailed, checkpoint, require_right
 from tests.benchmarks.town import CARDS, SCHEME, Town, TownCard, TownTerminal, running_town
+from tests.cardservice.services.travels import load_travel
 from tests.support.council import FARE_MINOR, SALT, TRIP, new_id
 from tests.support.databases import ADMINISTRATOR, OWNER, PostgresServer
 
-KEY = "offline_ingest"
+KEY, BUS_DAY = "offline_ingest", "bus_day"
+TAPS = 50_000
 CHUNK, SLICES = 5_000, 5
 TIMEOUT_S = 300.0
 # Of the service: each has processes for chunks of its own, and to start them is no part of what is measured.
@@ -114,6 +117,49 @@ def _slice(server: PostgresServer, town: Town, pool: Executor, entries: Sequence
     return _Slice(took / len(entries), median(verifying), len(entries) / passed)
 
 
+def measure_bus_day(
+    server: PostgresServer,
+    say: Callable[[str], None],
+    *,
+    taps: int = TAPS,
+    cards: int = CARDS,
+    chunk: int = CHUNK,
+) -> Measurement:
+    """How long the service takes for what a bus tells at the end of its day, by the clock."""
+    cores = os.cpu_count() or 1
+    with TemporaryDirectory(prefix="citizen-card-bench-") as folder, ProcessPoolExecutor(cores) as pool:
+        say(f"{BUS_DAY}: a town of {cards:,} cards")
+        with running_town(server, Path(folder), cards, 1, _ONE_PROCESS) as town:
+            loaded = load_travel(Path(folder))
+            database = connect(town.stack.service_url)
+            with database.begin() as connection:
+                store_tariff(
+                    connection, "transport", loaded, source="x", actor="bench", moment=datetime.now(UTC)
+                )
+            database.dispose()
+            entries = _signed(town, pool, loaded.version, taps, tapped=True)
+            before = cpu_seconds((server.pid, town.stack.service_pid))
+            begun = time.monotonic()
+            for first in range(0, taps, chunk):
+                _send(town, entries[first : first + chunk])
+            passed = time.monotonic() - begun
+            took = cpu_seconds((server.pid, town.stack.service_pid)) - before
+            require_right(town.stack.service_url, BUS_DAY)
+    say(f"{BUS_DAY}: {passed:,.1f} s")
+    return Measurement(
+        key=BUS_DAY,
+        what=f"a bus's day of {taps:,} taps of {cards:,} cards, told as advices in chunks of {chunk:,}: from"
+        " the first signed request to the last answer",
+        value=passed,
+        unit="s",
+        detail={
+            "taps a second": round(taps / passed),
+            "processor time of service and database, s": round(took, 1),
+            "taps posted, and found right": taps,
+        },
+    )
+
+
 def _send(town: Town, entries: Sequence[bytes]) -> None:
     terminal = town.terminals[0]
     body, url = join(entries), f"{town.stack.origin}{CHUNK_PATH}"
@@ -128,45 +174,55 @@ def _send(town: Town, entries: Sequence[bytes]) -> None:
         raise BenchmarkFailed(f"{KEY}: {len(bad)} advices were not posted, the first of them: {bad[0]}")
 
 
-def _signed(town: Town, pool: Executor, version: str, number: int) -> list[bytes]:
+def _signed(town: Town, pool: Executor, version: str, number: int, *, tapped: bool = False) -> list[bytes]:
     """Entries of so many advices; a card's lie as far apart as can be."""
     cores = os.cpu_count() or 1
     each = -(-number // cores)
     jobs = [
-        pool.submit(_sign, town.cards[core::cores], town.terminals[0], version, each) for core in range(cores)
+        pool.submit(_sign, town.cards[core::cores], town.terminals[0], version, each, tapped)
+        for core in range(cores)
     ]
     return [entry for entries in zip(*(job.result() for job in jobs), strict=True) for entry in entries][
         :number
     ]
 
 
-def _sign(cards: Sequence[TownCard], terminal: TownTerminal, version: str, number: int) -> list[bytes]:
+def _sign(
+    cards: Sequence[TownCard], terminal: TownTerminal, version: str, number: int, tapped: bool
+) -> list[bytes]:
     """In a process of its own."""
-    return list(islice(_entries(cards, terminal, version), number))
+    return list(islice(_entries(cards, terminal, version, tapped), number))
 
 
-def _entries(cards: Sequence[TownCard], terminal: TownTerminal, version: str) -> Iterator[bytes]:
-    numbers, salted = count(1), details_hmac(SALT, TRIP)
+def _entries(
+    cards: Sequence[TownCard], terminal: TownTerminal, version: str, tapped: bool
+) -> Iterator[bytes]:
+    numbers = count(1)
     for card, key in cycle([(card, _key(card.key_der)) for card in cards]):
+        number = next(numbers)
+        # A card boards, and alights the next time that it is its turn.
+        boards = (number - 1) // len(cards) % 2 == 0
+        details = {"stop": "a1" if boards else "b1"} if tapped else TRIP
+        tap = "tap-in" if boards else "tap-out"
         statement = TransactionStatement(
             scheme=SCHEME,
             id=new_id(),
             terminal=terminal.id,
-            sequence=next(numbers),
+            sequence=number,
             card=card.id,
             kind=StatementKind.ADVICE,
             service="transport",
-            action="single-fare",
-            amount_minor=FARE_MINOR,
+            action=tap if tapped else "single-fare",
+            amount_minor=None if tapped else FARE_MINOR,
             currency="GBP",
             tariff_version=version,
             offline=True,
-            details_hmac=salted,
+            details_hmac=details_hmac(SALT, details),
             time=datetime.now(UTC),
         )
         payload = statement.payload()
         signature = key.sign(signature_input(SCHEME, payload), _ECDSA)
-        yield deterministic([card.id.bytes, seal(payload, signature, card.thumbprint), TRIP, SALT])
+        yield deterministic([card.id.bytes, seal(payload, signature, card.thumbprint), details, SALT])
 
 
 def _tariff_version(town: Town) -> str:

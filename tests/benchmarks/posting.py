@@ -95,6 +95,12 @@ def fill(server: PostgresServer, payers: int = PAYERS, *, without_history: bool 
     name = server.create()
     owner_url = server.url(name, OWNER)
     prepare(owner_url)
+    cards = fill_payers(owner_url, payers, without_history=without_history)
+    return Ledger(owner_url, server.url(name, SERVICE_ROLE), cards)
+
+
+def fill_payers(owner_url: str, payers: int, *, without_history: bool = False) -> list[CardId]:
+    """So many payers with a card each, in a ledger that is there; their cards."""
     rows = [tuple(new_id() for _ in range(4)) for _ in range(payers)]
     with psycopg.connect(owner_url) as connection:
         connection.execute("CREATE TEMP TABLE filling (payer uuid, top_up uuid, holder uuid, card uuid)")
@@ -105,7 +111,7 @@ def fill(server: PostgresServer, payers: int = PAYERS, *, without_history: bool 
             connection.execute(statement, {"unit": CURRENCY, "amount": OPENING_MINOR})
     with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
-    return Ledger(owner_url, server.url(name, SERVICE_ROLE), [CardId(row[3]) for row in rows])
+    return [CardId(row[3]) for row in rows]
 
 
 _FILL = (
@@ -123,7 +129,7 @@ _FILL = (
     INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', %(unit)s FROM filling
     """,
     """
-    INSERT INTO cardholder (id, name, category, created_at) SELECT holder, 'Morgan Reed', 'adult', now()
+    INSERT INTO cardholder (id, category, created_at) SELECT holder, 'adult', now()
     FROM filling
     """,
     """

@@ -13,12 +13,21 @@ from tempfile import TemporaryDirectory
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote
+from cardservice.services import with_keys
+from cardservice.services.seam import Ask, AskKind, Decision, Holder, Quote, View
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed
 from tests.benchmarks.status import RAW
 from tests.benchmarks.turns import in_turns, on_one_core
-from tests.cardservice.services import leisure_tariffs, menus, parking_tariffs, test_leisure, test_meals_sale
+from tests.cardservice.services import (
+    leisure_tariffs,
+    library_terms,
+    meal_tariffs,
+    parking_tariffs,
+    test_leisure,
+    test_library,
+    test_meals_decisions,
+)
 from tests.cardservice.services import test_parking_decisions as parking
 
 Decide = Callable[[], Decision]
@@ -91,19 +100,35 @@ def _leisure(folder: Path) -> list[Decide]:
 
 
 def _meals(folder: Path) -> list[Decide]:
-    rules = menus.meals()
-    menu = rules.prepare(menus.load(folder).content)
+    rules = meal_tariffs.meals()
+    menu = rules.prepare(meal_tariffs.load(folder).content)
 
-    def decided(case: test_meals_sale.Case) -> Decide:
-        ask, holder = test_meals_sale.ask_of(case), test_meals_sale.holder()
-        payer = test_meals_sale.Payer(case.limits, case.used)
+    def decided(row: test_meals_decisions.Row) -> Decide:
+        ask, holder = test_meals_decisions.ask_of(row, menu), test_meals_decisions.holder_of(row)
+        payer: View = test_meals_decisions.view_of(row)
         return lambda: rules.decide(ask, holder, payer, menu)
 
-    return [decided(case) for case in test_meals_sale.CASES]
+    return [decided(row) for row in test_meals_decisions.ROWS]
+
+
+def _library(folder: Path) -> list[Decide]:
+    rules = with_keys({"library": library_terms.library()}, bytes(32))["library"]
+    terms = library_terms.prepared(folder)
+
+    def decided(tap: test_library.Tap) -> Decide:
+        ask, holder, payer = (
+            test_library.ask_of(tap),
+            test_library.holder_of(tap),
+            test_library.Payer(tap.used),
+        )
+        return lambda: rules.decide(ask, holder, payer, terms)
+
+    return [decided(tap) for tap in test_library.TAPS]
 
 
 MEASURED: Mapping[str, tuple[str, Callable[[Path], list[Decide]]]] = {
     "parking_rules": ("parking", _parking),
     "leisure_rules": ("leisure", _leisure),
     "meals_rules": ("school meals", _meals),
+    "library_rules": ("the library", _library),
 }

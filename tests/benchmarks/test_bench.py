@@ -11,10 +11,13 @@ from tests.benchmarks import (
     growth,
     ingest,
     issuing,
+    lunch,
     posting,
+    rating,
     report,
     rules,
     settling,
+    sip2,
     statements,
     status,
     transport,
@@ -148,6 +151,19 @@ def test_a_goal_is_met_by_ratio_and_by_p99(
     assert (entry["met"], entry["least_met"]) == (met, least_met)
 
 
+@pytest.mark.long
+def test_a_lunch_hour_serves_every_pupil_once() -> None:
+    """And every third by programme."""
+    server = PostgresServer()
+    try:
+        measured = lunch.measure(server, lambda _: None, pupils=12, tills=2, apart_s=0.05)
+    finally:
+        server.stop()
+    assert measured.detail == {"sales": 12, "of which funded": 4}
+    assert measured.value is not None
+    assert measured.p99_ms is not None
+
+
 @pytest.mark.parametrize("key", rules.MEASURED)
 def test_rules_decide_their_tables_alone(key: str) -> None:
     measured = rules.measure(key, 0.1, print)
@@ -158,6 +174,42 @@ def test_rules_decide_their_tables_alone(key: str) -> None:
     assert isinstance(rows, int)
     assert isinstance(refused, int)
     assert rows > refused > 0
+
+
+@pytest.mark.long
+def test_a_day_of_taps_is_rated_for_everybody() -> None:
+    """And the ledger adds up afterwards; who is left out would stop it."""
+    server = PostgresServer()
+    try:
+        measured = rating.measure(server, print, taps=60)
+    finally:
+        server.stop()
+
+    assert measured.value
+    assert measured.detail["persons whose day was rated, and found to be"] == 6
+
+
+@pytest.mark.long
+def test_a_buss_day_is_told_and_posted() -> None:
+    server = PostgresServer()
+    try:
+        measured = ingest.measure_bus_day(server, print, taps=60, cards=6, chunk=20)
+    finally:
+        server.stop()
+
+    assert measured.detail["taps posted, and found right"] == 60
+
+
+@pytest.mark.long
+def test_a_machine_is_answered_beside_the_codec() -> None:
+    server = PostgresServer()
+    try:
+        measured = sip2.measure(server, 0.3, lambda _: None)
+    finally:
+        server.stop()
+    assert measured.rate is not None
+    assert measured.baseline is not None
+    assert measured.baseline > measured.rate > 0
 
 
 @pytest.mark.parametrize("key", status.MEASURED)

@@ -1,7 +1,7 @@
 """A council's installation to put load on: made by the console scripts, with people and terminals in bulk."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cardservice.api.app import create_app
 from cardservice.config import load_settings
 from cardservice.context import open_context
-from tests.support.council import Card, Council, StandingClock
+from tests.support.council import Card, Council, StandingClock, Terminal
 from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer
 from tests.support.stack import Stack
 
@@ -51,6 +51,9 @@ class Town:
     terminals: tuple[TownTerminal, ...]
 
 
+Populate = Callable[[Stack, int, int], tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]]
+
+
 @contextmanager
 def running_town(
     server: PostgresServer,
@@ -58,17 +61,18 @@ def running_town(
     cards: int = CARDS,
     terminals: int = TERMINALS,
     environment: Mapping[str, str] | None = None,
+    people: Populate | None = None,
 ) -> Iterator[Town]:
-    """A town whose service `cardservice serve` runs, until the end of the block."""
+    """A town whose service `cardservice serve` runs, until the block ends; `people`: other than riders."""
     name = server.create()
     owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
     stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
     stack.environment |= environment or {}
     try:
         stack.install(SCHEME)
-        people, validators = populate(stack, cards, terminals)
+        found, posts = (people or populate)(stack, cards, terminals)
         stack.start_service()
-        yield Town(stack, owner_url, people, validators)
+        yield Town(stack, owner_url, found, posts)
     finally:
         stack.close()
 
@@ -76,22 +80,35 @@ def running_town(
 def populate(
     stack: Stack, people: int, terminals: int
 ) -> tuple[tuple[TownCard, ...], tuple[TownTerminal, ...]]:
-    """People with cards and money, and terminals, by the functions behind the console scripts."""
+    """People with cards and money, and validators, by the functions behind the console scripts."""
+    with council_of(stack) as council:
+        council.provider()
+        council.load_fares()
+        cards = tuple(town_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(people))
+        return cards, tuple(
+            town_terminal(council.terminal(f"validator-{number}")) for number in range(terminals)
+        )
+
+
+@contextmanager
+def council_of(stack: Stack) -> Iterator[Council]:
+    """The installation's council, in this process."""
     clock = StandingClock(datetime.now(UTC))
     origin = {"CARDSERVICE_PUBLIC_ORIGIN": stack.origin}
     context = open_context(load_settings({**os.environ, **stack.environment, **origin}), clock)
     try:
-        council = Council(context, create_app(context).test_client(), clock)
-        council.provider()
-        council.load_fares()
-        cards = tuple(_card(council.card(top_up_minor=TOP_UP_MINOR)) for _ in range(people))
-        validators = [council.terminal(f"validator-{number}") for number in range(terminals)]
-        return cards, tuple(TownTerminal(found.id, _der(found.key)) for found in validators)
+        yield Council(context, create_app(context).test_client(), clock)
     finally:
         context.close()
 
 
-def _card(made: Card) -> TownCard:
+def town_terminal(made: Terminal) -> TownTerminal:
+    """What signing for a terminal takes."""
+    return TownTerminal(made.id, _der(made.key))
+
+
+def town_card(made: Card) -> TownCard:
+    """What signing for a card takes."""
     return TownCard(made.id, _der(made.key), made.thumbprint)
 
 

@@ -61,6 +61,8 @@ def environment(scheme_directory: Path, database_urls: DatabaseUrls, tmp_path: P
         "CARDSERVICE_PKI_DIR": str(scheme_directory),
         "CARDSERVICE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
         "CARDSERVICE_PUBLIC_ORIGIN": "http://127.0.0.1:8080",
+        # One terminal of the tests asks what a town's would.
+        "CARDSERVICE_TERMINAL_LIMIT": "1000000",
     }
     initialise(load_settings(settings), currency="GBP", timezone="Europe/London", actor="test")
     return settings

@@ -20,7 +20,7 @@ from cardservice.keys import make_kek_version
 from cardservice.pki_store.desk import open_desk
 from cardservice.production import unsafe_in_production
 from cardservice.setup import initialise
-from pki.card_keys import diversify_aes128
+from pki.card_keys import Application, TerminalMaster, TerminalRole, diversify_aes128
 from pki.errors import KeyNotExtractable, PinRefused
 from pki.scheme import TokenPlace, create_scheme
 from pki.statements import open_answer
@@ -120,6 +120,20 @@ def test_what_is_derived_is_the_same_again(on_a_token: Settings) -> None:
     context.close()
     assert newer.versions == (1, 2)
     assert newer.key(1) == kek != newer.key(2)
+
+
+def test_what_terminals_are_given_lies_in_files(on_a_token: Settings) -> None:
+    """The token would not give it away; the file is encrypted, and opens in another process, too."""
+    master, seen = TerminalMaster(Application(0xF5C011), TerminalRole.READ), []
+    for number in range(2):
+        context = opened(on_a_token)
+        if number == 0:
+            context.keys.terminal_masters.generate(master)
+        seen.append(context.keys.terminal_masters.release(master).value)
+        context.close()
+    assert seen[0] == seen[1]
+    (file,) = on_a_token.pki_dir.rglob("*.secret")
+    assert (file.name, seen[0] in file.read_bytes()) == (f"{master.name}.secret", False)
 
 
 def test_a_token_of_the_services_own(settings: Settings, softhsm: SoftHsm, tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from PIL import Image
 
 from reader_agent.cardspec.piv import ObjectId
 from reader_agent.virtual_card.state import read_memory
-from tests.integration.conftest import DESK, DESK_TERMINAL, MOMENT, Council
+from tests.integration.conftest import DESK, DESK_TERMINAL, MOMENT, Council, Person
+
+# Czarna to Chrzanowskiego, 4.00 by the feed (`test_bus_fare.py`)
+TRIP = {"from_stop": "100", "to_stop": "117"}
 
 
 def authorities(council: Council, folder: Path) -> Path:
@@ -96,6 +99,65 @@ def check_chain(council: Council, folder: Path) -> None:
     command = ["openssl", "verify", "-attime", str(int(MOMENT.timestamp()) + 3600), "-purpose", "any"]
     command += ["-CAfile", str(authorities(council, folder)), "signer.crt"]
     subprocess.run(command, cwd=folder, capture_output=True, check=True)
+
+
+def test_a_card_comes_by_post_is_lost_and_replaced(council: Council, tmp_path: Path) -> None:
+    """It pays once its code was given; lost, openssl calls it revoked; the new one spends what was left."""
+    stack = council.stack
+    holder = stack.add_holder("Mary Somerville")
+    stack.run("cardservice", "topup", holder, "20.00")
+    order = stack.run("cardservice", "card", "order", holder, "--by-post", "--json").json
+    first = made_at_the_desk(council, holder, order, tmp_path / "first.json")
+    with council.on_the_bus(first):
+        assert council.tap(TRIP).json["reason"] == "card_not_active"
+    sent = stack.run("cardservice", "card", "dispatch", first.card, "--json").json
+    (tmp_path / "code").write_text(sent["code"] + "\n")
+    stack.run("cardservice", "card", "activate", first.card, "--code-file", str(tmp_path / "code"))
+    with council.on_the_bus(first):
+        assert council.tap(TRIP).json["decision"] == "approved"
+    left = council.prepaid(first)
+    assert 0 < left < 2000
+    certificate = stack.run("cardservice", "card", "show", first.card, "--json").json["certificate"]
+    (tmp_path / "card.crt").write_text(certificate)
+    assert is_revoked(council, tmp_path) is False
+    stack.run("cardservice", "card", "report", first.card, "lost", "--reason", "told by telephone")
+    with council.on_the_bus(first):
+        assert council.tap(TRIP).json["reason"] == "card_revoked"
+    assert is_revoked(council, tmp_path) is True
+    order = stack.run("cardservice", "card", "replace", first.card, "--json").json
+    second = made_at_the_desk(council, holder, order, tmp_path / "second.json")
+    assert council.prepaid(second) == left
+    with council.on_the_bus(second):
+        assert council.tap(TRIP).json["decision"] == "approved"
+    with council.on_the_bus(first):
+        assert council.tap(TRIP).json["reason"] == "card_revoked"
+    council.verify_ledger()
+
+
+def made_at_the_desk(council: Council, holder: str, order: dict[str, str], file: Path) -> Person:
+    """The card of an order, personalised."""
+    stack, desk = council.stack, str(council.stack.agent(DESK_TERMINAL))
+    stack.run("reader-agent", "virtual-card", "new", str(file))
+    stack.insert(file, council.ports[DESK], "contact")
+    try:
+        stack.run("reader-agent", "personalise", order["order"], "--reader", DESK, "--agent", desk)
+    finally:
+        stack.pull(file)
+    return Person(holder, order["card"], file)
+
+
+def is_revoked(council: Council, folder: Path) -> bool:
+    """What openssl says of card.crt by the list that the service publishes now."""
+    der = requests.get(f"{council.stack.origin}/pki/cards.crl", timeout=30)
+    der.raise_for_status()
+    (folder / "cards.crl").write_bytes(der.content)
+    converted = ["openssl", "crl", "-inform", "DER", "-in", "cards.crl", "-out", "cards.crl.pem"]
+    subprocess.run(converted, cwd=folder, capture_output=True, check=True)
+    command = ["openssl", "verify", "-attime", str(int(MOMENT.timestamp()) + 7200), "-crl_check"]
+    command += ["-CAfile", str(authorities(council, folder)), "-CRLfile", "cards.crl.pem", "card.crt"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is not ("certificate revoked" in done.stderr), done.stderr
+    return done.returncode != 0
 
 
 def test_a_batch_is_made(council: Council, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A card's whole life on the real stack: sent, activated, pays, lost, replaced; what is its holder's stays so.
+"""A card's whole life on the real stack: sent, activated, pays, lost, replaced; its holder loses nothing.
 
 Software cards, a real pcscd, the agent, HTTP, gunicorn, SQLite and PostgreSQL. Who says whether a certificate
 is revoked is `openssl`, by the list and by OCSP.

@@ -208,6 +208,44 @@ def test_a_refusal_is_told_in_plain_words(
     expect(outcome(shown)).to_contain_text("Paid £1.10")
 
 
+def test_what_the_service_says_that_it_costs_is_charged(agent: Agent, shown: Page) -> None:
+    """With a deal, or for a member of staff: until something else is on the tray."""
+    agent.answer = {"decision": "not_paid", "reason": "price_changed", "message": "", "amount_minor": 45}
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    button(shown, SALAD).click()
+    button(shown, "Charge £0.50").click()
+    expect(outcome(shown)).to_contain_text("The price is now £0.45")
+    expect(button(shown, "Charge £0.45")).to_be_visible()
+    button(shown, JUICE).click()
+    expect(button(shown, "Charge £1.10")).to_be_visible()
+    button(shown, "Undo").click()
+    button(shown, "Charge £0.50").click()
+    expect(button(shown, "Charge £0.45")).to_be_visible()
+    agent.answer = {"decision": "approved", "reason": "approved", "message": ""}
+    button(shown, "Charge £0.45").click()
+    expect(outcome(shown)).to_contain_text("Paid £0.45")
+    assert agent.payments[-1]["amount_minor"] == 45
+
+
+def test_another_main_meal_is_asked_about(agent: Agent, shown: Page) -> None:
+    """Once the service has said so; what was answered is told with the sale."""
+    agent.answer = {"decision": "declined", "reason": "second_meal", "message": "There was one."}
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    button(shown, PASTA).click()
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("There was a main meal for this card already")
+    agent.answer = {"decision": "approved", "reason": "approved", "message": ""}
+    button(shown, "Charge £2.60").click()
+    question = shown.get_by_role("dialog", name="Another main meal?")
+    expect(question).to_be_visible()
+    assert_accessible(shown)
+    button(shown, "Charge anyway").click()
+    expect(outcome(shown)).to_contain_text("Paid £2.60")
+    assert [each["details"].get("confirmed") for each in agent.payments] == [None, ["second-meal"]]
+
+
 def test_offline_it_sells_and_says_so(agent: Agent, shown: Page) -> None:
     agent.go(online=False, waiting=2)
     expect(shown.get_by_text("Offline – 2 sales waiting")).to_be_visible()

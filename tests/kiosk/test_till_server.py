@@ -30,6 +30,8 @@ BAD: tuple[object, ...] = (
     {**GOOD, "decision": "approved"},
     {**GOOD, "section": ""},
     {**GOOD, "items": []},
+    {**GOOD, "confirmed": ["anything"]},
+    {**GOOD, "confirmed": "allergens"},
     {**GOOD, "items": [{"item": "salad", "quantity": 0}]},
     {**GOOD, "items": [{"item": "salad", "quantity": 21}]},
     {**GOOD, "items": [{"item": "salad", "quantity": 1.5}]},
@@ -137,6 +139,18 @@ def test_a_sale_is_what_the_basket_says(agent: Agent, visitor: Visitor) -> None:
     assert (payment["service"], payment["action"], payment["amount_minor"]) == ("meals", "sale", 260)
     # What is left is nothing to a till.
     assert "1234" not in str(sale)
+
+
+def test_what_was_confirmed_is_told_where_something_was(agent: Agent, visitor: Visitor) -> None:
+    """What the person at the till has read belongs to what is sold, and is signed with it."""
+    for confirmed in ([], ["allergens", "second-meal"]):
+        tap = agent.insert(AVA)
+        body = {**GOOD, "key": str(uuid4()), "confirmed": confirmed}
+        assert visitor.post(f"/taps/{tap}/sale", body).json()["state"] == "done"
+        details = agent.payments[-1]["details"]
+        assert details.get("confirmed", []) == confirmed
+        assert ("confirmed" in details) is bool(confirmed)
+        agent.remove()
 
 
 def test_one_tap_is_one_sale(agent: Agent, visitor: Visitor) -> None:

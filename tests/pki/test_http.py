@@ -22,13 +22,15 @@ from pki.authority import BACKDATING
 from pki.http.server import create_app
 from pki.ocsp import MAX_REQUEST_BYTES, cert_id
 from pki.ocsp.request import MAX_CERTIFICATES
+from pki.profiles import Profile
+from pki.profiles.leaves import LEAVES
 from pki.published import publish
 from pki.scheme import Scheme, create_scheme, open_scheme, roll_over
 from pki.signers import STATUS_LIST_SIGNER
 from pki.status_list import CardStatus, open_token
 from pki.status_list.allocation import place
 from pki.status_list.token import signer_sha256
-from tests.pki.conftest import PASSPHRASE, START, Issued, issue
+from tests.pki.conftest import IDENTITIES, PASSPHRASE, START, Issued, csr_for, issue, new_key
 from tests.pki.linting import crl_findings, ocsp_findings
 from tests.pki.ocsp_office import batch
 
@@ -109,11 +111,30 @@ class TestAddresses:
             x509.UniformResourceIdentifier(f"{PUBLIC_URL}/{shard_of(certificate)}")
         ]
 
-    @pytest.mark.parametrize("profile", ["terminal", "service", "staff", "tls-server", "content-signer"])
-    def test_of_the_others(self, face: Face, profile: str) -> None:
-        certificate = face.issue(profile).certificate
-        crl = face.crl(shard_of(certificate))
-        assert crl.issuer == certificate.issuer
+    @pytest.mark.parametrize(
+        ("profile", "authority"),
+        [(each, authority) for each in LEAVES for authority in each.authorities],
+        ids=lambda each: each if isinstance(each, str) else each.name,
+    )
+    def test_of_each_profile(self, face: Face, profile: Profile, authority: str) -> None:
+        """Its list and its OCSP response, good and revoked, as pkilint judges them."""
+        issuer, csr = face.scheme.authority(authority), csr_for(new_key())
+        issued = issuer.issue(csr, profile, IDENTITIES[profile.name], START)
+        path = f"{authority}.crl" if profile.no_status else shard_of(issued)
+        assert face.crl(path).get_revoked_certificate_by_serial_number(issued.serial_number) is None
+        issuer.revoke(issued.serial_number, START + HOUR, "key_compromise")
+        face.clock.now = START + 2 * HOUR
+        # The list of everything is made by whoever revokes; a card's shard, when it is asked for.
+        face.scheme.publish_crl(authority, issuer.make_crl(face.clock.now))
+        crl = face.crl(path)
+        assert crl.issuer == issued.issuer
+        assert crl.get_revoked_certificate_by_serial_number(issued.serial_number) is not None
+        if authority != "root":  # which nobody answers for: it is offline
+            request = batch([cert_id(face.scheme.certificate_of(authority), issued.serial_number)])
+            answer = face.client.post("/pki/ocsp", data=request, content_type="application/ocsp-request")
+            response = ocsp.load_der_ocsp_response(answer.data)
+            assert response.certificate_status is ocsp.OCSPCertStatus.REVOKED
+            assert ocsp_findings(answer.data) == []
 
     def test_of_an_authority(self, face: Face) -> None:
         """The root is offline: its list is the one that lies in the public folder."""

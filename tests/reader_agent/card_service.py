@@ -154,6 +154,8 @@ class CardService:
     shows_holders: bool = True
     # Catalogues by service, without the members that the moment decides
     menus: dict[str, "Menu"] = field(default_factory=dict)
+    # What each terminal has said of itself last
+    health: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Called when somebody asks whom a card presents
     on_presentation: Callable[[], None] = lambda: None
     # How long each chunk was; whether it takes any, and signs as itself what it answers
@@ -241,6 +243,9 @@ class CardService:
         match method, parts:
             case "GET", ["v1", "nonce"]:
                 return {"nonce": self._nonce()}
+            case "POST", ["v1", "health"]:
+                self.health[terminal] = json.loads(body)
+                return {"seen_at": to_rfc3339(self.clock())}
             case "POST", ["v1", "quotes"]:
                 asked = json.loads(body)
                 if (menu := self.menus.get(asked["service"])) is not None:

@@ -196,6 +196,27 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert not [line for line in ours if "pcscd.socket" not in line], done.stderr
 
 
+PCSCD_UNITS = Path("/lib/systemd/system")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
+def test_systemd_takes_what_is_added_to_pcscds_socket(tmp_path: Path) -> None:
+    """Beside Debian's own units."""
+    for name in ("pcscd.socket", "pcscd.service"):
+        shutil.copy(PCSCD_UNITS / name, tmp_path)
+    added = tmp_path / "pcscd.socket.d"
+    added.mkdir()
+    shutil.copy(PACKAGING / "pcscd-socket.conf", added / "card-readers.conf")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / "pcscd.socket")],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:{PCSCD_UNITS}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "card-readers.conf" in done.stderr) == (0, False), done.stderr
+
+
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd is not here")
 def test_systemd_takes_the_users(tmp_path: Path) -> None:
     """Made in a root of the test's own: the user is in the group of those who may use readers."""

@@ -31,6 +31,7 @@ from cardservice.cards import personalisation
 from cardservice.cards import service as cards
 from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId, PayerId, ProviderId, TerminalId
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.payers import assign_payer, create_payer
 from cardservice.ledger.reading import read
 from cardservice.ledger.values import PayerView, ReadQuery
@@ -135,6 +136,11 @@ class Council:
     client: FlaskClient
     clock: StandingClock
 
+    @property
+    def kek(self) -> KeyRing:
+        """The key that wraps cardholders' keys."""
+        return self.context.keys.cardholder_kek
+
     def provider(self, provider_id: str = "vale-buses") -> ProviderId:
         """A registered provider."""
         with self.context.database.begin() as connection:
@@ -184,7 +190,7 @@ class Council:
         now = self.clock()
         with self.context.database.begin() as connection:
             new = NewCardholder("Morgan Reed", category, form, allergens)
-            kek = self.context.keys.cardholder_kek
+            kek = self.kek
             holder, payer = add_cardholder(
                 connection, new, self.context.scheme.currency, kek, actor=ACTOR, moment=now
             )

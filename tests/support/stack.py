@@ -65,6 +65,8 @@ class Stack:
             "CARDSERVICE_TARIFF_APPROVAL": "one-person",
             # Several on PostgreSQL, however many processors there are: each takes a while to start.
             "CARDSERVICE_WORKERS": "2",
+            # A few terminals of the tests ask what a town's would.
+            "CARDSERVICE_TERMINAL_LIMIT": "1000000",
             "CARDSERVICE_DATABASE_URL": self.service_url,
             "CARDSERVICE_OWNER_DATABASE_URL": self.owner_url,
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),

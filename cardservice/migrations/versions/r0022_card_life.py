@@ -1,7 +1,7 @@
 """The life of a card is kept by the tables: what leads where, one card of a kind in use, codes of activation.
 
 Revision ID: 0022
-Revises: 0018
+Revises: 0020
 
 Where somebody has several cards of a kind in use, the newest stays so; the others are withdrawn, and are to
 be revoked (`cardservice card list --state withdrawn`).
@@ -16,7 +16,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0022"
-down_revision = "0018"
+down_revision = "0020"
 
 _STATES = (
     "state IN ('stock', 'ordered', 'personalised', 'dispatched', 'active', 'suspended', 'lost',"

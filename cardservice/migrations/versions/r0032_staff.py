@@ -1,7 +1,7 @@
 """Accounts of staff, what waits for a second person, and the links that chain the audit trail.
 
 Revision ID: 0032
-Revises: 0031
+Revises: 0029
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import JsonDocument, UtcDateTime
 
 revision = "0032"
-down_revision = "0031"
+down_revision = "0029"
 
 
 def upgrade() -> None:

@@ -25,12 +25,13 @@ TOO_EARLY = "renewal_too_early"
 HOLDS_FULL = "holds_full"
 HELD_ALREADY = "held_already"
 NO_COPIES = "no_copies"
+TERMS_OVER = "tariff_expired"
 
 REASONS = frozenset(
     {
         *(NOT_A_MEMBER, BARRED, SWITCHED_OFF, WITHDRAWN, NOT_LENT, LENT_TO_ANOTHER, LENT_ALREADY),
         *(KEPT_FOR_ANOTHER, LOANS_FULL, CLASS_FULL, OVERDUE, OWED, RENEWALS_USED, WANTED, TOO_EARLY),
-        *(HOLDS_FULL, HELD_ALREADY, NO_COPIES),
+        *(HOLDS_FULL, HELD_ALREADY, NO_COPIES, TERMS_OVER),
     }
 )
 
@@ -54,7 +55,10 @@ def lend(
     if copy.lent_to is Who.SELF:
         return Refusal(reason=LENT_ALREADY, message="This is on loan to you already.")
     objection = (
-        _block(borrower, members) or _of_copy(copy, row) or _full(borrower, copy.item_class, members, row)
+        _over(moment, terms)
+        or _block(borrower, members)
+        or _of_copy(copy, row)
+        or _full(borrower, copy.item_class, members, row)
     )
     if objection is not None and not done:
         return objection
@@ -69,7 +73,7 @@ def renew(borrower: Borrower, loan: LoanView, wanted: int, moment: datetime, ter
     if members is None:
         return _not_a_member()
     row = terms.lending.get((members.key, loan.item_class))
-    objection = _block(borrower, members)
+    objection = _over(moment, terms) or _block(borrower, members)
     if objection is not None:
         return objection
     if row is None or row.loans == 0:
@@ -109,12 +113,11 @@ def late_days(due_on: date, moment: datetime, terms: Terms) -> int:
 
 def reserve(borrower: Borrower, title: TitleView, moment: datetime, terms: Terms) -> Refusal | None:
     """Why somebody may not queue for a title."""
-    del moment  # the terms that are in force then are given
     members = terms.members.get(borrower.category)
     if members is None:
         return _not_a_member()
     row = terms.lending.get((members.key, title.item_class))
-    if objection := _block(borrower, members):
+    if objection := _over(moment, terms) or _block(borrower, members):
         return objection
     if row is None or row.loans == 0:
         return Refusal(reason=NOT_LENT, message="This is not lent to you.")
@@ -137,6 +140,13 @@ def kept_until(moment: datetime, terms: Terms) -> date:
 
 def _not_a_member() -> Refusal:
     return Refusal(reason=NOT_A_MEMBER, message="There are no terms for this card's holder; ask a librarian.")
+
+
+def _over(moment: datetime, terms: Terms) -> Refusal | None:
+    """Nothing is lent by terms that nobody has renewed; what is out can be brought back."""
+    if moment < terms.valid_until:
+        return None
+    return Refusal(reason=TERMS_OVER, message="The terms are over. Load newer ones.")
 
 
 def _block(borrower: Borrower, members: MemberClass) -> Refusal | None:

@@ -28,7 +28,7 @@ PAY_FINE, PC_SESSION = "pay-fine", "pc-session"
 PC_MINUTES = "library.pc"
 
 CURRENCY_MISMATCH = "currency_mismatch"
-TARIFF_EXPIRED = "tariff_expired"
+TARIFF_EXPIRED = lending.TERMS_OVER
 TARIFF_NOT_YET_VALID = "tariff_not_yet_valid"
 AMOUNT_MISSING = "amount_missing"
 PRICE_CHANGED = "price_changed"

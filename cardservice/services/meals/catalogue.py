@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from cardservice.services.catalogued import Catalogue, CatalogueItem, CataloguePeriod, CatalogueSection
 from cardservice.services.meals.menu import Item, Menu
-from cardservice.services.meals.rules import out_of_force
+from cardservice.services.meals.tray import out_of_force
 from cardservice.services.seam import Refusal
 
 _DAY = timedelta(days=1)

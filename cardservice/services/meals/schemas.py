@@ -1,23 +1,32 @@
-"""What a menu file and the details of a sale may say. Everything else is refused."""
+"""What a menu file and a file of programmes may say. Everything else is refused."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.allergens import ALLERGENS
+from cardservice.services.meals.calendar import WEEKDAYS
 from cardservice.services.meals.menu import CATEGORIES
 
-MAX_ITEMS = 1_000  # ours: of a menu
-MAX_LINES, MAX_QUANTITY = 50, 20  # ours: of a sale
-_KEY = validate.Regexp(
+MAX_ITEMS, MAX_WEEKS = 1_000, 12  # ours: of a menu, of its cycle
+# Ours: what a kitchen says that an item suits.
+DIETS = ("vegetarian", "vegan", "halal", "kosher", "no-pork", "no-beef")
+# In which role a provider sells: the law taxes an authority's meals otherwise than a contractor's own.
+ROLES = ("authority", "principal", "agent")
+# GB-wide, and by the nation that runs a programme.
+NATIONS = ("england", "scotland", "wales", "northern-ireland")
+# Reception is R; Scotland and Northern Ireland say P1 to P7.
+YEARS = ("N", "R", *map(str, range(1, 15)), *(f"P{number}" for number in range(1, 8)))
+KEY = validate.Regexp(
     re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
     error="is not a key of 1 to 64 small letters, digits and hyphens",
 )
 
 
-def _is_label(value: str) -> None:
+def is_label(value: str) -> None:
     # It stands on receipts and screens.
     if not (1 <= len(value) <= 80 and value.isprintable() and value == value.strip()):
         raise ValidationError("is not a printable text of 1 to 80 characters without spaces around it")
@@ -43,11 +52,17 @@ class Day(fields.Field[date]):
         return day
 
 
-class Quantity(fields.Integer):
-    """A whole number of pieces; `true` is none."""
+def _allergens() -> fields.List[str]:
+    """Required: that nothing is said must not read as if there were none."""
+    known = validate.OneOf(ALLERGENS, error="{input!r} is none of the 14 allergens: {choices}")
+    return fields.List(fields.String(validate=known), required=True, validate=validate.Length(max=14))
 
-    def __init__(self) -> None:
-        super().__init__(strict=True, required=True, validate=validate.Range(1, MAX_QUANTITY))
+
+class WholeNumber(fields.Integer):
+    """A whole number within bounds; `true` is none."""
+
+    def __init__(self, least: int, most: int, **more: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(least, most), **more)
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, bool):
@@ -56,25 +71,78 @@ class Quantity(fields.Integer):
         return number
 
 
-def _allergens() -> fields.List[str]:
-    """Required: that nothing is said must not read as if there were none."""
-    known = validate.OneOf(ALLERGENS, error="{input!r} is none of the 14 allergens: {choices}")
-    return fields.List(fields.String(validate=known), required=True, validate=validate.Length(max=14))
+def _some_of(known: Sequence[str]) -> fields.List[str]:
+    among = validate.OneOf(known, error="{input!r} is none of {choices}")
+    return fields.List(
+        fields.String(validate=among), load_default=list, validate=validate.Length(max=len(known))
+    )
+
+
+def _prices() -> fields.Dict:
+    """What categories of cardholders pay who pay another price."""
+    return fields.Dict(
+        keys=fields.String(validate=KEY),
+        values=fields.String(),
+        load_default=dict,
+        validate=validate.Length(max=20),
+    )
 
 
 class ItemSchema(Schema):
     """An item of a menu."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
     category = fields.String(required=True, validate=validate.OneOf(CATEGORIES, error="is none of {choices}"))
     # Text, so that no amount passes through a float.
     price = fields.String(required=True)
+    prices = _prices()
     contains = _allergens()
     may_contain = _allergens()
+    diets = _some_of(DIETS)
+    recipe = fields.String(load_default="", validate=is_label)
     services = fields.List(fields.String(), load_default=None, validate=validate.Length(min=1, max=20))
     first_day = Day(load_default=None)
     last_day = Day(load_default=None)
+    weeks = fields.List(WholeNumber(1, MAX_WEEKS), load_default=list)
+    weekdays = _some_of(WEEKDAYS)
+
+
+class PartSchema(Schema):
+    """One piece of a deal."""
+
+    items = fields.List(fields.String(), load_default=list, validate=validate.Length(max=MAX_ITEMS))
+    categories = _some_of(CATEGORIES)
+
+
+class DealSchema(Schema):
+    """A deal of a menu."""
+
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
+    price = fields.String(required=True)
+    prices = _prices()
+    services = fields.List(fields.String(), load_default=None, validate=validate.Length(min=1, max=20))
+    parts = fields.List(fields.Nested(PartSchema), required=True, validate=validate.Length(min=2, max=5))
+
+
+class TermSchema(Schema):
+    """A term of the school."""
+
+    first_day = Day(required=True)
+    last_day = Day(required=True)
+    week = WholeNumber(1, MAX_WEEKS, load_default=1)
+
+
+class TaxSchema(Schema):
+    """A tax on what is sold."""
+
+    role = fields.String(required=True, validate=validate.OneOf(ROLES, error="is none of {choices}"))
+    buyers = fields.List(fields.String(validate=KEY), load_default=list, validate=validate.Length(max=20))
+    categories = _some_of(CATEGORIES)
+    code = fields.String(required=True, validate=KEY)
+    # Per cent, as text.
+    rate = fields.String(required=True)
 
 
 class MenuSchema(Schema):
@@ -86,27 +154,50 @@ class MenuSchema(Schema):
     last_day = Day(required=True)
     offline_quote_hours = fields.Integer(strict=True, load_default=24, validate=validate.Range(1, 168))
     services = fields.Dict(
-        keys=fields.String(validate=_KEY),
-        values=fields.String(validate=_is_label),
+        keys=fields.String(validate=KEY),
+        values=fields.String(validate=is_label),
         required=True,
         validate=validate.Length(min=1, max=20),
     )
     items = fields.List(
         fields.Nested(ItemSchema), required=True, validate=validate.Length(min=1, max=MAX_ITEMS)
     )
+    deals = fields.List(fields.Nested(DealSchema), load_default=list, validate=validate.Length(max=100))
+    cycle_weeks = WholeNumber(1, MAX_WEEKS, load_default=1)
+    terms = fields.List(fields.Nested(TermSchema), load_default=list, validate=validate.Length(max=20))
+    closed_days = fields.List(Day(), load_default=list, validate=validate.Length(max=400))
+    arrears_limit = fields.String(load_default=None)
+    second_meal_warning = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    allergen_stop = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    order_until = fields.String(
+        load_default=None,
+        validate=validate.Regexp(re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z"), error="is not like 09:30"),
+    )
+    supplier_role = fields.String(
+        load_default=None, validate=validate.OneOf(ROLES, error="is none of {choices}")
+    )
+    taxes = fields.List(fields.Nested(TaxSchema), load_default=list, validate=validate.Length(max=100))
 
 
-class SoldItem(Schema):
-    """So many pieces of an item."""
+class ProgrammeSchema(Schema):
+    """A programme that pays for meals."""
 
-    item = fields.String(required=True, validate=validate.Length(min=1, max=64))
-    quantity = Quantity()
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
+    nation = fields.String(required=True, validate=validate.OneOf(NATIONS, error="is none of {choices}"))
+    years = _some_of(YEARS)
+    services = fields.List(fields.String(), required=True, validate=validate.Length(min=1, max=20))
+    amount = fields.String(required=True)
+    funder = fields.String(required=True, validate=KEY)
+    precedence = WholeNumber(1, 1000, required=True)
+    adds = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    first_day = Day(required=True)
+    last_day = Day(required=True)
 
 
-class SaleDetails(Schema):
-    """What is on the tray, and at which service, such as lunch."""
+class ProgrammesSchema(Schema):
+    """A file of programmes."""
 
-    service = fields.String(required=True, validate=validate.Length(min=1, max=64))
-    items = fields.List(
-        fields.Nested(SoldItem), required=True, validate=validate.Length(min=1, max=MAX_LINES)
+    programmes = fields.List(
+        fields.Nested(ProgrammeSchema), required=True, validate=validate.Length(min=1, max=100)
     )

@@ -1,5 +1,6 @@
 """What a person's travel days should cost, from their taps and passes: why they were charged, tap by tap."""
 
+from bisect import bisect
 from collections import Counter as Sums
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from cardservice.services.transport.legs import RiddenLeg, price_legs
 from cardservice.services.transport.passes import HeldPass, covering, held
 from cardservice.services.transport.rules import fare_between
 from cardservice.services.transport.taps import TAP_IN
-from cardservice.services.transport.tariff import Tariff, Travel
+from cardservice.services.transport.tariff import AHEAD, Pass, Tariff, Travel
 from cardservice.services.transport.travel import Concession
 
 # Ours: a journey is over within half of it, so that what a week's taps belong to is seen whole.
@@ -22,9 +23,19 @@ _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
 
 
-def spans(moment: datetime, days: TravelDays) -> tuple[Span, ...]:
-    """The weeks whose price something at `moment` can change: its own, and its neighbour close by."""
+def spans(
+    moment: datetime, days: TravelDays, reach: tuple[timedelta, timedelta] | None = None
+) -> tuple[Span, ...]:
+    """The weeks whose price something at `moment` can change: its own, and its neighbour close by.
+
+    And those between two times after it, where it bears on these, too.
+    """
     mondays = {week_of(days.day_of(moment + around)) for around in (-_AROUND, timedelta(0), _AROUND)}
+    if reach is not None:
+        day, last = week_of(days.day_of(moment + reach[0])), days.day_of(moment + reach[1])
+        while day <= last:
+            mondays.add(day)
+            day += _WEEK
     return tuple(
         Span(
             monday,
@@ -34,6 +45,22 @@ def spans(moment: datetime, days: TravelDays) -> tuple[Span, ...]:
         )
         for monday in sorted(mondays)
     )
+
+
+def reach_of(tariff: Tariff, *, bought: bool) -> tuple[timedelta, timedelta] | None:
+    """How long afterwards a pass that is bought, or one that a ride begins, changes what days cost."""
+    found = [_reach(each) for each in tariff.passes.values() if bought or each.first_ride_days is not None]
+    if not found:
+        return None
+    begins = timedelta(0) if bought else min(first for first, _ in found)
+    return begins, max(last for _, last in found)
+
+
+def _reach(sold: Pass) -> tuple[timedelta, timedelta]:
+    # Ours: no month is longer than 31 days, nor shorter than 28.
+    shortest, longest = (sold.days or each * (sold.months or 1) for each in (28, 31))
+    waits = sold.first_ride_days or (AHEAD.days if sold.chosen else 0)
+    return timedelta(days=shortest - 1), timedelta(days=longest + waits + 1)
 
 
 def days_of(
@@ -47,7 +74,21 @@ def days_of(
     for journey in journeys:
         if span.first_day <= journey.travel_day <= span.last_day:
             by_day.setdefault(journey.travel_day, []).append(journey)
-    return tuple(replace(_charge(each), free_rides=priced.free_rides(each)) for each in by_day.values())
+    again = _passed_back(own, journeys)
+    return tuple(
+        replace(_charge(each, again), free_rides=priced.free_rides(each)) for each in by_day.values()
+    )
+
+
+def _passed_back(taps: Sequence[Tap], journeys: Sequence[Journey]) -> Mapping[Tap, tuple[Tap, ...]]:
+    """Taps that are in no journey, by the first tap of the one that they were passed back in."""
+    used = {tap for journey in journeys for tap in journey.taps}
+    begun = sorted(journey.taps[0] for journey in journeys)
+    found: dict[Tap, tuple[Tap, ...]] = {}
+    for tap in sorted(set(taps) - used):
+        first = begun[bisect(begun, tap) - 1]
+        found[first] = (*found.get(first, ()), tap)
+    return found
 
 
 class _Pricing:
@@ -119,7 +160,7 @@ def _tap(stored: StoredTap) -> Tap:
     )
 
 
-def _charge(journeys: Sequence[Journey]) -> DayCharge:
+def _charge(journeys: Sequence[Journey], again: Mapping[Tap, tuple[Tap, ...]]) -> DayCharge:
     """Owed to who carried: of each journey the operator that it was boarded with."""
     sums: Sums[str] = Sums()
     for journey in journeys:
@@ -129,19 +170,22 @@ def _charge(journeys: Sequence[Journey]) -> DayCharge:
         shares=tuple(DayShare(operator, amount) for operator, amount in sorted(sums.items()) if amount),
         taps=tuple(tap.id for journey in journeys for tap in journey.taps),
         tariff_version=journeys[-1].taps[0].tariff,
-        told=tuple(_told(journey) for journey in journeys),
+        told=tuple(_told(journey, again.get(journey.taps[0], ())) for journey in journeys),
     )
 
 
-def _told(journey: Journey) -> Mapping[str, object]:
+def _told(journey: Journey, again: tuple[Tap, ...]) -> Mapping[str, object]:
     cap = journey.capped_by
     return {
-        "taps": [
-            {"id": str(tap.id), "at": tap.moment.isoformat(), "kind": str(tap.kind), "stop": tap.stop}
-            for tap in journey.taps
-        ],
+        "taps": [_tap_told(tap) for tap in journey.taps],
+        # Somebody has tapped twice: it counts as once.
+        "passed_back": [_tap_told(tap) for tap in again],
         "basis": str(journey.basis),
         "fare_minor": journey.fare_minor,
         "charged_minor": journey.charged_minor,
         "capped_by": None if cap is None else {"period": cap.period, "amount_minor": cap.amount_minor},
     }
+
+
+def _tap_told(tap: Tap) -> Mapping[str, object]:
+    return {"id": str(tap.id), "at": tap.moment.isoformat(), "kind": str(tap.kind), "stop": tap.stop}

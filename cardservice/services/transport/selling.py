@@ -1,17 +1,16 @@
 """Selling passes: a price from the feed, a length from the map, and a counter that holds it."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from cardservice.services.seam import APPROVED, Ask, AskKind, Decision, Holder, Line, Quote, Refusal
 from cardservice.services.transport import reasons
 from cardservice.services.transport.passes import HeldPass, pass_from
 from cardservice.services.transport.rules import QUOTE_VALIDITY
 from cardservice.services.transport.taps import in_force
-from cardservice.services.transport.tariff import Tariff
+from cardservice.services.transport.tariff import AHEAD, Tariff
 
 BUY_PASS = "buy-pass"  # noqa: S105 - a ticket for a month
-_AHEAD = timedelta(days=60)  # ours: how far ahead a pass may begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,13 @@ def _sale(ask: Ask, holder: Holder | None, tariff: Tariff) -> _Sale | Refusal:
         return Refusal(reason=reasons.PASS_UNKNOWN, message=f"The fare table sells no pass {key[:60]!r}.")
     if chosen is not None:
         today = travel.rules.days.day_of(ask.occurred_at)
-        if not sold.chosen or not today <= chosen <= today + _AHEAD:
+        if not sold.chosen or not today <= chosen <= today + AHEAD:
             message = f"{sold.product.name} begins when it is bought."
             if sold.chosen:
-                message = f"{sold.product.name} begins today, or within {_AHEAD.days} days."
+                message = f"{sold.product.name} begins today, or within {AHEAD.days} days."
             return Refusal(reason=reasons.PASS_DAY, message=message, data={"field": "first_day"})
     held = pass_from(key, sold, tariff, ask.occurred_at, chosen)
-    label = f"{sold.product.name}, to {held.last_day}"
+    by = held.first_ride
+    ends = f"to {held.last_day}" if by is None else f"from its first ride, by {by.latest}"
+    label = f"{sold.product.name}, {ends}"
     return _Sale(price[1], Line(label=label, amount_minor=price[1], product=key), held)

@@ -97,7 +97,7 @@ class Transport:
     name = "transport"
     actions: Mapping[str, Action] = MappingProxyType({each.name: each for each in _ACTIONS})
     tap_actions = frozenset({taps.TAP_IN, taps.TAP_OUT})
-    bears_on_days = tap_actions | {selling.BUY_PASS}
+    bears_on_days = tap_actions | {selling.BUY_PASS, "use-pass"}
     limits: Mapping[str, str] = MappingProxyType({})
 
     def details_schema(self, action: str) -> type[Schema]:
@@ -157,10 +157,13 @@ class Transport:
             found = taps.use_pass(ask, holder, view, compiled)
         return taps.decided(ask, found, holder, compiled)
 
-    def spans(self, moment: datetime, tariff: object) -> tuple[Span, ...]:
-        """The weeks whose price something at `moment` can change."""
-        travel = _compiled(tariff).travel
-        return () if travel is None else days.spans(moment, travel.rules.days)
+    def spans(self, moment: datetime, tariff: object, action: str | None = None) -> tuple[Span, ...]:
+        """The weeks whose price something at `moment` can change; by a pass also weeks long after it."""
+        compiled = _compiled(tariff)
+        if compiled.travel is None:
+            return ()
+        reach = None if action is None else days.reach_of(compiled, bought=action == selling.BUY_PASS)
+        return days.spans(moment, compiled.travel.rules.days, reach)
 
     def tariff_named(self, tap: StoredTap) -> str | None:
         """The version that a tap was decided by."""

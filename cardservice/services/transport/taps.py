@@ -5,7 +5,7 @@ know; everything else is for the day's rating.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cardservice.services.seam import (
     APPROVED,
@@ -19,11 +19,11 @@ from cardservice.services.seam import (
     View,
 )
 from cardservice.services.transport import reasons
-from cardservice.services.transport.passes import covering, held
+from cardservice.services.transport.passes import BOARDED, RIDDEN, covering, held
 from cardservice.services.transport.tariff import Tariff, Travel
 
 TAP_IN, TAP_OUT = "tap-in", "tap-out"
-BOARDED, ALIGHTED = "transport.boarded", "transport.alighted"
+ALIGHTED = "transport.alighted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ def inspect(ask: Ask, holder: Holder, view: View, tariff: Tariff) -> Free | Refu
     own = [each for each in view.counters if each.cardholder_id == holder.cardholder_id]
     stops = [str(ask.details["stop"])] if "stop" in ask.details else []
     found = covering(held(own), tariff, ask.occurred_at, stops)
-    if found is not None:
+    # One that waits for its first ride has to be used for it.
+    if found is not None and (found.first_ride is None or found.first_ride.day is not None):
         name = tariff.passes[found.product].product.name
         return Free(f"{name}, to {found.last_day}.", inputs={"pass": found.product})
     day = travel.rules.days.day_of(ask.occurred_at).isoformat()
@@ -131,7 +132,13 @@ def use_pass(ask: Ask, holder: Holder, view: View, tariff: Tariff) -> Free | Ref
     if found is None:
         return Refusal(reason=reasons.NO_PASS, message="With this card nobody has a pass for this ride.")
     name = tariff.passes[found.product].product.name
-    return Free(f"{name}, to {found.last_day}.", inputs={"pass": found.product})
+    counters: tuple[CounterUse, ...] = ()
+    if found.first_ride is not None:
+        day = travel.rules.days.day_of(ask.occurred_at)
+        counters = (CounterUse(rule=RIDDEN, period=day.isoformat(), amount=1),)
+        first = min(found.first_ride.day or day, day)
+        found = replace(found, last_day=replace(found.first_ride, day=first).last_day)
+    return Free(f"{name}, to {found.last_day}.", counters, {"pass": found.product})
 
 
 def decided(ask: Ask, found: Free | Refusal, holder: Holder, tariff: Tariff) -> Decision:

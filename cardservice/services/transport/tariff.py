@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import product as combinations
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -51,6 +51,10 @@ class Product:
     prices: Mapping[str | None, int]
 
 
+# Ours: how far ahead a pass may begin, where its first day is chosen
+AHEAD = timedelta(days=60)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """What is bought once and holds for days or months; `zones` None: everywhere."""
@@ -60,6 +64,8 @@ class Pass:
     months: int | None
     chosen: bool
     zones: frozenset[str] | None
+    # It begins with its first ride, within so many days of its purchase; None: it does not.
+    first_ride_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +260,7 @@ def _pass(entry: Mapping[str, Any]) -> Pass:
         days=entry["days"],
         months=entry["months"],
         chosen=entry["activation"] == "chosen",
+        first_ride_days=entry.get("first_ride_days"),
         zones=None if entry["zones"] is None else frozenset(entry["zones"]),
     )
 

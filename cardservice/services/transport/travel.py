@@ -93,7 +93,11 @@ class PassSchema(Schema):
     days = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 366))
     months = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 12))
     # At once when it is bought, or on a day that the holder names.
-    activation = fields.String(load_default="purchase", validate=validate.OneOf(["purchase", "chosen"]))
+    activation = fields.String(
+        load_default="purchase", validate=validate.OneOf(["purchase", "chosen", "first-ride"])
+    )
+    # Of one that begins with its first ride: after so many days it begins without one.
+    within_days = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 60))
     zones = fields.List(
         fields.String(validate=_TEXT), load_default=None, validate=validate.Length(min=1, max=100)
     )
@@ -227,8 +231,7 @@ def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any
     found: dict[str, Any] = {}
     for number, each in enumerate(sheet.values["passes"]):
         place, product = f"passes[{number}]", each["product"]
-        if (each["days"] is None) == (each["months"] is None):
-            raise sheet.error(place, "says either days or months")
+        _check_pass(sheet, place, each)
         if product in found:
             raise sheet.error(f"{place}.product", f"{product!r} is there twice")
         if product in with_rule:
@@ -249,7 +252,18 @@ def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any
             "activation": each["activation"],
             "zones": _zones(sheet, f"{place}.zones", each["zones"], feed),
         }
+        if each["within_days"] is not None:
+            found[product]["first_ride_days"] = each["within_days"]
     return found
+
+
+def _check_pass(sheet: Sheet, place: str, each: Mapping[str, Any]) -> None:
+    if (each["days"] is None) == (each["months"] is None):
+        raise sheet.error(place, "says either days or months")
+    if (each["activation"] == "first-ride") != (each["within_days"] is not None):
+        raise sheet.error(place, "within_days goes with the activation first-ride, and that with it")
+    if each["activation"] == "first-ride" and each["zones"] is not None:
+        raise sheet.error(f"{place}.zones", "any ride begins such a pass, so it is good everywhere")
 
 
 def _zones(sheet: Sheet, place: str, zones: list[str] | None, feed: Feed) -> list[str] | None:

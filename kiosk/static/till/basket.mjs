@@ -13,6 +13,12 @@ export class Basket {
     this.lines = [];
     /** @type {Line[][]} */
     this.past = [];
+    /**
+     * What the service says that it costs this customer, such as with a deal; null: the sum of the menu's prices.
+     *
+     * @type {number | null}
+     */
+    this.quoted = null;
   }
 
   get isEmpty() {
@@ -50,12 +56,14 @@ export class Basket {
   /** Take the last step back. */
   undo() {
     this.lines = this.past.pop() ?? this.lines;
+    this.quoted = null;
   }
 
   /** Begin anew for somebody else. */
   forget() {
     this.lines = [];
     this.past = [];
+    this.quoted = null;
   }
 
   /**
@@ -71,6 +79,7 @@ export class Basket {
     this.lines = this.lines.filter((line) => isOffered(line.key));
     // A step back could bring it in again.
     this.past = [];
+    this.quoted = null;
     return true;
   }
 
@@ -78,5 +87,6 @@ export class Basket {
   #become(lines) {
     this.past.push(this.lines);
     this.lines = lines;
+    this.quoted = null;
   }
 }

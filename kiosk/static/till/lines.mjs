@@ -40,14 +40,15 @@ export function renderBasket(basket, menu, allergens, isLocked, obstacle) {
 }
 
 /**
- * What all of it costs, in minor units.
+ * What all of it costs, in minor units: as the service has said, or by the menu's prices.
  *
  * @param {import("./basket.mjs").Basket} basket
  * @param {import("./menu.mjs").Menu} menu
  * @returns {number}
  */
 export function total(basket, menu) {
-  return basket.lines.reduce((sum, line) => sum + line.quantity * (menu.item(line.key)?.amount_minor ?? 0), 0);
+  const listed = basket.lines.reduce((sum, line) => sum + line.quantity * (menu.item(line.key)?.amount_minor ?? 0), 0);
+  return basket.quoted ?? listed;
 }
 
 /**

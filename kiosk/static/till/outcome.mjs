@@ -8,7 +8,7 @@ import { byId, element, show } from "../web/dom.mjs";
 const words = data.page.words.outcome;
 const reasons = data.page.words.reasons;
 /** The service's own sentence says more than the reason alone. */
-const DETAILED = new Set(["limit_reached"]);
+const DETAILED = new Set(["allergen_stop", "item_blocked", "item_limit", "limit_reached", "not_ordered"]);
 
 const panel = byId("outcome", HTMLElement);
 const status = byId("outcome-status", HTMLElement);

@@ -1,7 +1,9 @@
 /** A question that must be answered before anything else; Escape, and the first button, are the careful answer. */
 
+import { data } from "../web/data.mjs";
 import { byId, element } from "../web/dom.mjs";
 
+const words = data.page.words.question;
 const dialog = byId("question", HTMLDialogElement);
 const no = byId("question-no", HTMLButtonElement);
 const yes = byId("question-yes", HTMLButtonElement);
@@ -29,6 +31,15 @@ export function ask(question) {
   return new Promise((resolve) => {
     answer = resolve;
   });
+}
+
+/**
+ * Ask about another main meal.
+ *
+ * @returns {Promise<boolean>}
+ */
+export function askAboutAnother() {
+  return ask({ title: words.second_title, lines: [words.second_text], yes: words.serve, no: words.go_back });
 }
 
 /** Take an open question back: what it was about is over. */

@@ -14,7 +14,7 @@ import { announce, chargeButton, clearButton, renderBasket, total, undoButton } 
 import { Menu } from "./menu.mjs";
 import { isGiven, renderLast, renderOutcome } from "./outcome.mjs";
 import { lookUpButton, readButton, renderPupil } from "./pupil.mjs";
-import { ask, dismiss } from "./question.mjs";
+import { ask, askAboutAnother, dismiss } from "./question.mjs";
 
 /** @typedef {import("../web/reader.mjs").Card} Card */
 /** @typedef {import("./menu.mjs").Item} Item */
@@ -34,6 +34,8 @@ let customer = null;
 let basketFor = null;
 /** What was confirmed in spite of an allergen, for this customer. @type {Set<string>} */
 let confirmed = new Set();
+/** Whether the service has said that this customer had a main meal already. */
+let hadMeal = false;
 /** @type {"paying" | "open" | null} */
 let sale = null;
 /** @type {Outcome | null} */
@@ -90,6 +92,8 @@ function told(status) {
 function begin(card) {
   customer = new Customer(card.tap);
   confirmed = new Set();
+  hadMeal = false;
+  basket.quoted = null; // another pays another price
   take(customer, card);
 }
 
@@ -213,12 +217,18 @@ async function charge() {
   if (dangerous.length > 0 && !(await askAbout(dangerous, words.question.serve, words.question.go_back))) {
     return;
   }
+  const isAnother = hadMeal && basket.lines.some((line) => menu.item(line.key)?.category === "main");
+  if (isAnother && !(await askAboutAnother())) {
+    return;
+  }
   if (obstacle() !== null || customer !== paying) {
     return; // the card has gone while the question stood
   }
   begun("paying");
+  const isRead = basket.lines.some((line) => confirmed.has(line.key));
   const lines = basket.lines.map((line) => ({ item: line.key, quantity: line.quantity }));
-  const order = { section: section.key, items: lines, amount_minor: total(basket, menu) };
+  const read = [...(isRead ? ["allergens"] : []), ...(isAnother ? ["second-meal"] : [])];
+  const order = { section: section.key, items: lines, amount_minor: total(basket, menu), confirmed: read };
   ended(await pay(paying.tap, order, () => begun("open")));
 }
 
@@ -242,7 +252,9 @@ function ended(result) {
   } else if (card !== null && card.tap !== customer?.tap) {
     begin(card); // the same pupil, who had taken the card away too soon, or another: who it is will tell
   }
+  hadMeal ||= result.reason === "second_meal";
   if (result.reason === "price_changed") {
+    basket.quoted = result.amount_minor;
     void menu.refresh();
   }
   if (customer?.isGone) {

@@ -21,6 +21,7 @@ from cardservice.api.fields import to_base64url
 from cardservice.cards.personalisation import order_card
 from cardservice.services import discover
 from pki import errors
+from pki.card_keys import KeyRequest
 from pki.request_signatures import sign_request
 from pki.statements import TransactionStatement
 from tests.cardservice.advices import chunk
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 NOTIFICATIONS = "/notifications/payments"
+# Where it is asked from, as the reverse proxy says. RFC 5737
+ADDRESS = "192.0.2.77"
 PAY_SECRET = b"a secret of the tests"
 # What JSON can write and no database can keep.
 NO_TEXTS = ("a\0b", "\ud800")
@@ -60,6 +63,7 @@ class Signing:
         """Sign the request as it came, and pass it on."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        environ["HTTP_X_FORWARDED_FOR"] = ADDRESS
         signed = self._signed(environ, body)
         for name in ("Content-Digest", "Signature", "Signature-Input"):
             environ[f"HTTP_{name.upper().replace('-', '_')}"] = signed.get(name, "")
@@ -142,6 +146,7 @@ class World:
             ],
             "POST /v1/presentations": [lambda: Wish(card)],
             "POST /v1/card-puks": [lambda: Wish(card)],
+            "POST /v1/card-keys": [self._sealed],
             f"GET {order}": [lambda: Wish(path=self._ordered())],
             f"GET {order}/contents": [lambda: Wish(path=self._ordered())],
             f"POST {order}/certificate": [lambda: Wish({"csr": _certificate_request()}, self._ordered())],
@@ -197,10 +202,10 @@ class World:
         return ride
 
     def _order(self) -> UUID:
-        context = self._council.context
-        with context.database.begin() as connection:
-            moment = self._council.clock()
-            return order_card(connection, self.card.holder, "visitor", actor=ACTOR, moment=moment).id
+        # Somebody who has none of this kind yet.
+        holder, moment = self._council.card().holder, self._council.clock()
+        with self._council.context.database.begin() as connection:
+            return order_card(connection, holder, "citizen", actor=ACTOR, moment=moment).id
 
     def _ordered(self) -> Mapping[str, str]:
         return {"order_id": str(self._order())}
@@ -229,6 +234,19 @@ class World:
 
     def _certificate(self) -> x509.Certificate:
         return x509.load_der_x509_certificate(self.card.certificate)
+
+    def _sealed(self) -> Wish:
+        request = KeyRequest(self._council.context.scheme.id, self._asker.id)
+        return Wish({"key": to_base64url(request.public_key)})
+
+    def secrets(self) -> list[str]:
+        """What no line of a log may have: who it is about, what they bought, and what opens a card."""
+        card = self.card
+        key = self._council.context.keys.management_key(card.id)
+        return [
+            *("Morgan", "market-place", "AB12CDE", "meal-pasta", ADDRESS, key.hex(), to_base64url(key)),
+            *(form for each in (card.id, card.holder, card.payer) for form in (str(each), each.hex)),
+        ]
 
     def _shard(self) -> int:
         points = self._certificate().extensions.get_extension_for_class(x509.CRLDistributionPoints).value

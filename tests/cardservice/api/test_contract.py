@@ -4,9 +4,11 @@ schemathesis asks by the document; a layer before the service signs what it send
 operation is asked for what there is, and for what is made up, by rule and against it.
 """
 
+import io
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,7 +43,7 @@ CHECKS = [
 ROLES = sorted(known_roles(discover()))
 # To whoever asks for the status of a moment in the past 501 is the answer. Token Status List, 8.4
 PAST = ("GET /pki/status/{number}", 501)
-OPERATIONS = 33
+OPERATIONS = 34
 
 schemathesis.openapi.format("base64url", st.binary(max_size=64).map(to_base64url))
 
@@ -104,8 +106,17 @@ def _made_up(operation: Any, examples: int, known: Mapping[str, list[Any]]) -> A
     return answered
 
 
-def _examined(council: Council, role: str, examples: int, folder: Path) -> tuple[set[str], Answered]:
-    """Ask for every operation of the document; which there are, and what was answered where."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The operations of the document, what was answered where, and what of it no log may have."""
+
+    operations: set[str]
+    answered: Answered
+    secrets: list[str]
+
+
+def _examined(council: Council, role: str, examples: int, folder: Path) -> Examined:
+    """Ask for every operation of the document."""
     (folder / "secret").write_bytes(PAY_SECRET)
     settings_of = replace(council.context.settings, pay_secret_file=folder / "secret")
     context: Context = replace(council.context, settings=settings_of)
@@ -121,7 +132,12 @@ def _examined(council: Council, role: str, examples: int, folder: Path) -> tuple
         answered |= {_granted(operation, make()) for make in wishes.get(operation.label, [Wish])}
         if examples:
             answered |= _made_up(operation, examples, known)
-    return {operation.label for operation in operations}, answered
+    return Examined({operation.label for operation in operations}, answered, world.secrets())
+
+
+def _template(line: Mapping[str, Any]) -> str:
+    """The operation that a line of the log is about."""
+    return f"{line['method']} {re.sub('<[^>]+>', '{}', line['route'] or '')}"
 
 
 @pytest.fixture
@@ -135,26 +151,31 @@ def town(council: Council, tmp_path: Path) -> Council:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_it_answers_as_its_document_says(town: Council, tmp_path: Path) -> None:
-    """Every operation, by every role, and made up by one; there is none that nobody succeeds with."""
-    answered: Answered = set()
-    for role in ROLES:
-        operations, found = _examined(town, role, 2 if role == "till" else 0, tmp_path)
-        assert len(operations) == OPERATIONS
-        answered |= found
-    assert operations == {label for label, status in answered if status < 300}
+def test_it_answers_as_its_document_says(town: Council, tmp_path: Path, lines: io.StringIO) -> None:
+    """Every operation, by every role, and made up by one; there is none that nobody succeeds with.
+
+    The log has a line for each of them, and nothing in it tells of a person or opens a card.
+    """
+    made = [_examined(town, role, 2 if role == "till" else 0, tmp_path) for role in ROLES]
+    operations = made[0].operations
+    assert len(operations) == OPERATIONS
+    succeeded = {label for each in made for label, status in each.answered if status < 300}
+    assert succeeded == operations
+    written = lines.getvalue()
+    logged = {_template(json.loads(line)) for line in written.splitlines() if '"route"' in line}
+    assert logged >= {re.sub(r"{\w+}", "{}", label) for label in operations}
+    assert [secret for each in made for secret in each.secrets if secret in written] == []
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_it_answers_as_its_document_says_to_an_office(town: Council, tmp_path: Path) -> None:
     """On the other database, the role whose words are kept."""
-    _, answered = _examined(town, "office", 0, tmp_path)
-    assert ("POST /v1/tariff-drafts/{draft_id}/withdrawal", 400) in answered
+    made = _examined(town, "office", 0, tmp_path)
+    assert ("POST /v1/tariff-drafts/{draft_id}/withdrawal", 400) in made.answered
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("role", ROLES)
 def test_it_answers_as_its_document_says_whatever_is_asked(town: Council, tmp_path: Path, role: str) -> None:
     """The same on both databases, a hundred times as often."""
-    operations, _ = _examined(town, role, 100, tmp_path)
-    assert len(operations) == OPERATIONS
+    assert len(_examined(town, role, 100, tmp_path).operations) == OPERATIONS

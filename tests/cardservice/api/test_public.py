@@ -102,3 +102,15 @@ def _verified(council: Council, folder: Path) -> str:
         check=False,
     )
     return (done.stdout + done.stderr).strip()
+
+
+def test_trust_that_has_not_changed_is_not_sent_again(council: Council) -> None:
+    """By its tag; anybody may keep it, and asks whether it still is so."""
+    first = council.client.get("/pki/trust")
+    assert first.headers["Cache-Control"] == "no-cache"
+    kept = {"If-None-Match": first.headers["ETag"]}
+    again = council.client.get("/pki/trust", headers=kept)
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    council.clock.advance(seconds=1)
+    council.revoke(council.card())
+    assert council.client.get("/pki/trust", headers=kept).status_code == 200

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,23 +13,7 @@ from werkzeug.test import Client
 from cardservice.api import request_log
 from cardservice.api.hot import HotEndpoint
 from cardservice.api.metrics import Counting
-from cardservice.api.request_log import JsonLines
 from tests.support.council import Council, message, request_for
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """All that the service logs, as it is written in production."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.removeHandler(handler)
-    root.setLevel(before)
 
 
 def test_a_line_for_each_request(council: Council, lines: io.StringIO) -> None:

@@ -34,6 +34,7 @@ BODIES: dict[str, Any] = {
     "/v1/look-ups": {"service": "parking", "details": {}},
     "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
     "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
+    "/v1/recovery/messages": {"messages": [], "complete": True},
     "/v1/presentations": {"card": str(new_id())},
     "/v1/tariff-drafts": {"service": "meals", "files": [{"name": "menu.json", "content": "AAAA"}]},
     "/v1/tariff-drafts/<uuid:draft_id>/approval": {},
@@ -71,7 +72,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 23
+    assert len(found) == 25
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
@@ -79,6 +80,22 @@ def test_every_route_demands_a_signature(app: Flask) -> None:
         path = path.replace("<int:number>", "0")
         response = app.test_client().open(path, method=method, json=BODIES.get(rule))
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
+
+
+def test_nobody_on_the_way_keeps_what_a_terminal_is_told(app: Flask) -> None:
+    """RFC 9111, 5.2.2.5; also of what is refused."""
+    for method, rule in routes(app):
+        path = re.sub(r"<\w+:?\w*>", "0", rule)
+        response = app.test_client().open(path, method=method)
+        assert response.headers["Cache-Control"] in {"no-store", "no-cache, private"}, rule
+
+
+def test_every_order_says_what_makes_it_safe_to_repeat(app: Flask) -> None:
+    """In a row of the page's table."""
+    table = API_PAGE.partition("## Sending it again")[2].partition("\n## ")[0]
+    for method, rule in routes(app):
+        if method != "GET":
+            assert f"`{method} {re.sub('<[^>]+>', 'ID', rule)}`" in table, rule
 
 
 def test_what_is_public(app: Flask) -> None:

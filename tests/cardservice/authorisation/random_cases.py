@@ -24,6 +24,7 @@ from cardservice.ledger.values import (
 )
 from cardservice.services import discover
 from cardservice.services.limits import LIFTED
+from cardservice.services.seam import Entitlement
 from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.service import Terminal
 from pki.statements import SignedStatement, StatementKind, TransactionStatement
@@ -49,7 +50,10 @@ class Tariffs:
 def tariffs() -> Tariffs:
     """Loaded as an administrator does."""
     services = discover()
-    files = {"transport": [DEMO_DATA / "feed", DEMO_DATA / "map.json"], "meals": [DEMO_DATA / "menu.json"]}
+    files = {
+        "transport": [DEMO_DATA / "feed", DEMO_DATA / "map.json"],
+        "meals": [DEMO_DATA / "menu.json", DEMO_DATA / "programmes.json"],
+    }
     loaded = {name: services[name].load(paths, currency="GBP") for name, paths in files.items()}
     return Tariffs(
         {name: services[name].prepare(one.content) for name, one in loaded.items()},
@@ -103,6 +107,7 @@ def random_case(number: int, known: Tariffs) -> Case:
         kind="visitor",
         expires_on=date(2026, 6, 14) if chance.random() < 0.03 else date(2031, 6, 14),
         category=chance.choice(("adult", "young", "older", "pupil")),
+        entitlements=_entitlements(chance),
         states=(
             StateChange(CardState.ACTIVE, NOON - timedelta(days=90), "handed over"),
             StateChange(chance.choice(_STATES), posted_at - timedelta(minutes=chance.randrange(120)), "said"),
@@ -141,6 +146,24 @@ def random_case(number: int, known: Tariffs) -> Case:
         tariff=None if version is None else known.prepared[service],
         currency="GBP",
         timezone="Europe/London",
+        allergens=frozenset(chance.sample(("milk", "nuts", "eggs"), chance.choice((0, 0, 0, 1))))
+        if discovered()[service].actions[statement.action].sees_allergens
+        else frozenset(),
+    )
+
+
+def _entitlements(chance: Random) -> tuple[Entitlement, ...]:
+    """Mostly none; some over, some not on record yet when it was sold."""
+    return tuple(
+        Entitlement(
+            service="meals",
+            programme=chance.choice(("targeted", "council-primary", "council-extra")),
+            year=chance.choice(("5", "8")),
+            first_day=date(2026, 1, 1),
+            review_on=date(2026, chance.choice((6, 9)), 1),
+            recorded_at=NOON - timedelta(hours=chance.randrange(30)),
+        )
+        for _ in range(chance.choice((0, 0, 1, 2)))
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cardservice.audit.models import audit
 from cardservice.authorisation.explanation import decide_again, differences, explain, moves_of
-from cardservice.authorisation.judging import judge
+from cardservice.authorisation.judging import judge, judge_again
 from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.authorisation.sales import answer_of, details_of, transaction_of
 from cardservice.authorisation.seen import StoredDecision
@@ -42,7 +42,9 @@ def known() -> Tariffs:
 def stored(number: int, known: Tariffs) -> StoredDecision:
     """A random case, decided and stored: the row as columns, the rest as the JSON that it becomes."""
     case = random_case(number, known)
-    verdict = judge(case)
+    # Some had been approved before a restore, which lost them.
+    lost = number % 40 == 0 and not case.message.is_advice and case.replaced is None
+    verdict = judge_again(case) if lost else judge(case)
     row = transaction_of(case, verdict)
     kept = details_of(case, verdict, answer_of(case, verdict))
     return StoredDecision(
@@ -84,7 +86,8 @@ def test_ten_thousand_decisions_are_reached_again(known: Tariffs) -> None:
     never_asked = {Reason.ANNULLED, Reason.ANNULLED_BEFORE, Reason.NOTHING_TO_ANNUL, Reason.KEPT_BY_DUPLICATE}
     never_asked |= {Reason.RESOURCE_TAKEN, Reason.CARD_NOT_ACTIVE, Reason.REFUNDED}
     never_asked |= {Reason.NOTHING_TO_REFUND, Reason.MORE_THAN_LEFT}
-    wanted = {*Reason, *Flag} - never_asked - {Flag.CARD_WAS_NOT_ACTIVE, Flag.RESOURCE_TAKEN}
+    wanted = {*Reason, *Flag} - never_asked
+    wanted -= {Flag.CARD_WAS_NOT_ACTIVE, Flag.RESOURCE_TAKEN, Flag.RECOVERED}
     wanted |= {"limit_reached", "over_limit", "price_changed", "request", "advice", "duplicate"}
     not_here = {"text annulled", "text payment", "text not_decided", "text resource_taken"}
     wanted |= {f"text {code}" for code in TEXTS} - not_here

@@ -36,7 +36,7 @@ def desk(council: Council) -> Terminal:
 def holder(council: Council) -> CardholderId:
     """Somebody whose name is not ASCII."""
     with council.context.database.begin() as connection:
-        kek = council.context.keys.cardholder_kek
+        kek = council.kek
         new = NewCardholder(NAME, "adult")
         return add_cardholder(connection, new, "GBP", kek, actor=ACTOR, moment=council.clock())[0]
 
@@ -149,7 +149,14 @@ def test_openssl_verifies_every_signature(
 ) -> None:
     """CHUID, photo and security object; and the security object's hashes are those of the others."""
     with council.context.database.begin() as connection:
-        set_photo(connection, holder, noise(480, 640), actor=ACTOR, moment=council.clock())
+        set_photo(
+            connection,
+            council.kek,
+            holder,
+            noise(480, 640),
+            actor=ACTOR,
+            moment=council.clock(),
+        )
     found = contents(desk, order.id)
     chuid = elements(found[piv_objects.CHUID])
     signed = b"".join(der.tlv(tag, chuid[tag]) for tag in (0x30, 0x34, 0x35, 0xFE))

@@ -62,7 +62,7 @@ class _TakenBackError(Exception):
 
 
 def _holder(holder: CardholderId) -> dict[str, object]:
-    return {"id": holder, "name": "A", "category": "adult", "created_at": MOMENT}
+    return {"id": holder, "category": "adult", "created_at": MOMENT}
 
 
 def new_card(connection: Connection, holder: CardholderId, kind: str = "citizen") -> CardId:

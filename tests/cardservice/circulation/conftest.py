@@ -69,5 +69,5 @@ def town(context: Context, clock: StandingClock, tmp_path: Path) -> Town:
     made = Town(context, clock, BuiltIn(context, pins), pins, {})
     made.member("1001")
     made.member("1002", pin=None)
-    made.member("1003", "child")
+    made.member("1003", "child", pin=None)
     return made

@@ -27,6 +27,8 @@ from cardservice.ledger.resources import Claim, claim, confirm, release
 from tests.cardservice.circulation.conftest import PIN, STOCK, Town
 
 DESK = "desk"
+# What is the same on both databases is tried on one.
+SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 def lend(town: Town, who: str, number: str) -> Outcome:
@@ -73,6 +75,7 @@ def test_lent_late_fined_and_paid(town: Town) -> None:
     assert pay("9999", 1, method="cash", by=DESK).reason == "member_unknown"
 
 
+@SQLITE
 def test_a_child_is_never_fined(town: Town) -> None:
     assert lend(town, "1003", "B1").ok
     town.clock.advance(days=150)
@@ -135,6 +138,7 @@ def test_holds_queue_in_order(town: Town) -> None:
     assert reserve("1002", "nothing", by=DESK, place="north").reason == "copy_unknown"
 
 
+@SQLITE
 def test_a_free_copy_is_kept_for_who_asks_for_it(town: Town) -> None:
     got = town.system.reserve("1001", "emma", by=DESK, place="north")
     assert (got.kept, got.copy) == (True, "B1")
@@ -152,20 +156,18 @@ def test_a_free_copy_is_kept_for_who_asks_for_it(town: Town) -> None:
     assert patron(town, "1001").waiting[0].copy == "B2"
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_two_want_one_copy_at_once(town: Town, same: bool) -> None:
-    """One gets it, whoever is first; another copy would be another's."""
+def test_two_want_one_copy_at_once(town: Town) -> None:
+    """One gets it, whoever is first."""
     start = Barrier(2, timeout=60)
 
-    def borrow(who: str, number: str) -> Outcome:
+    def borrow(who: str) -> Outcome:
         start.wait()
-        return lend(town, who, number)
+        return lend(town, who, "B1")
 
     with ThreadPoolExecutor(2) as threads:
-        wanted = [("1001", "B1"), ("1002", "B1" if same else "B2")]
-        came = [future.result(60) for future in [threads.submit(borrow, *each) for each in wanted]]
-    assert sorted(each.reason for each in came) == (["done", "lent_to_another"] if same else ["done"] * 2)
-    assert rows(town, models.loan) == (1 if same else 2)
+        came = [future.result(60) for future in [threads.submit(borrow, who) for who in ("1001", "1002")]]
+    assert sorted(each.reason for each in came) == ["done", "lent_to_another"]
+    assert rows(town, models.loan) == 1
 
 
 def test_the_table_itself_has_a_copy_lent_once(town: Town) -> None:
@@ -180,6 +182,7 @@ def test_the_table_itself_has_a_copy_lent_once(town: Town) -> None:
         connection.execute(models.loan.insert().values(values))
 
 
+@SQLITE
 def test_limits_and_blocks_hold(town: Town) -> None:
     assert lend(town, "1003", "F1").reason == "not_lent"
     for number in ("B1", "B3", "B4"):
@@ -217,6 +220,7 @@ def test_renewing_charges_what_is_late(town: Town) -> None:
     assert town.system.renew("1001", "B1", by=DESK).reason == "not_on_loan"
 
 
+@SQLITE
 def test_a_return_may_be_told_later(town: Town) -> None:
     lend(town, "1001", "F1")
     town.clock.advance(days=9)
@@ -252,6 +256,7 @@ def test_a_card_and_a_till_cannot_pay_the_same_penny(town: Town) -> None:
     assert patron(town, "1001").owed_minor == 80
 
 
+@SQLITE
 def test_pins_are_tried_so_many_times(town: Town) -> None:
     def tried(who: str, pin: str | None) -> Pin:
         return check_pin(town.context, town.pins, who, pin)
@@ -273,6 +278,7 @@ def test_pins_are_tried_so_many_times(town: Town) -> None:
             town.pins.stored(unfit)
 
 
+@SQLITE
 def test_reading_a_record_is_noted(town: Town) -> None:
     patron(town, "1001")
     assert town.system.patron("9999", None, by=DESK) is None
@@ -298,6 +304,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@SQLITE
 def test_stock_is_taken_whole_or_not_at_all(town: Town, tmp_path: Path) -> None:
     path = tmp_path / "more.csv"
     for name, (text, line, says) in REFUSED.items():
@@ -310,6 +317,7 @@ def test_stock_is_taken_whole_or_not_at_all(town: Town, tmp_path: Path) -> None:
         assert (rows(town, models.copy), rows(town, models.title)) == (5, 4), name
 
 
+@SQLITE
 def test_new_copies_are_for_who_waits(town: Town, tmp_path: Path) -> None:
     lend(town, "1001", "B4")
     town.system.reserve("1002", "dune", by=DESK, place="north")

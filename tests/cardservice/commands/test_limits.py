@@ -106,7 +106,10 @@ def test_what_can_be_limited(context: Context, council: Council) -> None:
     """Each rule with what it limits."""
     assert run(context, "rules").stdout.splitlines() == [
         "leisure.day: what is spent on leisure in a day",
+        "library.day: what is spent on library in a day",
         "meals.day: what is spent at school in a day",
+        "meals.service.*: what is spent at one service, such as lunch, in a day",
+        "meals.item.*: how many pieces of an item are bought in a day; 0 blocks it",
         "parking.day: what is spent on parking in a day",
         "transport.day: what is spent on transport in a day",
     ]

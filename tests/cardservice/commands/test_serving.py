@@ -55,6 +55,12 @@ def answers(url: str) -> bool:
         return False
 
 
+def is_refused(url: str, address: str) -> bool:
+    """Whether somebody has asked too often."""
+    asked = requests.get(f"{url}/pki/root.crt", timeout=TIMEOUT_S, headers={"X-Forwarded-For": address})
+    return asked.status_code == 429 and int(asked.headers["Retry-After"]) > 0
+
+
 def workers(process: subprocess.Popen[bytes]) -> int:
     """How many processes gunicorn has started."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
@@ -66,6 +72,7 @@ def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_pa
     admin = f"http://127.0.0.1:{free_port()}"
     (tmp_path / "numbers").mkdir()
     environment |= {"CARDSERVICE_ADMIN_BIND": admin[7:], "TMPDIR": str(tmp_path / "numbers")}
+    environment["CARDSERVICE_ADDRESS_LIMIT"] = "1"
     with served(environment, tmp_path) as (process, url):
         until(lambda: answers(url), process, tmp_path / "log")
         expected = 1 if database_urls.kind == "sqlite" else 2
@@ -79,6 +86,8 @@ def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_pa
         assert requests.get(f"{url}/metrics", timeout=5, headers={"Host": admin[7:]}).status_code == 404
         assert answers(admin)
         assert requests.get(f"{admin}/v1/nonce", timeout=5).status_code == 404
+        # Whoever is behind the proxy; this machine itself was not counted.
+        until(lambda: is_refused(url, "203.0.113.9"), process, tmp_path / "log")
         numbers = Path(environment["TMPDIR"])
         assert list(numbers.glob("cardservice-numbers-*/*.db"))
         process.send_signal(signal.SIGTERM)

@@ -98,9 +98,7 @@ def make_holder(database: Database, payer_id: PayerId, moment: datetime = MOMENT
     """A cardholder for whom this payer pays from `moment` on."""
     holder_id = CardholderId(new_id())
     with database.begin() as connection:
-        connection.execute(
-            insert(cardholder).values(id=holder_id, name="A", category="adult", created_at=moment)
-        )
+        connection.execute(insert(cardholder).values(id=holder_id, category="adult", created_at=moment))
         assign_payer(connection, holder_id, payer_id, moment, moment)
     return holder_id
 

@@ -6,7 +6,10 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-import cardservice.rating.models  # noqa: F401 - registers a table that nothing else here does
+import cardservice.circulation.models
+import cardservice.pupils.models
+import cardservice.rating.models
+import cardservice.sip2.models  # noqa: F401 - each registers tables that nothing else here does
 from cardservice.database import Database, grant_service_role, metadata
 from cardservice.grants import GRANTS
 from cardservice.ids import PayerId, new_id

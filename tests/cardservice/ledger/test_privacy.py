@@ -6,7 +6,6 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from sqlalchemy import Connection, LargeBinary, Uuid, column, insert, select, table
 
-from cardservice.cardholders.models import cardholder
 from cardservice.database import Database, UtcDateTime, connect, migrate
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
@@ -133,9 +132,11 @@ def test_proofs_of_before_keys_had_names_are_still_read(empty_database_urls: Dat
     )
     sealed = AESGCMSIV(key).encrypt(nonce, EVIDENCE, b"citizen-card proof\x00" + transaction_id.bytes)
     with database.begin() as connection:
-        connection.execute(
-            insert(cardholder).values(id=holder, name="A", category="adult", created_at=MOMENT)
+        named = table(
+            *("cardholder", column("id", Uuid), column("name"), column("category")),
+            column("created_at", UtcDateTime),
         )
+        connection.execute(insert(named).values(id=holder, name="A", category="adult", created_at=MOMENT))
         connection.execute(insert(payer_table).values(id=payer_id, kind="person", created_at=MOMENT))
         connection.execute(insert(payer_state).values(payer_id=payer_id))
         before = (
@@ -156,17 +157,17 @@ def test_proofs_of_before_keys_had_names_are_still_read(empty_database_urls: Dat
             columns = [column(each, types.get(each, Uuid)) for each in values if each != "created_at"]
             made = table(name, *columns, column("created_at", UtcDateTime))
             connection.execute(insert(made).values(**values))
-    migrate(empty_database_urls.owner)
+    migrate(empty_database_urls.owner, kek=KEK)
     with database.begin() as connection:
         assert open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE
         assert key_of(connection, KEK, holder, MOMENT).key == key
-    migrate(empty_database_urls.owner, "0005")
-    migrate(empty_database_urls.owner)
+    migrate(empty_database_urls.owner, "0005", KEK)
+    migrate(empty_database_urls.owner, kek=KEK)
     other = make_holder(database, payer_id)
     with database.begin() as connection:
         assert open_proof(connection, KEK, payer_id, transaction_id) == EVIDENCE
         key_of(connection, KEK, other, MOMENT)
     # A key with a name of its own would be lost by going back.
     with pytest.raises(RuntimeError, match="would be lost"):
-        migrate(empty_database_urls.owner, "0005")
+        migrate(empty_database_urls.owner, "0005", KEK)
     database.dispose()

@@ -1,11 +1,13 @@
 """Payments through a provider that misbehaves: each is posted once, and the daily equation holds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
+from cardservice import payments
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid, RefundRefused
 from cardservice.ids import TransactionId, new_id
@@ -14,14 +16,14 @@ from cardservice.payments.attempts import Attempt, Start, attempt_of, cancel, re
 from cardservice.payments.disputes import look_for_disputes
 from cardservice.payments.giving_back import Given, give_back, go_on
 from cardservice.payments.govuk_pay import GovUkPay
-from cardservice.payments.matters import close_matter, matters
+from cardservice.payments.matters import KINDS, close_matter, matters
 from cardservice.payments.models import payment_attempt
 from cardservice.payments.polling import notified, poll
 from cardservice.payments.provider import ProviderAway, ProviderRefused, follows
 from cardservice.payments.settlement import load_settlement, match_again
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Fault, Pay
-from tests.cardservice.payments.pay import RETURN_URL, answering, difference, served
+from tests.cardservice.payments.pay import RETURN_URL, answering, difference, served, trickling
 from tests.support.council import Card, Council, advice_of, message
 
 HEADER = "type,reference,settled_on,gross,fee,currency\n"
@@ -138,6 +140,31 @@ def test_away_while_it_begins(
     assert is_right(context)
 
 
+def test_so_slow_that_nobody_waits(context: Context, council: Council, pay: Pay, card: Card) -> None:
+    """It has made the payment after all, which is found; what was to go back goes back, once."""
+    wanted = Start(card.holder, 700, TransactionId(new_id()), RETURN_URL)
+    with served(pay, answer_s=0.2) as impatient:
+        pay.fault("slow", "slow", "slow")
+        with pytest.raises(ProviderAway):
+            start(context, impatient, wanted, actor="test")
+        pay.clear()
+    with served(pay) as provider:
+        attempt, _ = start(context, provider, wanted, actor="test")
+        assert len(pay.payments) == 1
+        pay.move(name_of(attempt), "success")
+        refresh(context, provider, attempt.id)
+    with served(pay, answer_s=0.2) as impatient:
+        pay.fault("slow", "slow", "slow")
+        with pytest.raises(ProviderAway):
+            given(context, impatient, attempt, 200)
+    with served(pay) as provider:
+        council.clock.advance(minutes=20)
+        assert poll(context, provider).failed == 0
+    assert (council.balances(card.payer), len(pay.payments)) == ((500, 0), 1)
+    assert is_right(context)
+    assert open_kinds(context) == []
+
+
 def test_what_the_provider_never_knew_is_forgotten(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:
@@ -222,6 +249,45 @@ def test_refunds_in_part_again_and_without_an_answer(
     assert is_right(context)
 
 
+def test_a_refund_that_nobody_here_asked_for(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """Somebody has given it back at the provider: it is shown, and nothing is posted by itself."""
+    attempt = captured(context, pay, provider, card)
+    given(context, provider, attempt, 300)
+    notified(context, provider.name, "refund", name_of(attempt))
+    poll(context, provider)
+    assert open_kinds(context) == []
+    theirs = pay.refund(pay.payments[name_of(attempt)], 200)
+    for _ in range(2):
+        notified(context, provider.name, "refund", name_of(attempt))
+        poll(context, provider)
+    assert open_kinds(context) == ["refund_unknown"]
+    assert council.balances(card.payer) == (700, 0)
+    assert settled(context, f"refund,{theirs.id},2026-06-18,-2.00,0.00,GBP") == {"unknown": 1}
+    assert is_right(context)
+
+
+def test_a_refund_that_stays_unknown_is_shown(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """It is out of what can be spent meanwhile, and goes on by itself."""
+    attempt = captured(context, pay, provider, card)
+    pay.fault("away", "away", "away")
+    with pytest.raises(ProviderAway):
+        given(context, provider, attempt, 400)
+    for _ in range(2):
+        pay.fault("away", "away", "away")
+        council.clock.advance(hours=1)
+        assert poll(context, provider).away
+        assert (council.balances(card.payer), is_right(context)) == ((600, 0), True)
+    assert open_kinds(context) == ["refund_pending"]
+    council.clock.advance(hours=1)
+    poll(context, provider)
+    assert [refund.amount for refund in pay.payments[name_of(attempt)].refunds] == [400]
+    assert is_right(context)
+
+
 def test_a_refund_that_fails_is_paid_in_again(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:
@@ -261,6 +327,27 @@ def test_charged_back_what_was_spent_and_what_had_been_given_back(
     assert open_kinds(context) == ["dispute_open", "charged_back", "charged_back_beyond"]
     line = f"dispute,{dispute},2026-06-20,-10.00,15.00,GBP"
     assert settled(context, line) == {"matched": 1}
+    assert is_right(context)
+
+
+def test_disputes_that_are_not_ours_or_end_otherwise(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """Of one that is won after it was lost nothing is posted by itself; one that is won takes nothing."""
+    attempt = captured(context, pay, provider, card)
+    stranger = pay.create({"amount": 100, "reference": "r", "description": "d", "return_url": "u"}, None)
+    pay.move(stranger.id, "success")
+    pay.dispute(stranger.id)
+    pay.dispute(name_of(attempt), "lost", 400)
+    pay.dispute(name_of(attempt), "under_review", 600)
+    look_for_disputes(context, provider)
+    assert council.balances(card.payer) == (600, 0)
+    for dispute in pay.disputes:
+        dispute.status = "won"
+    notified(context, provider.name, "dispute", name_of(attempt))
+    look_for_disputes(context, provider)
+    assert council.balances(card.payer) == (600, 0)
+    assert open_kinds(context) == ["dispute_unknown", "charged_back", "dispute_open", "dispute_changed"]
     assert is_right(context)
 
 
@@ -336,6 +423,14 @@ def test_an_answer_that_is_none_is_no_answer(answer: bytes) -> None:
         client.payment("one")
 
 
+def test_an_answer_that_does_not_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and all of them would keep the worker for as long as they come."""
+    monkeypatch.setattr("cardservice.payments.govuk_pay.ANSWER_S", 0.1)
+    with trickling() as (client, server), pytest.raises(ProviderAway):
+        client.payment("one")
+    assert max(server.sent) < server.MOST
+
+
 def test_an_old_answer_is_no_news() -> None:
     """Captured stays captured, given up becomes captured alone, and nothing goes backwards."""
     assert follows("wanted", "created")
@@ -344,3 +439,12 @@ def test_an_old_answer_is_no_news() -> None:
     assert not follows("cancelled", "created")
     assert follows("cancelled", "success")
     assert not follows("success", "failed")
+
+
+def test_each_kind_of_matter_is_one_that_can_be() -> None:
+    """What the list explains is what the code puts on it."""
+    sources = [path for path in Path(payments.__file__).parent.glob("*.py") if path.name != "matters.py"]
+    written = "".join(path.read_text(encoding="utf-8") for path in sources)
+    # Those of settlements are named after the states of lines.
+    names = {kind for kind in KINDS if not kind.startswith("settlement_")}
+    assert {name for name in names if f'"{name}"' not in written} == set()

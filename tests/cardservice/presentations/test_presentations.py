@@ -53,7 +53,14 @@ def ava(council: Council) -> Card:
     """The card of somebody with a form, allergens and a photo."""
     card = council.card("pupil", form="5B", allergens=["nuts", "milk"])
     with council.context.database.begin() as connection:
-        set_photo(connection, card.holder, PHOTO, actor=ACTOR, moment=council.clock())
+        set_photo(
+            connection,
+            council.kek,
+            card.holder,
+            PHOTO,
+            actor=ACTOR,
+            moment=council.clock(),
+        )
     return card
 
 
@@ -104,14 +111,49 @@ def test_what_was_taken_away_is_not_shown(council: Council, till: Terminal, ava:
     """Each thing can be changed and be taken away; the answer is the record's."""
     with council.context.database.begin() as connection:
         for allergens in (["eggs", "eggs"], ["molluscs", "gluten"]):
-            set_allergens(connection, ava.holder, allergens, actor=ACTOR, moment=council.clock())
-        set_form(connection, ava.holder, "6A", actor=ACTOR, moment=council.clock())
+            set_allergens(
+                connection,
+                council.kek,
+                ava.holder,
+                allergens,
+                actor=ACTOR,
+                moment=council.clock(),
+            )
+        set_form(
+            connection,
+            council.kek,
+            ava.holder,
+            "6A",
+            actor=ACTOR,
+            moment=council.clock(),
+        )
     changed = shown(till, ava.id).json
     assert (changed["form"], changed["allergens"]) == ("6A", ["gluten", "molluscs"])
     with council.context.database.begin() as connection:
-        set_allergens(connection, ava.holder, [], actor=ACTOR, moment=council.clock())
-        set_form(connection, ava.holder, None, actor=ACTOR, moment=council.clock())
-        set_photo(connection, ava.holder, None, actor=ACTOR, moment=council.clock())
+        set_allergens(
+            connection,
+            council.kek,
+            ava.holder,
+            [],
+            actor=ACTOR,
+            moment=council.clock(),
+        )
+        set_form(
+            connection,
+            council.kek,
+            ava.holder,
+            None,
+            actor=ACTOR,
+            moment=council.clock(),
+        )
+        set_photo(
+            connection,
+            council.kek,
+            ava.holder,
+            None,
+            actor=ACTOR,
+            moment=council.clock(),
+        )
     bare = shown(till, ava.id).json
     assert (bare["form"], bare["allergens"], bare["photo"]) == (None, [], None)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -122,6 +122,7 @@ def test_days_as_their_taps_come(town: Town) -> None:
     dearer_goes_to_arrears_and_goodwill_stays(town)
     what_is_annulled_or_told_twice_is_not_charged(town)
     a_pass_is_bought_inspected_and_ridden_on(town)
+    a_pass_begins_with_the_first_ride_whichever_is_told_first(town)
     an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(town)
     assert verify(town.council.context.database).is_clean
 
@@ -179,25 +180,62 @@ def what_is_annulled_or_told_twice_is_not_charged(town: Town) -> None:
     assert revisions(town, card.payer) == [300, 0]
 
 
+def a_pass_begins_with_the_first_ride_whichever_is_told_first(town: Town) -> None:
+    """Three days: told of the fourth day first, and then of the first, the fourth is no longer free."""
+    card, since = town.council.card("adult", top_up_minor=2000), town.council.clock()
+    assert town.request(card, "buy-pass", 800, product="three").outcome == (200, "approved")
+    assert town.request(card, "inspect").outcome == (200, "no_ticket")
+    town.council.clock.advance(days=8)
+    elapsed = round((town.council.clock() - START).total_seconds()) // 60
+    # The first ride lies in the week of the purchase, the other in the next.
+    early = [town.tapped(card, kind, stop, elapsed - 8 * 1440 + wait) for kind, stop, wait in
+             (("tap-in", "a1", 4 * 1440), ("tap-out", "c1", 4 * 1440 + 20))]  # fmt: skip
+    town.send(
+        [
+            town.tapped(card, "tap-in", "a1", elapsed - 1440),
+            town.tapped(card, "tap-out", "c1", elapsed - 1400),
+        ]
+    )
+    town.rate()
+    assert town.council.balances(card.payer) == (1200, 0)
+    town.send(early)
+    town.rate()
+    assert town.council.balances(card.payer) == (1000, 0)
+    town.council.clock.moment = since
+
+
 @pytest.mark.long
 def test_the_order_in_which_taps_arrive_does_not_matter(town: Town) -> None:
-    """Some orders of four taps, of a card each, rated after every one of them."""
-    cards = [town.council.card("adult", top_up_minor=1000) for _ in range(3)]
-    for card, order in zip(cards, list(permutations(range(4)))[::8], strict=True):
+    """Some orders of seven taps, of a card each, rated after every one; all as pure functions elsewhere."""
+    cards = [town.council.card("adult", top_up_minor=1000) for _ in range(7)]
+    for card, order in zip(cards, list(permutations(range(7)))[13::720], strict=True):
         told = [
             town.tapped(card, action, stop, minutes)
             for action, stop, minutes in (
-                ("tap-in", "a1", -50),
-                ("tap-out", "b1", -40),
-                ("tap-in", "b1", -30),
-                ("tap-out", "a1", -20),
+                ("tap-in", "a1", -170),
+                ("tap-out", "c1", -150),
+                ("tap-in", "c1", -140),
+                ("tap-out", "a1", -120),
+                ("tap-in", "a1", -60),
+                ("tap-in", "a1", -58),
+                ("tap-out", "b1", -30),
             )
         ]
         for number in order:
             town.send([told[number]])
             town.rate()
-    # 1.00 and 0.60: 1.60 is the cap of these two areas.
-    assert {town.council.balances(card.payer) for card in cards} == {(840, 0)}
+    # 2.00, then 1.50 of the 3.00 where there is no fare, then nothing: 3.50 is the cap of the day.
+    assert {town.council.balances(card.payer) for card in cards} == {(650, 0)}
+    with town.council.context.database.reading() as connection:
+        days = [
+            tell_day(town.council.context, connection, card.holder, "transport", START.date())[0]
+            for card in cards
+        ]
+    assert all(day.agrees for day in days)
+    assert [
+        [journey["basis"], len(cast("list[object]", journey["passed_back"])), journey["charged_minor"]]
+        for journey in days[0].journeys
+    ] == [["fare", 0, 200], ["no_fare", 0, 150], ["fare", 1, 0]]
     assert verify(town.council.context.database).is_clean
 
 

@@ -164,3 +164,17 @@ def test_a_file_with_bytes_changed_is_loaded_or_refused(data: st.DataObject) -> 
             assert refused.reason.isprintable()  # noqa: PT017  # either outcome is right
         else:
             leisure().prepare(json.loads(json.dumps(loaded.content, ensure_ascii=False).encode()))
+
+
+def test_the_pages_example_loads_as_it_stands(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "services" / "leisure.md"
+    example = page.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    (tmp_path / "leisure.json").write_text(example, encoding="utf-8")
+    loaded = leisure().load([tmp_path / "leisure.json"], currency="GBP")
+    assert loaded.capacities == {"swim-0615-11": 40}
+    # And the refusal beside it is what is said of a first day that comes a day too early.
+    clash = example.replace('"first_day": "2026-10-01"', '"first_day": "2026-09-30"')
+    (tmp_path / "leisure.json").write_text(clash, encoding="utf-8")
+    with pytest.raises(TariffError) as refused:
+        leisure().load([tmp_path / "leisure.json"], currency="GBP")
+    assert str(refused.value) in page.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardservice.services import with_keys
@@ -79,6 +79,8 @@ LOANS = [
     Borrowing("due on a Sunday before a holiday", CLOSED, "2026-09-01", copy=FILM, at=london("2026-08-23")),
     Borrowing("the day's last moment", EFFECT, "2026-07-06", at=london("2026-06-16", "00:00") - MS),
     Borrowing("the next day's first moment", EFFECT, "2026-07-07", at=london("2026-06-16", "00:00")),
+    Borrowing("the terms' last moment", EFFECT, "2027-01-21", at=datetime(2027, 1, 1, tzinfo=UTC) - MS),
+    Borrowing("after it", EFFECT, "tariff_expired", at=datetime(2027, 1, 1, tzinfo=UTC)),
     Borrowing("the last that may be had", CLASS_LIMITS, "2026-07-06", replace(ADULT, on_loan=("book",) * 2)),
     Borrowing("one more", CLASS_LIMITS, "loans_full", replace(ADULT, on_loan=("book",) * 3)),
     Borrowing("a second film", CLASS_LIMITS, "item_class_full", replace(ADULT, on_loan=("film",)), FILM),
@@ -150,6 +152,7 @@ RENEWALS = [
     ),
     Renewing("the day after", DESIGN, "2026-07-07", loan=replace(LOAN, due_on=date(2026, 7, 6)),
              at=london("2026-06-16")),
+    Renewing("by terms that are over", EFFECT, "tariff_expired", at=datetime(2027, 1, 1, tzinfo=UTC)),
     Renewing("owing too much", BLOCKS, "owed_too_much", replace(ADULT, owed_minor=1000)),
     Renewing("not lent to them any more", EFFECT, "not_lent", CHILD, FILM_LOAN),
 ]  # fmt: skip
@@ -285,14 +288,23 @@ TAPS = [
 ]  # fmt: skip
 
 
+def ask_of(row: Tap) -> Ask:
+    """What is asked."""
+    return Ask(
+        service="library", action=row.action, kind=row.kind, currency=row.currency, details=row.details,
+        occurred_at=row.at, amount_minor=row.amount,
+    )  # fmt: skip
+
+
+def holder_of(row: Tap) -> Holder:
+    """Whose card it is."""
+    return Holder(cardholder_id=OWN, card_kind="citizen", category=row.category)
+
+
 @pytest.mark.parametrize("row", TAPS, ids=lambda row: row.name)
 def test_what_a_card_may_do(row: Tap, terms: Terms) -> None:
     service = with_keys({"library": library()}, bytes(32))["library"]
-    ask = Ask(
-        service="library", action=row.action, kind=row.kind, currency=row.currency, details=row.details,
-        occurred_at=row.at, amount_minor=row.amount, tariff_version=terms.version,
-    )  # fmt: skip
-    holder = Holder(cardholder_id=OWN, card_kind="citizen", category=row.category)
+    ask, holder = ask_of(row), holder_of(row)
     decided = service.decide(ask, holder, Payer(row.used), terms)
     assert (decided.reason, decided.amount_minor, decided.flags) == (row.reason, row.pays, row.flags)
     assert decided.approved is (row.reason == "approved")
@@ -340,6 +352,7 @@ def _some_terms() -> Terms:
         return prepare(load(Path(folder)).content)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["adult", "older", "child", "pupil", "young"]),
     st.sampled_from(["book", "film"]),

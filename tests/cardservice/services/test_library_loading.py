@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardservice.services.library.schemas import WEEKDAYS
@@ -109,6 +109,7 @@ def test_terms_name_what_they_say(tmp_path: Path) -> None:
     assert said["closed on"] == "sunday, 2026-08-31"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:

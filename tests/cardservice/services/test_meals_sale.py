@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from marshmallow import ValidationError
 
-from cardservice.services.meals.rules import REASONS
+from cardservice.services.meals.reasons import REASONS
 from cardservice.services.seam import Ask, AskKind, CounterUse, Decision, Holder, Quote, Refusal
 from tests.cardservice.services.menus import load, meals
 
@@ -475,7 +475,7 @@ def test_details_are_strict() -> None:
 
 
 def test_what_can_be_limited_is_under_the_services_name() -> None:
-    assert list(meals().limits) == ["meals.day"]
+    assert list(meals().limits) == ["meals.day", "meals.service.*", "meals.item.*"]
 
 
 def test_every_reason_is_documented() -> None:

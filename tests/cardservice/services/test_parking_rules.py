@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -181,6 +182,7 @@ def test_a_stays_time_is_over_when_its_last_block_is(begins: int, length: int) -
         ("parking.permit-ended", "zone-a/x/2026-06-15/2027-06-14", "2027-06-16T00:00"),
         ("parking.visit", "x/2026-06-15T10:00Z", "2026-06-22T10:00"),
         ("parking.visits", "zone-a-visit/2026", "2027-01-02T00:00"),
+        ("parking.held", f"x/{UUID(int=7)}/2026-06-22T09:00:00Z", "2026-06-22T09:00"),
     ],
 )
 def test_a_counter_is_about_a_time_that_ends(rule: str, period: str, until: str) -> None:

@@ -120,6 +120,9 @@ def month(begins: str, last_day: str, product: str = "month") -> Used:
 
 MINE = (month("2026-06-01T08:00", "2026-06-30"),)
 IN_A = (month("2026-06-01T08:00", "2026-06-30", "week-a"),)
+THREE = Used("transport.pass", f"three/{at('2026-06-01T08:00').isoformat()}/ride+2026-06-01+14+3+0")
+# Bought on the first of June; the first ride from then on was on the tenth.
+BEGUN = (THREE, *(Used("transport.boarded", day) for day in ("2026-05-30", "2026-06-10", "2026-06-11")))
 ON_BOARD = (Used("transport.boarded", "2026-06-15", 2), Used("transport.alighted", "2026-06-15", 1))
 OFF_AGAIN = (Used("transport.boarded", "2026-06-15"), Used("transport.alighted", "2026-06-15"))
 SUNDAYS = (Used("transport.boarded", "2026-06-14"),)
@@ -164,6 +167,16 @@ DECISIONS = [
     ("chooses the sixtieth day", "buy-pass", {"product": "week-a", "first_day": "2026-08-14"}, "adult", (), MONDAY + "10:00", "approved", 900, DESIGN),
     ("chooses the day after it", "buy-pass", {"product": "week-a", "first_day": "2026-08-15"}, "adult", (), MONDAY + "10:00", "pass_day", 0, DESIGN),
     ("chooses where one cannot", "buy-pass", {"product": "month", "first_day": "2026-06-20"}, "adult", (), MONDAY + "10:00", "pass_day", 0, OURS),
+    ("one that a ride begins", "buy-pass", {"product": "three"}, "adult", (), MONDAY + "10:00", "approved", 800, OURS),
+    ("not on a chosen day", "buy-pass", {"product": "three", "first_day": "2026-06-20"}, "adult", (), MONDAY + "10:00", "pass_day", 0, OURS),
+    ("inspected before any ride", "inspect", {}, "adult", (THREE,), "2026-06-02T10:00", "no_ticket", 0, OURS),
+    ("its first ride", "use-pass", {"from_stop": "a1"}, "adult", (THREE,), "2026-06-02T10:00", "approved", 0, OURS),
+    ("before it was bought", "use-pass", {"from_stop": "a1"}, "adult", (THREE,), "2026-06-01T07:59:59", "no_pass", 0, OURS),
+    ("its last day, begun on the tenth", "use-pass", {"from_stop": "a1"}, "adult", BEGUN, "2026-06-13T04:29", "approved", 0, OURS),
+    ("and the day after it", "use-pass", {"from_stop": "a1"}, "adult", BEGUN, "2026-06-13T04:30", "no_pass", 0, OURS),
+    ("inspected once it has begun", "inspect", {}, "adult", BEGUN, "2026-06-12T10:00", "approved", 0, OURS),
+    ("never begun: the last day", "use-pass", {"from_stop": "a1"}, "adult", (THREE,), "2026-06-17T10:00", "approved", 0, OURS),
+    ("never begun: it is over", "use-pass", {"from_stop": "a1"}, "adult", (THREE,), "2026-06-18T10:00", "no_pass", 0, OURS),
 ]
 # fmt: on
 
@@ -315,6 +328,29 @@ def test_a_pass_carries_from_when_it_was_bought(tariff: Tariff) -> None:
     assert pence(charges(taps, tariff, MINE)) == [200]
 
 
+def test_a_pass_begins_with_the_first_ride_that_is_known(tariff: Tariff) -> None:
+    """Three days from the first boarding on, whichever of the taps has come by then."""
+    taps = taps_of(
+        "2026-06-08 10:00+a1 10:20-c1 2026-06-10 10:00+a1 10:20-c1 2026-06-11 10:00+a1 10:20-c1", tariff
+    )
+    boarded = [Used("transport.boarded", day) for day in ("2026-06-08", "2026-06-10", "2026-06-11")]
+    assert pence(charges(taps, tariff)) == [200, 200, 200]
+    assert pence(charges(taps, tariff, (THREE, *boarded))) == [0, 0, 200]
+    assert pence(charges(taps[2:], tariff, (THREE, *boarded[1:]))) == [0, 0]
+    # A tap that comes weeks later moves the beginning, and so what it bears on: each week until the last end.
+    weeks = [span.first_day for span in rated().spans(at("2026-06-08T10:00"), tariff, IN)]
+    assert weeks == [date(2026, 6, day) for day in (1, 8, 15, 22)]
+    bought = [span.first_day for span in rated().spans(at("2026-06-08T10:00"), tariff, "buy-pass")]
+    assert bought == [date(2026, 6, 1) + timedelta(weeks=week) for week in range(len(bought))]
+    assert bought[-1] >= date(2026, 8, 10)
+
+
+def rated() -> Rated:
+    service = transport()
+    assert isinstance(service, Rated)
+    return service
+
+
 def test_ten_thousand_taps_are_told_as_they_were_charged(tariff: Tariff) -> None:
     """Why was I charged: each tap once, in a journey or passed back; what is told adds up to the day."""
     chance = random.Random(20260615)  # noqa: S311 - no secret
@@ -349,10 +385,10 @@ def test_ten_thousand_taps_are_told_as_they_were_charged(tariff: Tariff) -> None
                 (journey["capped_by"] is None) == (journey["charged_minor"] == journey["fare_minor"])
                 for journey in journeys
             )
-            told += [tap["id"] for journey in journeys for tap in journey["taps"]]
+            told += [tap["id"] for journey in journeys for tap in (*journey["taps"], *journey["passed_back"])]
             assert sum(share.amount_minor for share in day.shares) <= 350
             assert sum(share.amount_minor for share in day.shares if share.provider == "trams") <= 200
-        assert len(told) == len(set(told))
+        assert sorted(told) == sorted(str(tap.id) for tap in taps)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +433,10 @@ def test_ten_thousand_taps_are_told_as_they_were_charged(tariff: Tariff) -> None
             "is before the feed begins",
         ),
         ({"passes": [{"product": "month"}]}, "passes[0]: says either days or months"),
-        ({"passes": [*PASSES, PASSES[0]]}, "passes[2].product: 'month' is there twice"),
+        ({"passes": [*PASSES, PASSES[0]]}, "passes[3].product: 'month' is there twice"),
+        ({"passes": [{**PASSES[2], "within_days": None}]}, "passes[0]"),
+        ({"passes": [{**PASSES[0], "within_days": 3}]}, "passes[0]: within_days goes with"),
+        ({"passes": [{**PASSES[2], "zones": ["a"]}]}, "passes[0].zones: any ride begins such a pass"),
         (
             {"passes": [{"product": "short", "days": 1}]},
             "passes[0].product: 'short' is the fare of a leg rule",

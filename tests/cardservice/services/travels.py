@@ -36,11 +36,12 @@ TRAVEL: dict[str, Any] = {
 PASSES: list[dict[str, Any]] = [
     {"product": "month", "months": 1},
     {"product": "week-a", "days": 7, "activation": "chosen", "zones": ["a"]},
+    {"product": "three", "days": 3, "activation": "first-ride", "within_days": 14},
 ]
 PRODUCTS = (
     FEED["fare_products.txt"]
     + "month,Month,adult,card,40.00,GBP\nmonth,Month,young,card,20.00,GBP\n"
-    + "week-a,Week in Alder,,card,9.00,GBP\n"
+    + "week-a,Week in Alder,,card,9.00,GBP\nthree,Three days,,card,8.00,GBP\n"
 )
 
 

@@ -23,38 +23,57 @@ from tests.cardservice.staff.people import Staff, add, request_of
 from tests.support.council import Council
 
 # Written down once more, by hand: what a role covers changes here and there, or nowhere.
-_TARIFFS_SEEN = {"tariff list", "tariff preview", "limit rules"}
+_TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
 _MONEY_SEEN = {
     *("balance", "payer show", "payer history", "payer statement", "settlement report", "advices losses"),
-    *("payment show", "payment list", "payment exceptions"),
+    *("payment show", "payment list", "payment exceptions", "library takings"),
 }
 MAY: Mapping[Role, set[str]] = {
     Role.ADMINISTRATOR: {
         *("staff", "audit", "second-person", "pki issue", "pki revoke", "security", "quarantine list"),
-        *("provider", "terminal", "advices deliver", "library import", "library withdraw", *_TARIFFS_SEEN),
+        *(
+            "provider",
+            "terminal",
+            "advices deliver",
+            "library import",
+            "library withdraw",
+            "sip2",
+            *_TARIFFS_SEEN,
+        ),
         *("card list", "card show", "card revoke", "card revoke-many"),
     },
-    Role.ISSUER: {"card", "cardholder", "second-person"},
+    Role.ISSUER: {"card", "cardholder", "import", "second-person"},
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
-        *("cardholder show", "topup", "refund", "limit", "service", "library", "second-person"),
+        *("cardholder find", "cardholder accesses"),
+        *(
+            "cardholder show",
+            "cardholder find",
+            "cardholder accesses",
+            "topup",
+            "refund",
+            "limit",
+            "service",
+            "library",
+            "second-person",
+        ),
         *("payer add", "payer assign", "payment start", "payment cancel", *_MONEY_SEEN, *_TARIFFS_SEEN),
     },
     Role.FINANCE: {
         *("payer", "payment", "settlement", "topup", "refund", "concession", "ledger", "load", "tariff"),
         *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
-        *("pki audit", "provider statement", "provider card-keys", "second-person"),
+        *("pki audit", "provider statement", "provider card-keys", "second-person", "funding"),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
     },
     Role.PROVIDER: {"provider statement", "provider card-keys", "terminal gaps", "terminal list"},
-    Role.KITCHEN: {"load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
+    Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
         *("card list", "card show", "provider statement", "provider card-keys", "terminal gaps"),
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
         *("pki audit", "security", "quarantine list", "staff list", "staff rights", "audit", "second-person"),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
     },
-    Role.OPERATOR: {"card expire", "library expire", "retention", "keys", "ledger", "pki audit"},
+    Role.OPERATOR: {"card expire", "library expire", "retention", "keys", "ledger", "pki audit", "recovery"},
 }
 # Within what a role covers as a whole
 MAY_NOT: Mapping[Role, set[str]] = {
@@ -71,7 +90,11 @@ ROUTES_OF: Mapping[Role, set[str]] = {
 }
 PEOPLE = {role: f"one-{role.value}" for role in Role}
 # Options without which a command is not understood at all
+VALUES = {"application": "F5C011", "profile_json": "{}"}
 MORE: Mapping[str, tuple[str, ...]] = {
+    "cardholder address": ("--none",),
+    "cardholder born": ("--unknown",),
+    "cardholder contact": ("--none",),
     "cardholder photo": ("--remove",),
     "cardholder set": ("--no-form",),
     "payer statement": (str(uuid4()),),
@@ -166,7 +189,7 @@ def argument_for(parameter: click.Parameter, folder: Path) -> list[str]:
         case click.types.IntParamType() | click.types.FloatParamType():
             value = "1"
         case _:
-            value = "F5C011" if parameter.name == "application" else str(uuid4())
+            value = VALUES.get(str(parameter.name), str(uuid4()))
     return [value] if isinstance(parameter, click.Argument) else [parameter.opts[0], value]
 
 

@@ -1,0 +1,103 @@
+"""Looking for people: by name, sound, date of birth or postcode; that each was seen is noted."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, func, select, union
+
+from cardservice.audit.service import record
+from cardservice.cardholders.models import cardholder, cardholder_token
+from cardservice.cardholders.records import FINDABLE, findable, read_many
+from cardservice.cardholders.sealing import Field
+from cardservice.cardholders.tokens import Wanted, fits, wanted_tokens
+from cardservice.errors import OrderInvalid
+from cardservice.ids import CardholderId
+from cardservice.ledger.key_ring import KeyRing
+
+# Ours: who wants more than this sees too many people.
+MAX_FOUND = 25
+# What is looked at in clear to find them.
+_MAX_READ = 1000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Found:
+    """Somebody who may be meant; as little as tells them apart."""
+
+    id: CardholderId
+    name: str
+    born_on: str | None
+    postcode: str | None
+
+
+def find(
+    connection: Connection, kek: KeyRing, wanted: Wanted, *, actor: str, moment: datetime
+) -> tuple[Found, ...]:
+    """Who fits, by name, at most MAX_FOUND; each of them is noted as seen. Raises OrderInvalid."""
+    holders = _candidates(connection, kek, wanted)
+    known = read_many(connection, kek, holders, FINDABLE)
+    people = [
+        Found(
+            holder,
+            values.get(Field.NAME, ""),
+            values.get(Field.BORN_ON),
+            (values.get(Field.ADDRESS) or {}).get("postcode"),
+        )
+        for holder, values in known.items()
+        if fits(findable(values), wanted)
+    ]
+    found = tuple(sorted(people, key=lambda each: (each.name.casefold(), each.id)))[:MAX_FOUND]
+    for each in found:
+        record(connection, actor, "cardholder.find", each.id, moment)
+    return found
+
+
+def having_all(
+    connection: Connection,
+    kek: KeyRing,
+    tokens: Callable[[bytes], Collection[bytes]],
+    limit: int | None = None,
+) -> list[CardholderId]:
+    """Who has each of the tokens that this makes of a key, under whichever version of it theirs are.
+
+    While a new version takes the place of another, nobody is missed: all versions are asked for in one
+    statement, and again where one has come meanwhile.
+    """
+    found: list[CardholderId] = []
+    asked: set[int] = set()
+    while new := set(index_versions(connection)) - asked:
+        asked |= new
+        wanted = union(*(_with_all(sorted(tokens(kek.key(version)))) for version in sorted(asked)))
+        found = [CardholderId(row) for row in connection.scalars(wanted.limit(limit))]
+    return found
+
+
+def _candidates(connection: Connection, kek: KeyRing, wanted: Wanted) -> list[CardholderId]:
+    def tokens(key: bytes) -> frozenset[bytes]:
+        return wanted_tokens(key, wanted)
+
+    if not tokens(kek.key(kek.newest)):
+        raise OrderInvalid("say whom you look for: a name, a date of birth, a postcode")
+    return having_all(connection, kek, tokens, _MAX_READ)
+
+
+def _with_all(tokens: Sequence[bytes]) -> Select[UUID]:
+    """Who has each of these tokens."""
+    first, *others = tokens
+    own = cardholder_token.alias()
+    wanted = select(own.c.cardholder_id).where(own.c.token == first)
+    for token in others:
+        other = cardholder_token.alias()
+        wanted = wanted.join(other, (other.c.cardholder_id == own.c.cardholder_id) & (other.c.token == token))
+    return wanted
+
+
+def index_versions(connection: Connection) -> Sequence[int]:
+    """Under which versions of the key there are tokens: one, or more while they are made anew."""
+    found, column = [0], cardholder.c.index_version
+    # From one to the next by the index, however many people there are.
+    while (after := connection.scalar(select(func.min(column)).where(column > found[-1]))) is not None:
+        found.append(after)
+    return found[1:]

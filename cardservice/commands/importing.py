@@ -1,0 +1,141 @@
+"""What is taken over from files of others: pupils of a school."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from cardservice.cardholders.erasure import erase_cardholder
+from cardservice.commands.common import actor, command, identifier, json_option, opened, say
+from cardservice.context import Context
+from cardservice.errors import ErasureRefused
+from cardservice.ids import CardholderId
+from cardservice.pupils.models import import_run
+from cardservice.pupils.reading import COLUMNS
+from cardservice.pupils.service import Plan, import_pupils, undo_import
+
+_SHOWN = 20
+
+
+@click.group("import")
+def import_() -> None:
+    """What is taken over from files of others."""
+
+
+# What the command is called is no name that Python takes.
+globals()["import"] = import_
+
+
+@import_.command(
+    "pupils",
+    help=f"""Take over the roll of a school, all of it or nothing.
+
+    FILE is CSV in UTF-8, its first line the columns {", ".join(COLUMNS)} in any order. The last may be
+    absent; its cells are such as milk;nuts. Who is not in the file has left the school: form and school are
+    taken from the record.
+
+    \b
+    For example:
+      cardservice import pupils roll.csv --school ashcombe-primary --dry-run
+    """,
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--school", required=True, help="What the school is called here, such as ashcombe-primary.")
+@click.option("--dry-run", is_flag=True, help="Say what it would come to, and change nothing.")
+@click.option("--many-leave", is_flag=True, help="Yes, more than a quarter of the pupils have left.")
+@json_option
+@command
+def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_json: bool) -> None:
+    """Take over the roll of a school."""
+    with opened() as context:
+        run, plan = import_pupils(
+            context, file, school, actor=actor(), dry_run=dry_run, many_leave=many_leave
+        )
+    values: dict[str, Any] = {
+        "import": None if run is None else str(run),
+        "dry_run": dry_run,
+        "joined": [{"line": plan.lines[holder], "cardholder": str(holder)} for holder in plan.joiners],
+        "changed": [
+            {
+                "line": plan.lines[change.holder],
+                "cardholder": str(change.holder),
+                "fields": sorted(field.value for field in change.after),
+            }
+            for change in plan.changes
+        ],
+        "left": [{"cardholder": str(change.holder)} for change in plan.leavers],
+        "unchanged": plan.unchanged,
+    }
+    say("\n".join(_words(plan, values, dry_run=dry_run)), values, as_json=as_json)
+
+
+@import_.command("list")
+@json_option
+@command
+def import_list(as_json: bool) -> None:
+    """List what was imported, the newest first."""
+    with opened() as context, context.database.reading() as connection:
+        rows = connection.execute(select(import_run).order_by(import_run.c.at.desc()).limit(200)).all()
+    values = [
+        {
+            "import": str(row.id),
+            "at": row.at.isoformat(),
+            "school": row.school,
+            "file": row.file,
+            "by": row.actor,
+            "joined": row.joined,
+            "changed": row.changed,
+            "left": row.departed,
+            "undone_by": row.undone_by,
+        }
+        for row in rows
+    ]
+    lines = [
+        f"{one['import']}  {one['at']}  {one['school']}  +{one['joined']} ~{one['changed']} -{one['left']}"
+        + (f"  undone by {one['undone_by']}" if one["undone_by"] else "")
+        for one in values
+    ]
+    say("\n".join(lines) or "Nothing was imported.", {"imports": values}, as_json=as_json)
+
+
+@import_.command("undo")
+@click.argument("import_id")
+@json_option
+@command
+def import_undo(import_id: str, as_json: bool) -> None:
+    """Put back what the newest import of a school has changed, and erase those who joined with it.
+
+    Who has money, or for whom a family pays, is not erased, but named.
+    """
+    with opened() as context:
+        joined = undo_import(context, identifier(import_id), actor=actor())
+        kept = list(_erased(context, joined))
+    values = {"import": import_id, "erased": len(joined) - len(kept), "kept": kept}
+    words = [f"Undone; {values['erased']} of those who joined are erased."]
+    words += [f"not erased: {one['cardholder']}: {one['reason']}" for one in kept]
+    say("\n".join(words), values, as_json=as_json)
+
+
+def _erased(context: Context, holders: Iterable[CardholderId]) -> Iterable[dict[str, str]]:
+    """Those who could not be erased, and why."""
+    for holder in holders:
+        try:
+            erase_cardholder(context, holder, actor=actor())
+        except ErasureRefused as refused:
+            yield {"cardholder": str(holder), "reason": refused.reason}
+
+
+def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str]:
+    verb = "would " if dry_run else ""
+    yield (
+        f"{len(plan.joiners)} {verb}join, {len(plan.changes)} {verb}change, {len(plan.leavers)} {verb}leave,"
+        f" {plan.unchanged} stay as they are."
+    )
+    for one in values["changed"][:_SHOWN]:
+        yield f"  line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}"
+    for one in values["left"][:_SHOWN]:
+        yield f"  leaves: {one['cardholder']}"
+    if values["import"] is not None:
+        yield f"To undo it: cardservice import undo {values['import']}"

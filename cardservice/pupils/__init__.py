@@ -1,0 +1,1 @@
+"""Pupils of schools: taken over from the school's own file."""

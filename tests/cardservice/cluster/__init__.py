@@ -1,0 +1,1 @@
+"""The ledger on a Citus cluster of a coordinator and two workers."""

@@ -1,0 +1,1 @@
+"""Recovery: heads beside the database, and what terminals send again."""

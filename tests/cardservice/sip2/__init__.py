@@ -1,0 +1,1 @@
+"""SIP2, both ways."""
