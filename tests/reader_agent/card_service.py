@@ -243,16 +243,14 @@ class CardService:
         match method, parts:
             case "GET", ["v1", "nonce"]:
                 return {"nonce": self._nonce()}
-            case "POST", ["v1", "health"]:
-                self.health[terminal] = json.loads(body)
-                return {"seen_at": to_rfc3339(self.clock())}
             case "POST", ["v1", "quotes"]:
                 asked = json.loads(body)
                 if (menu := self.menus.get(asked["service"])) is not None:
                     return self._quote_basket(menu, asked["details"])
                 return self._quote()
-            case "POST", ["v1", "presentations"]:
-                return self._present(UUID(json.loads(body)["card"]))
+            case "POST", ["v1", "presentations" | "health" as what]:
+                said = json.loads(body)
+                return self._present(UUID(said["card"])) if what != "health" else self._hear(terminal, said)
             case "GET", ["v1", "catalogues", service]:
                 return self._catalogue(service)
             case "POST", ["v1", "authorisations" | "advices" as what]:
@@ -260,6 +258,10 @@ class CardService:
             case _, ["v1", "personalisation-orders" | "card-puks", *rest]:
                 return self._at_the_desk(rest, json.loads(body or b"{}"))
         raise Refused(404, "not_found")
+
+    def _hear(self, terminal: str, said: dict[str, Any]) -> dict[str, Any]:
+        self.health[terminal] = said
+        return {"seen_at": to_rfc3339(self.clock())}
 
     def _trust(self) -> dict[str, Any]:
         if self.replayed_trust is not None:
