@@ -1,7 +1,10 @@
 """`cardservice`: the service's command line."""
 
+from pathlib import Path
+
 import click
 
+from cardservice.staff.options import AS, KEY
 from pki.lazy_commands import LazyGroup
 
 # Each command and its module, which is imported when the command is called.
@@ -41,10 +44,29 @@ _COMMANDS = {
     "quarantine": "cardservice.commands.quarantine",
     "advices": "cardservice.commands.telling",
     "pki": "cardservice.commands.authorities",
+    "staff": "cardservice.commands.staff",
+    "audit": "cardservice.commands.auditing",
+    "second-person": "cardservice.commands.agreeing:second_person_group",
 }
 
 
 @click.group(cls=LazyGroup, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="citizen-card")
-def main() -> None:
+@click.option(
+    "--as",
+    "staff",
+    metavar="NAME",
+    envvar=AS,
+    show_envvar=True,
+    help="Whose account of staff this is done with.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=KEY,
+    show_envvar=True,
+    help="The private key of their certificate, which shows it.",
+)
+def main(**_: object) -> None:
     """The ledger service of a citizen-card scheme."""
+    # `common.opened` reads the options, once it is known what is to be done.

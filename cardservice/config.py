@@ -78,6 +78,11 @@ class Settings:
         TariffApproval,
         "`two-people` (the default) or `one-person`: whether who has loaded a tariff may put it in force",
     ] = TariffApproval.TWO_PEOPLE
+    refund_limit_minor: Annotated[
+        int | None,
+        "what staff give back with one refund by themselves, in minor units; above it a second person agrees."
+        " Without it, 10000 where there are accounts of staff",
+    ] = None
     funding_names: Annotated[
         frozenset[str],
         "who may see the names of those for whom programmes pay, as the audit log names them, such as"
@@ -204,6 +209,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         ),
         retention_days=_days(values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
+        refund_limit_minor=_minor(values.get("refund_limit_minor")),
         funding_names=frozenset(_names(values.get("funding_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
@@ -313,6 +319,12 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         return float(str(value))
     except ValueError:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _minor(value: object) -> int | None:
+    if value is not None and (not str(value).isascii() or not str(value).isdigit()):
+        raise SettingsInvalid("refund_limit_minor", f"{value!r} is no number of minor units, such as 10000")
+    return None if value is None else int(str(value))
 
 
 def _limit(values: Mapping[str, object], name: str, default: int) -> int:

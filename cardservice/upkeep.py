@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from sqlalchemy.exc import OperationalError
 
+from cardservice.audit import chain
 from cardservice.authorisation.ending_holds import end_holds
 from cardservice.context import Context
 from cardservice.ledger.closing.holding import Held, held_back
@@ -56,6 +57,7 @@ def keep_up(context: Context) -> Round:
     settled = settle_reservations(context.database, context.now())
     ended = end_holds(context)
     calendar = calendar_of(context)
+    chain.lengthen(context.database, context.now())
     numbered = sequence(context.database, calendar)
     # While a restore's losses come back, nothing is closed.
     recovering = context.gate.is_recovering()

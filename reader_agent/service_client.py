@@ -165,6 +165,10 @@ class ServiceClient:
         """A nonce for the next request."""
         return Document(self._call("GET", "/v1/nonce"), "nonce").octets("nonce")
 
+    def health(self, said: Mapping[str, object]) -> None:
+        """Say how this terminal is (`reader_agent.health`)."""
+        self._call("POST", "/v1/health", encode(dict(said)))
+
     def quote(self, service: str, action: str, card: UUID | None, details: Mapping[str, object]) -> Quote:
         """The price of an action; what its rules refuse is a ServiceProblem with their reason."""
         wanted = {

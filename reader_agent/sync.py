@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from reader_agent import health
 from reader_agent.agent import Agent
 from reader_agent.chunks import Told, join, readable
 from reader_agent.errors import (
@@ -63,7 +64,7 @@ class SyncReport:
 
 
 def sync(agent: Agent) -> SyncReport:
-    """Fetch the scheme's revocation lists, tell the service what is open, delete what is past its time.
+    """Fetch the scheme's revocation lists, tell what is open and how the terminal is, delete what is past.
 
     Raises ServiceUnreachable where the service does not answer at the start, and what else `fetch_trust`
     raises; what happens later is in the report.
@@ -77,6 +78,7 @@ def sync(agent: Agent) -> SyncReport:
     agent.memory.forget_expired(moment)
     purged = agent.outbox.purge(moment)
     waiting = len(agent.outbox.entries(EntryState.OPEN))
+    health.tell(agent)
     return SyncReport((*damaged, *delivered), closed, purged, waiting, sent_again)
 
 

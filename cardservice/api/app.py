@@ -21,6 +21,7 @@ from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
 from cardservice.tariffs import views as tariffs
+from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
 
 # A statement is under a kilobyte, its details a few: more is no message of ours.
@@ -67,6 +68,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         personalisation,
         card_maps.blueprint,
         card_keys,
+        health,
         tariffs.blueprint,
         notifications,
         recovery,

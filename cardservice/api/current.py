@@ -8,14 +8,19 @@ from flask import Flask, current_app, g, request
 
 from cardservice.api.gate import gate_of, origin
 from cardservice.api.openapi import SIGNED, UNLIMITED
-from cardservice.api.signatures import Find, SignedRequest, note_request
+from cardservice.api.signatures import SignedRequest, note_request
+from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
+from cardservice.staff import acting
+from cardservice.staff.functions import ROUTES
+from cardservice.staff.service import PREFIX, Signed, find_signer
 from cardservice.terminals.roles import Duty, has_duty
 from cardservice.terminals.service import Terminal, find_terminal
 from pki.status_desk import StatusDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
+OR_STAFF = "or_staff"
 _EXTENSION, _DESK = "cardservice", "cardservice-desk"
 
 
@@ -44,28 +49,50 @@ def caller() -> Terminal:
     return cast("Terminal", g.caller)
 
 
+def signed_by() -> Terminal | Signed:
+    """Whoever signed this request, where staff may, too."""
+    return cast("Terminal | Signed", g.caller)
+
+
+def actor() -> str:
+    """Whoever signed this request, for the audit trail."""
+    signer = signed_by()
+    return signer.person.actor if isinstance(signer, Signed) else f"terminal:{signer.id}"
+
+
 def terminal_signed(
-    *, duty: Duty | None = None, judged_now: bool = True, find: Callable[..., Terminal | None] | None = None
+    *,
+    duty: Duty | None = None,
+    judged_now: bool = True,
+    find: Callable[..., Terminal | None] | None = None,
+    or_staff: bool = False,
 ) -> Callable[[F], F]:
     """Let only a registered terminal's signed request through to the view, after its body was parsed.
 
     `judged_now`: the terminal must not be revoked now; the views of authorisations judge by the message's
     moment instead. `duty`: what the terminal's role must cover. `find`: what finds the terminal, of the
-    identifier and of the view's arguments. Every route under /v1 carries this.
+    identifier and of the view's arguments. `or_staff`: whoever of the staff has the right that the table of
+    functions says may ask, too. Every route under /v1 carries this.
     """
 
     def decorate(view: F) -> F:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            g.caller = _authenticated(read_terminal if find is None else partial(find, *args))
+            usual = read_signer if or_staff else read_terminal
+            g.caller = _authenticated(usual if find is None else partial(find, *args))
             try:
-                _check(g.caller, context(), duty, judged_now=judged_now)
+                if isinstance(g.caller, Signed):
+                    _check_staff(g.caller, context())
+                else:
+                    _check(g.caller, context(), duty, judged_now=judged_now)
             except MessageRefused as refusal:
-                note_request(context(), refusal, g.caller.id)
+                note_request(context(), refusal, g.terminal)
                 raise
             return view(*args, **kwargs)
 
         setattr(checked, SIGNED, True)
+        checked.__dict__[OR_STAFF] = or_staff
+        checked.__dict__[OR_STAFF] = or_staff
         # flask-smorest's notes for the document, which it carries on from here.
         checked.__dict__["_apidoc"] = {SIGNED: True}
         return cast("F", checked)
@@ -81,20 +108,41 @@ def unlimited(view: F) -> F:
     return view
 
 
-def _authenticated(find: Find) -> Terminal:
+def _authenticated(find: Callable[[str], Terminal | Signed | None]) -> Terminal | Signed:
     target = str(request.environ.get("RAW_URI") or request.full_path.rstrip("?"))
     signed = SignedRequest(request.method, target, dict(request.headers), request.get_data(cache=True))
     gate = gate_of(current_app)
-    terminal = gate.admit(signed, find, *origin())
-    g.terminal = terminal.id
-    gate.count_terminal(terminal.id)
-    return terminal
+    signer = cast("Terminal | Signed", gate.admit(signed, find, *origin()))
+    g.terminal = signer.person.actor if isinstance(signer, Signed) else signer.id
+    gate.count_signer(g.terminal)
+    return signer
 
 
 def read_terminal(keyid: str) -> Terminal | None:
     """The terminal of this identifier, or None."""
     with context().database.reading() as connection:
         return find_terminal(connection, keyid)
+
+
+def read_signer(keyid: str) -> Terminal | Signed | None:
+    """The terminal of this identifier, or whoever of the staff it names, or None."""
+    if not keyid.startswith(PREFIX):
+        return read_terminal(keyid)
+    with context().database.reading() as connection:
+        return find_signer(connection, keyid.removeprefix(PREFIX), context().now())
+
+
+def _check_staff(signer: Signed, service: Context) -> None:
+    """Whether they may ask this; either is in the audit trail. Raises RightMissing."""
+    rule = request.url_rule.rule if request.url_rule is not None else ""
+    function, moment = f"{request.method} {rule}", service.now()
+    try:
+        acting.require(signer.person, ROUTES.get((request.method, rule)), function)
+    except MessageRefused as refusal:
+        acting.note_denied(service.database, signer.person.actor, function, refusal.code, moment)
+        raise
+    with service.database.begin() as connection:
+        record(connection, signer.person.actor, "staff.used", function, moment)
 
 
 def _check(terminal: Terminal, service: Context, duty: Duty | None, *, judged_now: bool) -> None:

@@ -4,16 +4,16 @@ A terminal's requests are counted when its signature stands. Before that anybody
 by naming it; what is wrongly signed counts against the address that it comes from, and stops no other.
 """
 
+from collections.abc import Callable
+
 from flask import Flask, current_app, request
 
 from cardservice.api.openapi import SIGNED, UNLIMITED
 from cardservice.api.rates import Proxies, Rate
-from cardservice.api.signatures import Find, SignedRequest, note_unsigned, verified_terminal
+from cardservice.api.signatures import S, SignedRequest, note_unsigned, verified_signer
 from cardservice.audit.budget import Budget
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, TooManyRequests
-from cardservice.ids import TerminalId
-from cardservice.terminals.service import Terminal
 
 UNSIGNED_EVENTS_A_MINUTE = 60
 _EXTENSION = "cardservice-gate"
@@ -27,20 +27,22 @@ class Gate:
         self._context = context
         self._events = Budget(UNSIGNED_EVENTS_A_MINUTE)
         self._proxies = Proxies(settings.forwarded_allow_ips)
-        self._terminals, self._addresses = Rate(settings.terminal_limit), Rate(settings.address_limit)
+        self._signers, self._addresses = Rate(settings.terminal_limit), Rate(settings.address_limit)
 
-    def admit(self, signed: SignedRequest, find: Find, peer: str, forwarded_for: str) -> Terminal:
-        """The terminal that has signed. Raises MessageRefused; TooManyRequests where that was too often."""
+    def admit(
+        self, signed: SignedRequest, find: Callable[[str], S | None], peer: str, forwarded_for: str
+    ) -> S:
+        """Who has signed. Raises MessageRefused; TooManyRequests where that was too often."""
         try:
-            return verified_terminal(self._context, signed, find)
+            return verified_signer(self._context, signed, find)
         except MessageRefused as refusal:
             self.count_address(peer, forwarded_for)
             note_unsigned(self._context, self._events, refusal)
             raise
 
-    def count_terminal(self, terminal: TerminalId) -> None:
-        """Count a request that a terminal has signed. Raises TooManyRequests."""
-        self._count(self._terminals, terminal)
+    def count_signer(self, signer: str) -> None:
+        """Count a request that a terminal has signed, or one of the staff. Raises TooManyRequests."""
+        self._count(self._signers, signer)
 
     def count_address(self, peer: str, forwarded_for: str) -> None:
         """Count a request that nobody has signed. Raises TooManyRequests."""

@@ -113,7 +113,7 @@ class HotEndpoint:
         forwarded_for = environ.get("HTTP_X_FORWARDED_FOR", "")
         terminal = self._gate.admit(signed, find, environ.get("REMOTE_ADDR", ""), forwarded_for)
         known.append(terminal)
-        self._gate.count_terminal(terminal.id)
+        self._gate.count_signer(terminal.id)
         return terminal
 
 

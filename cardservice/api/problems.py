@@ -59,6 +59,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "terminal_unknown": Kind(401, "The terminal is not registered"),
     "terminal_revoked": Kind(403, "The terminal was revoked"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
+    "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
+    "not_theirs": Kind(403, "This member of staff does this for their own alone"),
     "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),

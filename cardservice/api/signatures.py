@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardservice.audit.budget import Budget
 from cardservice.audit.service import SecurityEvent, record_security_event
@@ -18,6 +20,16 @@ from cardservice.terminals.service import Terminal
 from pki import errors as pki
 from pki.request_signatures import verify_request
 
+
+class Signer(Protocol):
+    """Whoever signs requests: a terminal, or one of the staff."""
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """The key that the requests are signed with."""
+
+
+S = TypeVar("S", bound=Signer)
 # Finds the terminal of an identifier.
 Find = Callable[[str], Terminal | None]
 
@@ -32,16 +44,16 @@ class SignedRequest:
     body: bytes
 
 
-def verified_terminal(service: Context, request: SignedRequest, find: Find) -> Terminal:
-    """The registered terminal whose key signed this request. Raises MessageRefused."""
-    found: dict[str, Terminal] = {}
+def verified_signer(service: Context, request: SignedRequest, find: Callable[[str], S | None]) -> S:
+    """The registered terminal, or whoever is known, whose key signed this request. Raises MessageRefused."""
+    found: dict[str, S] = {}
 
     def resolve(keyid: str) -> Any:
-        terminal = find(keyid)
-        if terminal is None:
+        signer = find(keyid)
+        if signer is None:
             return None
-        found[keyid] = terminal
-        return terminal.public_key
+        found[keyid] = signer
+        return signer.public_key
 
     # RFC 9421, 2.2.2: the target URI is built from the configured origin.
     uri = service.settings.public_origin + request.target

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, update
 
-from cardservice.audit.models import audit
+from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.service import require_cardholder
@@ -160,7 +160,11 @@ def _forget_in_audit(connection: Connection, plan: Plan, actor: str, moment: dat
     """Who did what stays; to whom becomes one pseudonym, so that what belongs together still does."""
     pseudonym = _pseudonym()
     subjects = _subjects(plan.cardholder, plan.cards)
-    connection.execute(update(audit).where(audit.c.subject.in_(subjects)).values(subject=pseudonym))
+    about = audit.c.subject.in_(subjects)
+    # Without its salt nobody can try out whom an entry was about; the chain holds as it is.
+    entries = select(audit.c.id).where(about)
+    connection.execute(update(audit_link).where(audit_link.c.audit_id.in_(entries)).values(salt=None))
+    connection.execute(update(audit).where(about).values(subject=pseudonym))
     record(
         connection,
         actor,

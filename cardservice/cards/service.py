@@ -150,9 +150,18 @@ def record_state(
 
 
 def revoke_card(
-    connection: Connection, authority: Authority, card_id: UUID, *, reason: str, actor: str, moment: datetime
+    connection: Connection,
+    authority: Authority,
+    card_id: UUID,
+    *,
+    reason: str,
+    actor: str,
+    moment: datetime,
+    publish: bool = True,
 ) -> None:
     """Revoke a card for good: its state, its certificates and a fresh revocation list, in one transaction.
+
+    Without `publish` the list is the caller's, once for several cards.
 
     `reason` is one of CRL_REASONS. Raises CardUnknown, StateChangeRefused, OrderInvalid.
     """
@@ -162,7 +171,8 @@ def revoke_card(
     close_order(connection, known.id, moment)
     change_state(connection, known, CardState.REVOKED, reason=reason, actor=actor, moment=moment)
     revoke_certificates(authority, known.id, moment, CRL_REASONS[reason])
-    authority.make_crls(moment)
+    if publish:
+        authority.make_crls(moment)
 
 
 def close_order(connection: Connection, card_id: CardId, moment: datetime) -> None:

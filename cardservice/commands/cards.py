@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -9,13 +10,14 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cardservice.cards import activation, life, personalisation
+from cardservice.cards import activation, life, many, personalisation
 from cardservice.cards import service as cards
 from cardservice.cards.finding import MAX_LISTED, list_cards
 from cardservice.cards.personalisation import Delivery, Order
 from cardservice.cards.states import CRL_REASONS, REPORTS, CardState
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.pki_store.store import DatabaseCertificateStore
+from cardservice.staff import second_person
 from pki.authority import Authority
 
 # Of cards that are found to have expired in one transaction.
@@ -218,6 +220,30 @@ def card_revoke(card_id: str, reason: str, as_json: bool) -> None:
     """Revoke a card for good; its next tap is refused, and a fresh revocation list names it."""
     _change(card_id, cards.revoke_card, reason=reason)
     say(f"Card {card_id} is revoked.", {"card": card_id, "state": "revoked"}, as_json=as_json)
+
+
+@card.command("revoke-many")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", type=click.Choice(sorted(CRL_REASONS)), required=True)
+@json_option
+@command
+def card_revoke_many(file: Path, reason: str, as_json: bool) -> None:
+    """Ask for many cards to be revoked: FILE names them, one a line. Somebody else has to agree.
+
+    \b
+    For example:
+      cardservice card revoke-many stolen-from-the-van.txt --reason stolen
+      cardservice second-person agree 0197…              # another person
+    """
+    found = many.read_list(file)
+    with opened() as context, context.database.begin() as connection:
+        many.require_known(connection, found)
+        detail = {"cards": [str(each) for each in found], "reason": reason}
+        asked = second_person.ask(
+            connection, second_person.REVOKE_MANY, detail, actor=actor(), moment=context.now()
+        )
+    words = f"{len(found)} cards wait for a second person: cardservice second-person agree {asked.id}"
+    say(words, {"id": str(asked.id), "cards": len(found), "state": asked.state}, as_json=as_json)
 
 
 @card.command("expire")

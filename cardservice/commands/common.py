@@ -1,10 +1,12 @@
 """What the commands share: settings and context, errors as one sentence, JSON or words."""
 
 import functools
-import getpass
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,10 +16,14 @@ from cardservice.config import load_settings
 from cardservice.context import Context, open_context
 from cardservice.errors import CardServiceError, OrderInvalid
 from cardservice.money import exponent, format_minor, parse_minor
+from cardservice.staff.acting import Acting, Claim, admit, note_denied
+from cardservice.staff.errors import NotTheirs, RightMissing
+from cardservice.staff.options import PASSPHRASE_FILE
 from pki.errors import PkiError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_acting: ContextVar[Acting] = ContextVar("acting")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 
 
@@ -47,17 +53,48 @@ def command(function: F) -> F:
 
 @contextmanager
 def opened() -> Iterator[Context]:
-    """The service that the environment describes, open for one command."""
+    """The service that the environment describes, open for one command that its user may run.
+
+    Raises what `admit` does before anything is done.
+    """
     context = open_context(load_settings())
     try:
-        yield context
+        token = _acting.set(admit(context.database, running(), _claim(), context.now()))
+        try:
+            yield context
+        except (RightMissing, NotTheirs) as refusal:
+            note_denied(context.database, actor(), running(), refusal.code, context.now())
+            raise
+        finally:
+            _acting.reset(token)
     finally:
         context.close()
 
 
+def running() -> str:
+    """The command that runs, without the program's name, such as `card order`."""
+    names = []
+    ctx = click.get_current_context()
+    while ctx.parent is not None:
+        names.append(str(ctx.command.name))
+        ctx = ctx.parent
+    return " ".join(reversed(names))
+
+
+def _claim() -> Claim:
+    options = click.get_current_context().find_root().params
+    passphrase = os.environ.get(PASSPHRASE_FILE)
+    return Claim(options.get("staff"), options.get("key"), None if passphrase is None else Path(passphrase))
+
+
+def acting() -> Acting:
+    """Who runs this command, while the service is open for it."""
+    return _acting.get()
+
+
 def actor() -> str:
-    """Who is at the keyboard, for the audit trail."""
-    return f"cli:{getpass.getuser()}"
+    """The same, for the audit trail."""
+    return acting().actor
 
 
 def say(words: str, values: Mapping[str, object], *, as_json: bool) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.commands.common import acting, actor, command, json_option, opened, say
 from cardservice.commands.provider_statements import statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.providers.card_keys import grant_key, granted_keys, withdraw_key
 from cardservice.providers.selling import begin_selling, end_selling
 from cardservice.providers.service import add_provider, require_provider
+from cardservice.staff.roles import Right
 from pki.card_keys import Application, TerminalMaster, TerminalRole
 
 _APPLICATION = re.compile("[0-9A-Fa-f]{6}")
@@ -94,6 +95,7 @@ def provider_card_key(
 def provider_card_keys(provider_id: str, as_json: bool) -> None:
     """Show which keys a provider's terminals may have."""
     with opened() as context, context.database.reading() as connection:
+        acting().require_provider(Right.SEE_PROVIDERS, provider_id)
         require_provider(connection, ProviderId(provider_id))
         found = list(granted_keys(connection, ProviderId(provider_id), context.now()))
     say("\n".join(map(_said, found)) or "None.", {"keys": [_told(each) for each in found]}, as_json=as_json)

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from cardservice.audit.service import record
-from cardservice.commands.common import Failure, actor, command, json_option, money, opened, say
+from cardservice.commands.common import Failure, acting, actor, command, json_option, money, opened, say
 from cardservice.commands.statements import harmless
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.ledger.statements import Period
 from cardservice.money import format_minor
 from cardservice.providers.statements import ProviderLine, ProviderStatement, provider_statement
+from cardservice.staff.roles import Right
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _COLUMNS = (
@@ -40,6 +41,7 @@ def statement(provider_id: str, first: datetime, last: datetime, as_csv: bool, a
         raise OrderInvalid("choose --json or --csv")
     period = Period(first.date(), last.date())
     with opened() as context:
+        acting().require_provider(Right.SEE_PROVIDERS, provider_id)
         words = f"{period.first} to {period.last}"
         with context.database.begin() as connection:
             record(connection, actor(), "provider.statement", provider_id, context.now(), days=words)

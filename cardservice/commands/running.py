@@ -12,7 +12,7 @@ from threading import Event
 import click
 
 from cardservice.api import request_log
-from cardservice.commands.common import Failure, actor, command, json_option, opened, say
+from cardservice.commands.common import Failure, command, json_option, opened, say
 from cardservice.config import Mode, Settings, load_settings
 from cardservice.context import open_context
 from cardservice.errors import CardServiceError
@@ -20,6 +20,7 @@ from cardservice.key_place import KeyToken
 from cardservice.production import unsafe_in_production
 from cardservice.recovery.noticing import notice_loss
 from cardservice.setup import initialise
+from cardservice.staff.acting import operator
 from cardservice.upkeep import Round, keep_on, keep_up
 from pki.errors import PkiError
 
@@ -43,7 +44,7 @@ def init(currency: str, timezone: str, pkcs11_module: Path | None, label: str | 
         raise click.UsageError("a token is named by --pkcs11-module and --token together")
     token = None if pkcs11_module is None or label is None else KeyToken(pkcs11_module.absolute(), label)
     settings = load_settings()
-    initialise(settings, currency=currency, timezone=timezone, actor=actor(), token=token)
+    initialise(settings, currency=currency, timezone=timezone, actor=operator(), token=token)
     with_context = open_context(settings)
     with_context.close()
     words = f"The service of {with_context.scheme.name} is set up in {currency}."

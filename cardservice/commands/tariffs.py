@@ -8,9 +8,19 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cardservice.commands.common import actor, command, identifier, json_option, money, opened, say
+from cardservice.commands.common import (
+    acting,
+    actor,
+    command,
+    identifier,
+    json_option,
+    money,
+    opened,
+    say,
+)
 from cardservice.errors import OrderInvalid
 from cardservice.ledger.statements import Period
+from cardservice.staff.roles import Right
 from cardservice.tariffs import desk
 from cardservice.tariffs.desk import Offered
 from cardservice.tariffs.drafts import APPROVED, OPEN, Draft, open_drafts
@@ -41,6 +51,9 @@ def load(service: str, files: tuple[Path, ...], mapping: Path | None, at_once: b
     """
     given = (*files, mapping) if mapping is not None else files
     with opened() as context:
+        acting().require_service(Right.DRAFT_TARIFFS, service)
+        if at_once:
+            acting().require(Right.APPROVE_TARIFFS, "load --approve")
         offered = desk.load(context, service, given, actor=actor(), at_once=at_once)
     loaded, draft = offered.loaded, offered.draft
     values = {
@@ -160,6 +173,9 @@ def tariff_approve(draft_id: str, as_json: bool) -> None:
 def tariff_withdraw(draft_id: str, reason: str, as_json: bool) -> None:
     """Close a draft that shall not be; it stays on record."""
     with opened() as context:
+        found = desk.look(context, identifier(draft_id)).draft
+        if found is not None:
+            acting().require_service(Right.DRAFT_TARIFFS, found.service)
         draft = desk.withdraw(context, identifier(draft_id), reason, actor=actor())
     say(_draft_words(draft), draft_values(draft), as_json=as_json)
 
@@ -175,6 +191,7 @@ def tariff_withdraw(draft_id: str, reason: str, as_json: bool) -> None:
 def tariff_return(service: str, version: str, since: str | None, as_json: bool) -> None:
     """Draft an earlier version anew: the way back from one that took its place. It is approved like any."""
     with opened() as context:
+        acting().require_service(Right.DRAFT_TARIFFS, service)
         moment = None if since is None else _moment(since, context.scheme.timezone)
         offered = desk.go_back(context, service, version, moment, actor=actor())
     words = [*([] if offered.draft is None else [_draft_words(offered.draft)])]

@@ -1,16 +1,19 @@
 """What a registered terminal may do, and what it has told."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 
-from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.commands.common import acting, actor, command, json_option, opened, say
 from cardservice.commands.issuing import terminal
 from cardservice.errors import OrderInvalid, TerminalUnknown
 from cardservice.ids import TerminalId
+from cardservice.staff.roles import Right
 from cardservice.terminals.gaps import Sequences, sequences
+from cardservice.terminals.health import Listed, list_terminals
 from cardservice.terminals.roles import known_roles
-from cardservice.terminals.service import find_terminal, set_terms
+from cardservice.terminals.service import find_terminal, set_terms, terminals_of
 
 __all__ = ["terminal"]
 
@@ -50,6 +53,21 @@ def terminal_set(
     say(f"{words}, from now on.", {"terminal": terminal_id, **values}, as_json=as_json)
 
 
+@terminal.command("list")
+@json_option
+@command
+def terminal_list(as_json: bool) -> None:
+    """Show terminals, when each was last heard of, what waits in its outbox and how its clock goes.
+
+    A terminal says it whenever it syncs. Whoever has the role provider sees their provider's alone.
+    """
+    with opened() as context, context.database.reading() as connection:
+        own = acting().own_provider(Right.SEE_TERMINALS)
+        found = list_terminals(connection, own)
+    words = "\n".join(map(_listed_line, found)) or "There are none."
+    say(words, {"terminals": list(map(_listed_values, found))}, as_json=as_json)
+
+
 @terminal.command("gaps")
 @click.argument("terminal_id", required=False)
 @json_option
@@ -60,14 +78,58 @@ def terminal_gaps(terminal_id: str | None, as_json: bool) -> None:
     Reads the whole ledger.
     """
     with opened() as context, context.database.reading() as connection:
-        if terminal_id is not None and find_terminal(connection, terminal_id) is None:
-            raise TerminalUnknown(TerminalId(terminal_id))
+        own = acting().own_provider(Right.SEE_TERMINALS)
+        if terminal_id is not None:
+            known = find_terminal(connection, terminal_id)
+            # Of another provider's terminal not even that it is there.
+            if known is None or own not in {None, known.provider_id}:
+                raise TerminalUnknown(TerminalId(terminal_id))
         found = sequences(connection, terminal_id)
+        if own is not None:
+            theirs = terminals_of(connection, own)
+            found = [each for each in found if each.terminal_id in theirs]
     say(
         "\n".join(map(_line, found)) or "Nothing has been told yet.",
         {"terminals": [_values(each) for each in found]},
         as_json=as_json,
     )
+
+
+def _listed_line(each: Listed) -> str:
+    who = f"{each.id}: {each.state}, {each.role} of {each.provider_id}"
+    if each.health is None or each.seen_at is None:
+        return f"{who}; never heard of"
+    oldest = each.health.oldest_waiting_at
+    since = "" if oldest is None else f" since {oldest:%Y-%m-%d %H:%M}"
+    clock = f"clock {each.clock_ahead_ms:+} ms"
+    return f"{who}; heard of {each.seen_at:%Y-%m-%d %H:%M:%S}, {each.health.waiting} wait{since}, {clock}"
+
+
+def _listed_values(each: Listed) -> dict[str, Any]:
+    said = each.health
+    values: dict[str, Any] = {
+        "terminal": each.id,
+        "provider": each.provider_id,
+        "name": each.name,
+        "role": each.role,
+        "state": each.state,
+        "seen_at": _text(each.seen_at),
+    }
+    if said is not None:
+        values |= {
+            "clock_ahead_ms": each.clock_ahead_ms,
+            "waiting": said.waiting,
+            "oldest_waiting_at": _text(said.oldest_waiting_at),
+            "trust_fetched_at": _text(said.trust_fetched_at),
+            "lists_end_at": _text(said.lists_end_at),
+            "tariffs": dict(said.tariffs),
+            "version": said.version,
+        }
+    return values
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _line(each: Sequences) -> str:

@@ -6,9 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from cardservice.api.blueprints import Blueprint
-from cardservice.api.current import caller, context, terminal_signed
+from cardservice.api.current import actor, context, signed_by, terminal_signed
 from cardservice.api.fields import to_rfc3339
 from cardservice.errors import Malformed
+from cardservice.staff.acting import note_denied
+from cardservice.staff.errors import NotTheirs
+from cardservice.staff.roles import Right
+from cardservice.staff.service import Signed
 from cardservice.tariffs import desk, schemas
 from cardservice.tariffs.drafts import open_drafts
 from cardservice.tariffs.service import tariff_in_force, tariff_records
@@ -22,17 +26,18 @@ DRAFTS_PATH = "/v1/tariff-drafts"
 @blueprint.arguments(schemas.NewDraftSchema)
 @blueprint.response(200, schemas.OfferedSchema)
 @blueprint.problems(400, 401, 403, 404, 409, 413, 422)
-@terminal_signed(duty=Duty.TARIFFS)
+@terminal_signed(duty=Duty.TARIFFS, or_staff=True)
 def post_draft(body: dict[str, Any]) -> dict[str, Any]:
     """Load a tariff as a draft; what is wrong in it is refused with file, line and reason."""
     names = [file["name"] for file in body["files"]]
     if len(set(names)) < len(names):
         raise Malformed("two files have the same name")
+    _require_theirs(body["service"])
     with tempfile.TemporaryDirectory(prefix="tariff-") as folder:
         paths = [Path(folder) / name for name in names]
         for path, file in zip(paths, body["files"], strict=True):
             path.write_bytes(file["content"])
-        offered = desk.load(context(), body["service"], paths, actor=_actor())
+        offered = desk.load(context(), body["service"], paths, actor=actor())
     values = schemas.offered_values(offered)
     if offered.draft is None:
         # The same is stored already, whoever loaded it.
@@ -42,7 +47,7 @@ def post_draft(body: dict[str, Any]) -> dict[str, Any]:
             "version": offered.loaded.version,
             "valid_from": to_rfc3339(offered.loaded.valid_from),
             "source": ", ".join(names),
-            "author": _actor(),
+            "author": actor(),
             "state": "approved",
             "closed_by": None,
             "closed_because": None,
@@ -55,7 +60,7 @@ def post_draft(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.tagged
 @blueprint.response(200, schemas.OfferedSchema)
 @blueprint.problems(401, 403, 404)
-@terminal_signed(duty=Duty.TARIFFS)
+@terminal_signed(duty=Duty.TARIFFS, or_staff=True)
 def get_draft(draft_id: UUID) -> dict[str, Any]:
     """A draft, and what it would change if it were approved now."""
     return schemas.offered_values(desk.look(context(), draft_id))
@@ -65,21 +70,24 @@ def get_draft(draft_id: UUID) -> dict[str, Any]:
 @blueprint.arguments(schemas.NoWordsSchema)
 @blueprint.response(200, schemas.DraftSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
-@terminal_signed(duty=Duty.TARIFFS)
+@terminal_signed(duty=Duty.TARIFFS, or_staff=True)
 def post_approval(body: dict[str, Any], draft_id: UUID) -> dict[str, Any]:
     """Put a draft in force that another has loaded."""
     del body
-    return schemas.draft_values(desk.approve(context(), draft_id, actor=_actor()))
+    return schemas.draft_values(desk.approve(context(), draft_id, actor=actor()))
 
 
 @blueprint.route(f"{DRAFTS_PATH}/<uuid:draft_id>/withdrawal", methods=["POST"])
 @blueprint.arguments(schemas.WithdrawalSchema)
 @blueprint.response(200, schemas.DraftSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
-@terminal_signed(duty=Duty.TARIFFS)
+@terminal_signed(duty=Duty.TARIFFS, or_staff=True)
 def post_withdrawal(body: dict[str, Any], draft_id: UUID) -> dict[str, Any]:
     """Close a draft that shall not be."""
-    return schemas.draft_values(desk.withdraw(context(), draft_id, body["reason"], actor=_actor()))
+    found = desk.look(context(), draft_id).draft
+    if found is not None:
+        _require_theirs(found.service)
+    return schemas.draft_values(desk.withdraw(context(), draft_id, body["reason"], actor=actor()))
 
 
 @blueprint.route("/v1/tariffs/<service>")
@@ -87,7 +95,7 @@ def post_withdrawal(body: dict[str, Any], draft_id: UUID) -> dict[str, Any]:
 @blueprint.arguments(schemas.PageSchema, location="query")
 @blueprint.response(200, schemas.TariffsSchema)
 @blueprint.problems(400, 401, 403, 404)
-@terminal_signed(duty=Duty.TARIFFS)
+@terminal_signed(duty=Duty.TARIFFS, or_staff=True)
 def get_tariffs(page: dict[str, Any], service: str) -> dict[str, Any]:
     """The versions of a service's tariff, page by page, and the drafts that wait."""
     desk.service_of(context(), service)
@@ -116,5 +124,13 @@ def get_tariffs(page: dict[str, Any], service: str) -> dict[str, Any]:
     }
 
 
-def _actor() -> str:
-    return f"terminal:{caller().id}"
+def _require_theirs(service: str) -> None:
+    """Raises NotTheirs, which is in the audit trail, too."""
+    signer = signed_by()
+    if isinstance(signer, Signed):
+        try:
+            signer.person.require_service(Right.DRAFT_TARIFFS, service)
+        except NotTheirs as refusal:
+            moment = context().now()
+            note_denied(context().database, signer.person.actor, f"draft {service}", refusal.code, moment)
+            raise

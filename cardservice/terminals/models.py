@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Table, Text
 
-from cardservice.database import BigSerial, UtcDateTime, metadata
+from cardservice.database import BigSerial, JsonDocument, UtcDateTime, metadata
 from cardservice.providers.models import provider
 
 terminal = Table(
@@ -35,6 +35,25 @@ terminal_state = Table(
     Column("actor", Text, nullable=False),
 )
 Index(None, terminal_state.c.terminal_id, terminal_state.c.valid_from)
+
+# What each said last of how it is: one row, written over.
+terminal_health = Table(
+    "terminal_health",
+    metadata,
+    Column("terminal_id", Text, ForeignKey(terminal.c.id), primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+    # How far its clock was ahead of the service's, the time on the way included
+    Column("clock_ahead_ms", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    # Of what waits in its outbox the oldest; NULL: nothing waits.
+    Column("oldest_waiting_at", UtcDateTime, nullable=True),
+    Column("trust_fetched_at", UtcDateTime, nullable=True),
+    # Of its revocation and status lists the one that ends first
+    Column("lists_end_at", UtcDateTime, nullable=True),
+    # Versions of what it may charge without the service, by service
+    Column("tariffs", JsonDocument, nullable=False),
+    Column("version", Text, nullable=False),
+)
 
 # What a terminal may do, from a moment on: an advice is judged by what held at its moment. The latest is the
 # terminal's own row, too.

@@ -23,6 +23,8 @@ from pki.profiles import TERMINAL
 AUTHORITY = "terminals"
 # As statements and certificates can carry it.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+# Of whoever signs requests, these are staff (`staff.service`).
+_OF_STAFF = "staff:"
 ACTIVE, REVOKED = "active", "revoked"
 # One terminal's key is used for every request of it; this many keys stay parsed.
 KEYS_IN_MEMORY = 10_000
@@ -112,6 +114,12 @@ def find_terminal(connection: Connection, terminal_id: str) -> Terminal | None:
     )
 
 
+def terminals_of(connection: Connection, provider_id: str) -> frozenset[TerminalId]:
+    """The identifiers of a provider's terminals."""
+    found = connection.scalars(select(terminal.c.id).where(terminal.c.provider_id == provider_id))
+    return frozenset(map(TerminalId, found))
+
+
 def register_terminal(
     connection: Connection,
     authority: Authority,
@@ -125,8 +133,10 @@ def register_terminal(
 
     Raises OrderInvalid, AlreadyExists, ProviderUnknown and CertificateRequestRefused.
     """
-    if not _IDENTIFIER.fullmatch(new.id):
-        raise OrderInvalid(f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -")
+    if not _IDENTIFIER.fullmatch(new.id) or new.id.startswith(_OF_STAFF):
+        raise OrderInvalid(
+            f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -, and not {_OF_STAFF}…"
+        )
     require_provider(connection, new.provider_id)
     if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
         raise AlreadyExists("terminal", new.id)

@@ -154,6 +154,8 @@ class CardService:
     shows_holders: bool = True
     # Catalogues by service, without the members that the moment decides
     menus: dict[str, "Menu"] = field(default_factory=dict)
+    # What each terminal has said of itself last
+    health: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Called when somebody asks whom a card presents
     on_presentation: Callable[[], None] = lambda: None
     # How long each chunk was; whether it takes any, and signs as itself what it answers
@@ -246,8 +248,9 @@ class CardService:
                 if (menu := self.menus.get(asked["service"])) is not None:
                     return self._quote_basket(menu, asked["details"])
                 return self._quote()
-            case "POST", ["v1", "presentations"]:
-                return self._present(UUID(json.loads(body)["card"]))
+            case "POST", ["v1", "presentations" | "health" as what]:
+                said = json.loads(body)
+                return self._present(UUID(said["card"])) if what != "health" else self._hear(terminal, said)
             case "GET", ["v1", "catalogues", service]:
                 return self._catalogue(service)
             case "POST", ["v1", "authorisations" | "advices" as what]:
@@ -255,6 +258,10 @@ class CardService:
             case _, ["v1", "personalisation-orders" | "card-puks", *rest]:
                 return self._at_the_desk(rest, json.loads(body or b"{}"))
         raise Refused(404, "not_found")
+
+    def _hear(self, terminal: str, said: dict[str, Any]) -> dict[str, Any]:
+        self.health[terminal] = said
+        return {"seen_at": to_rfc3339(self.clock())}
 
     def _trust(self) -> dict[str, Any]:
         if self.replayed_trust is not None:

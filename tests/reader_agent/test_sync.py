@@ -261,3 +261,12 @@ def test_a_damaged_entry_in_a_chunk(world: World) -> None:
     report = sync(world.agent)
     assert [item.detail for item in report.delivered] == ["outbox_damaged", *["approved"] * HANDFUL]
     assert report.waiting == 1
+
+
+def test_it_says_how_it_is(world: World) -> None:
+    """With each round, after what waited was told; a service that hears no such thing does not matter."""
+    sync(world.agent)
+    said = world.service.health[world.agent.terminal]
+    assert (said["waiting"], said["oldest_waiting_at"]) == (0, None)
+    assert said["trust_fetched_at"] is not None
+    assert said["version"]

@@ -11,6 +11,7 @@ class Wire:
     """A TCP relay on loopback. While `on_answer` is set, answers to authorisations are lost, and it is told.
 
     While `on_request` is set, it is told the path of each POST before that is passed on; nothing is lost.
+    While `on_done` is set, it is told that once the service has answered; is the answer lost?
 
     Each connection carries one request: the relay asks for that, so that what is cut is one exchange.
     """
@@ -19,6 +20,7 @@ class Wire:
         self.target_port = target_port
         self.on_answer: Callable[[], None] | None = None
         self.on_request: Callable[[str], None] | None = None
+        self.on_done: Callable[[str], bool] | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -49,6 +51,9 @@ class Wire:
                 with socket.create_connection(("127.0.0.1", self.target_port), timeout=60) as service:
                     service.sendall(_one_request(request))
                     answer = _read_all(service)
+                if self.on_done is not None and request.startswith(b"POST "):  # noqa: SIM102 - asked once
+                    if self.on_done(request.split(b" ", 2)[1].decode()):
+                        return
                 if self.on_answer is not None and request.startswith(b"POST /v1/authorisations "):
                     self.on_answer()
                     return

@@ -40,6 +40,15 @@ BODIES: dict[str, Any] = {
     "/v1/tariff-drafts/<uuid:draft_id>/approval": {},
     "/v1/tariff-drafts/<uuid:draft_id>/withdrawal": {"reason": "a slip"},
     "/v1/card-puks": {"card": str(new_id())},
+    "/v1/health": {
+        "time": "2026-06-15T10:00:00.000Z",
+        "waiting": 0,
+        "oldest_waiting_at": None,
+        "trust_fetched_at": None,
+        "lists_end_at": None,
+        "version": "1",
+        "tariffs": {},
+    },
     "/v1/card-keys": {"key": "BA" + "A" * 85},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
@@ -63,7 +72,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 24
+    assert len(found) == 25
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule

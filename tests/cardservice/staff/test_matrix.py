@@ -1,0 +1,236 @@
+"""Who may do what: every command and every route against every role, and guards that none is forgotten."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardservice.api.app import create_app
+from cardservice.cli import main
+from cardservice.context import Context
+from cardservice.staff import service
+from cardservice.staff.acting import Claim, admit
+from cardservice.staff.errors import RightMissing
+from cardservice.staff.functions import COMMANDS, MACHINE, ROUTES
+from cardservice.staff.roles import RIGHTS, Right, Role
+from tests.cardservice.staff.people import Staff, add, request_of
+from tests.support.council import Council
+
+# Written down once more, by hand: what a role covers changes here and there, or nowhere.
+_TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
+_MONEY_SEEN = {
+    *("balance", "payer show", "payer history", "payer statement", "settlement report", "advices losses"),
+    *("payment show", "payment list", "payment exceptions", "library takings"),
+}
+MAY: Mapping[Role, set[str]] = {
+    Role.ADMINISTRATOR: {
+        *("staff", "audit", "second-person", "pki issue", "pki revoke", "security", "quarantine list"),
+        *(
+            "provider",
+            "terminal",
+            "advices deliver",
+            "library import",
+            "library withdraw",
+            "sip2",
+            *_TARIFFS_SEEN,
+        ),
+        *("card list", "card show", "card revoke", "card revoke-many"),
+    },
+    Role.ISSUER: {"card", "cardholder", "import", "second-person"},
+    Role.DESK: {
+        *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
+        *("cardholder find", "cardholder accesses"),
+        *(
+            "cardholder show",
+            "cardholder find",
+            "cardholder accesses",
+            "topup",
+            "refund",
+            "limit",
+            "service",
+            "library",
+            "second-person",
+        ),
+        *("payer add", "payer assign", "payment start", "payment cancel", *_MONEY_SEEN, *_TARIFFS_SEEN),
+    },
+    Role.FINANCE: {
+        *("payer", "payment", "settlement", "topup", "refund", "concession", "ledger", "load", "tariff"),
+        *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
+        *("pki audit", "provider statement", "provider card-keys", "second-person", "funding"),
+        *(*_MONEY_SEEN, *_TARIFFS_SEEN),
+    },
+    Role.PROVIDER: {"provider statement", "provider card-keys", "terminal gaps", "terminal list"},
+    Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
+    Role.AUDITOR: {
+        *("card list", "card show", "provider statement", "provider card-keys", "terminal gaps"),
+        *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
+        *("pki audit", "security", "quarantine list", "staff list", "staff rights", "audit", "second-person"),
+        *(*_MONEY_SEEN, *_TARIFFS_SEEN),
+    },
+    Role.OPERATOR: {"card expire", "library expire", "retention", "keys", "ledger", "pki audit", "recovery"},
+}
+# Within what a role covers as a whole
+MAY_NOT: Mapping[Role, set[str]] = {
+    Role.ISSUER: {"card expire"},
+    Role.DESK: {"library import", "library withdraw", "library expire"},
+    Role.OPERATOR: {"ledger prove"},
+}
+ROUTES_OF: Mapping[Role, set[str]] = {
+    Role.FINANCE: {"POST", "GET", "approval", "withdrawal"},
+    Role.KITCHEN: {"POST", "GET", "withdrawal"},
+    Role.ADMINISTRATOR: {"GET"},
+    Role.DESK: {"GET"},
+    Role.AUDITOR: {"GET"},
+}
+PEOPLE = {role: f"one-{role.value}" for role in Role}
+# Options without which a command is not understood at all
+VALUES = {"application": "F5C011", "profile_json": "{}"}
+MORE: Mapping[str, tuple[str, ...]] = {
+    "cardholder address": ("--none",),
+    "cardholder born": ("--unknown",),
+    "cardholder contact": ("--none",),
+    "cardholder photo": ("--remove",),
+    "cardholder set": ("--no-form",),
+    "payer statement": (str(uuid4()),),
+}
+
+
+def leaves(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command, by what is typed for it."""
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from leaves(found, *names, name)
+        else:
+            yield " ".join((*names, name)), found
+
+
+ALL_COMMANDS = dict(leaves(main))
+
+
+def covers(names: set[str], command: str) -> bool:
+    """Whether a command or its group is named."""
+    return command in names or command.split(maxsplit=1)[0] in names
+
+
+def test_every_command_has_a_right() -> None:
+    """A command without one fails here; one that is gone is not left behind."""
+    assert ALL_COMMANDS.keys() == COMMANDS.keys() | MACHINE
+    assert not COMMANDS.keys() & MACHINE
+
+
+def test_every_right_is_somebodys() -> None:
+    used = {*COMMANDS.values(), *ROUTES.values()}
+    assert used == set(Right) == set[Right]().union(*RIGHTS.values())
+
+
+def test_every_route_is_a_terminals_or_has_a_right(context: Context) -> None:
+    """What staff may ask is in the table, and takes their signature; nothing else does."""
+    app = create_app(context)
+    open_to_staff = {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if getattr(app.view_functions[rule.endpoint], "or_staff", False)
+    }
+    assert open_to_staff == ROUTES.keys()
+
+
+@pytest.fixture
+def everyone(context: Context, council: Council) -> dict[Role, service.Person]:
+    """One person of each role alone."""
+    del council  # it makes the provider
+    people = {}
+    for role in Role:
+        provider = "vale-buses" if role is Role.PROVIDER else None
+        people[role] = add(context, PEOPLE[role], role, provider=provider)
+    return people
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_every_cell_of_commands(context: Context, everyone: dict[Role, service.Person]) -> None:
+    """Each command as somebody of each role: admitted or refused, as it is written down above."""
+    staff = Staff(context)
+    for role, person in everyone.items():
+        staff.is_at_the_keyboard(person.id)
+        for command in COMMANDS:
+            if covers(MAY[role], command) and not covers(MAY_NOT.get(role, set()), command):
+                assert admit(context.database, command, Claim(), context.now()).actor == person.actor
+            else:
+                with pytest.raises(RightMissing):
+                    admit(context.database, command, Claim(), context.now())
+
+
+def argument_for(parameter: click.Parameter, folder: Path) -> list[str]:
+    """Something that a parameter takes, where it must have something."""
+    if not parameter.required:
+        return []
+    match parameter.type:
+        case click.Choice():
+            value = str(parameter.type.choices[0])
+        case click.Path() if not parameter.type.file_okay:
+            value = str(folder / "folder")
+        case click.Path() if parameter.name == "csr":
+            request = request_of(ec.generate_private_key(ec.SECP256R1()), "nobody")
+            (folder / "csr").write_bytes(request.public_bytes(Encoding.PEM))
+            value = str(folder / "csr")
+        case click.Path():
+            (folder / "file").write_text(f"{uuid4()}\n")
+            value = str(folder / "file")
+        case click.DateTime():
+            value = "2026-06-15"
+        case click.types.IntParamType() | click.types.FloatParamType():
+            value = "1"
+        case _:
+            value = VALUES.get(str(parameter.name), str(uuid4()))
+    return [value] if isinstance(parameter, click.Argument) else [parameter.opts[0], value]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_every_command_asks_before_it_does_anything(
+    context: Context, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Typed by somebody without any role: each is refused, and the refusal is in the trail."""
+    add(context, "ann", Role.ADMINISTRATOR)
+    add(context, "nobody")
+    Staff(context).is_at_the_keyboard("nobody")
+    wrong = {}
+    for name, command in ALL_COMMANDS.items():
+        if name not in MACHINE:
+            given = [each for parameter in command.params for each in argument_for(parameter, tmp_path)]
+            typed = [*name.split(), *given, *MORE.get(name, ())]
+            done = CliRunner().invoke(main, typed, env=environment, input="2468\n2468\n")
+            if (done.exit_code, "staff:nobody may not do this" in done.stderr) != (1, True):
+                wrong[name] = done.output
+    assert not wrong, "\n".join(f"{name}: {said}" for name, said in wrong.items())
+
+
+def test_every_cell_of_routes(
+    context: Context, council: Council, everyone: dict[Role, service.Person]
+) -> None:
+    """Each route as somebody of each role, signed with their key."""
+    menu: dict[str, Any] = {"service": "meals", "files": [{"name": "menu.json", "content": "AAAA"}]}
+    for role, person in everyone.items():
+        signer = Staff(context).signer(council, person.id)
+        for method, rule in ROUTES:
+            kind = rule.rpartition("/")[2] if rule.endswith(("approval", "withdrawal")) else method
+            path = rule.replace("<uuid:draft_id>", str(uuid4())).replace("<service>", "transport")
+            body = {"withdrawal": {"reason": "a slip"}, "approval": {}}.get(kind, menu)
+            answer = signer.get(path) if method == "GET" else signer.post(path, body)
+            refused = answer.outcome == (403, "right_missing")
+            assert refused != (kind in ROUTES_OF.get(role, set())), (role, rule, answer)
+
+
+def test_other_routes_know_no_staff(council: Council, context: Context) -> None:
+    """A key of staff opens nothing that is a terminal's."""
+    add(context, "ann", Role.ADMINISTRATOR)
+    signer = Staff(context).signer(council, "ann")
+    assert signer.get("/v1/nonce").outcome == (401, "terminal_unknown")
+    assert signer.post("/v1/presentations", {"card": str(uuid4())}).outcome == (401, "terminal_unknown")
