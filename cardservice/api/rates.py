@@ -38,8 +38,9 @@ class Rate:
             return 0
         now = round(moment.timestamp() * _SECOND_US)
         with self._lock:
-            # A clock that was set back stops nobody for longer than a minute.
-            over = min(max(self._over.get(key, now), now), now + _MINUTE_US)
+            over = max(self._over.get(key, now), now)
+            if over > now + _MINUTE_US:
+                over = now  # the clock was set back, which stops nobody
             wait_us = over + self._step_us - now - _MINUTE_US
             self._over[key] = over if wait_us > 0 else over + self._step_us
             self._over.move_to_end(key)

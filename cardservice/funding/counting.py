@@ -13,12 +13,14 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.records import read_many
+from cardservice.cardholders.sealing import Field
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.funding.errors import NamesNotAllowed
 from cardservice.funding.importing import programmes_of
 from cardservice.funding.models import entitlement
+from cardservice.ids import CardholderId
 from cardservice.ledger.models import counter
 from cardservice.services import retention_days
 from cardservice.services.funded import Funded
@@ -131,7 +133,7 @@ def names_between(
         if programme not in {each.key for each in programmes_of(context, connection, service)}:
             raise OrderInvalid(f"the tariff of {service.name} has no programme {programme[:40]!r}")
         paid = paid_between(connection, service, programme, first, last)
-        named = _names(connection, {each.cardholder for each in paid})
+        named = _names(context, connection, {each.cardholder for each in paid})
     return tuple(
         Named(each.cardholder, named.get(each.cardholder, ""), each.day, each.amount_minor) for each in paid
     )
@@ -159,7 +161,7 @@ def due_by(context: Context, service: Service, day: date, *, actor: str) -> tupl
         )
         latest = {(row.cardholder_id, row.programme): row for row in rows}
         due = [row for row in latest.values() if row.first_day < row.review_on <= day]
-        named = _names(connection, {row.cardholder_id for row in due})
+        named = _names(context, connection, {row.cardholder_id for row in due})
     found = [
         Due(row.cardholder_id, named.get(row.cardholder_id, ""), row.programme, row.review_on) for row in due
     ]
@@ -176,10 +178,7 @@ def require_right(context: Context, actor: str, action: str, subject: str, **det
         raise NamesNotAllowed(actor)
 
 
-def _names(connection: Connection, holders: set[UUID]) -> dict[UUID, str]:
-    wanted = sorted(holders)
-    found: dict[UUID, str] = {}
-    for at in range(0, len(wanted), 500):
-        rows = select(cardholder.c.id, cardholder.c.name).where(cardholder.c.id.in_(wanted[at : at + 500]))
-        found.update((holder, name) for holder, name in connection.execute(rows))
-    return found
+def _names(context: Context, connection: Connection, holders: set[UUID]) -> dict[UUID, str]:
+    wanted = {CardholderId(holder) for holder in holders}
+    read = read_many(connection, context.keys.cardholder_kek, wanted, [Field.NAME])
+    return {holder: fields.get(Field.NAME, "") for holder, fields in read.items()}

@@ -10,9 +10,12 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, select
 
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.records import read_many
+from cardservice.cardholders.sealing import Field
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
+from cardservice.ids import CardholderId
+from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.models import (
     cardholder_key,
     counter,
@@ -132,7 +135,7 @@ def eaters_of(
                     same = recipe is None or portions.recipe == recipe
                     if sale.decision == "approved" and portions.dish.item == item and same:
                         found.append((sale.cardholder, portions))
-        return tuple(_eaters(connection, found))
+        return tuple(_eaters(connection, context.keys.cardholder_kek, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +209,12 @@ def _sales(connection: Connection, name: str, service: Kitchened, day: date) -> 
         )
 
 
-def _eaters(connection: Connection, found: list[tuple[UUID | None, Portions]]) -> Iterator[Eater]:
-    wanted = sorted({holder for holder, _ in found if holder is not None})
-    own = cardholder.c
-    people = {
-        row.id: row
-        for at in range(0, len(wanted), 500)
-        for row in connection.execute(
-            select(own.id, own.name, own.form).where(own.id.in_(wanted[at : at + 500]))
-        )
-    }
+def _eaters(
+    connection: Connection, kek: KeyRing, found: list[tuple[UUID | None, Portions]]
+) -> Iterator[Eater]:
+    wanted = {CardholderId(holder) for holder, _ in found if holder is not None}
+    people = read_many(connection, kek, wanted, (Field.NAME, Field.FORM))
     for holder, portions in found:
         if holder is not None and holder in people:
-            yield Eater(holder, people[holder].name, people[holder].form or "", portions)
+            known = people[CardholderId(holder)]
+            yield Eater(holder, known.get(Field.NAME, ""), known.get(Field.FORM) or "", portions)

@@ -151,7 +151,9 @@ def test_counters_and_resources_whose_time_has_passed(
     assert counted(council.context, reservation) > 1
     early = run(council, environment, "retention", "run", days=50)["passed"]
     nothing = {
-        f"{service} {what}": 0 for service in ("library", "parking") for what in ("counters", "resources")
+        f"{service} {what}": 0
+        for service in ("library", "meals", "parking")
+        for what in ("counters", "resources")
     }
     assert early == nothing
     held = counted(council.context, resource)
