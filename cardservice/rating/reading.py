@@ -100,7 +100,7 @@ def bearings(
             stored.decision == "approved",
         )
         .order_by(entry.epoch, entry.sequence)
-    )
+    ).all()
     return [
         Bearing(
             Place(row.epoch, row.sequence),
@@ -130,11 +130,11 @@ def read_taps(
     """Each rider's taps between two moments that stand; None where what prices one of them was erased."""
     found: dict[Rider, list[StoredTap] | None] = {rider: [] for rider in riders}
     undone = _undone(connection, riders)
-    for row in connection.execute(_taps(riders, service, actions, begins, ends)):
+    for row in connection.execute(_taps(riders, service, actions, begins, ends)).all():
         # A payer's other persons may have tapped, too.
         rider = Rider(PayerId(row.payer_id), row.key_id)
         taps = found.get(rider)
-        if taps is None or (row.payer_id, row.id) in undone:
+        if taps is None or (undone and (row.payer_id, row.id) in undone):
             continue
         if row.inputs is None:
             found[rider] = None
