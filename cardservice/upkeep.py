@@ -52,8 +52,11 @@ def calendar_of(context: Context) -> Calendar:
     return Calendar(ZoneInfo(context.scheme.timezone), context.now())
 
 
-def keep_up(context: Context) -> Round:
-    """Do what is due now. Raises SequenceHeld where another worker is numbering at this moment."""
+def keep_up(context: Context, stop: Event | None = None) -> Round:
+    """Do what is due now; a long rating ends early on `stop`, and the next round goes on with it.
+
+    Raises SequenceHeld where another worker is numbering at this moment.
+    """
     settled = settle_reservations(context.database, context.now())
     ended = end_holds(context)
     calendar = calendar_of(context)
@@ -63,7 +66,7 @@ def keep_up(context: Context) -> Round:
     recovering = context.gate.is_recovering()
     sealed = [] if recovering else seal_days(context.database, calendar, context.scheme.id, context.keys)
     # After sealing, which no payer that somebody holds must keep back.
-    rated = rate_all(context)
+    rated = rate_all(context, stop=stop)
     # Last: however long the provider takes, the ledger is numbered.
     provider = provider_of(context.settings)
     return Round(
@@ -82,7 +85,7 @@ def keep_on(context: Context, every_s: float, stop: Event, done: Callable[[Round
     """A round every so many seconds until `stop`; what keeps one from being done is logged."""
     while not stop.is_set():
         try:
-            done(keep_up(context))
+            done(keep_up(context, stop))
         except SequenceHeld:
             log.info("another worker is numbering the ledger")
         except (OperationalError, psycopg.OperationalError) as error:

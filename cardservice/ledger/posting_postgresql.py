@@ -130,7 +130,7 @@ def post(
 
     On a cluster one call for each shard: those of one are posted whatever becomes of the others'.
     """
-    if not _is_distributed(connection):
+    if not is_distributed(connection):
         return results(CALL.on(connection, encoded(arguments(postings, wait, lock_timeout_s))))
     found: dict[int, PostingResult] = {}
     for rows in _by_shard(connection, postings):
@@ -141,8 +141,8 @@ def post(
     return [found[row] for row in range(len(postings))]
 
 
-def _is_distributed(connection: psycopg.Connection[Any]) -> bool:
-    """Asked once on each connection."""
+def is_distributed(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the ledger is divided over a cluster; asked once on each connection."""
     if connection not in _distributed:
         row = connection.execute("SELECT to_regproc('post_transactions_at') IS NOT NULL").fetchone()
         _distributed[connection] = bool(row and row[0])

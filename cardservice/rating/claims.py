@@ -18,7 +18,7 @@ from cardservice.errors import Erased, ServiceUnknown
 from cardservice.ledger.reading import read_payers
 from cardservice.money import format_minor
 from cardservice.rating.reading import riders_between
-from cardservice.rating.service import charges_of
+from cardservice.rating.service import GROUP, charges_of
 from cardservice.services.rated import Claimed, Reimbursement, Span
 from cardservice.tariffs.service import TariffVersion, tariff_in_force
 
@@ -95,14 +95,18 @@ def _counted(
     first: date,
     last: date,
 ) -> Iterator[tuple[tuple[str, str, str], int]]:
-    for rider in riders_between(connection, name, service.tap_actions, span.begins, span.ends):
-        view = read_payers(connection, (rider.payer_id,))[rider.payer_id]
-        charges = charges_of(context, connection, name, service, rider, view, span)
-        if charges is None:
-            raise Erased(f"details of taps around {span.first_day} were erased; claim within their retention")
-        for day, charge in charges.items():
-            for free in charge.free_rides if first <= day <= last else ():
-                yield (free.authority, free.provider, free.tariff_version), free.count
+    riders = riders_between(connection, name, service.tap_actions, span.begins, span.ends)
+    for start in range(0, len(riders), GROUP):
+        some = riders[start : start + GROUP]
+        views = read_payers(connection, {rider.payer_id for rider in some})
+        for charges in charges_of(context, connection, name, service, some, views, span).values():
+            if charges is None:
+                raise Erased(
+                    f"details of taps around {span.first_day} were erased; claim within their retention"
+                )
+            for day, charge in charges.items():
+                for free in charge.free_rides if first <= day <= last else ():
+                    yield (free.authority, free.provider, free.tariff_version), free.count
 
 
 def claim_file(claims: tuple[Claim, ...], first: date, last: date, currency: str) -> str:

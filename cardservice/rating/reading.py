@@ -1,11 +1,12 @@
 """What rating reads: what has come since, whose it is, and a person's taps."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
 from cardservice.ids import CardholderId, PayerId
 from cardservice.ledger.closing.models import ledger_sequence
@@ -99,7 +100,7 @@ def bearings(
             stored.decision == "approved",
         )
         .order_by(entry.epoch, entry.sequence)
-    )
+    ).all()
     return [
         Bearing(
             Place(row.epoch, row.sequence),
@@ -111,55 +112,63 @@ def bearings(
     ]
 
 
-def holder_of(connection: Connection, key_id: UUID) -> CardholderId | None:
-    """Whose key it is; None once the person was erased."""
+def holders_of(connection: Connection, key_ids: Collection[UUID]) -> Mapping[UUID, CardholderId]:
+    """Whose keys they are; those of who was erased are left out."""
     own = cardholder_key.c
-    found = connection.scalar(select(own.cardholder_id).where(own.id == key_id))
-    return None if found is None else CardholderId(found)
+    rows = connection.execute(select(own.id, own.cardholder_id).where(own.id.in_(key_ids)))
+    return {row.id: CardholderId(row.cardholder_id) for row in rows if row.cardholder_id is not None}
 
 
 def read_taps(
     connection: Connection,
-    rider: Rider,
+    riders: Collection[Rider],
     service: str,
     actions: frozenset[str],
     begins: datetime,
     ends: datetime,
-) -> list[StoredTap] | None:
-    """The taps between two moments that stand; None where what prices one of them was erased."""
-    rows = connection.execute(_taps(rider, service, actions, begins, ends)).all()
-    if any(row.answer is None for row in rows):
-        return None
-    return [
-        StoredTap(
-            id=row.id,
-            action=row.action,
-            occurred_at=row.occurred_at,
-            provider=row.provider_id,
-            inputs=row.answer["inputs"],
+) -> Mapping[Rider, list[StoredTap] | None]:
+    """Each rider's taps between two moments that stand; None where what prices one of them was erased."""
+    found: dict[Rider, list[StoredTap] | None] = {rider: [] for rider in riders}
+    undone = _undone(connection, riders)
+    for row in connection.execute(_taps(riders, service, actions, begins, ends)).all():
+        # A payer's other persons may have tapped, too.
+        rider = Rider(PayerId(row.payer_id), row.key_id)
+        taps = found.get(rider)
+        if taps is None or (undone and (row.payer_id, row.id) in undone):
+            continue
+        if row.inputs is None:
+            found[rider] = None
+            continue
+        taps.append(
+            StoredTap(
+                id=row.id,
+                action=row.action,
+                occurred_at=row.occurred_at,
+                provider=row.provider_id,
+                inputs=row.inputs,
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
-def has_tapped(
+def payers_tapped(
     connection: Connection,
-    rider: Rider,
+    riders: Collection[Rider],
     service: str,
     actions: frozenset[str],
     begins: datetime,
     ends: datetime,
-) -> bool:
-    """Whether the payer has any tap between two moments, annulled or not, anybody's."""
+) -> frozenset[PayerId]:
+    """Those of the riders' payers that have any tap between two moments, annulled or not, anybody's."""
     stored = ledger_transaction.c
-    tapped = exists().where(
-        stored.payer_id == rider.payer_id,
+    tapped = select(stored.payer_id).where(
+        stored.payer_id.in_({rider.payer_id for rider in riders}),
         stored.service == service,
         stored.action.in_(actions),
         stored.occurred_at >= begins,
         stored.occurred_at < ends,
     )
-    return bool(connection.scalar(select(tapped)))
+    return frozenset(PayerId(payer) for payer in connection.scalars(tapped.distinct()))
 
 
 def riders_between(
@@ -183,17 +192,27 @@ def riders_between(
     return sorted(Rider(PayerId(row.payer_id), row.key_id) for row in connection.execute(query))
 
 
+def _undone(connection: Connection, riders: Collection[Rider]) -> frozenset[tuple[UUID, UUID]]:
+    """The payers' transactions that were annulled and that no duplicate keeps: few, looked up by index."""
+    stored = ledger_transaction.c
+    of_payers = stored.payer_id.in_({rider.payer_id for rider in riders})
+    kept = select(stored.payer_id, stored.duplicate_of).where(of_payers, stored.duplicate_of.is_not(None))
+    annulled = select(stored.payer_id, stored.annuls).where(
+        of_payers, stored.annuls.is_not(None), stored.decision == "approved"
+    )
+    found = {(payer, id_) for payer, id_ in connection.execute(annulled)}
+    return frozenset(found.difference((payer, id_) for payer, id_ in connection.execute(kept)))
+
+
 def _taps(
-    rider: Rider, service: str, actions: frozenset[str], begins: datetime, ends: datetime
+    riders: Collection[Rider], service: str, actions: frozenset[str], begins: datetime, ends: datetime
 ) -> Select[*tuple[Any, ...]]:
     stored, proof, kept = ledger_transaction.c, transaction_proof.c, transaction_details.c
-    other = ledger_transaction.alias("other").c
-    annulled = exists().where(
-        other.payer_id == stored.payer_id, other.annuls == stored.id, other.decision == "approved"
-    )
-    kept_by = exists().where(other.payer_id == stored.payer_id, other.duplicate_of == stored.id)
     return (
-        select(stored.id, stored.action, stored.occurred_at, stored.provider_id, kept.answer)
+        select(
+            *(stored.payer_id, proof.key_id, stored.id, stored.action, stored.occurred_at),
+            *(stored.provider_id, kept.answer["inputs"].label("inputs")),
+        )
         .select_from(
             ledger_transaction.join(
                 transaction_proof,
@@ -204,14 +223,12 @@ def _taps(
             )
         )
         .where(
-            stored.payer_id == rider.payer_id,
-            proof.key_id == rider.key_id,
+            stored.payer_id.in_({rider.payer_id for rider in riders}),
             stored.service == service,
             stored.action.in_(actions),
             stored.decision == "approved",
             stored.occurred_at >= begins,
             stored.occurred_at < ends,
-            or_(kept_by, ~annulled),
         )
         .order_by(stored.occurred_at, stored.id)
     )

@@ -1,22 +1,26 @@
 """Days are charged: what has come since the last round says whose days to rate, and their taps at what.
 
-A day is rated under its payer's lock, from all taps that are there, so that nothing depends on the order in
-which they came. What says nothing new posts nothing: a round that broke off is simply done again.
+A day is rated from all taps that are there, so that nothing depends on the order in which they came, and
+posted under its payer's lock if nothing has changed since they were read. What says nothing new posts
+nothing: a round that broke off is simply done again.
 """
 
 import logging
+import time
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from threading import Event
 
 from sqlalchemy import Connection, insert, update
 
 from cardservice.context import Context
-from cardservice.ids import ProviderId, TransactionId
+from cardservice.ids import PayerId, ProviderId, TransactionId
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.posting import locked
-from cardservice.ledger.rating_days import days_rated, post_rating, read_rated
+from cardservice.ledger.rating_days import post_rating, read_days
+from cardservice.ledger.rating_groups import Revision, post_group
 from cardservice.ledger.ratings import Rated as RatedBefore
 from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.reading import read_payers
@@ -27,9 +31,9 @@ from cardservice.rating.reading import (
     Place,
     Rider,
     bearings,
-    has_tapped,
-    holder_of,
+    holders_of,
     newest,
+    payers_tapped,
     read_place,
     read_taps,
 )
@@ -40,6 +44,9 @@ log = logging.getLogger(__name__)
 
 # Entries of the ledger's sequence looked at together, ours.
 AT_ONCE = 100_000
+# Riders who are read and posted together, ours: their payers are locked for as long as it takes to post.
+GROUP = 500
+TOLD_EVERY_S = 10.0
 _DAY = timedelta(days=1)
 
 
@@ -54,20 +61,20 @@ class Charged:
         return Charged(self.revisions + other.revisions, self.left_out + other.left_out)
 
 
-def rate_all(context: Context, *, at_once: int = AT_ONCE) -> Charged:
-    """Rate whatever has come since, of all services whose taps are rated.
+def rate_all(context: Context, *, at_once: int = AT_ONCE, stop: Event | None = None) -> Charged:
+    """Rate whatever has come since, of all services whose taps are rated; until `stop`, between two groups.
 
     Raises SQLAlchemy's OperationalError where another session holds a payer: the next round does it again.
     """
-    done = Charged()
+    done, stop = Charged(), stop or Event()
     for name, service in context.services.items():
         if isinstance(service, Rated):
-            while (step := _step(context, name, service, at_once)) is not None:
+            while not stop.is_set() and (step := _step(context, name, service, at_once, stop)) is not None:
                 done += step
     return done
 
 
-def _step(context: Context, name: str, service: Rated, at_once: int) -> Charged | None:
+def _step(context: Context, name: str, service: Rated, at_once: int, stop: Event) -> Charged | None:
     with context.database.reading() as connection:
         after = read_place(connection, name)
         until = newest(connection, after, at_once)
@@ -75,13 +82,44 @@ def _step(context: Context, name: str, service: Rated, at_once: int) -> Charged 
             return None
         found = bearings(connection, name, service.bears_on_days, after, until)
         due = _due(context, connection, name, service, found)
-    done = Charged()
-    for rider, spans in sorted(due.items()):
-        for span in sorted(spans, key=lambda each: each.first_day):
-            done += rate_span(context, name, service, rider, span)
+    done, groups = Charged(), list(_groups(due))
+    progress = _Progress(name, sum(len(riders) for _, riders in groups))
+    for span, riders in groups:
+        if stop.is_set():
+            # Where it has come to is not stored: what was rated is seen to be as it is.
+            return done
+        done += rate_group(context, name, service, riders, span)
+        progress.tell(len(riders))
     with context.database.begin() as connection:
         _store_place(connection, name, until)
     return done
+
+
+def _groups(due: Mapping[Rider, set[Span]]) -> Iterator[tuple[Span, list[Rider]]]:
+    """Who is rated together: so many of one span, the earlier spans first."""
+    by_span: dict[Span, list[Rider]] = {}
+    for rider, spans in sorted(due.items()):
+        for span in spans:
+            by_span.setdefault(span, []).append(rider)
+    for span in sorted(by_span, key=lambda each: each.first_day):
+        riders = by_span[span]
+        for first in range(0, len(riders), GROUP):
+            yield span, riders[first : first + GROUP]
+
+
+class _Progress:
+    """Says now and then how far a step has come; of one that takes no longer than that, nothing."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total, self._done = name, total, 0
+        self._told = time.monotonic()
+
+    def tell(self, more: int) -> None:
+        self._done += more
+        if time.monotonic() - self._told >= TOLD_EVERY_S:
+            self._told = time.monotonic()
+            members = {"service": self._name, "weeks": self._done, "of": self._total}
+            log.info("days are being rated", extra={"members": members})
 
 
 def _due(
@@ -100,24 +138,51 @@ def _due(
     return due
 
 
-def rate_span(context: Context, name: str, service: Rated, rider: Rider, span: Span) -> Charged:
-    """Rate the days of a span, in one database transaction under the payer's lock.
+def rate_group(context: Context, name: str, service: Rated, riders: Collection[Rider], span: Span) -> Charged:
+    """Rate the days of a span for many riders: read together, without a lock, and posted together.
 
-    Where nobody has ever tapped there is nothing to rate, and nobody is locked: a pass bears on many weeks.
+    Whose payer has changed since, or is held, is rated alone, under the lock. Where nobody has ever tapped
+    there is nothing to rate, and nothing else is read: a pass bears on many weeks.
     """
     with context.database.reading() as connection:
-        if not has_tapped(connection, rider, name, service.tap_actions, span.begins, span.ends):
+        where = (name, service.tap_actions, span.begins, span.ends)
+        tapped = payers_tapped(connection, riders, *where)
+        riders = [rider for rider in riders if rider.payer_id in tapped]
+        if not riders:
             return Charged()
+        views = read_payers(connection, tapped)
+        found = charges_of(context, connection, name, service, riders, views, span)
+        before = read_days(connection, tapped, name, span.first_day, span.last_day)
+    due: dict[PayerId, list[Revision]] = {}
+    for rider, charges in found.items():
+        if charges is not None and (own := _revisions(context, name, rider, charges, before, span)):
+            due.setdefault(rider.payer_id, []).extend(own)
+    posted = post_group(context.database, views, due, context.now())
+    done = Charged(
+        revisions=sum(len(due[payer]) for payer in posted),
+        left_out=sum(charges is None for charges in found.values()),
+    )
+    for rider, charges in found.items():
+        if charges is not None and rider.payer_id in due and rider.payer_id not in posted:
+            done += _rate_alone(context, name, service, rider, span)
+    return done
+
+
+def _rate_alone(context: Context, name: str, service: Rated, rider: Rider, span: Span) -> Charged:
+    """Rate the days of a span, in one database transaction under the payer's lock."""
     try:
         with locked(context.database, (rider.payer_id,)) as connection:
-            view = read_payers(connection, (rider.payer_id,))[rider.payer_id]
-            charges = charges_of(context, connection, name, service, rider, view, span)
+            views = read_payers(connection, (rider.payer_id,))
+            charges = charges_of(context, connection, name, service, (rider,), views, span)[rider]
             if charges is None:
                 return Charged(left_out=1)
-            rated = days_rated(connection, rider.payer_id, rider.key_id, name)
-            due = [day for day in _days(span) if day in rated or day in charges]
-            revisions = sum(_rate_day(context, connection, name, rider, day, charges.get(day)) for day in due)
-            return Charged(revisions=revisions)
+            before = read_days(connection, (rider.payer_id,), name, span.first_day, span.last_day)
+            due = _revisions(context, name, rider, charges, before, span)
+            for each in due:
+                # Read anew: the day before may have changed it.
+                view = read_payers(connection, (rider.payer_id,))[rider.payer_id]
+                post_rating(connection, view, each.before, each.new, context.now())
+            return Charged(revisions=len(due))
     except PostingRefused:
         # A fault of the program, or of this person's rows: it must not keep all others from being charged.
         log.exception("a day was not rated", extra={"members": {"payer": str(rider.payer_id)}})
@@ -129,37 +194,49 @@ def charges_of(
     connection: Connection,
     name: str,
     service: Rated,
-    rider: Rider,
-    view: PayerView,
+    riders: Collection[Rider],
+    views: Mapping[PayerId, PayerView],
     span: Span,
-) -> Mapping[date, DayCharge] | None:
-    """What each day of the span with taps should cost; None where what prices a tap was erased."""
-    taps = read_taps(connection, rider, name, service.tap_actions, span.begins, span.ends)
-    if taps is None:
-        return None
-    holder = holder_of(connection, rider.key_id)
-    counters = [each for each in view.counters if each.cardholder_id == holder]
-    versions = {version for tap in taps if (version := service.tariff_named(tap)) is not None}
+) -> Mapping[Rider, Mapping[date, DayCharge] | None]:
+    """What each rider's days of the span with taps should cost; None where what prices a tap was erased."""
+    found = read_taps(connection, riders, name, service.tap_actions, span.begins, span.ends)
+    holders = holders_of(connection, {rider.key_id for rider in riders})
+    named = {service.tariff_named(tap) for taps in found.values() for tap in taps or ()}
     tariffs = {
-        version: context.tariffs.get(TariffVersion(name, version, span.begins)) for version in versions
+        version: context.tariffs.get(TariffVersion(name, version, span.begins))
+        for version in named
+        if version is not None
     }
-    return {each.travel_day: each for each in service.day_charges(taps, counters, tariffs, span)}
+    charges: dict[Rider, Mapping[date, DayCharge] | None] = {}
+    for rider, taps in found.items():
+        if taps is None:
+            charges[rider] = None
+            continue
+        holder = holders.get(rider.key_id)
+        counters = [each for each in views[rider.payer_id].counters if each.cardholder_id == holder]
+        own = service.day_charges(taps, counters, tariffs, span)
+        charges[rider] = {each.travel_day: each for each in own}
+    return charges
 
 
-def _rate_day(
-    context: Context, connection: Connection, name: str, rider: Rider, day: date, charge: DayCharge | None
-) -> int:
-    subject = Subject(rider.payer_id, rider.key_id, name, day)
-    before = read_rated(connection, subject)
-    if charge is None and not before.transactions:
-        return 0
-    new = _rating(context, subject, before, charge)
-    if before.is_as(new):
-        return 0
-    # Read anew: the day before may have changed it.
-    view = read_payers(connection, (rider.payer_id,))[rider.payer_id]
-    post_rating(connection, view, before, new, context.now())
-    return 1
+def _revisions(
+    context: Context,
+    name: str,
+    rider: Rider,
+    charges: Mapping[date, DayCharge],
+    before: Mapping[Subject, RatedBefore],
+    span: Span,
+) -> list[Revision]:
+    """What says something new, day by day."""
+    found = []
+    for day in _days(span):
+        subject = Subject(rider.payer_id, rider.key_id, name, day)
+        rated, charge = before.get(subject, RatedBefore()), charges.get(day)
+        if charge is not None or rated.transactions:
+            new = _rating(context, subject, rated, charge)
+            if not rated.is_as(new):
+                found.append(Revision(rated, new))
+    return found
 
 
 def _rating(context: Context, subject: Subject, before: RatedBefore, charge: DayCharge | None) -> Rating:

@@ -58,11 +58,11 @@ def tell_day(
     span = next((each for each in spans if each.first_day <= day <= each.last_day), None)
     if span is None:
         return ()
-    payers = payers_of(connection, holder)
-    views, found = read_payers(connection, payers), []
-    for payer_id in payers:
-        rider = Rider(payer_id, key_id)
-        charges = charges_of(context, connection, name, service, rider, views[payer_id], span)
+    payers, found = payers_of(connection, holder), []
+    riders = [Rider(payer_id, key_id) for payer_id in payers]
+    told = charges_of(context, connection, name, service, riders, read_payers(connection, payers), span)
+    for rider, charges in told.items():
+        payer_id = rider.payer_id
         if charges is None:
             raise Erased(f"details of the taps around {day} were erased; what is left is what was charged")
         before = read_rated(connection, Subject(payer_id, key_id, name, day))

@@ -144,7 +144,7 @@ class _Again:
                     return True
                 looked_at += 1
                 where = (self._service.name, service.tap_actions, span.begins, span.ends)
-                taps = read_taps(connection, rider, *where)
+                taps = read_taps(connection, (rider,), *where)[rider]
                 if taps is None:
                     self.erased += 1
                     continue

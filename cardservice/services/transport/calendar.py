@@ -7,6 +7,7 @@ Transport Act 2000, section 145A).
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cardservice.services.seam import Refusal
@@ -14,6 +15,7 @@ from cardservice.services.seam import Refusal
 CALENDAR_ENDED = "calendar_ended"
 _DAY = timedelta(days=1)
 _SATURDAY = 5
+_DAYS_IN_MEMORY = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class TravelDays:
 
     def begins(self, day: date) -> datetime:
         """A travel day's first moment."""
-        return datetime.combine(day, self.starts, self.zone).astimezone(UTC)
+        return _begins(self, day)
 
     def day_of(self, moment: datetime) -> date:
         """The travel day of a moment, by the calendar day on which it began."""
@@ -35,6 +37,12 @@ class TravelDays:
     def length(self, day: date) -> timedelta:
         """How long a travel day is."""
         return self.begins(day + _DAY) - self.begins(day)
+
+
+@lru_cache(maxsize=_DAYS_IN_MEMORY)
+def _begins(days: TravelDays, day: date) -> datetime:
+    """The same few days are asked for with every tap."""
+    return datetime.combine(day, days.starts, days.zone).astimezone(UTC)
 
 
 def week_of(travel_day: date) -> date:

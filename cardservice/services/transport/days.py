@@ -5,6 +5,7 @@ from collections import Counter as Sums
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from cardservice.services.rated import DayCharge, DayShare, FreeRides, Span, StoredTap
 from cardservice.services.seam import Counter, Refusal
@@ -21,6 +22,7 @@ from cardservice.services.transport.travel import Concession
 _AROUND = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
+_WEEKS_IN_MEMORY = 1_024
 
 
 def spans(
@@ -36,14 +38,13 @@ def spans(
         while day <= last:
             mondays.add(day)
             day += _WEEK
-    return tuple(
-        Span(
-            monday,
-            monday + _WEEK - _DAY,
-            days.begins(monday) - _AROUND,
-            days.begins(monday + _WEEK) + _AROUND,
-        )
-        for monday in sorted(mondays)
+    return tuple(_week(days, monday) for monday in sorted(mondays))
+
+
+@lru_cache(maxsize=_WEEKS_IN_MEMORY)
+def _week(days: TravelDays, monday: date) -> Span:
+    return Span(
+        monday, monday + _WEEK - _DAY, days.begins(monday) - _AROUND, days.begins(monday + _WEEK) + _AROUND
     )
 
 

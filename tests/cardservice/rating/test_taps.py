@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -123,7 +124,10 @@ def test_days_as_their_taps_come(town: Town) -> None:
     what_is_annulled_or_told_twice_is_not_charged(town)
     a_pass_is_bought_inspected_and_ridden_on(town)
     a_pass_begins_with_the_first_ride_whichever_is_told_first(town)
-    an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(town)
+    # Another bus: one may not ask more often than that in a minute.
+    other = Town(town.council, town.council.terminal("bus-2"))
+    an_incomplete_journey_costs_the_maximum_until_its_end_turns_up(other)
+    a_round_that_is_stopped_is_done_again(other)
     assert verify(town.council.context.database).is_clean
 
 
@@ -237,6 +241,31 @@ def test_the_order_in_which_taps_arrive_does_not_matter(town: Town) -> None:
         for journey in days[0].journeys
     ] == [["fare", 0, 200], ["no_fare", 0, 150], ["fare", 1, 0]]
     assert verify(town.council.context.database).is_clean
+
+
+class StoppedAfter(Event):
+    """Is set once it has been asked so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._left = times
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def a_round_that_is_stopped_is_done_again(town: Town) -> None:
+    """Before it, and before a group: asked in between by the step and by each of its groups."""
+    card = town.council.card("adult", top_up_minor=1000)
+    assert town.request(card, "tap-in", stop="a1").outcome == (200, "approved")
+    context = town.council.context
+    sequence(context.database, calendar_of(context))
+    for times in (0, 1):
+        assert rate_all(context, stop=StoppedAfter(times)) == Charged()
+    assert town.council.balances(card.payer) == (1000, 0)
+    assert town.rate() == 1
+    assert town.council.balances(card.payer) == (700, 0)
 
 
 def a_pass_is_bought_inspected_and_ridden_on(town: Town) -> None:
