@@ -4,6 +4,8 @@
 -- exactly as old as what it stands for. What changes afterwards changes the version, too, and posting notices.
 -- Nothing is looked at here under a lock: that is posting's part, which is VOLATILE.
 --
+-- What is marked is another on a cluster (`distributing`).
+--
 -- Each part is looked up by key for each message: the plan is made once a session and cannot become another.
 CREATE OR REPLACE FUNCTION read_for_messages(
     p_terminal text[], p_card uuid[], p_certificate bytea[], p_time timestamptz[], p_id uuid[], p_other uuid[],
@@ -105,6 +107,7 @@ BEGIN
                 WHERE p.cardholder_id = card.cardholder_id ORDER BY p.valid_from LIMIT 1
             )
         ),
+        -- payers: on a cluster as the nodes gave them
         (
             SELECT json_agg(json_build_array(
                 p.payer_id,
@@ -137,12 +140,14 @@ BEGIN
                 WHERE h.cardholder_id = card.cardholder_id GROUP BY h.payer_id
             ) AS p
         ),
-        -- Under any payer that the card's holder has, has had or will have.
+        -- end
+        -- known: under any payer that the card's holder has, has had or will have
         ARRAY(
             SELECT t.id FROM cardholder_payer AS h
             JOIN ledger_transaction AS t ON t.payer_id = h.payer_id AND t.id = ANY (ARRAY[m.id, m.other])
             WHERE h.cardholder_id = card.cardholder_id
         ),
+        -- end
         (
             SELECT json_build_array(encode(r.sha256, 'hex'), (extract(epoch FROM r.this_update) * 1000)::bigint)
             FROM crl AS r

@@ -1,4 +1,4 @@
-"""The ledger over a Citus cluster: whose rows lie together, and posting as one command at their node.
+"""The ledger over a Citus cluster: whose rows lie together; reading and posting as one command each.
 
 Whatever begins with a payer is divided by the payer, and all of one payer lies on one node. Everything else
 is the coordinator's. Foreign keys between the two are dropped: one would need the other on every node.
@@ -26,6 +26,27 @@ BY_PAYER = (
 # Few: what is posted together lies in one. Two to four for each node.
 SHARDS = 8
 _SQL = Path(__file__).with_name("posting.sql")
+_READING = Path(__file__).parents[1] / "authorisation"
+# What `reading.sql` marks: on a cluster `read_payers` has asked the nodes for it.
+_AS_GIVEN = {
+    "payers": """(
+            SELECT json_agg(v.view ORDER BY p.since)
+            FROM (
+                SELECT h.payer_id, min(h.valid_from) AS since FROM cardholder_payer AS h
+                WHERE h.cardholder_id = card.cardholder_id GROUP BY h.payer_id
+            ) AS p
+            JOIN unnest(p_payer, p_view) AS v (payer, view) ON v.payer = p.payer_id
+        ),""",
+    "known": """ARRAY(
+            SELECT k.id::uuid FROM (
+                SELECT DISTINCT h.payer_id FROM cardholder_payer AS h
+                WHERE h.cardholder_id = card.cardholder_id
+            ) AS p
+            JOIN unnest(p_payer, p_known) AS v (payer, known) ON v.payer = p.payer_id
+            CROSS JOIN LATERAL json_array_elements_text(v.known) AS k (id)
+            WHERE k.id::uuid IN (m.id, m.other)
+        ),""",
+}
 
 
 def is_distributed(connection: Connection) -> bool:
@@ -58,6 +79,7 @@ def distribute(connection: Connection, shards: int = SHARDS) -> bool:
             {"name": name, "first": first},
         )
     _post_at_the_node(connection)
+    _read_at_the_nodes(connection)
     return True
 
 
@@ -99,3 +121,20 @@ def _post_at_the_node(connection: Connection) -> None:
         f"SELECT create_distributed_function('post_transactions_at(uuid, {kinds})', 'p_route',"
         " colocate_with := 'payer')"
     )
+
+
+def _read_at_the_nodes(connection: Connection) -> None:
+    """`read_for_messages` for a cluster: its rows of payers come from their nodes, all else from here.
+
+    In the place of the function for one node, which reads all at one moment: of several there is none.
+    """
+    beside = (_READING / "reading.sql").read_text(encoding="utf-8")
+    for marked, given in _AS_GIVEN.items():
+        before, rest = beside.split(f"-- {marked}:", 1)
+        beside = before + given + rest.split("-- end\n", 1)[1]
+    arguments = "p_service text[], p_tariff text[]"
+    beside = beside.replace("FUNCTION read_for_messages", "FUNCTION read_beside").replace(
+        arguments, f"{arguments}, p_payer uuid[], p_view json[], p_known json[]"
+    )
+    for source in (beside, (_READING / "reading_cluster.sql").read_text(encoding="utf-8")):
+        connection.exec_driver_sql(source.replace("%", "%%"))

@@ -1,0 +1,114 @@
+"""A whole authorisation by the service on a Citus cluster: what goes to the nodes, and one that is dead."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cardservice.api.app import create_app
+from cardservice.config import load_settings
+from cardservice.context import open_context
+from tests.support.citus import Cluster, running_cluster
+from tests.support.council import FARE_MINOR, ORIGIN, Card, Council, StandingClock, message, request_for
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.long
+
+CARDS, FUNDS_MINOR = 8, 1_000_000
+# One command reads what the payer has, one posts; the rules are judged in between, in the service.
+COMMANDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A council's service over a cluster, by the role that owns nothing."""
+
+    cluster: Cluster
+    council: Council
+    cards: tuple[Card, ...]
+
+
+@pytest.fixture(scope="module")
+def divided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Divided]:
+    """Set up by the console scripts, with people who have money."""
+    with running_cluster() as cluster:
+        with psycopg.connect(cluster.url, autocommit=True) as session:
+            session.execute("CREATE ROLE service LOGIN")
+            session.execute("ALTER DATABASE ledger SET citus.log_remote_commands = on")
+            session.execute("ALTER DATABASE ledger SET log_min_messages = notice")
+        url = cluster.url.replace("postgres@", "service@")
+        stack = Stack(tmp_path_factory.mktemp("divided"), url, cluster.url, "GBP", "Europe/London")
+        stack.install("ashcombe")
+        assert stack.run("cardservice", "distribute", "--json").json["done"]
+        clock = StandingClock(datetime.now(UTC))
+        context = open_context(load_settings(stack.programs({"CARDSERVICE_PUBLIC_ORIGIN": ORIGIN})), clock)
+        try:
+            council = Council(context, create_app(context).test_client(), clock)
+            council.provider()
+            council.load_fares()
+            cards = tuple(council.card(top_up_minor=FUNDS_MINOR) for _ in range(CARDS))
+            yield Divided(cluster, council, cards)
+        finally:
+            context.close()
+
+
+def test_an_authorisation_is_two_remote_commands(divided: Divided) -> None:
+    """By what the coordinator says in its log of what it sends to the nodes."""
+    terminal = divided.council.terminal("counted")
+    for number, card in enumerate(divided.cards):
+        body = message(request_for(terminal, card), card)
+        before = _issued(divided.cluster)
+        answer = terminal.post("/v1/authorisations", body)
+        sent = _issued(divided.cluster)[len(before) :]
+        assert answer.status == 200, answer
+        assert answer.json["decision"] == "approved", answer
+        # The first call of a session begins with asking what it is connected to.
+        assert number == 0 or len(sent) == COMMANDS, sent
+        assert divided.council.balances(card.payer)[0] == FUNDS_MINOR - FARE_MINOR
+
+
+def test_a_repeated_request_and_a_lost_card_are_told_apart(divided: Divided) -> None:
+    """What is known is found at its node, and what changes at the coordinator is noticed."""
+    terminal, card = divided.council.terminal("repeating"), divided.council.card(top_up_minor=FUNDS_MINOR)
+    body = message(request_for(terminal, card), card)
+    first, again = (terminal.post("/v1/authorisations", body) for _ in range(2))
+    assert (first.json["decision"], again.json["decision"]) == ("approved", "approved")
+    assert divided.council.balances(card.payer)[0] == FUNDS_MINOR - FARE_MINOR
+    divided.council.revoke(card)
+    refused = terminal.post("/v1/authorisations", message(request_for(terminal, card), card))
+    assert refused.json["decision"] == "declined", refused
+    assert divided.council.balances(card.payer)[0] == FUNDS_MINOR - FARE_MINOR
+
+
+def test_who_lies_on_the_other_node_is_served(divided: Divided) -> None:
+    """While one node is dead; and its own payers again, by the same requests, when it is back."""
+    terminal = divided.council.terminal("through-it-all")
+    bodies = {card.id: message(request_for(terminal, card), card) for card in divided.cards}
+    dead = 1
+    homes = {card.id: _home(divided.cluster, card) for card in divided.cards}
+    assert set(homes.values()) == {1, 2}
+    divided.cluster.kill(dead)
+    for card in divided.cards:
+        answer = terminal.post("/v1/authorisations", bodies[card.id])
+        assert answer.status == (503 if homes[card.id] == dead else 200), answer
+    divided.cluster.start()
+    for card in divided.cards:
+        answer = terminal.post("/v1/authorisations", bodies[card.id])
+        assert (answer.status, answer.json["decision"]) == (200, "approved"), answer
+
+
+def _issued(cluster: Cluster) -> list[str]:
+    log = Path(cluster.folder, "nodes", "node0", "server.log").read_text(errors="replace")
+    return [line for line in log.splitlines() if "issuing " in line]
+
+
+def _home(cluster: Cluster, card: Card) -> int:
+    query = (
+        "SELECT nodeport FROM pg_dist_shard_placement"
+        " WHERE shardid = get_shard_id_for_distribution_column('payer_state', %s::uuid)"
+    )
+    with psycopg.connect(cluster.url, autocommit=True) as session:
+        return cluster.ports.index(session.execute(query, (card.payer,)).fetchall()[0][0])
