@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, tuple_
-from sqlalchemy.sql import FromClause, Subquery
+from sqlalchemy import ColumnElement, Connection, Row, Tuple, and_, case, func, or_, select, tuple_
+from sqlalchemy.sql import Subquery
 
 from cardservice.ids import PayerId, ProviderId, TransactionId
 from cardservice.ledger.closing.models import ledger_sequence
@@ -226,56 +226,71 @@ def _changes() -> list[ColumnElement[int]]:
     ]
 
 
-def _is_own(payer_id: PayerId) -> ColumnElement[bool]:
-    moved = transfer.c
-    return and_(moved.payer_id == payer_id, or_(moved.debit.in_(_OWN), moved.credit.in_(_OWN)))
+def _is_own() -> ColumnElement[bool]:
+    return or_(transfer.c.debit.in_(_OWN), transfer.c.credit.in_(_OWN))
 
 
-def _numbered() -> FromClause:
-    """Entries with their transfers. By both keys: each is looked up, however many a payer has."""
+def _entries(payer_id: PayerId, *where: ColumnElement[bool]) -> Subquery:
+    """Numbered entries with what each did to both accounts; NULL where it moved neither.
+
+    Subqueries of a value, not a join: a database that takes the payer for one with few entries would go
+    through all of the transfers for each entry. So it can but look each up by its whole key.
+    """
     entry, moved = ledger_sequence.c, transfer.c
-    whose = and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id)
-    return ledger_sequence.join(transfer, whose)
+    same = and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id, _is_own())
+    changes = [
+        select(change).where(same).correlate(ledger_sequence).scalar_subquery().label(change.name)
+        for change in _changes()
+    ]
+    return select(ledger_sequence, *changes).where(entry.payer_id == payer_id, *where).subquery("entry")
 
 
 def _is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
     """Tells the entries that come before a page."""
-    entry = ledger_sequence.c
-    earlier = entry.settled_on < period.first
+    earlier = ledger_sequence.c.settled_on < period.first
     if after is None:
         return earlier
+    place, read = _place_and(after)
+    return or_(earlier, place <= read)
+
+
+def _is_in(period: Period, after: Cursor | None) -> ColumnElement[bool]:
+    """Tells the others of the period."""
+    entry = ledger_sequence.c
+    within = and_(entry.settled_on >= period.first, entry.settled_on <= period.last)
+    if after is None:
+        return within
+    place, read = _place_and(after)
+    return and_(within, place > read)
+
+
+def _place_and(after: Cursor) -> tuple[Tuple, Tuple]:
+    entry = ledger_sequence.c
     place = tuple_(entry.settled_on, entry.epoch, entry.sequence)
-    read = place <= tuple_(
-        after.settled_on, after.epoch, after.sequence, types=[c.type for c in place.clauses]
-    )
-    return or_(earlier, read)
+    types = [column.type for column in place.clauses]
+    return place, tuple_(after.settled_on, after.epoch, after.sequence, types=types)
 
 
 def _opening(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
-    before = and_(ledger_sequence.c.payer_id == payer_id, _is_own(payer_id), _is_before(period, after))
-    sums = select(*_changes()).select_from(_numbered()).where(before)
-    row = connection.execute(sums).one()
+    before = _entries(payer_id, _is_before(period, after)).c
+    row = connection.execute(select(func.sum(before.prepaid_minor), func.sum(before.arrears_minor))).one()
     # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
     return Money(int(row[0] or 0), int(row[1] or 0))
 
 
 def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int) -> Any:
-    entry = ledger_sequence.c
-    place = (entry.settled_on, entry.epoch, entry.sequence)
-    columns = (*place, entry.late, entry.transaction_id)
+    entries = _entries(payer_id, _is_in(period, after))
+    entry = entries.c
     moved = (
-        select(*columns, *_changes())
-        .select_from(_numbered())
-        .where(entry.payer_id == payer_id, _is_own(payer_id))
-        .where(entry.settled_on <= period.last, ~_is_before(period, after))
-        .group_by(*columns)
-        .order_by(*place)
+        select(entries)
+        .where(entry.prepaid_minor.is_not(None))
+        .order_by(entry.settled_on, entry.epoch, entry.sequence)
         .limit(size)
         .subquery("moved")
     )
     found = moved.c
     return (
-        _lines(payer_id, moved)
+        _lines(moved)
         .add_columns(found.settled_on, found.epoch, found.sequence, found.late)
         .order_by(found.settled_on, found.epoch, found.sequence)
     )
@@ -283,31 +298,42 @@ def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int)
 
 def _waiting(payer_id: PayerId) -> Any:
     entry, stored, moved = ledger_sequence.c, ledger_transaction.c, transfer.c
-    numbered = exists().where(entry.payer_id == moved.payer_id, entry.transaction_id == moved.transaction_id)
+    # Of a value for the same reason as in `_entries`.
+    number = (
+        select(entry.sequence)
+        .where(entry.payer_id == moved.payer_id, entry.transaction_id == moved.transaction_id)
+        .correlate(transfer)
+        .scalar_subquery()
+    )
     waiting = (
-        select(moved.transaction_id, *_changes())
-        .where(_is_own(payer_id), ~numbered)
-        .group_by(moved.transaction_id)
+        select(moved.payer_id, moved.transaction_id, *_changes())
+        .where(moved.payer_id == payer_id, _is_own(), number.is_(None))
+        .group_by(moved.payer_id, moved.transaction_id)
         .subquery("moved")
     )
-    return _lines(payer_id, waiting).order_by(stored.posted_at, stored.id)
+    return _lines(waiting).order_by(stored.posted_at, stored.id)
 
 
-def _lines(payer_id: PayerId, moved: Subquery) -> Any:
-    stored, details = ledger_transaction.c, transaction_details.c
+def _lines(moved: Subquery) -> Any:
+    stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
+    # By the payer of each row, not by the one asked for: see `_entries`.
     joined = (
-        moved.join(ledger_transaction, and_(stored.payer_id == payer_id, stored.id == moved.c.transaction_id))
+        moved.join(
+            ledger_transaction,
+            and_(stored.payer_id == found.payer_id, stored.id == found.transaction_id),
+        )
         .outerjoin(provider, provider.c.id == stored.provider_id)
         .outerjoin(
-            transaction_details, and_(details.payer_id == payer_id, details.transaction_id == stored.id)
+            transaction_details,
+            and_(details.payer_id == found.payer_id, details.transaction_id == found.transaction_id),
         )
     )
     return select(
         *(stored.id, stored.kind, stored.service, stored.action, stored.provider_id, stored.occurred_at),
         provider.c.name.label("provider_name"),
         details.answer,
-        moved.c.prepaid_minor,
-        moved.c.arrears_minor,
+        found.prepaid_minor,
+        found.arrears_minor,
     ).select_from(joined)
 
 

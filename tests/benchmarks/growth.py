@@ -5,6 +5,7 @@ one by the same statements takes turns with it, and is verified as a whole.
 """
 
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,11 +54,11 @@ def grown(server: PostgresServer, payers: int, say: Callable[[str], None]) -> Gr
     if key not in _grown:
         begun = time.monotonic()
         ledger = posting.fill(server, payers, without_history=True)
-        transfers = _fill_history(ledger, payers)
+        transfers = _fill_history(ledger, payers, say)
         took = time.monotonic() - begun
         cards = ledger.cards if payers <= _CARDS_KEPT else random.sample(list(ledger.cards), _CARDS_KEPT)
         _grown[key] = Grown(Ledger(ledger.owner_url, ledger.service_url, cards), payers, transfers, took)
-        say(f"growth: {payers:,} payers and {transfers:,} transfers were filled in in {took:,.0f} s")
+        say(f"growth: {payers:,} payers and {transfers:,} transfers were filled in {took:,.0f} s")
     return _grown[key]
 
 
@@ -132,9 +133,13 @@ _HISTORY = (
 )
 
 
-def _fill_history(ledger: Ledger, payers: int) -> int:
+def _fill_history(ledger: Ledger, payers: int, say: Callable[[str], None]) -> int:
     """A top-up and sales for everybody, over the last days, numbered and added up; how many transfers."""
-    entries = payers * (SALES_EACH + 1)
+    entries, begun = payers * (SALES_EACH + 1), time.monotonic()
+
+    def told(step: str) -> None:
+        say(f"growth: {payers:,} payers: {step} after {time.monotonic() - begun:,.0f} s")
+
     values = {
         "payers": payers,
         "each": SALES_EACH,
@@ -156,12 +161,14 @@ def _fill_history(ledger: Ledger, payers: int) -> int:
             connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
-        for statement in _HISTORY:
+        for number, statement in enumerate(_HISTORY, start=1):
             connection.execute(statement, values)
+            told(f"{number} of {len(_HISTORY)} steps")
         for _, definition in indexes:
             connection.execute(definition)
         for name, table, definition in constraints:
             connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+        told("indexes and keys")
     with psycopg.connect(administrator_url(ledger.owner_url), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
     return entries
@@ -238,6 +245,7 @@ def measure_verify(
     """Transactions verified a second: balances, rows, numbers, roll-ups; there are no proofs among them."""
     database = connect(grown(server, small, say).ledger.service_url, pool_size=1)
     rates: list[float] = []
+    before_mib = _peak_mib()
     try:
         end = time.monotonic() + seconds
         while not rates or time.monotonic() < end:
@@ -254,7 +262,12 @@ def measure_verify(
         what="`cardservice ledger verify --whole`, no proofs and seals: balances, rows, numbers, roll-ups",
         value=median(rates),
         unit="transactions/s",
-        detail={"times": len(rates), "transactions": report.transactions},
+        detail={
+            "times": len(rates),
+            "transactions": report.transactions,
+            "peak memory of the process, MiB": round(_peak_mib()),
+            "of which before": round(before_mib),
+        },
     )
 
 
@@ -297,3 +310,7 @@ def _half_load(ledger: Ledger, seconds: float) -> Iterator[None]:
         yield
     finally:
         loading.join()
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB: getrusage(2)
