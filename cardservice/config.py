@@ -20,6 +20,8 @@ from pki.keys import passphrase_from
 
 PREFIX = "CARDSERVICE_"
 LOOPBACK = "127.0.0.1,::1"
+# Ours: nobody is a young citizen any longer.
+_OLDEST_ADULT_AGE = 30
 
 
 class Mode(StrEnum):
@@ -88,6 +90,8 @@ class Settings:
         "who may see the names of those for whom programmes pay, as the audit log names them, such as"
         " `cli:ada,cli:ben`; without it, nobody",
     ] = frozenset()
+    young_age: Annotated[int, "from which age somebody has a young citizen's card, 5"] = 5
+    adult_age: Annotated[int, "from which age it is a citizen's, 16"] = 16
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -211,6 +215,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
         refund_limit_minor=_minor(values.get("refund_limit_minor")),
         funding_names=frozenset(_names(values.get("funding_names", ""))),
+        **_ages(values),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
@@ -227,6 +232,13 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
     )
+
+
+def _ages(values: Mapping[str, object]) -> dict[str, Any]:
+    ages = {name: _limit(values, name, default) for name, default in (("young_age", 5), ("adult_age", 16))}
+    if not ages["young_age"] < ages["adult_age"] <= _OLDEST_ADULT_AGE:
+        raise SettingsInvalid("young_age", "and adult_age are ages such as 5 and 16, the first the lower")
+    return ages
 
 
 def _payments(values: Mapping[str, object]) -> dict[str, Any]:

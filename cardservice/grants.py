@@ -34,6 +34,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "entitlement": _ADD,
         "import_run": (*_ADD, "UPDATE (undone_by)"),
         "import_change": _ADD,
+        "application": (*_ADD, "UPDATE (state, decided_at, decided_by, reason, card_id)"),
+        "proof": (*_ADD, "UPDATE (ended_at)"),
         # Its state is set by a trigger, with its owner's right.
         "card": _ADD,
         "card_transition": ("SELECT",),
@@ -125,6 +127,8 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": _TAKE,
         "entitlement": _TAKE,
         "import_change": _TAKE,
+        "application": _TAKE,
+        "proof": _TAKE,
         "lending_member": _TAKE,
         "lending_loan": ("SELECT",),
         "lending_hold": _TAKE,

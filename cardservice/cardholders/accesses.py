@@ -13,6 +13,7 @@ from cardservice.ledger.models import cardholder_payer
 # Each way of reading what is known of a person; whoever adds one names it here, which a test asks for.
 READS = frozenset(
     {
+        "application.show",
         "card.puk",
         "cardholder.accesses",
         "cardholder.export",
@@ -23,6 +24,7 @@ READS = frozenset(
         "lending.history",
         "lending.patron",
         "payer.statement",
+        "proof.due",
     }
 )
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, update
 
+from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
@@ -135,9 +136,11 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     payers = payers_for_erasure(connection, person, moment)
     theirs = transactions_for_erasure(connection, person, payers)
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
+    # It names the card that was ordered by it.
+    connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, import_change, entitlement):
+    for table in (record_field, cardholder_token, import_change, entitlement, proof):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)

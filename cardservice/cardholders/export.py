@@ -12,6 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from cardservice.applications.proofs import proofs_of
+from cardservice.applications.service import applications_of, reason_of
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
 from cardservice.cardholders.models import cardholder
@@ -42,6 +44,8 @@ def export_person(context: Context, connection: Connection, holder: UUID, *, act
         "made_at": _said(moment),
         "cardholder": str(person),
         "record": _record(context, connection, person),
+        "applications": _applications(context, connection, person),
+        "proofs": _proofs(context, connection, person),
         "cards": _cards(connection, person),
         "payers": _payers(connection, person, payers),
         "limits": _limits(connection, person),
@@ -69,6 +73,34 @@ def _record(context: Context, connection: Connection, holder: CardholderId) -> d
         **known,
         "photo_jpeg_base64": None if photo is None else base64.b64encode(photo).decode(),
     }
+
+
+def _applications(context: Context, connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": each.kind,
+            "applied_at": _said(each.applied_at),
+            "first_day": None if each.visit is None else each.visit.first_day.isoformat(),
+            "last_day": None if each.visit is None else each.visit.last_day.isoformat(),
+            "state": each.state,
+            "decided_at": None if each.decided_at is None else _said(each.decided_at),
+            "reason": reason_of(connection, context.keys.cardholder_kek, each),
+        }
+        for each in applications_of(connection, holder)
+    ]
+
+
+def _proofs(context: Context, connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
+    return [
+        {
+            "of": each.kind,
+            "reference": each.reference,
+            "seen_at": _said(each.seen_at),
+            "review_on": None if each.review_on is None else each.review_on.isoformat(),
+            "ended_at": None if each.ended_at is None else _said(each.ended_at),
+        }
+        for each in proofs_of(connection, context.keys.cardholder_kek, holder)
+    ]
 
 
 def _cards(connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:

@@ -82,6 +82,11 @@ def _read_some(
     return found
 
 
+def record_key(connection: Connection, kek: KeyRing, holder: CardholderId) -> RecordKey:
+    """What seals and opens what is kept of a person elsewhere; of somebody who has a record."""
+    return RecordKey(unwrap(kek, find_keys(connection, [holder])[holder]), holder)
+
+
 def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> frozenset[str]:
     """What somebody must not eat, of a value that was read. Raises RecordUnreadable, and as `unwrap`."""
     return frozenset(RecordKey(unwrap(kek, key), holder).open(Field.ALLERGENS, sealed))

@@ -45,6 +45,9 @@ class Field(StrEnum):
     PUPIL = "pupil"
     # What an import has changed, as it was; kept with the import
     IMPORT = "import"
+    # Kept with the proof that was seen, and with an application that was refused
+    PROOF = "proof"
+    REFUSAL = "refusal"
 
 
 class RecordKey:

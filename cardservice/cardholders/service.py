@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from cardservice.allergens import ALLERGENS
 from cardservice.audit.service import record
@@ -151,6 +151,24 @@ def set_photo(
     lock_cardholder(connection, holder)
     write_field(connection, kek, holder, Field.PHOTO, jpeg, moment)
     _changed(connection, holder, "photo", actor, moment)
+
+
+def set_category(
+    connection: Connection, holder: CardholderId, category: str, *, actor: str, moment: datetime
+) -> None:
+    """Let prices go by another category from now on."""
+    lock_cardholder(connection, holder)
+    connection.execute(update(cardholder).where(cardholder.c.id == holder).values(category=category))
+    touch_payers_of(connection, holder)
+    _changed(connection, holder, "category", actor, moment)
+
+
+def category_of(connection: Connection, holder: CardholderId) -> str:
+    """What prices go by. Raises CardholderUnknown."""
+    category: str | None = connection.scalar(select(cardholder.c.category).where(cardholder.c.id == holder))
+    if category is None:
+        raise CardholderUnknown(holder)
+    return category
 
 
 def lock_cardholder(connection: Connection, holder: CardholderId) -> None:

@@ -1,5 +1,7 @@
 """What can go wrong with a card that is put into use."""
 
+from datetime import date
+
 from cardservice.errors import CardServiceError
 
 
@@ -11,6 +13,16 @@ class CardInUse(CardServiceError):
     def __init__(self, kind: str, card: object) -> None:
         super().__init__(f"the holder has a {kind} card in use, {card}; replace that one (card replace)")
         self.kind, self.card = kind, card
+
+
+class CardTooEarly(CardServiceError):
+    """A card is for a visit that has not begun."""
+
+    code = "card_too_early"
+
+    def __init__(self, card: object, usable_from: date) -> None:
+        super().__init__(f"card {card} is for a visit from {usable_from} on; activate it then")
+        self.card, self.usable_from = card, usable_from
 
 
 class ActivationRefused(CardServiceError):

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 from sqlalchemy.sql import ColumnElement
 
-from cardservice.cards.errors import CardInUse
+from cardservice.cards.errors import CardInUse, CardTooEarly
 from cardservice.cards.models import card
 from cardservice.cards.service import (
     AUTHORITY,
@@ -39,9 +39,12 @@ def put_into_use(
     """Make a card active; the one whose place it takes is revoked in the same transaction.
 
     What its holder has stays where it is: money, limits, passes and loans are the holder's, not the card's.
-    Raises CardUnknown, StateChangeRefused, and CardInUse where the holder has another of this kind.
+    Raises CardUnknown, StateChangeRefused, CardTooEarly, and CardInUse where the holder has another of this
+    kind.
     """
     known = require_card(connection, card_id)
+    if (begins := usable_later(connection, known.id, moment.date())) is not None:
+        raise CardTooEarly(known.id, begins)
     # Two cards of one holder come into use one after the other.
     touch_payers_of(connection, known.cardholder_id)
     replaced = replaced_by(connection, known.id)
@@ -127,6 +130,12 @@ def card_in_use(connection: Connection, holder: CardholderId, kind: str) -> Card
         )
     )
     return None if found is None else CardId(found)
+
+
+def usable_later(connection: Connection, card_id: CardId, today: date) -> date | None:
+    """The day from which a card can be used, if that is still to come."""
+    begins: date | None = connection.scalar(select(card.c.usable_from).where(card.c.id == card_id))
+    return begins if begins is not None and today < begins else None
 
 
 def replaced_by(connection: Connection, card_id: CardId) -> CardId | None:

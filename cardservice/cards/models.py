@@ -37,6 +37,8 @@ card = Table(
     Column("state", Text, CheckConstraint(_STATES, name="state"), nullable=False, server_default="stock"),
     # The card whose place it takes when it comes into use.
     Column("replaces", Uuid, ForeignKey("card.id"), nullable=True),
+    # It does not come into use before; of a visit that is to come.
+    Column("usable_from", Date, nullable=True),
 )
 # Nobody has two cards of a kind in use.
 _IN_USE = text("state IN ('active', 'suspended')")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from cardservice.audit.service import record
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.errors import CardInUse
-from cardservice.cards.life import card_in_use, put_into_use
+from cardservice.cards.life import card_in_use, put_into_use, usable_later
 from cardservice.cards.models import card, personalisation_order
 from cardservice.cards.service import (
     AUTHORITY,
@@ -83,13 +83,15 @@ def order_card(
     *,
     delivery: Delivery = Delivery.DESK,
     replaces: CardId | None = None,
+    days: tuple[date, date] | None = None,
     actor: str,
     moment: datetime,
 ) -> Order:
     """Order a card for a cardholder; its identifier is drawn here and written to it by the desk.
 
-    `replaces` is the card that ends when this one comes into use. Raises OrderInvalid, CardholderUnknown, and
-    CardInUse where the holder has another of this kind.
+    `replaces` is the card that ends when this one comes into use; `days` are the first and the last one on
+    which it can be used, where it is not for as long as a card lasts. Raises OrderInvalid, CardholderUnknown,
+    and CardInUse where the holder has another of this kind.
     """
     if kind not in KINDS:
         raise OrderInvalid(f"{kind!r} is no kind of card; there are {', '.join(KINDS)}")
@@ -102,7 +104,7 @@ def order_card(
         card_id=CardId(uuid4()),
         kind=kind,
         ordered_at=moment,
-        expires_on=_expiry(moment.date()),
+        expires_on=_expiry(moment.date()) if days is None else min(days[1], _expiry(moment.date())),
         state=OrderState.OPEN,
         delivery=delivery,
     )
@@ -114,6 +116,7 @@ def order_card(
             expires_on=order.expires_on,
             created_at=moment,
             replaces=replaces,
+            usable_from=None if days is None else days[0],
         )
     )
     record_state(connection, order.card_id, CardState.ORDERED, reason="ordered", actor=actor, moment=moment)
@@ -256,7 +259,8 @@ def report(
 def _made(
     connection: Connection, authority: Authority, order: Order, actor: str, moment: datetime
 ) -> CardState:
-    if order.delivery is Delivery.POST:
+    is_early = usable_later(connection, order.card_id, moment.date()) is not None
+    if order.delivery is Delivery.POST or is_early:
         known = require_card(connection, order.card_id)
         change_state(connection, known, CardState.PERSONALISED, reason="made", actor=actor, moment=moment)
         return CardState.PERSONALISED

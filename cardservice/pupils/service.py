@@ -17,15 +17,14 @@ from sqlalchemy import Connection, func, insert, select, update
 from cardservice.audit.service import record
 from cardservice.cardholders.adding import add_cardholders
 from cardservice.cardholders.finding import having_all
-from cardservice.cardholders.records import read_many, write_field
-from cardservice.cardholders.sealing import Field, RecordKey
+from cardservice.cardholders.records import read_many, record_key, write_field
+from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import lock_cardholder
 from cardservice.cardholders.tokens import school_token
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId, new_id
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.privacy import find_keys, unwrap
 from cardservice.pupils.errors import ImportRefused, Problem, UndoRefused
 from cardservice.pupils.models import import_change, import_run
 from cardservice.pupils.reading import Pupil, read_pupils
@@ -226,16 +225,12 @@ def _write(
 
 def _sealed(connection: Connection, kek: KeyRing, holder: CardholderId, before: Mapping[Field, Any]) -> bytes:
     said = {field.value: value for field, value in before.items()}
-    return _key(connection, kek, holder).seal(Field.IMPORT, said)
+    return record_key(connection, kek, holder).seal(Field.IMPORT, said)
 
 
 def _opened(connection: Connection, kek: KeyRing, holder: CardholderId, sealed: bytes) -> dict[Field, Any]:
-    said = _key(connection, kek, holder).open(Field.IMPORT, sealed)
+    said = record_key(connection, kek, holder).open(Field.IMPORT, sealed)
     return {Field(name): value for name, value in said.items()}
-
-
-def _key(connection: Connection, kek: KeyRing, holder: CardholderId) -> RecordKey:
-    return RecordKey(unwrap(kek, find_keys(connection, [holder])[holder]), holder)
 
 
 def _require_newest(connection: Connection, run: UUID) -> None:
