@@ -83,6 +83,10 @@ class Settings:
         "who may see the names of those for whom programmes pay, as the audit log names them, such as"
         " `cli:ada,cli:ben`; without it, nobody",
     ] = frozenset()
+    recall_names: Annotated[
+        frozenset[str],
+        "who may see the names of those who ate what a kitchen recalls, in the same way; without it, nobody",
+    ] = frozenset()
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -205,6 +209,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         retention_days=_days(values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
         funding_names=frozenset(_names(values.get("funding_names", ""))),
+        recall_names=frozenset(_names(values.get("recall_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
