@@ -92,6 +92,10 @@ class Settings:
     ] = frozenset()
     young_age: Annotated[int, "from which age somebody has a young citizen's card, 5"] = 5
     adult_age: Annotated[int, "from which age it is a citizen's, 16"] = 16
+    recall_names: Annotated[
+        frozenset[str],
+        "who may see the names of those who ate what a kitchen recalls, in the same way; without it, nobody",
+    ] = frozenset()
     passphrase_file: Annotated[
         Path | None,
         "its first line opens the key files, or is the PIN of the scheme's token; mode 0400",
@@ -216,6 +220,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         refund_limit_minor=_minor(values.get("refund_limit_minor")),
         funding_names=frozenset(_names(values.get("funding_names", ""))),
         **_ages(values),
+        recall_names=frozenset(_names(values.get("recall_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
         public_origin=_origin(_required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),

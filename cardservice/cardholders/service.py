@@ -11,7 +11,7 @@ from cardservice.allergens import ALLERGENS
 from cardservice.audit.service import record
 from cardservice.cardholders.models import cardholder
 from cardservice.cardholders.photos import MAX_BYTES
-from cardservice.cardholders.records import read_fields, write_field
+from cardservice.cardholders.records import read_fields, read_many, write_field
 from cardservice.cardholders.sealing import Field
 from cardservice.errors import CardholderUnknown, OrderInvalid, PhotoRefused
 from cardservice.ids import CardholderId, PayerId, new_id
@@ -21,6 +21,7 @@ from cardservice.ledger.privacy import key_of
 
 MAX_NAME = 200  # ours: characters of a person's name
 MAX_FORM = 16  # ours: characters of a school class
+_AT_ONCE = 500  # ours: persons whose names are read in one query
 _OF_A_PROFILE = (Field.NAME, Field.FORM, Field.ALLERGENS, Field.PHOTO)
 
 
@@ -94,6 +95,22 @@ def name_of(connection: Connection, kek: KeyRing, holder: CardholderId) -> str:
     """A cardholder's name alone; empty where there is none any more."""
     name: str = read_fields(connection, kek, holder, [Field.NAME]).get(Field.NAME, "")
     return name
+
+
+def names_of(
+    connection: Connection, kek: KeyRing, holders: Collection[CardholderId]
+) -> dict[CardholderId, tuple[str, str]]:
+    """Name and form of each who has a name still; an empty form where there is none."""
+    wanted = sorted(holders)
+    found: dict[CardholderId, tuple[str, str]] = {}
+    for at in range(0, len(wanted), _AT_ONCE):
+        read = read_many(connection, kek, wanted[at : at + _AT_ONCE], [Field.NAME, Field.FORM])
+        found |= {
+            holder: (values[Field.NAME], values.get(Field.FORM, ""))
+            for holder, values in read.items()
+            if Field.NAME in values
+        }
+    return found
 
 
 def set_form(

@@ -84,7 +84,9 @@ def kitchen_sold(service_name: str, day: datetime, as_json: bool) -> None:
 def kitchen_recall(
     service_name: str, item: str, first: datetime, last: datetime, recipe: str | None, as_json: bool
 ) -> None:
-    """List who bought ITEM from FIRST to LAST, for a recall; that you asked is written to the audit log.
+    """List who bought ITEM from FIRST to LAST, for a recall.
+
+    It needs the right to see names, and that you asked is written to the audit log.
 
     \b
       cardservice kitchen recall meals pasta 2026-09-01 2026-09-07

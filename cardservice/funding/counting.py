@@ -5,7 +5,7 @@ and day of the school. They are there for as long as the details of sales.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -13,8 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from cardservice.audit.service import record
-from cardservice.cardholders.records import read_many
-from cardservice.cardholders.sealing import Field
+from cardservice.cardholders.service import names_of
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.funding.errors import NamesNotAllowed
@@ -59,7 +58,7 @@ def counts_between(
 ) -> tuple[Count, ...]:
     """A count for each programme from `first` to `last`, both included, and one for all together.
 
-    The last is there where nothing was suppressed: it would tell what was. Raises OrderInvalid.
+    The last is there where no small number can be reckoned from it. Raises OrderInvalid.
     """
     _require_kept(context, service, first, last)
     programmes = {each.key: each for each in programmes_of(context, connection, service)}
@@ -67,19 +66,41 @@ def counts_between(
     counts = [
         _count(key, programmes[key].funder, programmes[key].nation, paid) for key, paid in found.items()
     ]
-    if all(count.pupils is not None for count in counts):
+    if all(count.pupils is not None for count in counts) and not _tells(found):
         everything = [each for paid in found.values() for each in paid]
         # One programme may add to another's meal: a pupil's day is one meal all the same.
         counts.append(_count("all", "", "", everything))
     return tuple(counts)
 
 
+def _tells(found: Mapping[str, Sequence[Paid]]) -> bool:
+    """Whether the sum of all, less what stands above it, is a number of few pupils.
+
+    Less one programme it is those who have others alone; the programmes less the sum are those with several.
+    """
+    for of in (_pupils, _served):
+        each = [of(paid) for paid in found.values()]
+        together: set[object] = set().union(*each)
+        differences = [len(together - one) for one in each]
+        several = sum(len(one) for one in each) - len(together)
+        if any(0 < number < SMALLEST for number in (*differences, several)):
+            return True
+    return False
+
+
+def _pupils(paid: Sequence[Paid]) -> set[object]:
+    return {each.cardholder for each in paid}
+
+
+def _served(paid: Sequence[Paid]) -> set[object]:
+    return {(each.cardholder, each.day) for each in paid}
+
+
 def _count(key: str, funder: str, nation: str, paid: Sequence[Paid]) -> Count:
-    pupils = len({each.cardholder for each in paid})
+    pupils = len(_pupils(paid))
     if 0 < pupils < SMALLEST:
         return Count(key, funder, nation, None, None, None)
-    served = len({(each.cardholder, each.day) for each in paid})
-    return Count(key, funder, nation, served, pupils, sum(each.amount_minor for each in paid))
+    return Count(key, funder, nation, len(_served(paid)), pupils, sum(each.amount_minor for each in paid))
 
 
 def paid_between(
@@ -179,6 +200,5 @@ def require_right(context: Context, actor: str, action: str, subject: str, **det
 
 
 def _names(context: Context, connection: Connection, holders: set[UUID]) -> dict[UUID, str]:
-    wanted = {CardholderId(holder) for holder in holders}
-    read = read_many(connection, context.keys.cardholder_kek, wanted, [Field.NAME])
-    return {holder: fields.get(Field.NAME, "") for holder, fields in read.items()}
+    people = names_of(connection, context.keys.cardholder_kek, {CardholderId(each) for each in holders})
+    return {holder: name for holder, (name, _) in people.items()}

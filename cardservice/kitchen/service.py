@@ -10,12 +10,11 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, select
 
 from cardservice.audit.service import record
-from cardservice.cardholders.records import read_many
-from cardservice.cardholders.sealing import Field
+from cardservice.cardholders.service import names_of
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId
-from cardservice.ledger.key_ring import KeyRing
+from cardservice.kitchen.errors import RecallNotAllowed
 from cardservice.ledger.models import (
     cardholder_key,
     counter,
@@ -120,13 +119,14 @@ def totals_of(connection: Connection, name: str, service: Kitchened, day: date) 
 def eaters_of(
     context: Context, name: str, item: str, first: date, last: date, *, recipe: str | None, actor: str
 ) -> tuple[Eater, ...]:
-    """Who bought an item from `first` to `last`. That it was asked is noted first, and for good."""
+    """Who bought an item from `first` to `last`. That it was asked is noted first, and for good.
+
+    Raises RecallNotAllowed, which is noted, too, and OrderInvalid.
+    """
     service = kitchen(context, name)
     if not timedelta(0) <= last - first <= 100 * _DAY:
         raise OrderInvalid("name days in their order, at most 100 of them")
-    with context.database.begin() as connection:
-        detail = {"first": first.isoformat(), "last": last.isoformat()}
-        record(connection, actor, "kitchen.recall", item, context.now(), **detail)
+    _require_right(context, actor, item, first=first.isoformat(), last=last.isoformat())
     found = []
     with context.database.reading() as connection:
         for number in range((last - first).days + 1):
@@ -135,7 +135,17 @@ def eaters_of(
                     same = recipe is None or portions.recipe == recipe
                     if sale.decision == "approved" and portions.dish.item == item and same:
                         found.append((sale.cardholder, portions))
-        return tuple(_eaters(connection, context.keys.cardholder_kek, found))
+        return tuple(_eaters(context, connection, found))
+
+
+def _require_right(context: Context, actor: str, item: str, **detail: str) -> None:
+    """Note that somebody wants to know, and whether they may. Raises RecallNotAllowed."""
+    allowed = actor in context.settings.recall_names
+    with context.database.begin() as connection:
+        noted = "kitchen.recall" if allowed else "kitchen.recall.refused"
+        record(connection, actor, noted, item, context.now(), **detail)
+    if not allowed:
+        raise RecallNotAllowed(actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +220,11 @@ def _sales(connection: Connection, name: str, service: Kitchened, day: date) -> 
 
 
 def _eaters(
-    connection: Connection, kek: KeyRing, found: list[tuple[UUID | None, Portions]]
+    context: Context, connection: Connection, found: list[tuple[UUID | None, Portions]]
 ) -> Iterator[Eater]:
     wanted = {CardholderId(holder) for holder, _ in found if holder is not None}
-    people = read_many(connection, kek, wanted, (Field.NAME, Field.FORM))
+    people = names_of(connection, context.keys.cardholder_kek, wanted)
     for holder, portions in found:
-        if holder is not None and holder in people:
-            known = people[CardholderId(holder)]
-            yield Eater(holder, known.get(Field.NAME, ""), known.get(Field.FORM) or "", portions)
+        # Whoever has been erased since is nobody's name.
+        if holder is not None and (known := people.get(CardholderId(holder))) is not None:
+            yield Eater(holder, *known, portions)

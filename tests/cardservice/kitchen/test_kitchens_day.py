@@ -60,7 +60,7 @@ class Kitchen:
     supervisor: Terminal
     folder: Path
 
-    def command(self, *arguments: str, names: str = "") -> Result:
+    def command(self, *arguments: str, names: str = "", recall: str = "") -> Result:
         """A command, at the time of the test's clock."""
         settings = self.council.context.settings
         offset_s = (self.council.clock() - datetime.now(UTC)).total_seconds()
@@ -71,13 +71,14 @@ class Kitchen:
             "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
             "CARDSERVICE_PUBLIC_ORIGIN": settings.public_origin,
             "CARDSERVICE_FUNDING_NAMES": names,
+            "CARDSERVICE_RECALL_NAMES": recall,
             OFFSET_VARIABLE: str(offset_s),
         }
         return CliRunner().invoke(main, list(arguments), env=environment)
 
-    def values(self, *arguments: str, names: str = "") -> dict[str, Any]:
+    def values(self, *arguments: str, names: str = "", recall: str = "") -> dict[str, Any]:
         """What a command prints for a script."""
-        result = self.command(*arguments, "--json", names=names)
+        result = self.command(*arguments, "--json", names=names, recall=recall)
         assert result.exit_code == 0, result.output
         found: dict[str, Any] = json.loads(result.stdout)
         return found
@@ -265,13 +266,24 @@ def _check_names(kitchen: Kitchen, context: Context, funded: list[Card]) -> None
 
 
 def _check_recall(kitchen: Kitchen, context: Context) -> None:
-    """Who ate the yoghurt, the one that came back among them."""
-    eaters = kitchen.values("kitchen", "recall", "meals", "yoghurt", DAY, DAY)["eaters"]
-    assert [(each["day"], each["service"], each["quantity"]) for each in eaters] == [(DAY, "lunch", 1)] * 2
-    assert kitchen.values("kitchen", "recall", "meals", "yoghurt", DAY, DAY, "--recipe", "x")["eaters"] == []
+    """Who ate the yoghurt, the one that came back among them: told to who has that right alone."""
+    asked = ("kitchen", "recall", "meals", "yoghurt", DAY, DAY)
     with context.database.reading() as connection:
-        noted = connection.execute(select(audit).where(audit.c.action == "kitchen.recall")).all()
-    assert [entry.subject for entry in noted] == ["yoghurt", "yoghurt"]
+        [actor] = set(connection.scalars(select(audit.c.actor).where(audit.c.action == "funding.names")))
+    refused = kitchen.command(*asked, names=actor)
+    assert refused.exit_code == 1
+    assert "may not see who ate what" in refused.stderr
+    eaters = kitchen.values(*asked, recall=actor)["eaters"]
+    assert [(each["day"], each["service"], each["quantity"]) for each in eaters] == [(DAY, "lunch", 1)] * 2
+    assert all(each["name"] for each in eaters)
+    assert kitchen.values(*asked, "--recipe", "x", recall=actor)["eaters"] == []
+    with context.database.reading() as connection:
+        noted = connection.execute(select(audit).where(audit.c.action.like("kitchen.recall%"))).all()
+    assert [(entry.action, entry.subject) for entry in noted] == [
+        ("kitchen.recall.refused", "yoghurt"),
+        ("kitchen.recall", "yoghurt"),
+        ("kitchen.recall", "yoghurt"),
+    ]
 
 
 def test_small_numbers_are_suppressed(kitchen: Kitchen) -> None:
@@ -293,6 +305,20 @@ def test_small_numbers_are_suppressed(kitchen: Kitchen) -> None:
     gone = kitchen.command("funding", "counts", "meals", "2026-03-01", DAY)
     assert gone.exit_code == 1
     assert "erased" in gone.stderr
+
+
+def test_a_sum_of_all_does_not_tell_how_few_have_another(kitchen: Kitchen) -> None:
+    """Six have one programme, five of whom have another, too: by the sum of all, one had the first alone."""
+    six = [kitchen.council.card("pupil", top_up_minor=1000) for _ in range(6)]
+    lines = [f"{card.holder},council-extra,,2026-06-01,2027-06-01,x" for card in six]
+    lines += [f"{card.holder},targeted,,2026-06-01,2027-06-01,x" for card in six[:5]]
+    assert kitchen.command("funding", "import", "meals", str(kitchen.checks(*lines))).exit_code == 0
+    for card in six:
+        assert kitchen.sell(card, PUDDING)[1].outcome == (200, "approved")
+    counts = kitchen.values("funding", "counts", "meals", DAY, DAY)["counts"]
+    told = {each["programme"]: each["pupils"] for each in counts}
+    assert (told["council-extra"], told["targeted"]) == (6, 5)
+    assert "all" not in told
 
 
 def test_a_refund_gives_a_programme_its_day_back(kitchen: Kitchen) -> None:

@@ -42,7 +42,7 @@ MAY: Mapping[Role, set[str]] = {
         ),
         *("card list", "card show", "card revoke", "card revoke-many"),
     },
-    Role.ISSUER: {"card", "cardholder", "import", "second-person"},
+    Role.ISSUER: {"application", "card", "cardholder", "import", "second-person"},
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
         *("cardholder find", "cardholder accesses"),
