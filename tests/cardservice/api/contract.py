@@ -49,6 +49,15 @@ ADDRESS = "192.0.2.77"
 PAY_SECRET = b"a secret of the tests"
 # What JSON can write and no database can keep.
 NO_TEXTS = ("a\0b", "\ud800")
+HEALTH = {
+    "time": "2026-06-15T10:00:03.000Z",
+    "waiting": 0,
+    "oldest_waiting_at": None,
+    "trust_fetched_at": None,
+    "lists_end_at": None,
+    "version": "0.1",
+    "tariffs": {"meals": "2026-06-01-abc"},
+}
 _numbers = count(1)
 
 
@@ -145,6 +154,7 @@ class World:
                 lambda: Wish({"id": str(new_id()), "sale": str(self._sold().id), "line": 9, **card}),
             ],
             "POST /v1/presentations": [lambda: Wish(card)],
+            "POST /v1/health": [lambda: Wish(HEALTH), lambda: Wish({**HEALTH, "waiting": -1})],
             "POST /v1/card-puks": [lambda: Wish(card)],
             "POST /v1/card-keys": [self._sealed],
             f"GET {order}": [lambda: Wish(path=self._ordered())],

@@ -160,7 +160,8 @@ def test_it_answers_as_its_document_says(town: Council, tmp_path: Path, lines: i
     operations = made[0].operations
     assert len(operations) == OPERATIONS
     succeeded = {label for each in made for label, status in each.answered if status < 300}
-    assert succeeded == operations
+    # Outside a recovery nobody sends again; in one nobody does anything else.
+    assert succeeded == operations - {"POST /v1/recovery/messages"}
     written = lines.getvalue()
     logged = {_template(json.loads(line)) for line in written.splitlines() if '"route"' in line}
     assert logged >= {re.sub(r"{\w+}", "{}", label) for label in operations}
