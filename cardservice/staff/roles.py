@@ -106,8 +106,6 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     ),
     Role.OPERATOR: frozenset({_R.UPKEEP, _R.CHECK_LEDGER, _R.CLOSE_LEDGER}),
 }
-# The one service whose tariffs somebody with this role alone may draft.
-KITCHENS_SERVICE = "meals"
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:

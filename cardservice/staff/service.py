@@ -14,9 +14,11 @@ from cardservice.errors import AlreadyExists, OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.service import require_provider
+from cardservice.services import discover
+from cardservice.services.kitchens import Kitchened
 from cardservice.staff.errors import NotTheirs, StaffUnknown
 from cardservice.staff.models import staff, staff_role
-from cardservice.staff.roles import KITCHENS_SERVICE, RIGHTS, Right, Role, rights_of
+from cardservice.staff.roles import RIGHTS, Right, Role, rights_of
 from pki.authority import Authority
 from pki.profiles import STAFF
 
@@ -57,8 +59,8 @@ class Person:
         return self.provider_id if self._through(right) == {Role.PROVIDER} else None
 
     def require_service(self, right: Right, service: str) -> None:
-        """Raises NotTheirs where they have the right as the kitchen alone, and this is no meal."""
-        if self._through(right) == {Role.KITCHEN} and service != KITCHENS_SERVICE:
+        """Raises NotTheirs where they have the right as the kitchen alone, and nothing is cooked for this."""
+        if self._through(right) == {Role.KITCHEN} and not isinstance(discover().get(service), Kitchened):
             raise NotTheirs(self.id, f"the service {service}")
 
     def _through(self, right: Right) -> set[Role]:

@@ -57,7 +57,15 @@ class Town:
         )
 
     def pool(self, file: Path, action: str, *more: str, **details: str) -> Done:
-        """Hold a card to the pool's reader."""
+        """Hold a card to the pool's reader, again where the reader had not noticed yet that it was away."""
+        done = self._held_to_the_pool(file, action, *more, **details)
+        for _ in range(4):
+            if "[card_removed]" not in done.err:
+                break
+            done = self._held_to_the_pool(file, action, *more, **details)
+        return done
+
+    def _held_to_the_pool(self, file: Path, action: str, *more: str, **details: str) -> Done:
         self.stack.insert(file, self.ports[POOL])
         try:
             return self.stack.attempt(

@@ -92,6 +92,7 @@ PEOPLE = {role: f"one-{role.value}" for role in Role}
 # Options without which a command is not understood at all
 VALUES = {"application": "F5C011", "profile_json": "{}"}
 MORE: Mapping[str, tuple[str, ...]] = {
+    "application add": ("--name", "Ann Other"),
     "cardholder address": ("--none",),
     "cardholder born": ("--unknown",),
     "cardholder contact": ("--none",),
