@@ -21,7 +21,6 @@ from cardservice.ledger.privacy import key_of
 
 MAX_NAME = 200  # ours: characters of a person's name
 MAX_FORM = 16  # ours: characters of a school class
-_AT_ONCE = 500  # ours: persons whose names are read in one query
 _OF_A_PROFILE = (Field.NAME, Field.FORM, Field.ALLERGENS, Field.PHOTO)
 
 
@@ -101,16 +100,12 @@ def names_of(
     connection: Connection, kek: KeyRing, holders: Collection[CardholderId]
 ) -> dict[CardholderId, tuple[str, str]]:
     """Name and form of each who has a name still; an empty form where there is none."""
-    wanted = sorted(holders)
-    found: dict[CardholderId, tuple[str, str]] = {}
-    for at in range(0, len(wanted), _AT_ONCE):
-        read = read_many(connection, kek, wanted[at : at + _AT_ONCE], [Field.NAME, Field.FORM])
-        found |= {
-            holder: (values[Field.NAME], values.get(Field.FORM, ""))
-            for holder, values in read.items()
-            if Field.NAME in values
-        }
-    return found
+    read = read_many(connection, kek, holders, [Field.NAME, Field.FORM])
+    return {
+        holder: (values[Field.NAME], values.get(Field.FORM, ""))
+        for holder, values in read.items()
+        if Field.NAME in values
+    }
 
 
 def set_form(

@@ -7,6 +7,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import Table, select
+from sqlalchemy.exc import IntegrityError
 
 from cardservice.audit.models import audit
 from cardservice.cardholders.erasure import erase_cardholder
@@ -171,8 +172,6 @@ def test_two_want_one_copy_at_once(town: Town) -> None:
 
 
 def test_the_table_itself_has_a_copy_lent_once(town: Town) -> None:
-    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415
-
     lend(town, "1001", "B1")
     values = {
         "copy": "B1", "cardholder_id": town.people["1002"], "item_class": "book", "terms": "x",

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from cardservice.audit.models import audit
 from cardservice.circulation import models
@@ -263,8 +264,6 @@ def test_a_machine_that_hangs_up_at_once_is_answered(desk: Desk) -> None:
 @SQLITE
 def test_what_is_away_is_a_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is gone for a moment: machines are told so, in the form of each answer, and live on."""
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
-
     with desk.machine() as machine:
         database = type(desk.town.context.database)
 
