@@ -11,7 +11,11 @@ from cardservice.audit.service import SecurityEvent, record_security_event
 from cardservice.context import Context
 from cardservice.errors import (
     MessageRefused,
+    RequestDigestMismatch,
+    RequestSignatureComponents,
     RequestSignatureInvalid,
+    RequestSignatureKeyIdMalformed,
+    RequestSignatureMalformed,
     RequestSignatureMissing,
     RequestSignatureStale,
     TerminalUnknown,
@@ -30,6 +34,13 @@ class Signer(Protocol):
 
 
 S = TypeVar("S", bound=Signer)
+_INVALID: Mapping[type[pki.RequestSignatureInvalid], type[RequestSignatureInvalid]] = {
+    pki.RequestSignatureInvalid: RequestSignatureInvalid,
+    pki.RequestSignatureMalformed: RequestSignatureMalformed,
+    pki.RequestSignatureKeyIdMalformed: RequestSignatureKeyIdMalformed,
+    pki.RequestSignatureComponents: RequestSignatureComponents,
+    pki.RequestDigestMismatch: RequestDigestMismatch,
+}
 # Finds the terminal of an identifier.
 Find = Callable[[str], Terminal | None]
 
@@ -66,7 +77,7 @@ def verified_signer(service: Context, request: SignedRequest, find: Callable[[st
     except pki.RequestSignatureStale as error:
         raise RequestSignatureStale(str(error)) from error
     except pki.RequestSignatureInvalid as error:
-        raise RequestSignatureInvalid(str(error)) from error
+        raise _INVALID[type(error)](str(error)) from error
     return found[keyid]
 
 

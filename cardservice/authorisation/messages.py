@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cardservice.errors import DetailsMismatch, SchemeMismatch, StatementMalformed, TerminalMismatch
+from cardservice.errors import (
+    AmountNegative,
+    AmountTooLarge,
+    DetailsMismatch,
+    SchemeMismatch,
+    StatementMalformed,
+    TerminalMismatch,
+)
 from cardservice.ids import CardId, TerminalId, TransactionId
+from pki import errors as pki
 from pki.errors import PkiError
 from pki.statements import AnnulNotice, SignedStatement, StatementKind, details_hmac, open_statement
 
@@ -87,9 +95,13 @@ Message = CardMessage | AnnulMessage
 
 
 def read_statement(raw: bytes, details: Mapping[str, object], details_salt: bytes) -> CardMessage:
-    """The first check: syntax. Raises StatementMalformed."""
+    """The first check: syntax. Raises StatementMalformed, AmountNegative and AmountTooLarge among it."""
     try:
         return CardMessage(open_statement(raw), details, details_salt)
+    except pki.AmountNegative as error:
+        raise AmountNegative(str(error)) from error
+    except pki.AmountTooLarge as error:
+        raise AmountTooLarge(str(error)) from error
     except PkiError as error:
         raise StatementMalformed(str(error)) from error
 

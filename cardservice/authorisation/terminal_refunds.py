@@ -14,7 +14,15 @@ from cardservice.authorisation.refunding import Objection, plan
 from cardservice.authorisation.refunds import Refund, refund_posting
 from cardservice.cards.service import find_card
 from cardservice.context import Context
-from cardservice.errors import Busy, CardNotInScheme, Erased, IdConflict, RefundRefused, RoleNotAllowed
+from cardservice.errors import (
+    Busy,
+    CardNotInScheme,
+    Erased,
+    IdConflict,
+    IdOfAnotherTerminal,
+    RefundRefused,
+    RoleNotAllowed,
+)
 from cardservice.ids import PayerId
 from cardservice.ledger.payers import payers_of
 from cardservice.ledger.posting import locked, post_on
@@ -29,7 +37,8 @@ from cardservice.terminals.service import Terminal
 def give_at(context: Context, terminal: Terminal, card: UUID, refund: Refund) -> Given:
     """Post a refund, once; its stored answer.
 
-    Raises CardNotInScheme, RoleNotAllowed, RefundRefused, IdConflict, Erased and Busy.
+    Raises CardNotInScheme, RoleNotAllowed, RefundRefused, IdConflict, IdOfAnotherTerminal, Erased
+    and Busy.
     """
     with context.database.reading() as connection:
         payers = _payers(connection, card)
@@ -71,7 +80,9 @@ def _payers(connection: Connection, card_id: UUID) -> tuple[PayerId, ...]:
 
 
 def _answered(terminal: Terminal, known: KnownTransaction, refund: Refund) -> Given:
-    if known.body != refund.body or known.terminal_id != terminal.id:
+    if known.terminal_id != terminal.id:
+        raise IdOfAnotherTerminal("this id was not drawn by this terminal; a terminal draws its own")
+    if known.body != refund.body:
         raise IdConflict("this id is taken by another message; a new attempt needs a new id")
     if known.answer is None:
         raise Erased("the details of this transaction were erased; its id stays refused")

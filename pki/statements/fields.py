@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from pki.errors import StatementMalformed
+from pki.errors import AmountNegative, AmountTooLarge, StatementMalformed
 from pki.statements.cbor import decode_deterministic
 
 # A statement's payload has some 170 bytes.
@@ -47,6 +47,15 @@ def integer(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER:
         raise StatementMalformed(f"{name} is not a whole number between 0 and {MAX_INTEGER}")
     return value
+
+
+def amount(name: str, value: object) -> int:
+    """A whole number of minor units, not negative. Raises AmountNegative and AmountTooLarge, too."""
+    if isinstance(value, int) and value < 0:
+        raise AmountNegative(f"{name} is below zero; give money back by a refund")
+    if isinstance(value, int) and value > MAX_INTEGER:
+        raise AmountTooLarge(f"{name} is more than {MAX_INTEGER}")
+    return integer(name, value)
 
 
 def boolean(name: str, value: object) -> bool:
