@@ -197,30 +197,6 @@ class RequestSignatureInvalid(MessageRefused):
     code = "request_signature_invalid"
 
 
-class RequestSignatureMalformed(RequestSignatureInvalid):
-    """The fields of the signature are not written as the profile has them."""
-
-    code = "request_signature_malformed"
-
-
-class RequestSignatureKeyIdMalformed(RequestSignatureInvalid):
-    """The key identifier is none that a terminal can have."""
-
-    code = "request_signature_keyid_malformed"
-
-
-class RequestSignatureComponents(RequestSignatureInvalid):
-    """The signature covers other components than those of the profile."""
-
-    code = "request_signature_components"
-
-
-class RequestDigestMismatch(RequestSignatureInvalid):
-    """The body is not the one whose digest was signed."""
-
-    code = "request_digest_mismatch"
-
-
 class RequestSignatureStale(MessageRefused):
     """The request signature was created too long ago, or in the future."""
 
@@ -273,12 +249,6 @@ class IdConflict(MessageRefused):
     code = "id_conflict"
 
 
-class IdOfAnotherTerminal(IdConflict):
-    """The id is known, and not from this terminal."""
-
-    code = "id_of_another_terminal"
-
-
 class Erased(MessageRefused):
     """The transaction's details were erased; its id stays refused."""
 
@@ -289,18 +259,6 @@ class StatementMalformed(MessageRefused):
     """The signed statement is not one of the card specification."""
 
     code = "statement_malformed"
-
-
-class AmountNegative(StatementMalformed):
-    """The amount of the signed statement is below zero."""
-
-    code = "amount_negative"
-
-
-class AmountTooLarge(StatementMalformed):
-    """The amount of the signed statement is more than the card specification has."""
-
-    code = "amount_too_large"
 
 
 class SchemeMismatch(MessageRefused):
@@ -331,12 +289,6 @@ class ProofInvalid(MessageRefused):
     """The card's signature, or its certificate, does not verify."""
 
     code = "proof_invalid"
-
-
-class ProofOfAnotherUse(ProofInvalid):
-    """The card has signed this, and not as a payment: as a door's challenge, for example."""
-
-    code = "proof_of_another_use"
 
 
 class ProofOfAnotherCard(MessageRefused):

@@ -311,28 +311,10 @@ class StatementMalformed(PkiError):
     code = "statement_malformed"
 
 
-class AmountNegative(StatementMalformed):
-    """A statement whose amount is below zero: what goes back to the holder is a refund, not a payment."""
-
-    code = "amount_negative"
-
-
-class AmountTooLarge(StatementMalformed):
-    """A statement whose amount is more than a peer can carry exactly."""
-
-    code = "amount_too_large"
-
-
 class StatementSignatureInvalid(PkiError):
     """The signature is not this key's over this statement in this scheme."""
 
     code = "statement_signature_invalid"
-
-
-class StatementSignatureBare(StatementSignatureInvalid):
-    """This key has signed these bytes, and not as a payment: bound to no purpose and no scheme."""
-
-    code = "statement_signature_bare"
 
 
 class TrustListRefused(PkiError):

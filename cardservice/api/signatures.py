@@ -6,16 +6,18 @@ from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cardservice.api.errors import (
+    RequestDigestMismatch,
+    RequestSignatureComponents,
+    RequestSignatureKeyIdMalformed,
+    RequestSignatureMalformed,
+)
 from cardservice.audit.budget import Budget
 from cardservice.audit.service import SecurityEvent, record_security_event
 from cardservice.context import Context
 from cardservice.errors import (
     MessageRefused,
-    RequestDigestMismatch,
-    RequestSignatureComponents,
     RequestSignatureInvalid,
-    RequestSignatureKeyIdMalformed,
-    RequestSignatureMalformed,
     RequestSignatureMissing,
     RequestSignatureStale,
     TerminalUnknown,

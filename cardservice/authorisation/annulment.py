@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.counting import taken_back
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import AnnulMessage
 from cardservice.authorisation.money import balances_after, reverse
 from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
-from cardservice.errors import IdOfAnotherTerminal
 from cardservice.ids import TransactionId
 from cardservice.ledger.values import (
     CounterChange,

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from cardservice.api.fields import to_rfc3339
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.messages import Message
 from cardservice.authorisation.reasons import Reason
 from cardservice.context import Context
-from cardservice.errors import Erased, IdConflict, IdOfAnotherTerminal
+from cardservice.errors import Erased, IdConflict
 from cardservice.ids import TerminalId, TransactionId
 from cardservice.ledger.values import AccountView, Kind, KnownTransaction
 from cardservice.services.seam import Line

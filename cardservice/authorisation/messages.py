@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cardservice.errors import (
-    AmountNegative,
-    AmountTooLarge,
-    DetailsMismatch,
-    SchemeMismatch,
-    StatementMalformed,
-    TerminalMismatch,
-)
+from cardservice.authorisation.errors import AmountNegative, AmountTooLarge
+from cardservice.errors import DetailsMismatch, SchemeMismatch, StatementMalformed, TerminalMismatch
 from cardservice.ids import CardId, TerminalId, TransactionId
-from pki import errors as pki
 from pki.errors import PkiError
 from pki.statements import AnnulNotice, SignedStatement, StatementKind, details_hmac, open_statement
+from pki.statements import errors as pki
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, select
 
+from cardservice.authorisation.errors import ProofOfAnotherUse
 from cardservice.cards.service import AUTHORITY
 from cardservice.database import Database
-from cardservice.errors import ProofInvalid, ProofOfAnotherCard, ProofOfAnotherUse
+from cardservice.errors import ProofInvalid, ProofOfAnotherCard
 from cardservice.pki_store.models import certificate
-from pki.errors import PkiError, StatementSignatureBare
+from pki.errors import PkiError
 from pki.profiles import CARD_AUTHENTICATION
 from pki.statements import SignedStatement, verify_statement
+from pki.statements.errors import StatementSignatureBare
 from pki.verification import Purpose, TrustStore, verify
 
 _COLUMNS = (

@@ -10,19 +10,12 @@ from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.authorisation.answers import Given
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.refunding import Objection, plan
 from cardservice.authorisation.refunds import Refund, refund_posting
 from cardservice.cards.service import find_card
 from cardservice.context import Context
-from cardservice.errors import (
-    Busy,
-    CardNotInScheme,
-    Erased,
-    IdConflict,
-    IdOfAnotherTerminal,
-    RefundRefused,
-    RoleNotAllowed,
-)
+from cardservice.errors import Busy, CardNotInScheme, Erased, IdConflict, RefundRefused, RoleNotAllowed
 from cardservice.ids import PayerId
 from cardservice.ledger.payers import payers_of
 from cardservice.ledger.posting import locked, post_on

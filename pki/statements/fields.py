@@ -4,8 +4,9 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from pki.errors import AmountNegative, AmountTooLarge, StatementMalformed
+from pki.errors import StatementMalformed
 from pki.statements.cbor import decode_deterministic
+from pki.statements.errors import AmountNegative, AmountTooLarge
 
 # A statement's payload has some 170 bytes.
 MAX_PAYLOAD_BYTES = 1_024

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki.errors import StatementSignatureBare, StatementSignatureInvalid
+from pki.errors import StatementSignatureInvalid
 from pki.statements import fields
 from pki.statements.cose import (
     Sign1,
@@ -15,6 +15,7 @@ from pki.statements.cose import (
     to_der,
     verify_ecdsa,
 )
+from pki.statements.errors import StatementSignatureBare
 from pki.statements.scheme_bound import SchemeBound
 from pki.statements.transaction import TransactionStatement, parse_payload
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from flask import Blueprint
 
+from cardservice.api.errors import RequestDigestMismatch
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.errors import MessageRefused
 from cardservice.recovery.errors import AnswerMissing
 from kiosk import allergens, reasons
@@ -56,7 +58,10 @@ def test_what_a_card_can_be_refused_for_has_words(reason: str) -> None:
 
 def test_what_a_message_is_refused_for_has_words() -> None:
     """A face is told the service's problem code where a terminal's message was refused."""
-    found, waiting = {AnswerMissing.code}, [MessageRefused]
+    found, waiting = (
+        {one.code for one in (RequestDigestMismatch, IdOfAnotherTerminal, AnswerMissing)},
+        [MessageRefused],
+    )
     while waiting:
         below = waiting.pop().__subclasses__()
         # Staff sign in for themselves: no face sends what is theirs.

@@ -18,13 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cwt import COSE, COSEKey
 
-from pki.errors import (
-    AmountNegative,
-    AmountTooLarge,
-    StatementMalformed,
-    StatementSignatureBare,
-    StatementSignatureInvalid,
-)
+from pki.errors import StatementMalformed, StatementSignatureInvalid
 from pki.statements import (
     AnnulNotice,
     StatementKind,
@@ -40,6 +34,7 @@ from pki.statements import (
     verify_statement,
 )
 from pki.statements.cose import from_der, to_der, verify_ecdsa
+from pki.statements.errors import AmountNegative, AmountTooLarge, StatementSignatureBare
 from tests.pki.card_keys import vectors as outside
 from tests.pki.vectors import ANNUL, ANSWER, REQUEST, STATEMENTS
 from tests.pki.witnesses import pycose_verifies
