@@ -61,6 +61,7 @@ class Town:
 
     def __init__(self, council: Council, folder: Path) -> None:
         self.council = council
+        self.members: set[UUID] = set()
         council.load_menu()
         for service, loaded in (
             ("transport", load_travel(folder, card_map=_taxed({}, "zero", "0"))),
@@ -147,11 +148,12 @@ def a_day_of_everything(town: Town, card: Card) -> None:
     town.pay(card, "car-parks", "parking pay-on-exit", 200, place="old-wharf", plate="P1", entered_at=entered)
     town.pay(card, "pool", "leisure entry", 500, activity="gym")
     with town.council.context.database.begin() as connection:
-        lending = town.council.context.services["library"]
+        lending, moment = town.council.context.services["library"], town.council.clock()
         assert isinstance(lending, Lending)
-        charge(
-            connection, lending, CardholderId(card.holder), Late(days=3, fine_minor=60), town.council.clock()
-        )
+        if card.holder not in town.members:
+            join(connection, CardholderId(card.holder), "3001", None, by="test", moment=moment)
+            town.members.add(card.holder)
+        charge(connection, lending, CardholderId(card.holder), Late(days=3, fine_minor=60), moment)
     town.pay(card, "library", "library pay-fine", 60, amount_minor=60)
     town.keep()
 
@@ -161,8 +163,6 @@ def test_it_adds_up_to_the_ledger(town: Town, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("cardservice.context.system_clock", lambda _: council.clock)
     card = council.card("adult", top_up_minor=20_000)
     council.terminal("till-2", "till", provider="school")
-    with context.database.begin() as connection:
-        join(connection, CardholderId(card.holder), "3001", None, by="test", moment=council.clock())
     for _ in range(2):
         a_day_of_everything(town, card)
         council.clock.advance(days=1)
