@@ -7,10 +7,12 @@ from itertools import product as combinations
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from cardservice.services.taxes import Taxes, taxes_from
 from cardservice.services.transport.changing import Changing, changing_from
+from cardservice.services.transport.concessions import Boarding, Concession, concessions_from
 from cardservice.services.transport.journeys import Rules
 from cardservice.services.transport.timeframes import Timeframes, timeframes_from
-from cardservice.services.transport.travel import Concession, concessions_from, rules_from
+from cardservice.services.transport.travel import rules_from
 
 Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
 _COLUMNS = ("network_id", "from_area_id", "to_area_id")
@@ -18,6 +20,9 @@ _FRAME_COLUMNS = ("from_timeframe_group_id", "to_timeframe_group_id")
 # Ours: of the stored content; the second has timeframes, joins or transfers, which a reader of the first
 # would price wrongly without.
 FORMAT, FORMAT_CHANGING = 1, 2
+
+# What there is a tax on: a ride that is paid on boarding, a day of taps, a pass.
+SINGLE_FARES, DAYS, PASSES = TAXED = ("single-fares", "days", "passes")
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -75,6 +80,16 @@ class Travel:
     rules: Rules
     concessions: tuple[Concession, ...]
 
+    def payer_for(self, boarding: Boarding) -> str | None:
+        """The authority that pays for who boards so; None: it is no ride by a concession."""
+        found = (each.payer_for(boarding) for each in self.concessions)
+        return next((authority for authority in found if authority is not None), None)
+
+    def payer_for_companion(self, boarding: Boarding) -> str | None:
+        """The same for somebody who goes with the holder."""
+        found = (each.payer_for_companion(boarding) for each in self.concessions)
+        return next((authority for authority in found if authority is not None), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -126,6 +141,7 @@ class Tariff:
     timeframes: Timeframes
     changing: Changing
     transfer_products: Mapping[str, Product]
+    taxes: Taxes
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
     _by_from: Mapping[str | None, tuple[Rule, ...]]
     _by_to: Mapping[str | None, tuple[Rule, ...]]
@@ -239,6 +255,7 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         transfer_products={
             product: _product(entry) for product, entry in content.get("transfer_products", {}).items()
         },
+        taxes=taxes_from(content),
         _by_ends=_grouped(rules, lambda rule: (rule.network, rule.from_area, rule.to_area)),
         _by_from=_grouped(rules, lambda rule: rule.from_area),
         _by_to=_grouped(rules, lambda rule: rule.to_area),
