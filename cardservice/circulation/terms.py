@@ -34,9 +34,15 @@ def terms_at(context: Context, connection: Connection, moment: datetime) -> Term
     """The terms that hold at a moment. Raises NoTerms."""
     service = lending_service(context.services)
     found = tariff_in_force(connection, service.name, moment)
-    if found is None:
+    return terms_named(context, None if found is None else found.version)
+
+
+def terms_named(context: Context, version: str | None) -> TermsInForce:
+    """The terms of a version that was found in force. Raises NoTerms where none was."""
+    service = lending_service(context.services)
+    if version is None:
         raise NoTerms(f"no terms are in force; load them: cardservice load {service.name} TERMS.json")
-    return TermsInForce(found.version, context.tariffs.get(found))
+    return TermsInForce(version, context.tariffs.named(service.name, version))
 
 
 def terms_of(context: Context, connection: Connection, version: str) -> object:
