@@ -32,6 +32,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": (*_ADD, "DELETE"),
         # A later record takes an earlier one's place.
         "entitlement": _ADD,
+        "guardianship": (*_ADD, "UPDATE (ended_at)"),
         "import_run": (*_ADD, "UPDATE (undone_by)"),
         "import_change": _ADD,
         "application": (*_ADD, "UPDATE (state, decided_at, decided_by, reason, card_id)"),
@@ -127,6 +128,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": _TAKE,
         "entitlement": _TAKE,
         "import_change": _TAKE,
+        "guardianship": _TAKE,
         "application": _TAKE,
         "proof": _TAKE,
         "lending_member": _TAKE,

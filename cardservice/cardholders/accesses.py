@@ -18,6 +18,7 @@ READS = frozenset(
         "cardholder.accesses",
         "cardholder.export",
         "cardholder.find",
+        "cardholder.guardians",
         "cardholder.present",
         "cardholder.print",
         "cardholder.show",

@@ -44,10 +44,10 @@ CONSENTS: Mapping[str, str] = {
     "photo": "the photo is kept after the card was made",
     "research": "journeys are counted for planning",
 }
-PROTECTED = "protected_address"
+PROTECTED, COURT_ORDER = "protected_address", "court_order"
 FLAGS: Mapping[str, str] = {
     PROTECTED: "the address is shown to those alone who say why",
-    "court_order": "a court has ordered who may be told what; ask a manager before anything is said",
+    COURT_ORDER: "a court has ordered who may be told what; ask a manager before anything is said",
     "deceased": "this person has died",
 }
 

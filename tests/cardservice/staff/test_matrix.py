@@ -50,6 +50,8 @@ MAY: Mapping[Role, set[str]] = {
             "cardholder show",
             "cardholder find",
             "cardholder accesses",
+            "cardholder guardian family",
+            "cardholder guardian list",
             "topup",
             "refund",
             "limit",
