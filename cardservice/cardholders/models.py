@@ -50,6 +50,18 @@ cardholder_token = Table(
 )
 Index(None, cardholder_token.c.cardholder_id)
 
+# Reads whose very kind tells something of a person, such as that a programme pays for their meals: beside the
+# audit log, which more people see. They are told to the person as the others are (`accesses`).
+record_read = Table(
+    "record_read",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+)
+
 # Who may act for a child, and who may not. What it says is sealed under the child's key: that two records
 # have to do with each other, and from when until when, stands in clear.
 guardianship = Table(

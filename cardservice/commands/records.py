@@ -163,12 +163,15 @@ def cardholder_flag(cardholder_id: str, flag: str, off: bool, as_json: bool) -> 
 @cardholder.command("consent")
 @click.argument("cardholder_id")
 @click.argument("purpose", type=click.Choice(list(CONSENTS)))
+@click.option("--wording", help="Which version of the wording was agreed to, such as 2026-1.")
 @click.option("--withdrawn", is_flag=True, help="This person no longer agrees.")
 @json_option
 @command
-def cardholder_consent(cardholder_id: str, purpose: str, withdrawn: bool, as_json: bool) -> None:
-    """Note that somebody agrees to something, from now on."""
-    _say_noted(cardholder_id, set_consent, purpose, as_json=as_json, given=not withdrawn)
+def cardholder_consent(
+    cardholder_id: str, purpose: str, wording: str | None, withdrawn: bool, as_json: bool
+) -> None:
+    """Note that somebody agrees to something, from now on: cardholder consent ID notices --wording 2026-1."""
+    _say_noted(cardholder_id, set_consent, purpose, wording, as_json=as_json, given=not withdrawn)
 
 
 def _say_noted(

@@ -135,6 +135,7 @@ COMMANDS: Mapping[str, Right] = {
     "provider add": _R.KEEP_PROVIDERS,
     "provider card-key": _R.KEEP_PROVIDERS,
     "provider card-keys": _R.SEE_PROVIDERS,
+    "provider sales": _R.SEE_PROVIDERS,
     "provider sells": _R.KEEP_PROVIDERS,
     "provider statement": _R.SEE_PROVIDERS,
     "quarantine dismiss": _R.QUARANTINE,
@@ -183,6 +184,8 @@ COMMANDS: Mapping[str, Right] = {
     "transaction day": _R.EXPLAIN,
     "transaction explain": _R.EXPLAIN,
 }
+# What an option of a command needs besides
+OPTIONS: Mapping[str, Right] = {"cardholder show --address-because": _R.SEE_PROTECTED}
 # Routes that staff may ask, too; those that are not here only terminals may.
 ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/tariff-drafts"): _R.DRAFT_TARIFFS,
