@@ -17,7 +17,7 @@ _COMMANDS = {
     "load": "cardservice.commands.tariffs",
     "tariff": "cardservice.commands.tariffs",
     "provider": "cardservice.commands.people",
-    "cardholder": "cardservice.commands.exporting",
+    "cardholder": "cardservice.commands.guardians",
     "payer": "cardservice.commands.payers",
     "application": "cardservice.commands.applying",
     "card": "cardservice.commands.entitling",

@@ -22,6 +22,8 @@ PREFIX = "CARDSERVICE_"
 LOOPBACK = "127.0.0.1,::1"
 # Ours: nobody is a young citizen any longer.
 _OLDEST_ADULT_AGE = 30
+# Ours: younger children do not act alone; from 18 on nobody acts for somebody else as their guardian.
+_YOUNGEST_ALONE, _OF_AGE = 12, 18
 
 
 class Mode(StrEnum):
@@ -92,6 +94,7 @@ class Settings:
     ] = frozenset()
     young_age: Annotated[int, "from which age somebody has a young citizen's card, 5"] = 5
     adult_age: Annotated[int, "from which age it is a citizen's, 16"] = 16
+    guardian_age: Annotated[int, "at which age of a child the rights of its guardians end, 16; up to 18"] = 16
     recall_names: Annotated[
         frozenset[str],
         "who may see the names of those who ate what a kitchen recalls, in the same way; without it, nobody",
@@ -243,6 +246,9 @@ def _ages(values: Mapping[str, object]) -> dict[str, Any]:
     ages = {name: _limit(values, name, default) for name, default in (("young_age", 5), ("adult_age", 16))}
     if not ages["young_age"] < ages["adult_age"] <= _OLDEST_ADULT_AGE:
         raise SettingsInvalid("young_age", "and adult_age are ages such as 5 and 16, the first the lower")
+    ages["guardian_age"] = _limit(values, "guardian_age", 16)
+    if not _YOUNGEST_ALONE <= ages["guardian_age"] <= _OF_AGE:
+        raise SettingsInvalid("guardian_age", f"is an age from {_YOUNGEST_ALONE} to {_OF_AGE}, such as 16")
     return ages
 
 

@@ -32,6 +32,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": (*_ADD, "DELETE"),
         # A later record takes an earlier one's place.
         "entitlement": _ADD,
+        "guardianship": (*_ADD, "UPDATE (ended_at)"),
+        "record_read": _ADD,
         "import_run": (*_ADD, "UPDATE (undone_by)"),
         "import_change": _ADD,
         "application": (*_ADD, "UPDATE (state, decided_at, decided_by, reason, card_id)"),
@@ -127,6 +129,8 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": _TAKE,
         "entitlement": _TAKE,
         "import_change": _TAKE,
+        "guardianship": _TAKE,
+        "record_read": _TAKE,
         "application": _TAKE,
         "proof": _TAKE,
         "lending_member": _TAKE,

@@ -13,12 +13,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder, cardholder_token, record_field
+from cardservice.cardholders.models import (
+    cardholder,
+    cardholder_token,
+    guardianship,
+    record_field,
+    record_read,
+)
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
@@ -140,8 +146,11 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, import_change, entitlement, proof):
+    for table in (record_field, cardholder_token, record_read, import_change, entitlement, proof):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
+    # The others keep their records, and say nothing of this person any more.
+    concerned = or_(guardianship.c.child_id == person, guardianship.c.person_id == person)
+    connection.execute(delete(guardianship).where(concerned))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)
     return plan

@@ -62,6 +62,11 @@ COMMANDS: Mapping[str, Right] = {
     "cardholder export": _R.KEEP_PEOPLE,
     "cardholder find": _R.SEE_PEOPLE,
     "cardholder flag": _R.KEEP_PEOPLE,
+    "cardholder guardian add": _R.KEEP_PEOPLE,
+    "cardholder guardian bar": _R.KEEP_PEOPLE,
+    "cardholder guardian end": _R.KEEP_PEOPLE,
+    "cardholder guardian family": _R.SEE_PEOPLE,
+    "cardholder guardian list": _R.SEE_PEOPLE,
     "cardholder photo": _R.KEEP_PEOPLE,
     "cardholder prefer": _R.KEEP_PEOPLE,
     "cardholder set": _R.KEEP_PEOPLE,
@@ -130,6 +135,7 @@ COMMANDS: Mapping[str, Right] = {
     "provider add": _R.KEEP_PROVIDERS,
     "provider card-key": _R.KEEP_PROVIDERS,
     "provider card-keys": _R.SEE_PROVIDERS,
+    "provider sales": _R.SEE_PROVIDERS,
     "provider sells": _R.KEEP_PROVIDERS,
     "provider statement": _R.SEE_PROVIDERS,
     "quarantine dismiss": _R.QUARANTINE,
@@ -178,6 +184,8 @@ COMMANDS: Mapping[str, Right] = {
     "transaction day": _R.EXPLAIN,
     "transaction explain": _R.EXPLAIN,
 }
+# What an option of a command needs besides
+OPTIONS: Mapping[str, Right] = {"cardholder show --address-because": _R.SEE_PROTECTED}
 # Routes that staff may ask, too; those that are not here only terminals may.
 ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/tariff-drafts"): _R.DRAFT_TARIFFS,

@@ -17,12 +17,13 @@ from cardservice.context import Context
 from cardservice.staff import service
 from cardservice.staff.acting import Claim, admit
 from cardservice.staff.errors import RightMissing
-from cardservice.staff.functions import COMMANDS, MACHINE, ROUTES
+from cardservice.staff.functions import COMMANDS, MACHINE, OPTIONS, ROUTES
 from cardservice.staff.roles import RIGHTS, Right, Role
 from tests.cardservice.staff.people import Staff, add, request_of
 from tests.support.council import Council
 
 # Written down once more, by hand: what a role covers changes here and there, or nowhere.
+_PROVIDERS_SEEN = {"provider statement", "provider sales"}
 _TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
 _MONEY_SEEN = {
     *("balance", "payer show", "payer history", "payer statement", "settlement report", "advices losses"),
@@ -50,6 +51,8 @@ MAY: Mapping[Role, set[str]] = {
             "cardholder show",
             "cardholder find",
             "cardholder accesses",
+            "cardholder guardian family",
+            "cardholder guardian list",
             "topup",
             "refund",
             "limit",
@@ -62,13 +65,33 @@ MAY: Mapping[Role, set[str]] = {
     Role.FINANCE: {
         *("payer", "payment", "settlement", "topup", "refund", "concession", "ledger", "load", "tariff"),
         *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
-        *("pki audit", "provider statement", "provider card-keys", "second-person", "funding"),
+        *(
+            "pki audit",
+            "provider statement",
+            "provider sales",
+            "provider card-keys",
+            "second-person",
+            "funding",
+        ),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
     },
-    Role.PROVIDER: {"provider statement", "provider card-keys", "terminal gaps", "terminal list"},
+    Role.PROVIDER: {
+        "provider statement",
+        "provider sales",
+        "provider card-keys",
+        "terminal gaps",
+        "terminal list",
+    },
     Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
-        *("card list", "card show", "provider statement", "provider card-keys", "terminal gaps"),
+        *(
+            "card list",
+            "card show",
+            "provider statement",
+            "provider sales",
+            "provider card-keys",
+            "terminal gaps",
+        ),
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
         *("pki audit", "security", "quarantine list", "staff list", "staff rights", "audit", "second-person"),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
@@ -128,7 +151,7 @@ def test_every_command_has_a_right() -> None:
 
 
 def test_every_right_is_somebodys() -> None:
-    used = {*COMMANDS.values(), *ROUTES.values()}
+    used = {*COMMANDS.values(), *OPTIONS.values(), *ROUTES.values()}
     assert used == set(Right) == set[Right]().union(*RIGHTS.values())
 
 
