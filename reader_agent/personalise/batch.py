@@ -108,21 +108,21 @@ class _Batch:
             try:
                 found[self._agent.client.personalisation_order(each.order).card] = each
             except ServiceProblem as problem:
-                self._note(each.order, None, "", None if self._was_made(each.order, problem) else problem)
+                card = self._made_before(each.order, problem)
+                self._note(each.order, card, "", None if card else problem)
         return found
 
-    def _was_made(self, order: UUID, problem: ServiceProblem) -> bool:
-        """Whether an earlier run has made its card, and broke off before it could write that down.
+    def _made_before(self, order: UUID, problem: ServiceProblem) -> UUID | None:
+        """The card, if an earlier run has made it, and broke off before it could write that down.
 
         To report a closed order again as it was reported changes nothing; otherwise it is refused.
         """
         if problem.problem != "order_closed":
-            return False
+            return None
         try:
-            self._agent.client.report(order, DONE)
+            return self._agent.client.report(order, DONE).card
         except ServiceProblem:
-            return False
-        return True
+            return None
 
     def _make_one(self, fed: FedReader, by_card: Mapping[UUID, StockOrder]) -> None:
         """The card on this reader, if it is of the batch; another is left alone until it is taken away."""

@@ -157,6 +157,8 @@ def test_a_report_whose_line_was_lost_counts(desk: Agent, card_service: CardServ
         out.write_bytes(whole[:length])
         assert make(desk, [order], Hand(), out) == Summary(made=1, failed=0, left=0)
         assert outcomes(out) == [(str(order.id), "made")]
+        with out.open(encoding="utf-8", newline="") as file:
+            assert [row["card"] for row in csv.DictReader(file)] == [str(order.card)]
 
 
 def test_what_the_service_refuses_is_written_down(
