@@ -7,7 +7,7 @@ from uuid import UUID
 
 from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, CardDataMissing, ServiceProblem
-from reader_agent.personalise.batch_files import MADE, ResultFile, ResultLine, StockOrder
+from reader_agent.personalise.batch_files import BEGUN, MADE, ResultFile, ResultLine, StockOrder
 from reader_agent.personalise.flow import DONE, personalise
 from reader_agent.personalise.uids import HoldCard
 from reader_agent.piv.session import PivSession
@@ -88,7 +88,8 @@ class _Batch:
         self._agent, self._cards, self._results = agent, cards, results
         self._progress, self._remark, self._hold = progress, remark, hold
         self._total = len(orders)
-        # Those that were tried before come last: a card that was begun may be at hand for each.
+        # Those that were tried before come last: a card that was begun may be at hand for each, and no blank
+        # is to become a second one of the same order.
         ordered = sorted(orders, key=lambda each: results.is_known(each.order))
         self._waiting = {each.order: each for each in ordered if not results.is_made(each.order)}
         self._made, self._failed = self._total - len(self._waiting), 0
@@ -137,6 +138,7 @@ class _Batch:
             self._remark(f"{fed.reader}: {error}")
             return
         card = next(card for card, order in by_card.items() if order == each)
+        self._results.add(ResultLine(each.order, card, BEGUN, "", fed.reader, self._agent.now()))
         stock = each.stock
         try:
             personalise(

@@ -113,9 +113,12 @@ def personalise(
     return Personalised(order.order, order.card, state, pin if _wants_pin(order) else None)
 
 
-def give_up(agent: Agent, order_id: UUID) -> str:
-    """Tell the service that the card of this order is spoilt: what was certified for it is revoked."""
-    return agent.client.report(order_id, FAILED).state
+def give_up(agent: Agent, order_id: UUID, *, spoiled: bool = True) -> str:
+    """Tell the service that the card of this order failed: what was certified for it is revoked.
+
+    `spoiled`: the blank is of no use any more, and the stock has one less.
+    """
+    return agent.client.report(order_id, FAILED, spoiled=spoiled).state
 
 
 def require_own_or_blank(session: PivSession, order: PersonalisationOrder) -> None:

@@ -142,7 +142,7 @@ class Desk:
         waiting = [file for file in blanks if file not in lying and card_of(file) not in made]
         for reader, (file, since) in list(self._on.items()):
             failed = any(
-                line["reader"] == reader and line["outcome"] != "made"
+                line["reader"] == reader and line["outcome"] not in {"begun", "made"}
                 for line in self.lines()[-len(self.ports) :]
             )
             # A card that has failed is taken off, as one is of which nothing is heard.
