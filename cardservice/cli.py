@@ -21,6 +21,7 @@ _COMMANDS = {
     "payer": "cardservice.commands.payers",
     "application": "cardservice.commands.applying",
     "card": "cardservice.commands.entitling",
+    "stock": "cardservice.commands.stocking",
     "import": "cardservice.commands.importing",
     "terminal": "cardservice.commands.terminals",
     "topup": "cardservice.commands.money",

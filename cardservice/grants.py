@@ -44,6 +44,13 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "card_activation": (*_ADD, "UPDATE (attempts_left)", "DELETE"),
         "card_state": _ADD,
         "personalisation_order": (*_ADD, "UPDATE (state, changed_at)"),
+        # A right to change is what locking a row takes. Counts are set by a trigger.
+        "blank_place": (*_ADD, "UPDATE (name)"),
+        "blank_stock": (*_ADD, "UPDATE (low_below)"),
+        "blank_delivery": _ADD,
+        "blank_movement": _ADD,
+        "blank_stocktake": _ADD,
+        "blank_desk": (*_ADD, "UPDATE (place_id, product)"),
         # Taken away where a chip becomes another card.
         "card_uid": (*_ADD, "DELETE"),
         "certificate": (*_ADD, "UPDATE (revoked_at, revocation_reason, status_changed_at)"),

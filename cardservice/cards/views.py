@@ -101,6 +101,8 @@ def post_result(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             order_id,
             done=body["outcome"] == "done",
             uid=body["uid"],
+            desk=caller().id,
+            spoiled=body["spoiled"],
             actor=_actor(),
             moment=context().now(),
         )

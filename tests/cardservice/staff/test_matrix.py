@@ -41,11 +41,12 @@ MAY: Mapping[Role, set[str]] = {
             "sip2",
             *_TARIFFS_SEEN,
         ),
-        *("card list", "card show", "card revoke", "card revoke-many"),
+        *("card list", "card show", "card revoke", "card revoke-many", "stock show"),
     },
-    Role.ISSUER: {"application", "card", "cardholder", "import", "second-person"},
+    Role.ISSUER: {"application", "card", "cardholder", "import", "second-person", "stock"},
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
+        "stock show",
         *("cardholder find", "cardholder accesses"),
         *(
             "cardholder show",
@@ -84,14 +85,8 @@ MAY: Mapping[Role, set[str]] = {
     },
     Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
-        *(
-            "card list",
-            "card show",
-            "provider statement",
-            "provider sales",
-            "provider card-keys",
-            "terminal gaps",
-        ),
+        *("card list", "card show", "stock show", "provider statement", "provider sales", "provider card-keys"),
+        "terminal gaps",
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
         *("pki audit", "security", "quarantine list", "staff list", "staff rights", "audit", "second-person"),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
