@@ -128,6 +128,9 @@ class Settings:
         int,
         "the same from one address, of what no terminal has signed, 3000; health is not counted",
     ] = 3000
+    sign_in_limit: Annotated[
+        int, "attempts a minute at signing in, of staff, that a process takes from one address, 20"
+    ] = 20
     # Also whose X-Forwarded-For is believed, for the limit of an address.
     forwarded_allow_ips: Annotated[
         str,
@@ -235,6 +238,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         connections=int(_number(values, "connections", 512)),
         terminal_limit=_limit(values, "terminal_limit", 6000),
         address_limit=_limit(values, "address_limit", 3000),
+        sign_in_limit=_limit(values, "sign_in_limit", 20),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
         published_heads=str(values.get("published_heads") or ""),
         admin_bind=_admin(values.get("admin_bind")),

@@ -65,6 +65,13 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "audit_head": ("SELECT", "UPDATE (sequence, sha256)"),
         "staff": (*_ADD, "UPDATE (name, os_user, provider_id, is_active)"),
         "staff_role": (*_ADD, "DELETE"),
+        # Taken away when it is too old to be answered.
+        "staff_challenge": (*_ADD, "DELETE"),
+        "staff_session": (*_ADD, "UPDATE (seen_at, ended_at, ended_by)"),
+        "staff_passkey": (*_ADD, "UPDATE (sign_count, used_at)", "DELETE"),
+        "staff_password": (*_ADD, "UPDATE (state, last_step, wrong, locked_until)", "DELETE"),
+        "staff_enrolment": (*_ADD, "UPDATE (attempts_left)", "DELETE"),
+        "staff_request": (*_ADD, "DELETE"),
         "second_person": (*_ADD, "UPDATE (state, closed_by, closed_at)"),
         "security_event": (*_ADD, "UPDATE (quarantined)"),
         "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because)"),

@@ -166,8 +166,11 @@ COMMANDS: Mapping[str, Right] = {
     "staff enable": _R.KEEP_STAFF,
     "staff enrol": _R.KEEP_STAFF,
     "staff give": _R.KEEP_STAFF,
+    "staff invite": _R.KEEP_STAFF,
     "staff list": _R.SEE_STAFF,
+    "staff recover": _R.KEEP_STAFF,
     "staff rights": _R.SEE_STAFF,
+    "staff sessions": _R.KEEP_STAFF,
     "staff take": _R.KEEP_STAFF,
     "stock count": _R.ISSUE_CARDS,
     "stock desk": _R.ISSUE_CARDS,
@@ -194,7 +197,32 @@ COMMANDS: Mapping[str, Right] = {
 }
 # What an option of a command needs besides
 OPTIONS: Mapping[str, Right] = {"cardholder show --address-because": _R.SEE_PROTECTED}
-# Routes that staff may ask, too; those that are not here only terminals may.
+# By which nobody is known yet.
+SIGN_IN_ROUTES = frozenset(
+    {
+        ("POST", "/v1/staff/challenges"),
+        ("POST", "/v1/staff/sessions/certificate"),
+        ("POST", "/v1/staff/sessions/passkey"),
+        ("POST", "/v1/staff/sessions/password"),
+        ("POST", "/v1/staff/sessions/enrolment"),
+    }
+)
+# For each of the staff, about themselves alone.
+OWN_ROUTES = frozenset(
+    {
+        ("GET", "/v1/staff/me"),
+        ("POST", "/v1/staff/sign-out"),
+        ("GET", "/v1/staff/sessions"),
+        ("POST", "/v1/staff/sessions/<uuid:session_id>/end"),
+        ("GET", "/v1/staff/passkeys"),
+        ("POST", "/v1/staff/passkeys"),
+        ("POST", "/v1/staff/passkeys/offer"),
+        ("POST", "/v1/staff/passkeys/<uuid:passkey_id>/removal"),
+        ("POST", "/v1/staff/password"),
+        ("POST", "/v1/staff/password/confirmation"),
+    }
+)
+# Routes that staff may ask; those that are in none of these only terminals may.
 ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/tariff-drafts"): _R.DRAFT_TARIFFS,
     ("GET", "/v1/tariff-drafts/<uuid:draft_id>"): _R.SEE_TARIFFS,
