@@ -111,8 +111,14 @@ class _Pricing:
 
     def fare(self, start: Tap, end: Tap) -> int | None:
         tariff, ends, times = self._tariffs[start.tariff], (start.stop, end.stop), (start.moment, end.moment)
-        found = fare_between(tariff, ends, start.route, start.category, times)
-        return None if isinstance(found, Refusal) else found.amount_minor
+
+        def find() -> int | None:
+            found = fare_between(tariff, ends, start.route, start.category, times)
+            return None if isinstance(found, Refusal) else found.amount_minor
+
+        # All that a fare depends on: of the times no more than their timeframes.
+        frames = tuple(map(tariff.timeframes.at, times))
+        return tariff.cost((*ends, start.route, start.category, *frames), find)
 
     def together(self, journey: tuple[Ends, ...]) -> tuple[LegFare, ...]:
         first = journey[0][0]

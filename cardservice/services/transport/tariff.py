@@ -1,7 +1,7 @@
 """A compiled tariff: stops, areas and leg rules laid out so that one leg is priced by a few look-ups."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product as combinations
 from typing import Any, TypeVar
@@ -24,7 +24,17 @@ FORMAT, FORMAT_CHANGING = 1, 2
 # What there is a tax on: a ride that is paid on boarding, a day of taps, a pass.
 SINGLE_FARES, DAYS, PASSES = TAXED = ("single-fares", "days", "passes")
 
+# Ours: a feed may have more kinds of ride than is worth remembering.
+_MOST_COSTS = 50_000
+
 Key = TypeVar("Key", bound=Hashable)
+
+
+class _Unknown:
+    """That nothing is known of a leg yet; None is that it has no fare."""
+
+
+_UNKNOWN = _Unknown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,18 @@ class Tariff:
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
     _by_from: Mapping[str | None, tuple[Rule, ...]]
     _by_to: Mapping[str | None, tuple[Rule, ...]]
+    # What legs were found to cost: a day's taps are the same few legs again and again.
+    _costs: dict[Hashable, int | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def cost(self, leg: Hashable, find: Callable[[], int | None]) -> int | None:
+        """What `find` says of a leg, which is always the same: it is mostly asked once."""
+        known = self._costs.get(leg, _UNKNOWN)
+        if not isinstance(known, _Unknown):
+            return known
+        if len(self._costs) >= _MOST_COSTS:
+            self._costs.clear()
+        found = self._costs[leg] = find()
+        return found
 
     @property
     def needs_route(self) -> bool:
