@@ -185,7 +185,10 @@ COMMANDS: Mapping[str, Right] = {
     "transaction explain": _R.EXPLAIN,
 }
 # What an option of a command needs besides
-OPTIONS: Mapping[str, Right] = {"cardholder show --address-because": _R.SEE_PROTECTED}
+OPTIONS: Mapping[str, Right] = {
+    "cardholder show --address-because": _R.SEE_PROTECTED,
+    "retention run --erase-dormant": _R.ERASE_PEOPLE,
+}
 # Routes that staff may ask, too; those that are not here only terminals may.
 ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/tariff-drafts"): _R.DRAFT_TARIFFS,
