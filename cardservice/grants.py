@@ -143,6 +143,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cardholder_token": _TAKE,
         "entitlement": _TAKE,
         "import_change": _TAKE,
+        "import_run": ("SELECT",),
         "guardianship": _TAKE,
         "record_read": _TAKE,
         "application": _TAKE,

@@ -112,12 +112,12 @@ def erase_cardholder(context: Context, holder: UUID, *, actor: str) -> Plan:
         authority = context.authority(AUTHORITY, connection)
         for each in plan.cards_to_revoke:
             revoke_card(connection, authority, each, reason=_REASON, actor=actor, moment=context.now())
-    with _eraser(context) as database, database.begin() as connection:
+    with eraser(context) as database, database.begin() as connection:
         return _erase(context, connection, holder, actor)
 
 
 @contextmanager
-def _eraser(context: Context) -> Iterator[Database]:
+def eraser(context: Context) -> Iterator[Database]:
     """The database as the role that may erase."""
     settings = context.settings
     database = connect(settings.erasure_database_url or settings.owner_database_url, pool_size=1)
@@ -161,7 +161,7 @@ def _forget_cards(
 ) -> None:
     authority = context.authority(AUTHORITY, connection)
     for each in cards:
-        authority.erase(str(each), _pseudonym(), moment)
+        authority.erase(str(each), new_pseudonym(), moment)
     forget_cards(connection, cards)
     for table in (card_state, card_uid, card_activation, personalisation_order):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
@@ -170,7 +170,7 @@ def _forget_cards(
 
 def _forget_in_audit(connection: Connection, plan: Plan, actor: str, moment: datetime) -> None:
     """Who did what stays; to whom becomes one pseudonym, so that what belongs together still does."""
-    pseudonym = _pseudonym()
+    pseudonym = new_pseudonym()
     subjects = _subjects(plan.cardholder, plan.cards)
     about = audit.c.subject.in_(subjects)
     # Without its salt nobody can try out whom an entry was about; the chain holds as it is.
@@ -225,5 +225,6 @@ def _subjects(holder: CardholderId, cards: Sequence[CardId]) -> list[str]:
     return [str(holder), *map(str, cards)]
 
 
-def _pseudonym() -> str:
+def new_pseudonym() -> str:
+    """What takes the place of a person who is nobody any more."""
     return f"erased:{secrets.token_hex(16)}"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, func, select, union
 
-from cardservice.audit.service import record
+from cardservice.audit.service import record_all
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import FINDABLE, findable, read_many
 from cardservice.cardholders.tokens import Wanted, fits, wanted_tokens
@@ -44,8 +44,7 @@ def find(
         if fits(each, wanted) and (wanted.postcode is None or each.postcode is not None)
     ]
     found = tuple(sorted(people, key=lambda each: (each.name.casefold(), each.id)))[:MAX_FOUND]
-    for each in found:
-        record(connection, actor, "cardholder.find", each.id, moment)
+    record_all(connection, actor, "cardholder.find", [each.id for each in found], moment)
     return found
 
 

@@ -196,7 +196,10 @@ COMMANDS: Mapping[str, Right] = {
     "transaction explain": _R.EXPLAIN,
 }
 # What an option of a command needs besides
-OPTIONS: Mapping[str, Right] = {"cardholder show --address-because": _R.SEE_PROTECTED}
+OPTIONS: Mapping[str, Right] = {
+    "cardholder show --address-because": _R.SEE_PROTECTED,
+    "retention run --erase-dormant": _R.ERASE_PEOPLE,
+}
 # By which nobody is known yet.
 SIGN_IN_ROUTES = frozenset(
     {
