@@ -22,6 +22,7 @@ _COMMANDS = {
     "application": "cardservice.commands.applying",
     "card": "cardservice.commands.entitling",
     "stock": "cardservice.commands.stocking",
+    "bureau": "cardservice.commands.bureaux",
     "import": "cardservice.commands.importing",
     "terminal": "cardservice.commands.terminals",
     "topup": "cardservice.commands.money",

@@ -51,6 +51,9 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "blank_movement": _ADD,
         "blank_stocktake": _ADD,
         "blank_desk": (*_ADD, "UPDATE (place_id, product)"),
+        "bureau": _ADD,
+        "bureau_batch": _ADD,
+        "bureau_item": _ADD,
         # Taken away where a chip becomes another card.
         "card_uid": (*_ADD, "DELETE"),
         "certificate": (*_ADD, "UPDATE (revoked_at, revocation_reason, status_changed_at)"),
@@ -158,6 +161,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "card_activation": _TAKE,
         "card_state": _TAKE,
         "personalisation_order": _TAKE,
+        "bureau_item": _TAKE,
         "card_uid": _TAKE,
         "certificate": ("SELECT", "UPDATE (identity, der)"),
         "status_index": ("SELECT", "UPDATE (identity)"),

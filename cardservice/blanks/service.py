@@ -231,17 +231,27 @@ def supply_desk(connection: Connection, desk: TerminalId, product: str, place: s
 def use_one(connection: Connection, desk: str, by: By, *, spoiled: bool = False) -> None:
     """Take the blank that a desk has made a card of, or has spoiled, from where it takes them.
 
-    Nothing where nobody has said where. A card that was made shows that its blank was there: where the books
-    say that there was none, it is found first, and the next who counts sees why.
+    Nothing where nobody has said where.
     """
     row = connection.execute(select(blank_desk).where(blank_desk.c.terminal_id == desk)).one_or_none()
-    if row is None:
-        return
-    if _lock(connection, row.place_id, row.product) == 0:
-        words = f"{desk} had one that the books did not know of"
-        _record(connection, _Movement(row.product, None, row.place_id, 1, "counted", words), by)
+    if row is not None:
+        take_blank(connection, (row.place_id, row.product), desk, by, spoiled=spoiled)
+
+
+def take_blank(
+    connection: Connection, blanks: tuple[str, str], who: str, by: By, *, spoiled: bool = False
+) -> None:
+    """Take a blank of a place and kind, of which somebody has made a card or spoiled it.
+
+    The card shows that its blank was there: where the books say that there was none, it is found first, and
+    the next who counts sees why.
+    """
+    place, product = blanks
+    if _lock(connection, place, product) == 0:
+        words = f"{who} had one that the books did not know of"
+        _record(connection, _Movement(product, None, place, 1, "counted", words), by)
     why = "spoiled" if spoiled else "made"
-    _record(connection, _Movement(row.product, row.place_id, None, 1, why, desk), by)
+    _record(connection, _Movement(product, place, None, 1, why, who), by)
 
 
 def _open_stock(connection: Connection, place: str, product: str) -> None:

@@ -296,6 +296,13 @@ def _require_certificates(authority: Authority, order: Order) -> None:
         )
 
 
+def standing_certificates(authority: Authority, order: Order) -> dict[Slot, bytes]:
+    """The certificates (DER) of an order's card that are not revoked, by their slots; in the slots' order."""
+    standing = {issued.profile: issued.der for issued in _standing(authority, order.card_id)}
+    by_slot = {slot: PROFILE_OF[slot].name for slot in SLOTS_OF_KIND[order.kind]}
+    return {slot: standing[name] for slot, name in by_slot.items() if name in standing}
+
+
 def _standing(authority: Authority, card_id: CardId) -> list[IssuedCertificate]:
     """The certificates of a card that are not revoked."""
     found = authority.store.find_by_identity(AUTHORITY, str(card_id))

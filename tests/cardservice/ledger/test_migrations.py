@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 import cardservice.applications.models
 import cardservice.audit.models
 import cardservice.blanks.models
+import cardservice.bureau.models
 import cardservice.cardholders.models
 import cardservice.cards.models
 import cardservice.circulation.models

@@ -44,7 +44,7 @@ MAY: Mapping[Role, set[str]] = {
         ),
         *("card list", "card show", "card revoke", "card revoke-many", "stock show"),
     },
-    Role.ISSUER: {"application", "card", "cardholder", "import", "second-person", "stock"},
+    Role.ISSUER: {"application", "bureau", "card", "cardholder", "import", "second-person", "stock"},
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
         "stock show",
