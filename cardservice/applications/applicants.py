@@ -11,8 +11,10 @@ from cardservice.ids import CardholderId
 
 def by_settings(context: Context, actor: str) -> Deciding:
     """Who decides now, by the rules of this scheme."""
-    ages = Ages(context.settings.young_age, context.settings.adult_age)
-    return Deciding(context.keys.cardholder_kek, ages, actor, context.now())
+    settings = context.settings
+    ages = Ages(settings.young_age, settings.adult_age)
+    kek, moment = context.keys.cardholder_kek, context.now()
+    return Deciding(kek, ages, actor, moment, older_from=settings.older_from)
 
 
 def add_applicant(connection: Connection, name: str, currency: str, by: Deciding) -> CardholderId:

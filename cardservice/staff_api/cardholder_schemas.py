@@ -86,6 +86,13 @@ class PreferencesSchema(Message):
     language = text(16, load_default=None)
 
 
+class ConsentSchema(Message):
+    """That somebody agrees, by which version of the wording; or no longer."""
+
+    given = fields.Boolean(required=True)
+    wording = text(32, load_default=None)
+
+
 class RecordSchema(Message):
     """A record. Of a protected person address and contact are `protected`."""
 
@@ -121,7 +128,9 @@ class ChangesSchema(Message):
     contact = fields.Nested(ContactSchema, allow_none=True)
     preferences = fields.Nested(PreferencesSchema)
     flags = fields.Dict(keys=fields.String(validate=OneOf(list(FLAGS))), values=fields.Boolean())
-    consents = fields.Dict(keys=fields.String(validate=OneOf(list(CONSENTS))), values=fields.Boolean())
+    consents = fields.Dict(
+        keys=fields.String(validate=OneOf(list(CONSENTS))), values=fields.Nested(ConsentSchema)
+    )
 
     @validates_schema
     def require_one(self, data: dict[str, Any], **_: object) -> None:

@@ -222,9 +222,9 @@ def _flags(connection: Connection, noting: Noting, value: dict[str, bool]) -> No
         details.set_flag(connection, noting, flag, on=is_on)
 
 
-def _consents(connection: Connection, noting: Noting, value: dict[str, bool]) -> None:
-    for purpose, is_given in value.items():
-        details.set_consent(connection, noting, purpose, given=is_given)
+def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str, Any]]) -> None:
+    for purpose, said in value.items():
+        details.set_consent(connection, noting, purpose, said["wording"], given=said["given"])
 
 
 _CHANGES: Mapping[str, Callable[..., None]] = {

@@ -1,7 +1,7 @@
 """What staff sign in with over HTTP, their sessions, and answers to requests that may be sent again.
 
 Revision ID: 0050
-Revises: 0034
+Revises: 0048
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0050"
-down_revision = "0034"
+down_revision = "0048"
 
 
 def upgrade() -> None:

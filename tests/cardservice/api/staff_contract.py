@@ -56,12 +56,12 @@ def of_staff(app: Flask) -> set[str]:
     return {f"{method} {_PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule)}" for method, rule in rules}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Carrying:
     """The service, asked by somebody who has signed in (PEP 3333); who says otherwise is let."""
 
     service: "WSGIApplication"
-    token: str
+    token: str | None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Add the token, and pass it on."""
@@ -73,7 +73,8 @@ class StaffWorld:
     """What there is to ask for, for one of the staff; made by others, so that they may agree."""
 
     def __init__(self, council: Council, me: Browsing, name: str) -> None:
-        self._council, self._me, self._name = council, me, name
+        self.me = me
+        self._council, self._name = council, name
         self._context, self._numbers = council.context, count(1)
         add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
         self._other = signed_in(council, f"other-of-{name}")
@@ -305,11 +306,11 @@ class StaffWorld:
         return Wish({}, {"session_id": session}, headers={"Authorization": f"Bearer {somebody.token}"})
 
     def _passkey(self) -> Wish:
-        options = self._ok(self._me.post("/v1/staff/passkeys/offer", {})).json["options"]
+        options = self._ok(self.me.post("/v1/staff/passkeys/offer", {})).json["options"]
         return Wish({"name": "mine", **Authenticator().made(options["challenge"])})
 
     def _confirmation(self) -> Wish:
-        begun = self._ok(self._me.post("/v1/staff/password", {"password": PASSWORD})).json
+        begun = self._ok(self.me.post("/v1/staff/password", {"password": PASSWORD})).json
         return Wish({"code": code_of(typed(begun["secret"]), self._council)})
 
     @staticmethod

@@ -155,8 +155,7 @@ def _examined_as_staff(council: Council, examples: int, *roles: Role) -> Examine
     add(context, name, *roles, provider=provider)
     council.client = app.test_client()
     somebody = signed_in(council, name)
-    assert somebody.token is not None
-    schema.app = Carrying(app, somebody.token)
+    schema.app = carrying = Carrying(app, somebody.token)
     world = StaffWorld(council, somebody, roles[0].value)
     wishes, known = world.wishes(), world.known() if examples else {}
     operations = [cast("Any", result).ok() for result in schema.get_all_operations()]
@@ -166,6 +165,9 @@ def _examined_as_staff(council: Council, examples: int, *roles: Role) -> Examine
         answered |= {_granted(operation, make()) for make in wishes.get(operation.label, [Wish])}
         if examples:
             answered |= _made_up(operation, examples, known)
+            # What was made up may have signed them out.
+            world.me = signed_in(council, name)
+            carrying.token = world.me.token
     return Examined({operation.label for operation in operations}, answered, [])
 
 

@@ -17,13 +17,14 @@ from cardservice.context import Context
 from cardservice.staff import service
 from cardservice.staff.acting import Claim, admit
 from cardservice.staff.errors import RightMissing
-from cardservice.staff.functions import COMMANDS, MACHINE, OWN_ROUTES, ROUTES, SIGN_IN_ROUTES
+from cardservice.staff.functions import COMMANDS, MACHINE, OPTIONS, OWN_ROUTES, ROUTES, SIGN_IN_ROUTES
 from cardservice.staff.roles import RIGHTS, Right, Role
 from tests.cardservice.api.bodies import BODIES, path_of
 from tests.cardservice.staff.people import Staff, add, request_of
 from tests.support.council import Council
 
 # Written down once more, by hand: what a role covers changes here and there, or nowhere.
+_PROVIDERS_SEEN = {"provider statement", "provider sales"}
 _TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
 _MONEY_SEEN = {
     *("balance", "payer show", "payer history", "payer statement", "settlement report", "advices losses"),
@@ -41,16 +42,19 @@ MAY: Mapping[Role, set[str]] = {
             "sip2",
             *_TARIFFS_SEEN,
         ),
-        *("card list", "card show", "card revoke", "card revoke-many"),
+        *("card list", "card show", "card revoke", "card revoke-many", "stock show"),
     },
-    Role.ISSUER: {"application", "card", "cardholder", "import", "second-person"},
+    Role.ISSUER: {"application", "bureau", "card", "cardholder", "import", "second-person", "stock"},
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
+        "stock show",
         *("cardholder find", "cardholder accesses"),
         *(
             "cardholder show",
             "cardholder find",
             "cardholder accesses",
+            "cardholder guardian family",
+            "cardholder guardian list",
             "topup",
             "refund",
             "limit",
@@ -63,13 +67,28 @@ MAY: Mapping[Role, set[str]] = {
     Role.FINANCE: {
         *("payer", "payment", "settlement", "topup", "refund", "concession", "ledger", "load", "tariff"),
         *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
-        *("pki audit", "provider statement", "provider card-keys", "second-person", "funding"),
+        *(
+            "pki audit",
+            "provider statement",
+            "provider sales",
+            "provider card-keys",
+            "second-person",
+            "funding",
+        ),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
     },
-    Role.PROVIDER: {"provider statement", "provider card-keys", "terminal gaps", "terminal list"},
+    Role.PROVIDER: {
+        "provider statement",
+        "provider sales",
+        "provider card-keys",
+        "terminal gaps",
+        "terminal list",
+    },
     Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
-        *("card list", "card show", "provider statement", "provider card-keys", "terminal gaps"),
+        *("card list", "card show", "stock show", "provider statement", "provider sales"),
+        "provider card-keys",
+        "terminal gaps",
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
         *("pki audit", "security", "quarantine list", "staff list", "staff rights", "audit", "second-person"),
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
@@ -102,7 +121,6 @@ _PEOPLE_SEEN = {
     "POST /v1/cardholders/search",
     f"GET {_PERSON}",
     f"GET {_PERSON}/accesses",
-    f"POST {_PERSON}/protected-address",
 }
 _TERMINALS_SEEN = {"GET /v1/terminals", "GET /v1/terminals/<terminal_id>"}
 _PROVIDERS_SEEN = {"GET /v1/providers", "GET /v1/providers/<provider_id>/card-keys"}
@@ -128,6 +146,7 @@ ROUTES_OF: Mapping[Role, set[str]] = {
     Role.ISSUER: {
         *(*_CARDS_SEEN, *_CARDS_STOPPED, *_CARDS_REVOKED, *_WAITING, *_PEOPLE_SEEN),
         *("POST /v1/card-orders", f"POST {_CARD}/replacement", f"POST {_CARD}/dispatch"),
+        f"POST {_PERSON}/protected-address",
         *("POST /v1/cardholders", f"POST {_PERSON}/changes", f"POST {_PERSON}/export"),
         *(f"GET {_PERSON}/erasure", f"POST {_PERSON}/erasure", f"POST {_PERSON}/proofs"),
         *("GET /v1/applications", "POST /v1/applications", f"GET {_APPLICATION}"),
@@ -191,7 +210,7 @@ def test_every_command_has_a_right() -> None:
 
 
 def test_every_right_is_somebodys() -> None:
-    used = {*COMMANDS.values(), *ROUTES.values()}
+    used = {*COMMANDS.values(), *OPTIONS.values(), *ROUTES.values()}
     assert used == set(Right) == set[Right]().union(*RIGHTS.values())
 
 
