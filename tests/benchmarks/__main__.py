@@ -84,8 +84,8 @@ def _reading(key: str, server: PostgresServer, seconds: float) -> Measurement:
     return growth.measure_reading(key, server, seconds, _say)
 
 
-def _verify_rate(server: PostgresServer, seconds: float) -> Measurement:
-    return growth.measure_verify(server, seconds, _say)
+def _verify_rate(server: PostgresServer, _: float) -> Measurement:
+    return growth.measure_verify(server, _say)
 
 
 def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
@@ -176,6 +176,9 @@ SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {
         server, _say, taps=_part(ingest.TAPS, share), cards=_part(CARDS, share)
     ),
     rating.KEY: lambda server, share: rating.measure(server, _say, taps=_part(rating.TAPS, share)),
+    "verify_rate": lambda server, share: growth.measure_verify(
+        server, _say, payers=_part(growth.PAYERS, share)
+    ),
 }
 
 
