@@ -80,6 +80,7 @@ def _of_the_sale() -> Mapping[str, str]:
         "calendar_ended": gettext("There are no prices for this day yet."),
         "pass_unknown": gettext("This pass is not sold here."),
         "pass_day": gettext("This pass does not begin today."),
+        "no_companion": gettext("Nobody goes along for nothing on this trip."),
         "no_pass": gettext("There is no pass for this trip."),
         "no_ticket": gettext("There is no ticket for this trip."),
         "service_off": gettext("This service is switched off for this card."),

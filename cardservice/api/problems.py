@@ -53,7 +53,7 @@ PROBLEMS: Mapping[str, Kind] = {
     # What a payment provider sends.
     "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
     # The terminal.
-    "request_signature_missing": Kind(401, "The request carries no terminal signature"),
+    "request_signature_missing": Kind(401, "The request carries no signature, and no session"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
     "request_signature_malformed": Kind(401, "The terminal signature is not written by the profile"),
     "request_signature_keyid_malformed": Kind(401, "The key identifier cannot be a terminal's"),
@@ -65,6 +65,14 @@ PROBLEMS: Mapping[str, Kind] = {
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
     "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
     "not_theirs": Kind(403, "This member of staff does this for their own alone"),
+    # Staff.
+    "sign_in_refused": Kind(401, "Nobody is signed in by this"),
+    "session_invalid": Kind(401, "The request names no session that goes on"),
+    "sign_in_again": Kind(403, "The session is too old for this"),
+    "enrolment_alone": Kind(403, "An enrolment code is for setting up what to sign in with"),
+    "credential_refused": Kind(422, "This is not kept to sign in with"),
+    "staff_unknown": Kind(404, "There is no such account of staff"),
+    "session_unknown": Kind(404, "There is no such session"),
     "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
