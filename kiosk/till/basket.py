@@ -7,7 +7,7 @@ from marshmallow import RAISE, Schema, fields, validate
 
 from kiosk.agent import Asked, asked
 
-# docs/services/meals.md, "The action sale"
+# docs/services/meals.md, "The actions"
 MAX_LINES, MAX_QUANTITY = 50, 20
 _KEY = validate.Length(min=1, max=64)
 
@@ -32,6 +32,8 @@ class _Basket(asked.PaymentSchema):
         load_default=list,
         validate=validate.Length(max=2),
     )
+    # A supervisor's word: what was declined for the holder's sake is sold all the same
+    anyway = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
 _SCHEMA = _Basket()
@@ -44,6 +46,7 @@ class Basket:
     payment: Asked
     details: Mapping[str, object]
     amount_minor: int
+    is_anyway: bool
 
     @classmethod
     def load(cls, document: object) -> "Basket":
@@ -52,4 +55,4 @@ class Basket:
         details = {"service": loaded["section"], "items": loaded["items"]}
         if loaded["confirmed"]:
             details["confirmed"] = loaded["confirmed"]
-        return cls(payment, details, loaded["amount_minor"])
+        return cls(payment, details, loaded["amount_minor"], loaded["anyway"])

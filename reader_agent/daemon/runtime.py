@@ -28,6 +28,7 @@ from reader_agent.outbox_summary import OutboxSummary, summarise
 from reader_agent.sync import SyncReport
 from reader_agent.tapping import Outcome, TapOrder, TapResult
 from reader_agent.tapping.drafts import new_id
+from reader_agent.totals import Totals, totals
 from reader_agent.wire import to_rfc3339
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ QUOTE_LIMIT_S = 30.0
 SYNC_LIMIT_S = 60.0
 HOLDER_LIMIT_S = 30.0
 CATALOGUE_LIMIT_S = 30.0
+TOTALS_LIMIT_S = 30.0
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -185,6 +187,11 @@ class Runtime:
                 raise
             return self._now_of(stored, is_offline=True)
         return self._now_of(fetched, is_offline=False)
+
+    def totals(self, service: str, since: datetime, by: str) -> dict[str, Totals]:
+        """What this terminal has sold since a moment. Raises DaemonError, AgentError."""
+        desk = next(iter(self._desks.values()))
+        return _wait(desk.with_agent(lambda agent: totals(agent, service, since, by)), TOTALS_LIMIT_S)
 
     def sync(self) -> SyncReport:
         """Tell the service what waits. Raises AgentError."""

@@ -44,6 +44,18 @@ class PaymentSchema(OrderSchema):
     allow_offline = fields.Boolean(truthy={True}, falsy={False}, load_default=True)
 
 
+class TotalsSchema(Schema):
+    """Since when, and by which detail."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    since = fields.AwareDateTime(required=True, format="iso")
+    by = fields.String(load_default="service", validate=_NAME)
+
+
 class NothingSchema(Schema):
     """An empty object."""
 

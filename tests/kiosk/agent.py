@@ -82,6 +82,8 @@ class Agent:
         # A payment waits until this is set
         self.may_pay = threading.Event()
         self.may_pay.set()
+        # What the outbox adds up to, by section
+        self.totals: dict[str, Any] | None = {}
         # What was asked for
         self.paths: list[str] = []
         self.payments: list[dict[str, Any]] = []
@@ -320,6 +322,15 @@ def _app(agent: Agent) -> Flask:
     app.add_url_rule(
         "/v1/taps/<tap>/pay", view_func=lambda tap: agent.pay(tap, request.get_json()), methods=["POST"]
     )
+
+    @app.get("/v1/totals/meals")
+    def totals() -> Response | dict[str, Any]:
+        assert set(request.args) == {"since", "by"}
+        if not request.args["since"]:
+            return problem(400, "malformed")
+        if agent.totals is None:
+            return problem(503, "still_running")
+        return {"service": "meals", **request.args.to_dict(), "groups": agent.totals}
 
     @app.post("/v1/quotes")
     def quote() -> Response | dict[str, Any]:

@@ -375,3 +375,20 @@ def test_the_page_itself_says_nothing_of_anybody(agent: Agent, till: FaceProcess
     assert page.status_code == 200
     assert "Reed" not in page.text
     assert 'lang="en-GB"' in page.text
+
+
+# ---- totals, and a supervisor's word
+
+
+def test_totals_are_passed_on(agent: Agent, visitor: Visitor) -> None:
+    agent.totals = {"lunch": {"sales": 1}}
+    found = visitor.get("/totals?since=2026-01-05T00%3A00%3A00.000Z")
+    assert found.json() == {"groups": agent.totals}
+    assert visitor.get("/totals").status_code == 400
+
+
+def test_a_till_that_is_no_supervisors_serves_nothing_anyway(agent: Agent, visitor: Visitor) -> None:
+    tap = agent.insert(AVA)
+    refused = visitor.post(f"/taps/{tap}/sale", {**GOOD, "anyway": True})
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
+    assert agent.payments == []

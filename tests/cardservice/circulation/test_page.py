@@ -1,4 +1,4 @@
-"""docs/services/library.md as a new librarian reads it: its files loaded, its commands typed in their order."""
+"""docs/services/library.md as a new librarian reads it: its files loaded, its commands typed in order."""
 
 from pathlib import Path
 
