@@ -229,6 +229,15 @@ class Agent:
             **self.catalogue,
         }
 
+    def counted(self, asked: dict[str, str]) -> Response | dict[str, Any]:
+        """GET /v1/totals/meals."""
+        assert set(asked) == {"since", "by"}
+        if not asked["since"]:
+            return problem(400, "malformed")
+        if self.totals is None:
+            return problem(503, "still_running")
+        return {"service": "meals", **asked, "groups": self.totals}
+
     def pay(self, tap: str, body: dict[str, Any]) -> Response | dict[str, Any]:
         """POST /v1/taps/TAP/pay."""
         key = str(body["key"])
@@ -319,18 +328,10 @@ def _app(agent: Agent) -> Flask:
     app.add_url_rule("/v1/status", view_func=agent.status)
     app.add_url_rule("/v1/taps/<tap>/holder", view_func=agent.holder)
     app.add_url_rule("/v1/catalogues/meals", view_func=agent.offered)
+    app.add_url_rule("/v1/totals/meals", view_func=lambda: agent.counted(request.args.to_dict()))
     app.add_url_rule(
         "/v1/taps/<tap>/pay", view_func=lambda tap: agent.pay(tap, request.get_json()), methods=["POST"]
     )
-
-    @app.get("/v1/totals/meals")
-    def totals() -> Response | dict[str, Any]:
-        assert set(request.args) == {"since", "by"}
-        if not request.args["since"]:
-            return problem(400, "malformed")
-        if agent.totals is None:
-            return problem(503, "still_running")
-        return {"service": "meals", **request.args.to_dict(), "groups": agent.totals}
 
     @app.post("/v1/quotes")
     def quote() -> Response | dict[str, Any]:
