@@ -328,7 +328,7 @@ def _app(agent: Agent) -> Flask:
     app.add_url_rule("/v1/status", view_func=agent.status)
     app.add_url_rule("/v1/taps/<tap>/holder", view_func=agent.holder)
     app.add_url_rule("/v1/catalogues/meals", view_func=agent.offered)
-    app.add_url_rule("/v1/totals/meals", view_func=lambda: agent.counted(request.args.to_dict()))
+    app.add_url_rule("/v1/totals/meals", "totals", lambda: agent.counted(request.args.to_dict()))
     app.add_url_rule(
         "/v1/taps/<tap>/pay", view_func=lambda tap: agent.pay(tap, request.get_json()), methods=["POST"]
     )
