@@ -102,6 +102,10 @@ class AgentClient:
             raise ConfigInvalid(f"{service!r} is not the name of a service")
         return self._ask("GET", f"/v1/totals/{service}?{urlencode({'since': since, 'by': by})}")
 
+    def refund(self, key: str, transaction: str, line: int) -> Mapping[str, Any]:
+        """Give back a line of a sale; once for a key."""
+        return self._ask("POST", "/v1/refunds", {"key": key, "transaction": transaction, "line": line})
+
     def quote(self, order: Mapping[str, object]) -> Mapping[str, Any]:
         """The price for anybody; what may be charged offline is kept by the agent."""
         return self._ask("POST", "/v1/quotes", order)

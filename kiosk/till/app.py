@@ -6,11 +6,11 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 
-from kiosk.agent import AgentClient, Relay, Sale, Sales
+from kiosk.agent import AgentClient, AgentProblem, Relay, Sale, Sales
 from kiosk.agent.views import register
 from kiosk.errors import Malformed
 from kiosk.till import words
-from kiosk.till.basket import Basket
+from kiosk.till.basket import Basket, returned
 from kiosk.till.pupils import Pupils
 from kiosk.web import Face, Serving, create_app
 from kiosk.web.pages import refuse
@@ -57,6 +57,16 @@ class Till:
         """What this terminal has sold since a moment. Raises AgentAway, AgentProblem."""
         found = self.agent.totals(self.settings.service, since, by=SECTION)
         return {"groups": found["groups"]}
+
+    def give_back(self, tap: str, document: object) -> Mapping[str, object]:
+        """Give back a line of what this tap has paid. Raises Malformed, AgentAway, AgentProblem."""
+        key, line = returned(document)
+        sale = self.sales.find(tap)
+        transaction = None if sale is None or sale.answer is None else sale.answer.transaction
+        if transaction is None:
+            raise AgentProblem(404, "sale_unknown", None, "this tap has paid nothing here")
+        given = self.agent.refund(key, transaction, line)
+        return {"amount_minor": given["amount_minor"], "currency": given["currency"]}
 
     def sell(self, tap: str, basket: Basket) -> Sale:
         """Have the card of this tap pay. Raises AgentAway, AgentProblem, SaleUndecided."""
@@ -139,3 +149,9 @@ def photo(tap: str) -> Response:
 def sell(tap: str) -> Mapping[str, object]:
     """Charge a basket to the card of this tap: once, however often it is asked."""
     return _till().sell(tap, Basket.load(request.get_json())).to_json()
+
+
+@blueprint.post("/taps/<tap>/refund")
+def give_back(tap: str) -> Mapping[str, object]:
+    """Give back a line of what this tap has paid: once, however often it is asked under one key."""
+    return _till().give_back(tap, request.get_json())

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from kiosk.agent import Asked, asked
+from kiosk.errors import Malformed
 
 # docs/services/meals.md, "The actions"
 MAX_LINES, MAX_QUANTITY = 50, 20
@@ -56,3 +57,28 @@ class Basket:
         if loaded["confirmed"]:
             details["confirmed"] = loaded["confirmed"]
         return cls(payment, details, loaded["amount_minor"], loaded["anyway"])
+
+
+class _Returned(Schema):
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    key = fields.UUID(required=True)
+    # Of the receipt, from 1
+    line = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_LINES))
+
+
+_RETURNED = _Returned()
+
+
+def returned(document: object) -> tuple[str, int]:
+    """Key and line of what comes back. Raises Malformed."""
+    if not isinstance(document, dict):
+        raise Malformed
+    try:
+        loaded = _RETURNED.load(document)
+    except ValidationError as error:
+        raise Malformed from error
+    return str(loaded["key"]), loaded["line"]

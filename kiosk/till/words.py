@@ -21,6 +21,7 @@ def of_the_till() -> Mapping[str, object]:
         "question": _of_the_question(),
         "outcome": _of_the_outcome(),
         "totals": _of_the_totals(),
+        "give_back": _of_giving_back(),
     }
 
 
@@ -148,4 +149,14 @@ def _of_the_totals() -> Mapping[str, object]:
         "offline_value": gettext("{offline}, of which {waiting} still to be sent"),
         "items": gettext("Items"),
         "declined": gettext("Declined"),
+    }
+
+
+def _of_giving_back() -> Mapping[str, object]:
+    return {
+        "ask": gettext("Choose what has come back."),
+        "asking": gettext("Asking the card service."),
+        "given": gettext("Given back: {amount}. It went to where it came from."),
+        "refused": gettext("Nothing is given back. {reason}"),
+        "unknown": gettext("No answer. Choose the same again: it is given back once."),
     }

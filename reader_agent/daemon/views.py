@@ -11,7 +11,7 @@ from reader_agent.daemon.desk import Quoted
 from reader_agent.daemon.errors import Malformed
 from reader_agent.daemon.holders import Holder
 from reader_agent.daemon.runtime import OnSale, Paid, Runtime
-from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema, TotalsSchema
+from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema, RefundSchema, TotalsSchema
 from reader_agent.outbox_summary import OutboxSummary
 from reader_agent.service_client import Price
 from reader_agent.sync import Delivery, SyncReport
@@ -22,7 +22,8 @@ EXTENSION = "reader-agent"
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
-_ORDER, _PAYMENT, _NOTHING, _TOTALS = OrderSchema(), PaymentSchema(), NothingSchema(), TotalsSchema()
+_ORDER, _PAYMENT, _NOTHING = OrderSchema(), PaymentSchema(), NothingSchema()
+_REFUND, _TOTALS = RefundSchema(), TotalsSchema()
 
 
 @blueprint.get("/status")
@@ -67,6 +68,14 @@ def holder(handle: str) -> dict[str, object]:
 def catalogue(service: str) -> dict[str, object]:
     """What can be sold of a service now."""
     return _on_sale_json(_runtime().on_sale(service))
+
+
+@blueprint.post("/refunds")
+def refund() -> dict[str, object]:
+    """Give back a sale of this terminal, or a line of it."""
+    asked = _parse(_REFUND)
+    given = _runtime().refund(asked["key"], asked["transaction"], asked["line"])
+    return {"amount_minor": given.amount_minor, "currency": given.currency}
 
 
 @blueprint.get("/totals/<service>")

@@ -597,3 +597,34 @@ def test_who_is_no_supervisor_serves_nothing_anyway(agent: Agent, shown: Page) -
     button(shown, "Charge £2.60").click()
     expect(outcome(shown)).to_contain_text("Declined")
     expect(button(shown, "Serve anyway")).to_be_hidden()
+
+
+def test_what_comes_back_is_given_back_once(agent: Agent, shown: Page) -> None:
+    """A line of the sale on the screen; without an answer the same is asked again. Not of one that waits."""
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    open_it = button(shown, "Give back")
+    button(shown, PASTA).click()
+    expect(open_it).to_be_hidden()
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("Paid £2.60")
+    open_it.click()
+    dialog = shown.get_by_role("dialog", name="Give back")
+    assert_accessible(shown)
+    agent.lose = 1
+    for said in ("No answer. Choose the same again", "Given back: £2.60.", "Given back: £2.60."):
+        dialog.get_by_role("button", name="Lunch £2.60").click()
+        expect(dialog.get_by_role("status")).to_contain_text(said)
+    assert len({refund["key"] for refund in agent.refunds}) == 1
+    assert agent.refunds[0]["line"] == 1
+    dialog.get_by_role("button", name="Close").click()
+    button(shown, "Next pupil").click()
+    expect(open_it).to_be_hidden()
+    agent.remove()
+    agent.go(online=False)
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    button(shown, PASTA).click()
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("Accepted offline")
+    expect(open_it).to_be_hidden()

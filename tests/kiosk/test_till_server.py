@@ -392,3 +392,18 @@ def test_a_till_that_is_no_supervisors_serves_nothing_anyway(agent: Agent, visit
     refused = visitor.post(f"/taps/{tap}/sale", {**GOOD, "anyway": True})
     assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
     assert agent.payments == []
+
+
+def test_what_a_tap_has_paid_is_given_back(agent: Agent, visitor: Visitor) -> None:
+    tap, body = agent.insert(BEN), {"key": str(uuid4()), "line": 1}
+    unknown = visitor.post(f"/taps/{tap}/refund", body)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "sale_unknown")
+    assert visitor.sell(tap)["outcome"]["decision"] == "approved"
+    given = visitor.post(f"/taps/{tap}/refund", body)
+    assert given.json() == {"amount_minor": 260, "currency": "GBP"}
+    another = visitor.post(f"/taps/{tap}/refund", {**body, "key": str(uuid4())})
+    assert (another.status_code, another.json()["code"]) == (422, "refund_refused")
+    assert another.json()["reason"] == "nothing_to_refund"
+    bodies: tuple[object, ...] = ([], {}, {**body, "line": 0}, {**body, "line": "1"}, {**body, "who": "Ben"})
+    for wrong in bodies:
+        assert visitor.post(f"/taps/{tap}/refund", wrong).status_code == 400

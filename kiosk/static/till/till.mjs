@@ -10,6 +10,7 @@ import { clash } from "./allergens.mjs";
 import { askAnyway, offerAnyway, renderAnyway } from "./anyway.mjs";
 import { Basket } from "./basket.mjs";
 import { Customer } from "./customer.mjs";
+import { offerGivingBack, renderGivingBack } from "./give_back.mjs";
 import { renderKeys } from "./keys.mjs";
 import { announce, chargeButton, clearButton, renderBasket, total, undoButton } from "./lines.mjs";
 import { Menu } from "./menu.mjs";
@@ -46,8 +47,6 @@ let outcome = null;
 let forgetting;
 /** Whether nothing has been told yet. */
 let isFirst = true;
-
-// ---- the reader
 
 /** @param {Card} card */
 function arrived(card) {
@@ -332,6 +331,7 @@ function render() {
   renderBasket(basket, menu, allergens, isSold, obstacle());
   renderOutcome(outcome, sale, outcome !== null && card !== null && card.tap !== customer?.tap);
   renderAnyway(outcome, obstacle());
+  renderGivingBack(outcome);
   nextButton.hidden = sale !== null || (outcome === null && (customer === null || customer.stage === "lift"));
   say(byId("as-of", HTMLElement), menu.asOf);
 }
@@ -362,6 +362,7 @@ onPress(clearButton, () => {
 onPress(chargeButton, () => void charge());
 onPress(nextButton, next);
 offerAnyway(() => void serveAnyway());
+offerGivingBack(() => customer?.tap ?? null);
 offerTotals(menu);
 
 /** A sale that an earlier load of this page began is not forgotten. */
