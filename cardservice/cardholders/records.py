@@ -15,8 +15,10 @@ from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
 
 # Ours: the parameters of one query
 _AT_ONCE = 500
+# The flag of a record whose address is shown to nobody without a right (`details.FLAGS`)
+PROTECTED_ADDRESS = "protected_address"
 # What somebody is found by.
-FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS, Field.PUPIL)
+FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS, Field.PUPIL, Field.FLAGS)
 
 
 def write_field(
@@ -126,10 +128,11 @@ def index_some(connection: Connection, kek: KeyRing, limit: int) -> int:
 
 
 def findable(values: Mapping[Field, Any]) -> Findable:
-    """What a record gives to be found by."""
+    """What a record gives to be found by; an address that is protected is not tried out by its postcode."""
+    is_protected = PROTECTED_ADDRESS in (values.get(Field.FLAGS) or ())
     return Findable(
         name=values.get(Field.NAME, ""),
         born_on=values.get(Field.BORN_ON),
-        postcode=(values.get(Field.ADDRESS) or {}).get("postcode"),
+        postcode=None if is_protected else (values.get(Field.ADDRESS) or {}).get("postcode"),
         school=(values.get(Field.PUPIL) or {}).get("school"),
     )

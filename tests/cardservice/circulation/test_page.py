@@ -1,4 +1,4 @@
-"""docs/services/library.md as a new librarian reads it: its files loaded, its commands typed in order."""
+"""docs/services/library.md as a new librarian reads it: files loaded, commands typed in their order."""
 
 from pathlib import Path
 

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import Result
 from sqlalchemy import select, text
 
 from cardservice.audit.models import audit
+from cardservice.cardholders.accesses import accesses
 from cardservice.context import Context
-from cardservice.ids import new_id
+from cardservice.ids import CardholderId, new_id
 from cardservice.ledger.verify import verify
 from cardservice.payments.equation import equation
 from cardservice.services import discover
@@ -270,6 +272,13 @@ def _check_recall(kitchen: Kitchen, context: Context) -> None:
         ("kitchen.recall", "yoghurt"),
         ("kitchen.recall", "yoghurt"),
     ]
+    # Each of them is told so; who reads the audit log is not told of whom it was.
+    for holder in {each["cardholder"] for each in eaters}:
+        with context.database.reading() as connection:
+            told = [each.action for each in accesses(connection, CardholderId(UUID(holder))) if each.is_read]
+        assert {"kitchen.recall", "funding.names"} & set(told)
+        assert told.count("kitchen.recall") == 1
+        assert holder not in {entry.subject for entry in noted}
 
 
 def test_small_numbers_are_suppressed(kitchen: Kitchen) -> None:
