@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.sealing import Field, RecordKey
-from cardservice.cardholders.tokens import Findable, tokens_of
+from cardservice.cardholders.tokens import Findable, tokens_of, upn_of
 from cardservice.ids import CardholderId
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
@@ -130,4 +130,5 @@ def findable(values: Mapping[Field, Any]) -> Findable:
         born_on=values.get(Field.BORN_ON),
         postcode=None if is_protected else (values.get(Field.ADDRESS) or {}).get("postcode"),
         school=(values.get(Field.PUPIL) or {}).get("school"),
+        upn=upn_of((values.get(Field.PUPIL) or {}).get("number", "")),
     )

@@ -12,6 +12,7 @@ from cardservice.commands.common import actor, command, identifier, json_option,
 from cardservice.context import Context
 from cardservice.errors import ErasureRefused
 from cardservice.ids import CardholderId
+from cardservice.pupils.knowing import Decisions
 from cardservice.pupils.models import import_run
 from cardservice.pupils.reading import COLUMNS
 from cardservice.pupils.service import Plan, import_pupils, undo_import
@@ -44,14 +45,38 @@ globals()["import"] = import_
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--school", required=True, help="What the school is called here, such as ashcombe-primary.")
 @click.option("--dry-run", is_flag=True, help="Say what it would come to, and change nothing.")
+@click.option(
+    "--same",
+    multiple=True,
+    metavar="NUMBER[=CARDHOLDER]",
+    help="This pupil, who joins, is who is known already; once for each.",
+)
+@click.option("--all-same", is_flag=True, help="So is each of whom it may be one person alone.")
+@click.option("--new", multiple=True, metavar="NUMBER", help="This one is somebody else, and new.")
 @click.option("--many-leave", is_flag=True, help="Yes, more than a quarter of the pupils have left.")
 @json_option
 @command
-def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_json: bool) -> None:
+def import_pupils_(
+    file: Path,
+    school: str,
+    dry_run: bool,
+    same: tuple[str, ...],
+    all_same: bool,
+    new: tuple[str, ...],
+    many_leave: bool,
+    as_json: bool,
+) -> None:
     """Take over the roll of a school."""
+    decisions = Decisions(dict(map(_same, same)), frozenset(new), all_same)
     with opened() as context:
         run, plan = import_pupils(
-            context, file, school, actor=actor(), dry_run=dry_run, many_leave=many_leave
+            context,
+            file,
+            school,
+            actor=actor(),
+            dry_run=dry_run,
+            many_leave=many_leave,
+            decisions=decisions,
         )
     values: dict[str, Any] = {
         "import": None if run is None else str(run),
@@ -67,6 +92,10 @@ def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_
         ],
         "left": [{"cardholder": str(change.holder)} for change in plan.leavers],
         "unchanged": plan.unchanged,
+        "to_decide": [
+            {"line": each.line, "number": each.number, "cardholders": list(map(str, each.candidates))}
+            for each in plan.undecided
+        ],
     }
     say("\n".join(_words(plan, values, dry_run=dry_run)), values, as_json=as_json)
 
@@ -118,6 +147,11 @@ def import_undo(import_id: str, as_json: bool) -> None:
     say("\n".join(words), values, as_json=as_json)
 
 
+def _same(text: str) -> tuple[str, CardholderId | None]:
+    number, _, holder = text.partition("=")
+    return number, CardholderId(identifier(holder)) if holder else None
+
+
 def _erased(context: Context, holders: Iterable[CardholderId]) -> Iterable[dict[str, str]]:
     """Those who could not be erased, and why."""
     for holder in holders:
@@ -137,5 +171,9 @@ def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str
         yield f"  line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}"
     for one in values["left"][:_SHOWN]:
         yield f"  leaves: {one['cardholder']}"
+    if values["to_decide"]:
+        yield "Who joins and may be known already; say --same NUMBER, --all-same or --new NUMBER:"
+    for one in values["to_decide"]:
+        yield f"  line {one['line']}: {one['number']}: {', '.join(one['cardholders'])}"
     if values["import"] is not None:
         yield f"To undo it: cardservice import undo {values['import']}"

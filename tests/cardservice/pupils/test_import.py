@@ -149,6 +149,46 @@ def test_who_joined_is_who_was_added_alone(council: Council, tmp_path: Path) -> 
     assert council.balances(payer) == (500, 0)
 
 
+def test_who_is_known_is_asked_about(council: Council, tmp_path: Path) -> None:
+    """By name and date of birth, or by a number that goes from school to school; nobody is there twice."""
+    upn = "Q123456789012"
+    first = ok(council, "pupils", roll(tmp_path, *ROLL, f"{upn},Kit Bell,2014-01-01,6A,"), *SCHOOL)
+    ava, kit = holder_of(first, 2), holder_of(first, 6)
+    # The words of a name in another order; a name that has changed; and a namesake of another day.
+    lines = (
+        *('B1,"Reed, Ava",2015-04-30,7K,', f"{upn},Kit Bell-Hill,2014-01-01,7K,"),
+        *("B3,Noah Reed,2012-01-02,8K,", "B4,Eve Hill,2012-04-30,9K,"),
+    )
+    high = (roll(tmp_path, *lines), "--school", "ashcombe-high")
+    told = ok(council, "pupils", *high, "--dry-run")
+    assert told["to_decide"] == [
+        {"line": 2, "number": "B1", "cardholders": [str(ava)]},
+        {"line": 3, "number": upn, "cardholders": [str(kit)]},
+    ]
+    refused = run(council, "pupils", *high)
+    assert (refused.exit_code, f"line 2: this may be {ava}, who is known" in refused.stderr) == (1, True)
+    assert len(people(council)) == 5
+    for wrong, reason in (
+        (("--same", "B4"), "'B4' is no number of a pupil who joins"),
+        (("--same", f"B1={kit}", "--all-same"), "B1 is not recognised as"),
+    ):
+        assert reason in run(council, "pupils", *high, *wrong).stderr
+    done = ok(council, "pupils", *high, "--same", upn, "--new", "B1")
+    assert (len(done["joined"]), [one["cardholder"] for one in done["changed"]]) == (3, [str(kit)])
+    assert people(council)["Kit Bell-Hill"][Field.PUPIL] == {"school": "ashcombe-high", "number": upn}
+    # There are two of that name and day now: which one is said, or it is not decided.
+    other = ok(council, "pupils", roll(tmp_path, *ROLL[:1]), "--school", "ashcombe-middle", "--dry-run")
+    assert len(other["to_decide"][0]["cardholders"]) == 2
+    alone = ("pupils", roll(tmp_path, *ROLL[:1]), "--school", "ashcombe-middle")
+    assert "=CARDHOLDER" in run(council, *alone, "--all-same").stderr
+    moved = ok(council, *alone, "--same", f"A100={ava}")
+    assert (moved["joined"], [one["cardholder"] for one in moved["changed"]]) == ([], [str(ava)])
+    ok(council, "undo", moved["import"])
+    with council.context.database.reading() as connection:
+        back = read_fields(connection, council.kek, ava)[Field.PUPIL]
+    assert back == {"school": "ashcombe-primary", "number": "A100"}
+
+
 def test_two_who_import_at_once(council: Council, tmp_path: Path) -> None:
     """Nobody is there twice."""
     file = Path(roll(tmp_path, *ROLL))
