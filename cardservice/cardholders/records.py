@@ -70,11 +70,7 @@ def _read_some(
     ).all()
     if not rows:
         return {}
-    keys = {
-        holder: RecordKey(unwrap(kek, key), holder)
-        for holder, key in find_keys(connection, holders).items()
-        if key.wrapped is not None
-    }
+    keys = record_keys(connection, kek, holders)
     found: dict[CardholderId, dict[Field, Any]] = {}
     for row in rows:
         holder, field = CardholderId(row.cardholder_id), Field(row.field)
@@ -87,6 +83,18 @@ def _read_some(
 def record_key(connection: Connection, kek: KeyRing, holder: CardholderId) -> RecordKey:
     """What seals and opens what is kept of a person elsewhere; of somebody who has a record."""
     return RecordKey(unwrap(kek, find_keys(connection, [holder])[holder]), holder)
+
+
+def record_keys(
+    connection: Connection, kek: KeyRing, holders: Collection[CardholderId]
+) -> dict[CardholderId, RecordKey]:
+    """The same of many persons, some hundreds at once; without those whose key was destroyed."""
+    found = find_keys(connection, holders)
+    return {
+        holder: RecordKey(unwrap(kek, key), holder)
+        for holder, key in found.items()
+        if key.wrapped is not None
+    }
 
 
 def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> frozenset[str]:

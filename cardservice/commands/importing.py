@@ -7,7 +7,10 @@ from typing import Any
 import click
 from sqlalchemy import select
 
+from cardservice.applications.renewals import COLUMNS as RENEWED
+from cardservice.applications.renewals import import_renewals
 from cardservice.cardholders.erasure import erase_cardholder
+from cardservice.commands.applying import deciding
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.context import Context
 from cardservice.errors import ErasureRefused
@@ -98,6 +101,30 @@ def import_pupils_(
         ],
     }
     say("\n".join(_words(plan, values, dry_run=dry_run)), values, as_json=as_json)
+
+
+@import_.command(
+    "proofs",
+    help=f"""Note renewed proofs from a file, all of it or nothing.
+
+    FILE is CSV in UTF-8, its first line the columns {", ".join(RENEWED)} in any order; review_on may be
+    empty for what counts for good. Each takes the place of the person's earlier proof of that kind.
+
+    \b
+    For example:
+      cardservice import proofs renewed.csv --dry-run
+    """,
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say whether it can be taken, and change nothing.")
+@json_option
+@command
+def import_proofs(file: Path, dry_run: bool, as_json: bool) -> None:
+    """Note renewed proofs from a file."""
+    with opened() as context:
+        count = import_renewals(context, file, deciding(context), dry_run=dry_run)
+    verb = "could be noted" if dry_run else "are noted"
+    say(f"{count} proofs {verb}.", {"proofs": count, "dry_run": dry_run}, as_json=as_json)
 
 
 @import_.command("list")

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
+from cardservice.audit.models import audit
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import read_fields
 from cardservice.cardholders.sealing import Field
@@ -19,6 +20,9 @@ from cardservice.ids import CardholderId
 from cardservice.ledger.payers import payers_of
 from cardservice.ledger.privacy import find_keys
 from cardservice.payments.service import TopUp, top_up
+from cardservice.pupils.errors import ImportRefused
+from cardservice.pupils.models import import_change, import_run
+from cardservice.pupils.reading import MAX_BYTES
 from cardservice.pupils.service import import_pupils
 from tests.cardservice.conftest import PASSPHRASE
 from tests.support.council import ACTOR, Council
@@ -128,6 +132,33 @@ def test_half_a_roll_is_not_taken_for_a_whole_one(council: Council, tmp_path: Pa
     assert people(council) == before
     roll(tmp_path, *ROLL[:2])
     assert len(ok(council, "pupils", str(tmp_path / "roll.csv"), *SCHOOL, "--many-leave")["left"]) == 2
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        pytest.param(f"{HEAD}\n{ROLL[2]}\n".encode("latin-1"), 2, id="encoding"),
+        pytest.param("\n".join((HEAD, *ROLL, ROLL[0])).encode(), 6, id="duplicate"),
+        pytest.param(b"number,name,form\nA100,Ava Reed,5B\n", 1, id="columns"),
+        pytest.param("\n".join((HEAD, ROLL[0], "A101,=1+1,2017-01-02,3A,")).encode(), 3, id="formula"),
+        pytest.param(b'number,name,born_on,form\nA100,"Ava', 2, id="cut"),
+        pytest.param(b"x" * (MAX_BYTES + 1), 1, id="100 MiB", marks=pytest.mark.long),
+    ],
+)
+def test_a_malformed_file_changes_nothing(council: Council, tmp_path: Path, raw: bytes, line: int) -> None:
+    """Whatever is wrong with it: refused with line and reason, and nothing is noted of it."""
+    path = tmp_path / "roll.csv"
+    path.write_bytes(raw)
+    with pytest.raises(ImportRefused) as refused:
+        import_pupils(council.context, path, "ashcombe-primary", actor=ACTOR)
+    assert refused.value.problems[0].line == line
+    assert refused.value.problems[0].reason
+    with council.context.database.reading() as connection:
+        for kept in (cardholder, import_run, import_change, audit):
+            counted = select(func.count()).select_from(kept)
+            about = counted.where(audit.c.action.like("import%")) if kept is audit else counted
+            assert connection.execute(about).scalar_one() == 0
 
 
 def test_schools_are_told_apart(council: Council, tmp_path: Path) -> None:
