@@ -39,7 +39,8 @@ def find(
     """Who fits, by name, at most MAX_FOUND; each of them is noted as seen. Raises OrderInvalid."""
     holders = _candidates(connection, kek, wanted)
     # Of many who are found few are shown: of those alone all is read that is shown.
-    names = read_many(connection, kek, holders, _TO_CHOOSE if wanted.postcode is None else FINDABLE)
+    is_few = len(holders) <= MAX_FOUND or wanted.postcode is not None
+    names = read_many(connection, kek, holders, FINDABLE if is_few else _TO_CHOOSE)
     chosen = [
         (each.name.casefold(), holder)
         for holder, each in ((holder, findable(values)) for holder, values in names.items())
@@ -47,7 +48,7 @@ def find(
         if fits(each, wanted) and (wanted.postcode is None or each.postcode is not None)
     ]
     shown = [holder for _, holder in sorted(chosen)[:MAX_FOUND]]
-    known = read_many(connection, kek, shown, FINDABLE)
+    known = names if is_few else read_many(connection, kek, shown, FINDABLE)
     people = ((holder, findable(known[holder])) for holder in shown if holder in known)
     found = tuple(Found(holder, each.name, each.born_on, each.postcode) for holder, each in people)
     record_all(connection, actor, "cardholder.find", [each.id for each in found], moment)
