@@ -21,6 +21,8 @@ _COMMANDS = {
     "payer": "cardservice.commands.payers",
     "application": "cardservice.commands.applying",
     "card": "cardservice.commands.entitling",
+    "stock": "cardservice.commands.stocking",
+    "bureau": "cardservice.commands.bureaux",
     "import": "cardservice.commands.importing",
     "terminal": "cardservice.commands.terminals",
     "topup": "cardservice.commands.money",

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
+from cardservice.bureau.models import bureau_item
 from cardservice.cardholders.models import (
     cardholder,
     cardholder_token,
@@ -163,6 +164,8 @@ def _forget_cards(
     for each in cards:
         authority.erase(str(each), new_pseudonym(), moment)
     forget_cards(connection, cards)
+    orders = select(personalisation_order.c.id).where(personalisation_order.c.card_id.in_(cards))
+    connection.execute(delete(bureau_item).where(bureau_item.c.order_id.in_(orders)))
     for table in (card_state, card_uid, card_activation, personalisation_order):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))

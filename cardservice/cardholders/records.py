@@ -102,6 +102,11 @@ def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed:
     return frozenset(RecordKey(unwrap(kek, key), holder).open(Field.ALLERGENS, sealed))
 
 
+def opened_name(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> str:
+    """Somebody's name, of a value that was read. Raises RecordUnreadable, and as `unwrap`."""
+    return str(RecordKey(unwrap(kek, key), holder).open(Field.NAME, sealed))
+
+
 def index(connection: Connection, kek: KeyRing, holder: CardholderId) -> None:
     """Note anew by what somebody is found, under the newest version of the key."""
     values = read_fields(connection, kek, holder, FINDABLE)

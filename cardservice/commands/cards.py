@@ -19,7 +19,7 @@ from cardservice.cards.states import CRL_REASONS, REPORTS, CardState
 from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.pki_store.store import DatabaseCertificateStore
-from cardservice.staff import second_person
+from cardservice.staff.agreeing import ask_many_revoked
 from pki.authority import Authority
 
 # Of cards that are found to have expired in one transaction.
@@ -240,11 +240,7 @@ def card_revoke_many(file: Path, reason: str, as_json: bool) -> None:
     """
     found = many.read_list(file)
     with opened() as context, context.database.begin() as connection:
-        many.require_known(connection, found)
-        detail = {"cards": [str(each) for each in found], "reason": reason}
-        asked = second_person.ask(
-            connection, second_person.REVOKE_MANY, detail, actor=actor(), moment=context.now()
-        )
+        asked = ask_many_revoked(connection, found, reason, actor=actor(), moment=context.now())
     words = f"{len(found)} cards wait for a second person: cardservice second-person agree {asked.id}"
     say(words, {"id": str(asked.id), "cards": len(found), "state": asked.state}, as_json=as_json)
 

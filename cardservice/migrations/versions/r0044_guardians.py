@@ -1,7 +1,7 @@
 """Who may act for a child, and who may not.
 
 Revision ID: 0044
-Revises: 0034
+Revises: 0035
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0044"
-down_revision = "0034"
+down_revision = "0035"
 
 
 def upgrade() -> None:
