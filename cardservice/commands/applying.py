@@ -256,18 +256,19 @@ def application_due(day: datetime, as_json: bool) -> None:
 
 @application.command("recheck")
 @click.option("--suspend", "is_suspended", is_flag=True, help="Let the cards rest until somebody has looked.")
+@click.option("--also-ordered", is_flag=True, help="With --suspend: those, too, that nobody applied for.")
 @json_option
 @command
-def application_recheck(is_suspended: bool, as_json: bool) -> None:
-    """List the active cards that would not be approved today, and why; of cards that were applied for.
+def application_recheck(is_suspended: bool, also_ordered: bool, as_json: bool) -> None:
+    """List the cards in use that would not be approved today, and why; also those that nobody applied for.
 
     Broken off, it goes on when it is run again. What has been looked at is released by card release.
     """
     with opened() as context:
-        found = list(_rechecked(context, is_suspended=is_suspended))
+        found = list(_rechecked(context, is_suspended=is_suspended, also_ordered=also_ordered))
     values = [
         {
-            "application": str(each.application_id),
+            "application": None if each.application_id is None else str(each.application_id),
             "cardholder": str(each.cardholder_id),
             "card": str(each.card_id),
             "against": list(each.reasons),
@@ -279,17 +280,18 @@ def application_recheck(is_suspended: bool, as_json: bool) -> None:
     say("\n".join(lines) or "All of them would be.", said, as_json=as_json)
 
 
-def _rechecked(context: Context, *, is_suspended: bool) -> Iterator[NotBacked]:
+def _rechecked(context: Context, *, is_suspended: bool, also_ordered: bool) -> Iterator[NotBacked]:
     by, after = deciding(context), UUID(int=0)
     while True:
         with context.database.begin() as connection:
-            ids = cards_in_use(connection, after, _AT_ONCE)
-            found = [one for each in ids if (one := check_again(connection, by, each)) is not None]
+            cards = cards_in_use(connection, after, _AT_ONCE)
+            found = check_again(connection, by, cards)
             if is_suspended:
                 authority = context.authority(AUTHORITY, connection)
-                for each in found:
+                resting = (each for each in found if also_ordered or each.application_id is not None)
+                for each in resting:
                     suspend_not_backed(connection, authority, each, by)
         yield from found
-        if not ids:
+        if not cards:
             return
-        after = ids[-1]
+        after = cards[-1].card_id

@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
+from cardservice.applications.renewals import COLUMNS as RENEWED
+from cardservice.applications.renewals import import_renewals
+from cardservice.commands.applying import deciding
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
+from cardservice.ids import CardholderId
+from cardservice.pupils.knowing import Decisions
 from cardservice.pupils.reading import COLUMNS
 from cardservice.pupils.runs import list_imports, undo_and_erase
 from cardservice.pupils.service import Plan, import_pupils
@@ -39,14 +44,38 @@ globals()["import"] = import_
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--school", required=True, help="What the school is called here, such as ashcombe-primary.")
 @click.option("--dry-run", is_flag=True, help="Say what it would come to, and change nothing.")
+@click.option(
+    "--same",
+    multiple=True,
+    metavar="NUMBER[=CARDHOLDER]",
+    help="This pupil, who joins, is who is known already; once for each.",
+)
+@click.option("--all-same", is_flag=True, help="So is each of whom it may be one person alone.")
+@click.option("--new", multiple=True, metavar="NUMBER", help="This one is somebody else, and new.")
 @click.option("--many-leave", is_flag=True, help="Yes, more than a quarter of the pupils have left.")
 @json_option
 @command
-def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_json: bool) -> None:
+def import_pupils_(
+    file: Path,
+    school: str,
+    dry_run: bool,
+    same: tuple[str, ...],
+    all_same: bool,
+    new: tuple[str, ...],
+    many_leave: bool,
+    as_json: bool,
+) -> None:
     """Take over the roll of a school."""
+    decisions = Decisions(dict(map(_same, same)), frozenset(new), all_same)
     with opened() as context:
         run, plan = import_pupils(
-            context, file, school, actor=actor(), dry_run=dry_run, many_leave=many_leave
+            context,
+            file,
+            school,
+            actor=actor(),
+            dry_run=dry_run,
+            many_leave=many_leave,
+            decisions=decisions,
         )
     values: dict[str, Any] = {
         "import": None if run is None else str(run),
@@ -62,8 +91,36 @@ def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_
         ],
         "left": [{"cardholder": str(change.holder)} for change in plan.leavers],
         "unchanged": plan.unchanged,
+        "to_decide": [
+            {"line": each.line, "number": each.number, "cardholders": list(map(str, each.candidates))}
+            for each in plan.undecided
+        ],
     }
     say("\n".join(_words(plan, values, dry_run=dry_run)), values, as_json=as_json)
+
+
+@import_.command(
+    "proofs",
+    help=f"""Note renewed proofs from a file, all of it or nothing.
+
+    FILE is CSV in UTF-8, its first line the columns {", ".join(RENEWED)} in any order; review_on may be
+    empty for what counts for good. Each takes the place of the person's earlier proof of that kind.
+
+    \b
+    For example:
+      cardservice import proofs renewed.csv --dry-run
+    """,
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say whether it can be taken, and change nothing.")
+@json_option
+@command
+def import_proofs(file: Path, dry_run: bool, as_json: bool) -> None:
+    """Note renewed proofs from a file."""
+    with opened() as context:
+        count = import_renewals(context, file, deciding(context), dry_run=dry_run)
+    verb = "could be noted" if dry_run else "are noted"
+    say(f"{count} proofs {verb}.", {"proofs": count, "dry_run": dry_run}, as_json=as_json)
 
 
 @import_.command("list")
@@ -113,6 +170,11 @@ def import_undo(import_id: str, as_json: bool) -> None:
     say("\n".join(words), values, as_json=as_json)
 
 
+def _same(text: str) -> tuple[str, CardholderId | None]:
+    number, _, holder = text.partition("=")
+    return number, CardholderId(identifier(holder)) if holder else None
+
+
 def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str]:
     verb = "would " if dry_run else ""
     yield (
@@ -123,5 +185,9 @@ def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str
         yield f"  line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}"
     for one in values["left"][:_SHOWN]:
         yield f"  leaves: {one['cardholder']}"
+    if values["to_decide"]:
+        yield "Who joins and may be known already; say --same NUMBER, --all-same or --new NUMBER:"
+    for one in values["to_decide"]:
+        yield f"  line {one['line']}: {one['number']}: {', '.join(one['cardholders'])}"
     if values["import"] is not None:
         yield f"To undo it: cardservice import undo {values['import']}"

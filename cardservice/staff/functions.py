@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, Right] = {
     "funding import": _R.FUNDING,
     "funding names": _R.FUNDING,
     "import list": _R.KEEP_PEOPLE,
+    "import proofs": _R.ISSUE_CARDS,
     "import pupils": _R.KEEP_PEOPLE,
     "import undo": _R.KEEP_PEOPLE,
     "keys rewrap": _R.UPKEEP,
