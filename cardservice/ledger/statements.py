@@ -8,7 +8,7 @@ The payer's own accounts alone have a say: what else pays for a sale, such as a 
 in no amount and in no line, and a sale that took nothing of the payer's is none.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,8 +20,8 @@ from cardservice.ids import PayerId, ProviderId, TransactionId
 from cardservice.ledger.closing.models import ledger_sequence
 from cardservice.ledger.errors import StatementInvalid
 from cardservice.ledger.models import account, ledger_transaction, transaction_details, transfer
+from cardservice.ledger.statement_reading import names_of, undone_by, whose
 from cardservice.ledger.values import PAYER_ARREARS, PAYER_PREPAID
-from cardservice.providers.models import provider
 
 LINES_AT_ONCE = 200
 _MOST_AT_ONCE = 5_000
@@ -166,9 +166,9 @@ def _page(
     opening: Money,
 ) -> StatementPage:
     balance = opening
-    rows = connection.execute(_settled(payer_id, period, after, size + 1)).all()
+    rows = connection.execute(_settled(connection, payer_id, period, after, size + 1)).all()
     shown, more = rows[:size], len(rows) > size
-    waiting = [] if more else connection.execute(_waiting(payer_id)).all()
+    waiting = [] if more else connection.execute(_waiting(connection, payer_id)).all()
     told = _Told.of(connection, payer_id, [*shown, *waiting])
     lines = []
     for row in shown:
@@ -230,7 +230,7 @@ def _is_own() -> ColumnElement[bool]:
     return or_(transfer.c.debit.in_(_OWN), transfer.c.credit.in_(_OWN))
 
 
-def _entries(payer_id: PayerId, *where: ColumnElement[bool]) -> Subquery:
+def _entries(connection: Connection, payer_id: PayerId, *where: ColumnElement[bool]) -> Subquery:
     """Numbered entries with what each did to both accounts; NULL where it moved neither.
 
     Subqueries of a value, not a join: a database that takes the payer for one with few entries would go
@@ -239,7 +239,11 @@ def _entries(payer_id: PayerId, *where: ColumnElement[bool]) -> Subquery:
     entry, moved = ledger_sequence.c, transfer.c
     same = and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id, _is_own())
     changes = [
-        select(change).where(same).correlate(ledger_sequence).scalar_subquery().label(change.name)
+        select(change)
+        .where(same, *whose(connection, payer_id, moved.payer_id))
+        .correlate(ledger_sequence)
+        .scalar_subquery()
+        .label(change.name)
         for change in _changes()
     ]
     return select(ledger_sequence, *changes).where(entry.payer_id == payer_id, *where).subquery("entry")
@@ -272,14 +276,16 @@ def _place_and(after: Cursor) -> tuple[Tuple, Tuple]:
 
 
 def _opening(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
-    before = _entries(payer_id, _is_before(period, after)).c
+    before = _entries(connection, payer_id, _is_before(period, after)).c
     row = connection.execute(select(func.sum(before.prepaid_minor), func.sum(before.arrears_minor))).one()
     # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
     return Money(int(row[0] or 0), int(row[1] or 0))
 
 
-def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int) -> Any:
-    entries = _entries(payer_id, _is_in(period, after))
+def _settled(
+    connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None, size: int
+) -> Any:
+    entries = _entries(connection, payer_id, _is_in(period, after))
     entry = entries.c
     moved = (
         select(entries)
@@ -290,18 +296,19 @@ def _settled(payer_id: PayerId, period: Period, after: Cursor | None, size: int)
     )
     found = moved.c
     return (
-        _lines(moved)
+        _lines(connection, payer_id, moved)
         .add_columns(found.settled_on, found.epoch, found.sequence, found.late)
         .order_by(found.settled_on, found.epoch, found.sequence)
     )
 
 
-def _waiting(payer_id: PayerId) -> Any:
+def _waiting(connection: Connection, payer_id: PayerId) -> Any:
     entry, stored, moved = ledger_sequence.c, ledger_transaction.c, transfer.c
     # Of a value for the same reason as in `_entries`.
     number = (
         select(entry.sequence)
         .where(entry.payer_id == moved.payer_id, entry.transaction_id == moved.transaction_id)
+        .where(*whose(connection, payer_id, entry.payer_id))
         .correlate(transfer)
         .scalar_subquery()
     )
@@ -311,26 +318,29 @@ def _waiting(payer_id: PayerId) -> Any:
         .group_by(moved.payer_id, moved.transaction_id)
         .subquery("moved")
     )
-    return _lines(waiting).order_by(stored.posted_at, stored.id)
+    return _lines(connection, payer_id, waiting).order_by(stored.posted_at, stored.id)
 
 
-def _lines(moved: Subquery) -> Any:
+def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Any:
     stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
     # By the payer of each row, not by the one asked for: see `_entries`.
-    joined = (
-        moved.join(
-            ledger_transaction,
-            and_(stored.payer_id == found.payer_id, stored.id == found.transaction_id),
-        )
-        .outerjoin(provider, provider.c.id == stored.provider_id)
-        .outerjoin(
-            transaction_details,
-            and_(details.payer_id == found.payer_id, details.transaction_id == found.transaction_id),
-        )
+    joined = moved.join(
+        ledger_transaction,
+        and_(
+            stored.payer_id == found.payer_id,
+            stored.id == found.transaction_id,
+            *whose(connection, payer_id, stored.payer_id),
+        ),
+    ).outerjoin(
+        transaction_details,
+        and_(
+            details.payer_id == found.payer_id,
+            details.transaction_id == found.transaction_id,
+            *whose(connection, payer_id, details.payer_id),
+        ),
     )
     return select(
         *(stored.id, stored.kind, stored.service, stored.action, stored.provider_id, stored.occurred_at),
-        provider.c.name.label("provider_name"),
         details.answer,
         found.prepaid_minor,
         found.arrears_minor,
@@ -342,15 +352,18 @@ class _Told:
     """What the lines of a page give back, by transaction."""
 
     undone: Mapping[TransactionId, Sequence[Undone]]
+    # Read beside the entries, which on a cluster lie elsewhere.
+    names: Mapping[str, str]
 
     @classmethod
     def of(cls, connection: Connection, payer_id: PayerId, rows: Sequence[Row[Any]]) -> "_Told":
         ids = [row.id for row in rows]
         found: dict[TransactionId, list[Undone]] = {}
         for first in range(0, len(ids), _IDS_AT_ONCE):
-            for by, undone in _undone(connection, payer_id, ids[first : first + _IDS_AT_ONCE]):
-                found.setdefault(by, []).append(undone)
-        return cls(found)
+            for by, undone in undone_by(connection, payer_id, ids[first : first + _IDS_AT_ONCE]):
+                found.setdefault(by, []).append(Undone(*undone))
+        sold_by = {row.provider_id for row in rows if row.provider_id is not None}
+        return cls(found, names_of(connection, sold_by))
 
     def line(self, row: Row[Any], **more: Any) -> StatementLine:
         """A row as a line."""
@@ -360,31 +373,13 @@ class _Told:
             service=row.service,
             action=row.action,
             provider_id=row.provider_id,
-            provider_name=row.provider_name,
+            provider_name=self.names.get(row.provider_id),
             items=_items(row.answer),
             reverses=tuple(self.undone.get(row.id, ())),
             occurred_at=row.occurred_at,
             moved=_money(row),
             **more,
         )
-
-
-def _undone(
-    connection: Connection, payer_id: PayerId, ids: Collection[TransactionId]
-) -> Iterator[tuple[TransactionId, Undone]]:
-    moved, stored = transfer.c, ledger_transaction.c
-    whose = and_(stored.payer_id == payer_id, stored.id == moved.reverses_transaction)
-    query = (
-        select(
-            moved.transaction_id, stored.id, stored.kind, stored.service, stored.action, stored.occurred_at
-        )
-        .join_from(transfer, ledger_transaction, whose)
-        .where(moved.payer_id == payer_id, moved.transaction_id.in_(ids))
-        .distinct()
-        .order_by(stored.occurred_at, stored.id)
-    )
-    for by, *undone in connection.execute(query):
-        yield by, Undone(*undone)
 
 
 def _money(row: Row[Any]) -> Money:
