@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from cardservice.applications.concessions import CONCESSIONS, STATE_PENSION, check_concession
 from cardservice.applications.eligibility import PROOFS, Known
 from cardservice.applications.models import proof
 from cardservice.audit.service import record
@@ -40,11 +41,18 @@ class Proof:
 
 
 def note_proof(
-    connection: Connection, noting: Noting, kind: str, reference: str, review_on: date | None
+    connection: Connection,
+    noting: Noting,
+    kind: str,
+    reference: str,
+    review_on: date | None,
+    *,
+    older_from: str = STATE_PENSION,
 ) -> UUID:
     """Note that a proof was seen; one of the same kind that stood before ends. Raises OrderInvalid.
 
-    Of what changes there is a day of review; who somebody is does not change.
+    Of what changes there is a day of review; who somebody is does not change. A concession for age is had
+    from `older_from` on, and each is looked at again after five years at most.
     """
     today = noting.moment.date()
     if kind not in PROOFS:
@@ -56,6 +64,9 @@ def note_proof(
     if review_on is not None and not today < review_on <= today + _LONGEST:
         raise OrderInvalid(f"{review_on} is no day to look at it again; it is to come, within ten years")
     lock_cardholder(connection, noting.holder)
+    if kind in CONCESSIONS:
+        born_on = known_of(connection, noting.kek, noting.holder).born_on
+        check_concession(kind, born_on, older_from, today, review_on)
     _end(connection, noting, kind)
     made = new_id()
     key = record_key(connection, noting.kek, noting.holder)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from cardservice.applications.concessions import STATE_PENSION
 from cardservice.applications.eligibility import (
     APPLICANT,
     CATEGORY_OF,
@@ -62,6 +63,7 @@ class Deciding:
     ages: Ages
     actor: str
     moment: datetime
+    older_from: str = STATE_PENSION
 
     def noting(self, holder: CardholderId) -> Noting:
         """The same, of a person."""

@@ -43,7 +43,7 @@ def deciding(context: Context) -> Deciding:
     """Who is at the keyboard, now, by the rules of this scheme."""
     settings = context.settings
     ages = Ages(settings.young_age, settings.adult_age)
-    return Deciding(context.keys.cardholder_kek, ages, actor(), context.now())
+    return Deciding(context.keys.cardholder_kek, ages, actor(), context.now(), older_from=settings.older_from)
 
 
 @contextmanager
@@ -232,7 +232,8 @@ def application_proof(
     with _deciding() as (connection, by):
         holder = require_cardholder(connection, identifier(cardholder_id))
         day = None if review_on is None else review_on.date()
-        made = note_proof(connection, by.noting(holder), kind, reference, day)
+        noting = by.noting(holder)
+        made = note_proof(connection, noting, kind, reference, day, older_from=by.older_from)
     values = {"proof": str(made), "cardholder": str(holder), "of": kind}
     say(f"Noted: proof {made} of {kind}", values, as_json=as_json)
 

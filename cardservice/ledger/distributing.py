@@ -36,23 +36,13 @@ _READING = Path(__file__).parents[1] / "authorisation" / "reading_cluster.sql"
 _MARK = "-- cluster: "
 # What `reading.sql` marks: on a cluster `read_payers` has asked the nodes for it.
 _AS_GIVEN = {
-    "payers": """(
-            SELECT json_agg(v.view ORDER BY p.since)
-            FROM (
-                SELECT h.payer_id, min(h.valid_from) AS since FROM cardholder_payer AS h
-                WHERE h.cardholder_id = card.cardholder_id GROUP BY h.payer_id
-            ) AS p
-            JOIN unnest(p_payer, p_view) AS v (payer, view) ON v.payer = p.payer_id
-        ),""",
-    "known": """ARRAY(
-            SELECT k.id::uuid FROM (
-                SELECT DISTINCT h.payer_id FROM cardholder_payer AS h
-                WHERE h.cardholder_id = card.cardholder_id
-            ) AS p
-            JOIN unnest(p_payer, p_known) AS v (payer, known) ON v.payer = p.payer_id
-            CROSS JOIN LATERAL json_array_elements_text(v.known) AS k (id)
-            WHERE k.id::uuid IN (m.id, m.other)
-        ),""",
+    "payers": """p_view[array_position(p_payer, h.payer_id)] AS view,
+                    ARRAY(
+                        SELECT k.id::uuid
+                        FROM json_array_elements_text(p_known[array_position(p_payer, h.payer_id)]) AS k (id)
+                        WHERE k.id::uuid IN (m.id, m.other)
+                    ) AS known
+""",
 }
 
 

@@ -246,7 +246,9 @@ def _rating(context: Context, subject: Subject, before: RatedBefore, charge: Day
         return Rating(subject=subject, shares=(), taps=(), tariff_version=last, unit=context.scheme.currency)
     return Rating(
         subject=subject,
-        shares=tuple(Share(ProviderId(each.provider), each.amount_minor) for each in charge.shares),
+        shares=tuple(
+            Share(ProviderId(each.provider), each.amount_minor, each.tax_code) for each in charge.shares
+        ),
         taps=tuple(TransactionId(tap) for tap in charge.taps),
         tariff_version=charge.tariff_version,
         unit=context.scheme.currency,

@@ -28,10 +28,11 @@ class StoredTap:
 
 @dataclass(frozen=True, slots=True)
 class DayShare:
-    """What of a day is owed to one provider."""
+    """What of a day is owed to one provider, under one tax code."""
 
     provider: str
     amount_minor: int
+    tax_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

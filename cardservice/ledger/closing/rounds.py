@@ -60,7 +60,7 @@ def pause(database: Database) -> Iterator[None]:
     if database.dialect == "sqlite":
         yield
         return
-    with database.begin() as connection:
+    with database.reading() as connection:
         if on_cluster(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _NUMBERING})
         yield

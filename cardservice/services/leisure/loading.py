@@ -14,6 +14,7 @@ from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.leisure.schemas import TariffSchema
 from cardservice.services.leisure.tariff import FORMAT, GROUPS, Dated, Pass, Tariff, at, prepare
 from cardservice.services.seam import LoadedTariff
+from cardservice.services.taxes import stored_taxes
 
 MAX_BYTES = 4 << 20  # ours
 # Ours: in minor units; a price beyond it is a slip of the finger.
@@ -40,6 +41,9 @@ def load_tariff(path: Path, currency: str) -> LoadedTariff:
     }
     _check_prices(sheet, content)
     _check_keys(sheet)
+    # Only where it is said: a file without is the version that it always was.
+    sold = {*content["activities"], *(row["key"] for row in content["products"])}
+    content |= stored_taxes(sheet, sold, None)
     content["version"] = _version(content)
     tariff = prepare(content)
     _check_passes(sheet, tariff.passes)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from cardservice.money import format_minor
 from cardservice.services.leisure.tariff import Dated, Tariff
 from cardservice.services.price_lists import Listed
+from cardservice.services.taxes import listed_taxes
 
 
 def price_list(tariff: Tariff) -> tuple[Listed, ...]:
@@ -17,6 +18,7 @@ def _lines(tariff: Tariff) -> Iterator[Listed]:
     yield Listed("prices without a connection hold for", f"{tariff.offline_quote_hours} hours")
     for category, group in tariff.groups.items():
         yield Listed(f"who is {category} pays", f"the {group} price")
+    yield from listed_taxes(tariff.taxes)
     for key, label in tariff.activities.items():
         yield Listed(f"activity {key}", label)
     for (activity, group), prices in tariff.prices.items():

@@ -6,7 +6,7 @@ decided. Visits and places are counted, never struck off: what is left is what w
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from cardservice.services.leisure.schemas import BOOKING, PASS, PAY
@@ -115,7 +115,7 @@ def decide(ask: Ask, holder: Holder, view: View, tariff: Tariff) -> Decision:
     if ask.kind is AskKind.REQUEST:
         return _objected(ask, _other_price(ask), tariff)
     flag = _other_price(ask).reason
-    line = Line(label=sale.line.label, amount_minor=ask.amount_minor or 0, product=sale.line.product)
+    line = replace(sale.line, amount_minor=ask.amount_minor or 0)
     return _posted(ask, line, sale, right, tariff, (flag,))
 
 
@@ -185,22 +185,21 @@ def _sale(ask: Ask, holder: Holder | None, tariff: Tariff) -> _Sale | Refusal:
     if ask.occurred_at < tariff.valid_from:
         return Refusal(reason=TARIFF_NOT_YET_VALID, message="The price list is not in force yet.")
     if ask.action == BUY:
-        return _purchase(ask, tariff)
+        return _purchase(ask, holder, tariff)
     session = _session(ask, tariff)
     if isinstance(session, Refusal):
         return session
     day = session.day if session is not None else tariff.day_of(ask.occurred_at)
     activity = session.activity if session is not None else str(ask.details["activity"])
     by = str(ask.details["by"])
-    price_minor = 0
-    if by == PAY:
-        category = None if holder is None else holder.category
-        price_minor = tariff.price(activity, category, day).price_minor
+    category = None if holder is None else holder.category
+    price_minor = tariff.price(activity, category, day).price_minor if by == PAY else 0
     line = Line(label=tariff.activities[activity], amount_minor=price_minor, product=activity)
+    line = tariff.taxes.put_on(line, activity, category)
     return _Sale(line=line, day=day, by=by, activity=activity, session=session)
 
 
-def _purchase(ask: Ask, tariff: Tariff) -> _Sale | Refusal:
+def _purchase(ask: Ask, holder: Holder | None, tariff: Tariff) -> _Sale | Refusal:
     key, day = str(ask.details["product"]), tariff.day_of(ask.occurred_at)
     product = tariff.products.get(key)
     if product is None:
@@ -208,6 +207,7 @@ def _purchase(ask: Ask, tariff: Tariff) -> _Sale | Refusal:
     if not product.holds(day):
         return Refusal(reason=PRODUCT_NOT_SOLD, message=f"{product.label} is not sold today.")
     line = Line(label=product.label, amount_minor=product.price_minor, product=key)
+    line = tariff.taxes.put_on(line, key, None if holder is None else holder.category)
     return _Sale(line=line, day=day, product=product)
 
 

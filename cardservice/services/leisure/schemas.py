@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.services.leisure.tariff import GROUPS, PERIODS
+from cardservice.services.taxes import TaxedSchema
 
 _KEY = validate.Regexp(
     re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
@@ -113,7 +114,7 @@ class SessionSchema(Schema):
     opens_minutes = Count(0, 720, load_default=15)
 
 
-class TariffSchema(Schema):
+class TariffSchema(TaxedSchema):
     """A tariff file. The numbers of rows are ours."""
 
     timezone = fields.String(required=True, validate=validate.Length(max=64))

@@ -1,10 +1,12 @@
 """A prepared tariff: activities with their dated prices, passes, products of several visits, and sessions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from cardservice.services.taxes import Taxes, taxes_from
 
 FORMAT = 1  # ours: of the stored content
 STANDARD, RESIDENT, CONCESSION = GROUPS = ("standard", "resident", "concession")
@@ -112,6 +114,7 @@ class Tariff:
     products: Mapping[str, Product]
     sessions: Mapping[str, Session]
     with_sessions: frozenset[str]
+    taxes: Taxes = field(default_factory=Taxes)
 
     @property
     def valid_from(self) -> datetime:
@@ -161,6 +164,7 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         products={stored["key"]: Product(**_typed(stored)) for stored in content["products"]},
         sessions=sessions,
         with_sessions=frozenset(session.activity for session in sessions.values()),
+        taxes=taxes_from(content),
     )
 
 

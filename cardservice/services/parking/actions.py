@@ -46,12 +46,13 @@ def priced(ask: Ask, holder: Holder | None, tariff: Tariff, vehicles: Vehicles) 
         return Refusal(reason=reasons.TARIFF_EXPIRED, message="The tariff is over. Load a newer one.")
     if ask.occurred_at < tariff.valid_from:
         return Refusal(reason=reasons.TARIFF_NOT_YET_VALID, message="The tariff is not in force yet.")
+    category = None if holder is None else holder.category
     if ask.action == "permit":
-        return buy_permit(ask, None if holder is None else holder.category, tariff, vehicles)
+        return buy_permit(ask, category, tariff, vehicles)
     if ask.action == "permit-end":
-        return end_permit(ask, tariff, vehicles)
+        return end_permit(ask, category, tariff, vehicles)
     if ask.action == "permit-change":
-        return change_permit(ask, tariff, vehicles)
+        return change_permit(ask, category, tariff, vehicles)
     key = str(ask.details["place"])
     place = tariff.places.get(key)
     if place is None:

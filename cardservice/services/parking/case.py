@@ -8,7 +8,7 @@ from typing import Any
 from cardservice.services.parking import reasons
 from cardservice.services.parking.plates import Vehicles, spoken
 from cardservice.services.parking.pricing import CLOSED, Charge, charge
-from cardservice.services.parking.tariff import Place, Tariff
+from cardservice.services.parking.tariff import OFF_STREET, ON_STREET, Place, Tariff
 from cardservice.services.seam import Ask, CounterUse, Hold, Holder, Line, Refusal, ResourceUse, View
 
 _MINUTE = timedelta(minutes=1)
@@ -117,5 +117,6 @@ def asked(
 
 def line_of(case: Case, label: str, amount_minor: int) -> Line:
     # Money of the street is kept apart from that of car parks.
-    kind = "on-street" if case.place.on_street else "off-street"
-    return Line(label=label, amount_minor=amount_minor, product=f"{kind}/{case.place.key}")
+    kind = ON_STREET if case.place.on_street else OFF_STREET
+    line = Line(label=label, amount_minor=amount_minor, product=f"{kind}/{case.place.key}")
+    return case.tariff.taxes.put_on(line, kind, case.category)

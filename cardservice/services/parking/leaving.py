@@ -37,9 +37,12 @@ def enter(case: Case) -> Priced | Refusal:
         return permit_is_held(case, view)
 
     line = line_of(case, f"{place.label}, {spoken(case.plate)}, reserved", amount_minor)
+    if amount_minor:
+        # It is still the payer's: nothing has been sold that could be taxed.
+        line = replace(line, held=True, tax_code=None, tax_rate_bp=None)
     return Priced(
         amount_minor=amount_minor,
-        line=replace(line, held=bool(amount_minor)),
+        line=line,
         hold=Hold(case.vehicle, begins + LONGEST),
         test=test,
         inputs={"begins": begins.isoformat()},

@@ -13,8 +13,9 @@ from cardservice.money import parse_minor
 from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.parking.orders import Order, read_order
 from cardservice.services.parking.schemas import MAX_STAY_MINUTES, TariffSchema
-from cardservice.services.parking.tariff import FORMAT, Tariff, prepare
+from cardservice.services.parking.tariff import FORMAT, OFF_STREET, ON_STREET, PERMITS, Tariff, prepare
 from cardservice.services.seam import LoadedTariff, TariffError
+from cardservice.services.taxes import stored_taxes
 
 MAX_BYTES = 4 << 20  # ours
 # Ours: in minor units; a price beyond it is a slip of the finger.
@@ -49,6 +50,8 @@ def load_tariff(path: Path, orders: Sequence[Path], currency: str) -> LoadedTari
     }
     if unused := sorted(loader.orders.keys() - loader.used):
         raise TariffError(unused[0], None, f"no place of {path.name} names this order")
+    # Only where it is said: a file without is the version that it always was.
+    content |= stored_taxes(sheet, {ON_STREET, OFF_STREET, PERMITS}, None)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
     day = content["first_day"].replace("-", "")
     content["version"] = f"{day}-{hashlib.sha256(canonical).hexdigest()[:24]}"

@@ -19,7 +19,7 @@ from cardservice.services.parking.stays import (
     permits_of,
     whole_months_left,
 )
-from cardservice.services.parking.tariff import Permit, Tariff, Visit
+from cardservice.services.parking.tariff import PERMITS, Permit, Tariff, Visit
 from cardservice.services.seam import Ask, CounterUse, Line, Refusal, View
 
 
@@ -54,11 +54,16 @@ def buy_permit(ask: Ask, category: str | None, tariff: Tariff, vehicles: Vehicle
     label = f"{permit.label}, {', '.join(map(spoken, plates))}, to {wanted.last_day}"
     return Priced(
         amount_minor=price_minor,
-        line=Line(label=label, amount_minor=price_minor, product=f"permit/{key}"),
+        line=_line(label, price_minor, key, tariff, category),
         counters=(*counted(PERMIT, wanted.period, 1), *counted(PAID, wanted.period, price_minor)),
         test=test,
         inputs={"first_day": wanted.first_day.isoformat(), "last_day": wanted.last_day.isoformat()},
     )
+
+
+def _line(label: str, amount_minor: int, key: str, tariff: Tariff, category: str | None) -> Line:
+    line = Line(label=label, amount_minor=amount_minor, product=f"{PERMITS}/{key}")
+    return tariff.taxes.put_on(line, PERMITS, category)
 
 
 def _plates(ask: Ask) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ def _plates(ask: Ask) -> tuple[str, ...]:
     return tuple(sorted({str(ask.details["plate"]), *map(str, more)}))
 
 
-def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
+def end_permit(ask: Ask, category: str | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     """Ends a permit of the payer's for good; says what of its price is to be given back, which staff do."""
     key, plates, day = str(ask.details["permit"]), _plates(ask), tariff.day_of(ask.occurred_at)
     ended = _named(ask, key, plates, vehicles)
@@ -91,7 +96,7 @@ def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal
     label = f"{', '.join(map(spoken, plates))}, permit ended"
     return Priced(
         amount_minor=0,
-        line=Line(label=label, amount_minor=0, product=f"permit/{key}"),
+        line=_line(label, 0, key, tariff, category),
         counters=counted(ENDED, ended.period, 1),
         test=test,
         tell=tell,
@@ -99,7 +104,7 @@ def end_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal
     )
 
 
-def change_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
+def change_permit(ask: Ask, category: str | None, tariff: Tariff, vehicles: Vehicles) -> Priced | Refusal:
     """Names other vehicles in a permit of the payer's, for the days that are left of it."""
     key, plates, day = str(ask.details["permit"]), _plates(ask), tariff.day_of(ask.occurred_at)
     permit, named = tariff.permits.get(key), ask.details["new_plates"]
@@ -136,7 +141,7 @@ def change_permit(ask: Ask, tariff: Tariff, vehicles: Vehicles) -> Priced | Refu
     price_minor = permit.change_minor
     return Priced(
         amount_minor=price_minor,
-        line=Line(label=label, amount_minor=price_minor, product=f"permit/{key}"),
+        line=_line(label, price_minor, key, tariff, category),
         counters=(*counted(ENDED, before.period, 1), *counted(PERMIT, after.period, 1)),
         more=moved,
         test=test,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from cardservice.money import format_minor
 from cardservice.services.parking.tariff import Band, Permit, Place, Tariff, Visit
 from cardservice.services.price_lists import Listed
+from cardservice.services.taxes import listed_taxes
 
 
 def price_list(tariff: Tariff) -> tuple[Listed, ...]:
@@ -23,6 +24,7 @@ def _lines(tariff: Tariff) -> Iterator[Listed]:
         yield from _visit(tariff, visit)
     if tariff.badge_categories:
         yield Listed("who has a Blue Badge", ", ".join(sorted(tariff.badge_categories)))
+    yield from listed_taxes(tariff.taxes)
     for place in tariff.places.values():
         yield from _place(tariff, place)
 

@@ -150,8 +150,10 @@ def _as_signed(
     ]
     amount_minor = 0 if reasons.CURRENCY_MISMATCH in flags else ask.amount_minor or 0
     line = Line(label="Parking", amount_minor=amount_minor)
-    if isinstance(found, Priced) and (found.amount_minor == amount_minor or found.line.held):
-        line = replace(found.line, amount_minor=amount_minor)
+    if isinstance(found, Priced):
+        line = replace(line, tax_code=found.line.tax_code, tax_rate_bp=found.line.tax_rate_bp)
+        if found.amount_minor == amount_minor or found.line.held:
+            line = replace(found.line, amount_minor=amount_minor)
     stays = isinstance(found, Priced) and found.is_kept_in_spite_of(flags)
     return Decision(
         approved=True,

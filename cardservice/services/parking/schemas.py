@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.services.parking.plates import normalised
 from cardservice.services.parking.tariff import DAY_MINUTES, DAYS, HOLIDAY
+from cardservice.services.taxes import TaxedSchema
 
 MAX_PLACES = 2_000  # ours: of a tariff
 MAX_VEHICLES = 5  # ours: of a permit
@@ -197,7 +198,7 @@ class CalendarSchema(Schema):
     holidays = fields.List(Day(), required=True, validate=validate.Length(max=1_000))
 
 
-class TariffSchema(Schema):
+class TariffSchema(TaxedSchema):
     """A tariff file."""
 
     timezone = fields.String(required=True, validate=validate.Length(max=64))

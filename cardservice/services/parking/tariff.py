@@ -1,17 +1,20 @@
 """A prepared tariff: places with their hours and charges, permits, and the calendar of bank holidays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cardservice.services.parking.conditions import Condition, prepare_condition
+from cardservice.services.taxes import Taxes, taxes_from
 
 FORMAT = 1  # ours: of the stored content
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # What a bank holiday is, in place of its weekday.
 HOLIDAY = "holiday"
+# What there is a tax on: money of the street is kept apart from that of car parks.
+ON_STREET, OFF_STREET, PERMITS = "on-street", "off-street", "permit"
 DAY_MINUTES = 1_440
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -126,6 +129,7 @@ class Tariff:
     visits: Mapping[str, Visit]
     # Of the cardholders who have a Blue Badge.
     badge_categories: frozenset[str]
+    taxes: Taxes = field(default_factory=Taxes)
 
     @property
     def valid_from(self) -> datetime:
@@ -178,6 +182,7 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         # A tariff that was stored before there were such has none.
         visits={stored["key"]: _visit(stored) for stored in content.get("visits", ())},
         badge_categories=frozenset(content.get("badge_categories", ())),
+        taxes=taxes_from(content),
     )
 
 

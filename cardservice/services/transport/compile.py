@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cardservice.services.seam import LoadedTariff
+from cardservice.services.taxes import stored_taxes
 from cardservice.services.transport.ambiguity import check_unambiguous
 from cardservice.services.transport.changing import stored_joins, stored_transfers
 from cardservice.services.transport.feed import Feed, Price
 from cardservice.services.transport.mapping import CardMap
 from cardservice.services.transport.report import report
 from cardservice.services.transport.rows import Row
-from cardservice.services.transport.tariff import FORMAT, FORMAT_CHANGING, prepare
+from cardservice.services.transport.tariff import FORMAT, FORMAT_CHANGING, TAXED, prepare
 from cardservice.services.transport.timeframes import stored_timeframes
 from cardservice.services.transport.travel import stored_passes, stored_travel
 
@@ -49,6 +50,7 @@ def compile_tariff(feed: Feed, card_map: CardMap, currency: str) -> LoadedTariff
     if passes := stored_passes(card_map.sheet, feed, card_map.fare_medium):
         content["passes"] = passes
     content |= _changing(feed, card_map)
+    content |= stored_taxes(card_map.sheet, TAXED, None)
     content["version"] = _version(feed, content)
     tariff = prepare(content)
     check = check_unambiguous(tariff)

@@ -10,13 +10,13 @@ from functools import lru_cache
 from cardservice.services.rated import DayCharge, DayShare, FreeRides, Span, StoredTap
 from cardservice.services.seam import Counter, Refusal
 from cardservice.services.transport.calendar import TravelDays, week_of
+from cardservice.services.transport.concessions import Boarding
 from cardservice.services.transport.journeys import Basis, Ends, Journey, LegFare, Rules, Tap, TapKind, rate
 from cardservice.services.transport.legs import RiddenLeg, price_legs
 from cardservice.services.transport.passes import HeldPass, covering, held
 from cardservice.services.transport.rules import fare_between
 from cardservice.services.transport.taps import TAP_IN
-from cardservice.services.transport.tariff import AHEAD, Pass, Tariff, Travel
-from cardservice.services.transport.travel import Concession
+from cardservice.services.transport.tariff import AHEAD, DAYS, Pass, Tariff, Travel
 
 # Ours: a journey is over within half of it, so that what a week's taps belong to is seen whole.
 _AROUND = timedelta(days=1)
@@ -77,7 +77,7 @@ def days_of(
             by_day.setdefault(journey.travel_day, []).append(journey)
     again = _passed_back(own, journeys)
     return tuple(
-        replace(_charge(each, again), free_rides=priced.free_rides(each)) for each in by_day.values()
+        replace(_charge(each, again, priced), free_rides=priced.free_rides(each)) for each in by_day.values()
     )
 
 
@@ -111,8 +111,14 @@ class _Pricing:
 
     def fare(self, start: Tap, end: Tap) -> int | None:
         tariff, ends, times = self._tariffs[start.tariff], (start.stop, end.stop), (start.moment, end.moment)
-        found = fare_between(tariff, ends, start.route, start.category, times)
-        return None if isinstance(found, Refusal) else found.amount_minor
+
+        def find() -> int | None:
+            found = fare_between(tariff, ends, start.route, start.category, times)
+            return None if isinstance(found, Refusal) else found.amount_minor
+
+        # All that a fare depends on: of the times no more than their timeframes.
+        frames = tuple(map(tariff.timeframes.at, times))
+        return tariff.cost((*ends, start.route, start.category, *frames), find)
 
     def together(self, journey: tuple[Ends, ...]) -> tuple[LegFare, ...]:
         first = journey[0][0]
@@ -124,26 +130,32 @@ class _Pricing:
     def free(self, boarded: Tap) -> Basis | None:
         if covering(self._passes, self._tariffs[boarded.tariff], boarded.moment, (boarded.stop,)):
             return Basis.PASS
-        concession = self._concession(boarded)
         # Beyond the calendar nobody knows: it is charged, and the tap has its flag.
-        covered = concession is not None and concession.hours.cover(boarded.moment) is True
-        return Basis.CONCESSION if covered else None
+        paid_by = self._travel[boarded.tariff].payer_for(self._boarding(boarded))
+        return None if paid_by is None else Basis.CONCESSION
 
-    def _concession(self, boarded: Tap) -> Concession | None:
-        for concession in self._travel[boarded.tariff].concessions:
-            eligible = concession.routes is None or boarded.route in concession.routes
-            if boarded.category in concession.categories and eligible:
-                return concession
-        return None
+    def tax_code(self, boarded: Tap) -> str | None:
+        """Under which code a journey is taxed that begins so."""
+        tax = self._tariffs[boarded.tariff].taxes.on(DAYS, boarded.category)
+        return None if tax is None else tax.code
+
+    def _boarding(self, boarded: Tap) -> Boarding:
+        place = self._tariffs[boarded.tariff].places.get(boarded.stop)
+        areas = () if place is None else place.areas
+        return Boarding(boarded.moment, boarded.category, boarded.route, areas)
 
     def free_rides(self, journeys: Sequence[Journey]) -> tuple[FreeRides, ...]:
-        """Which of them an authority pays for; who has a pass rides by the pass."""
+        """What authorities pay for: who has a pass rides by the pass, and whoever goes along does not."""
         sums: Sums[tuple[str, str, str]] = Sums()
-        for journey in journeys:
-            boarded = journey.taps[0]
-            concession = self._concession(boarded) if journey.basis is Basis.CONCESSION else None
-            if concession is not None:
-                sums[concession.authority, boarded.operator, boarded.tariff] += 1
+        for boarded, basis in ((journey.taps[0], journey.basis) for journey in journeys):
+            travel, boarding = self._travel[boarded.tariff], self._boarding(boarded)
+            paid_by = [
+                travel.payer_for(boarding) if basis is Basis.CONCESSION else None,
+                travel.payer_for_companion(boarding) if boarded.companion else None,
+            ]
+            for authority in paid_by:
+                if authority is not None:
+                    sums[authority, boarded.operator, boarded.tariff] += 1
         return tuple(FreeRides(*key, count) for key, count in sorted(sums.items()))
 
 
@@ -158,17 +170,22 @@ def _tap(stored: StoredTap) -> Tap:
         category=str(inputs["category"]),
         route=None if route is None else str(route),
         tariff=str(inputs["tariff_version"]),
+        companion=inputs.get("companion") is True,
     )
 
 
-def _charge(journeys: Sequence[Journey], again: Mapping[Tap, tuple[Tap, ...]]) -> DayCharge:
+def _charge(journeys: Sequence[Journey], again: Mapping[Tap, tuple[Tap, ...]], priced: _Pricing) -> DayCharge:
     """Owed to who carried: of each journey the operator that it was boarded with."""
-    sums: Sums[str] = Sums()
+    sums: Sums[tuple[str, str | None]] = Sums()
     for journey in journeys:
-        sums[journey.taps[0].operator] += journey.charged_minor
+        sums[journey.taps[0].operator, priced.tax_code(journey.taps[0])] += journey.charged_minor
     return DayCharge(
         travel_day=journeys[0].travel_day,
-        shares=tuple(DayShare(operator, amount) for operator, amount in sorted(sums.items()) if amount),
+        shares=tuple(
+            DayShare(operator, amount, code)
+            for (operator, code), amount in sorted(sums.items(), key=str)
+            if amount
+        ),
         taps=tuple(tap.id for journey in journeys for tap in journey.taps),
         tariff_version=journeys[-1].taps[0].tariff,
         told=tuple(_told(journey, again.get(journey.taps[0], ())) for journey in journeys),
@@ -177,7 +194,7 @@ def _charge(journeys: Sequence[Journey], again: Mapping[Tap, tuple[Tap, ...]]) -
 
 def _told(journey: Journey, again: tuple[Tap, ...]) -> Mapping[str, object]:
     cap = journey.capped_by
-    return {
+    told: dict[str, object] = {
         "taps": [_tap_told(tap) for tap in journey.taps],
         # Somebody has tapped twice: it counts as once.
         "passed_back": [_tap_told(tap) for tap in again],
@@ -186,6 +203,9 @@ def _told(journey: Journey, again: tuple[Tap, ...]) -> Mapping[str, object]:
         "charged_minor": journey.charged_minor,
         "capped_by": None if cap is None else {"period": cap.period, "amount_minor": cap.amount_minor},
     }
+    if journey.taps[0].companion:
+        told["companion"] = True
+    return told
 
 
 def _tap_told(tap: Tap) -> Mapping[str, object]:

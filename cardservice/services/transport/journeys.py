@@ -49,6 +49,8 @@ class Tap:
     category: str = field(default="", compare=False)
     route: str | None = field(default=None, compare=False)
     tariff: str = field(default="", compare=False)
+    # Somebody goes with the holder, and rides on their concession.
+    companion: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

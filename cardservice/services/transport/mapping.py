@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.seam import TariffError
+from cardservice.services.taxes import TaxedSchema
 from cardservice.services.transport.travel import PassSchema, TravelSchema
 
 MAX_BYTES = 1 << 16  # ours
@@ -42,7 +43,7 @@ class CardMap:
         return TariffError(self.file, None, reason)
 
 
-class MapSchema(Schema):
+class MapSchema(TaxedSchema):
     """Every field that there is; marshmallow refuses any other by default."""
 
     fare_medium = fields.String(required=True, allow_none=True, validate=_TEXT)

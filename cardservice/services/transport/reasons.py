@@ -16,6 +16,7 @@ AMOUNT_UNEXPECTED = "amount_unexpected"
 PRICE_CHANGED = "price_changed"
 NO_TAPPING = "no_tapping"
 NO_TICKET = "no_ticket"
+NO_COMPANION = "no_companion"
 NO_PASS = "no_pass"  # noqa: S105 - a ticket for a month
 PASS_UNKNOWN = "pass_unknown"  # noqa: S105 - as above
 PASS_DAY = "pass_day"  # noqa: S105 - as above
@@ -24,6 +25,6 @@ REASONS = frozenset(
     {
         *(APPROVED, CURRENCY_MISMATCH, TARIFF_EXPIRED, TARIFF_NOT_YET_VALID, STOP_UNKNOWN, ROUTE_UNKNOWN),
         *(ROUTE_REQUIRED, NO_FARE, FARE_AMBIGUOUS, AMOUNT_MISSING, AMOUNT_UNEXPECTED, PRICE_CHANGED),
-        *(NO_TAPPING, NO_TICKET, NO_PASS, PASS_UNKNOWN, PASS_DAY, CALENDAR_ENDED),
+        *(NO_TAPPING, NO_TICKET, NO_COMPANION, NO_PASS, PASS_UNKNOWN, PASS_DAY, CALENDAR_ENDED),
     }
 )

@@ -19,7 +19,7 @@ from cardservice.services.transport.reasons import (
     TARIFF_EXPIRED,
     TARIFF_NOT_YET_VALID,
 )
-from cardservice.services.transport.tariff import Leg, Place, Rule, Tariff
+from cardservice.services.transport.tariff import SINGLE_FARES, Leg, Place, Rule, Tariff
 
 # Ours: long enough to present a card, and not longer than a statement's time may be off.
 QUOTE_VALIDITY = timedelta(minutes=5)
@@ -45,7 +45,7 @@ def quote(ask: Ask, holder: Holder | None, tariff: Tariff) -> Quote | Refusal:
         currency=tariff.currency,
         tariff_version=tariff.version,
         valid_until=min(ask.occurred_at + validity, _holds_until(ask.occurred_at, tariff)),
-        lines=(_line(offer, tariff),),
+        lines=(_line(offer, None if holder is None else holder.category, tariff),),
     )
 
 
@@ -62,7 +62,9 @@ def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
         offer = Refusal(reason=AMOUNT_MISSING, message="A single fare is priced before it is signed.")
     if isinstance(offer, Refusal):
         if ask.kind is AskKind.ADVICE:
-            return _as_signed(ask, offer.reason, {"refused": offer.reason, **offer.data})
+            return _as_signed(
+                ask, offer.reason, {"refused": offer.reason, **offer.data}, holder.category, tariff
+            )
         return Decision(approved=False, reason=offer.reason, message=offer.message, inputs=offer.data)
     inputs = _inputs(ask, offer, tariff)
     if offer.amount_minor == ask.amount_minor:
@@ -71,11 +73,11 @@ def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
             reason=APPROVED,
             message="Approved.",
             amount_minor=offer.amount_minor,
-            lines=(_line(offer, tariff),),
+            lines=(_line(offer, holder.category, tariff),),
             inputs=inputs,
         )
     if ask.kind is AskKind.ADVICE:
-        return _as_signed(ask, PRICE_CHANGED, inputs)
+        return _as_signed(ask, PRICE_CHANGED, inputs, holder.category, tariff)
     message = "The fare has changed since it was quoted. Ask for the price again."
     return Decision(approved=False, reason=PRICE_CHANGED, message=message, inputs=inputs)
 
@@ -177,18 +179,21 @@ def _currency_mismatch(ask: Ask, tariff: Tariff) -> Refusal:
     return Refusal(reason=CURRENCY_MISMATCH, message=message)
 
 
-def _as_signed(ask: Ask, flag: str, inputs: dict[str, object]) -> Decision:
+def _as_signed(
+    ask: Ask, flag: str, inputs: dict[str, object], category: str | None, tariff: Tariff
+) -> Decision:
     """The ride was given: what the card signed is owed, and what is odd about it is for people to look at.
 
     In another currency nothing can be posted: the scheme's accounts do not have that unit.
     """
     amount_minor = 0 if flag == CURRENCY_MISMATCH else ask.amount_minor or 0
+    line = Line(label="Single fare", amount_minor=amount_minor)
     return Decision(
         approved=True,
         reason=APPROVED,
         message="Posted as it was signed.",
         amount_minor=amount_minor,
-        lines=(Line(label="Single fare", amount_minor=amount_minor),),
+        lines=(tariff.taxes.put_on(line, SINGLE_FARES, category),),
         flags=(flag,),
         inputs=inputs | {"signed_tariff_version": ask.tariff_version},
     )
@@ -205,6 +210,7 @@ def _inputs(ask: Ask, offer: Offer, tariff: Tariff) -> dict[str, object]:
     }
 
 
-def _line(offer: Offer, tariff: Tariff) -> Line:
+def _line(offer: Offer, category: str | None, tariff: Tariff) -> Line:
     name = tariff.products[offer.rule.product].name
-    return Line(label=name, amount_minor=offer.amount_minor, product=offer.rule.product)
+    line = Line(label=name, amount_minor=offer.amount_minor, product=offer.rule.product)
+    return tariff.taxes.put_on(line, SINGLE_FARES, category)

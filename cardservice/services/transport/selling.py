@@ -8,7 +8,7 @@ from cardservice.services.transport import reasons
 from cardservice.services.transport.passes import HeldPass, pass_from
 from cardservice.services.transport.rules import QUOTE_VALIDITY
 from cardservice.services.transport.taps import in_force
-from cardservice.services.transport.tariff import AHEAD, Tariff
+from cardservice.services.transport.tariff import AHEAD, PASSES, Tariff
 
 BUY_PASS = "buy-pass"  # noqa: S105 - a ticket for a month
 
@@ -51,12 +51,13 @@ def decide(ask: Ask, holder: Holder, tariff: Tariff) -> Decision:
     if ask.kind is AskKind.REQUEST:
         return Decision(approved=False, reason=refusal.reason, message=refusal.message, inputs=refusal.data)
     amount_minor = 0 if refusal.reason == reasons.CURRENCY_MISMATCH else ask.amount_minor or 0
+    line = Line(label="Pass", amount_minor=amount_minor)
     return Decision(
         approved=True,
         reason=APPROVED,
         message="Posted as it was signed.",
         amount_minor=amount_minor,
-        lines=(Line(label="Pass", amount_minor=amount_minor),),
+        lines=(tariff.taxes.put_on(line, PASSES, holder.category),),
         flags=(refusal.reason,),
         counters=(sale.held.use,) if isinstance(sale, _Sale) else (),
         inputs={"refused": refusal.reason, **refusal.data},
@@ -94,4 +95,6 @@ def _sale(ask: Ask, holder: Holder | None, tariff: Tariff) -> _Sale | Refusal:
     by = held.first_ride
     ends = f"to {held.last_day}" if by is None else f"from its first ride, by {by.latest}"
     label = f"{sold.product.name}, {ends}"
-    return _Sale(price[1], Line(label=label, amount_minor=price[1], product=key), held)
+    line = Line(label=label, amount_minor=price[1], product=key)
+    line = tariff.taxes.put_on(line, PASSES, None if holder is None else holder.category)
+    return _Sale(price[1], line, held)

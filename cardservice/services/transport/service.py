@@ -52,6 +52,12 @@ class TapDetails(Schema):
     route = fields.String(validate=_ID)
 
 
+class BoardingDetails(TapDetails):
+    """And whether somebody goes with the holder, on the holder's concession."""
+
+    companion = fields.Boolean(truthy={True}, falsy={False})
+
+
 class InspectDetails(Schema):
     """Where somebody is asked, for passes that hold in some areas alone."""
 
@@ -81,7 +87,7 @@ TAP_IN, TAP_OUT, INSPECT, USE_PASS, BUY_PASS = (
         retention_days=_WEEKS_8,
     )
     for name, schema in (
-        (taps.TAP_IN, TapDetails),
+        (taps.TAP_IN, BoardingDetails),
         (taps.TAP_OUT, TapDetails),
         ("inspect", InspectDetails),
         ("use-pass", RideDetails),
@@ -185,8 +191,8 @@ class Transport:
         """What the authority pays a provider for a ride by a concession."""
         travel = _compiled(tariff).travel
         for concession in () if travel is None else travel.concessions:
-            if concession.authority == authority and provider in concession.reimbursement:
-                return concession.reimbursement[provider]
+            if (authority, provider) in concession.reimbursement:
+                return concession.reimbursement[authority, provider]
         return None
 
 

@@ -19,6 +19,7 @@ from cardservice.services.seam import (
     View,
 )
 from cardservice.services.transport import reasons
+from cardservice.services.transport.concessions import Boarding
 from cardservice.services.transport.passes import BOARDED, RIDDEN, covering, held
 from cardservice.services.transport.tariff import Tariff, Travel
 
@@ -72,13 +73,18 @@ def tap(ask: Ask, holder: Holder | None, tariff: Tariff) -> Free | Refusal:
         message = "The fare depends on the route. Send it with the stop."
         return Refusal(reason=reasons.ROUTE_REQUIRED, message=message, data={"field": "route"})
     category = "" if holder is None else holder.category
-    ended = _calendar(ask, category, travel) if ask.action == TAP_IN else None
-    if ended is not None:
-        return ended
+    objection = None
+    if ask.action == TAP_IN:
+        objection = _calendar(ask, category, travel) or _companion(ask, category, tariff, travel)
+    if objection is not None:
+        return objection
     day = travel.rules.days.day_of(ask.occurred_at)
     rule = BOARDED if ask.action == TAP_IN else ALIGHTED
     counted = CounterUse(rule=rule, period=day.isoformat(), amount=1)
-    return Free("Tapped.", (counted,), kept(ask, category, tariff))
+    inputs = kept(ask, category, tariff)
+    if not ask.details.get("companion"):
+        return Free("Tapped.", (counted,), inputs)
+    return Free("Tapped, with a companion.", (counted,), inputs | {"companion": True})
 
 
 def kept(ask: Ask, category: str, tariff: Tariff) -> dict[str, object]:
@@ -100,6 +106,23 @@ def _calendar(ask: Ask, category: str, travel: Travel) -> Refusal | None:
             covers = concession.hours.cover(ask.occurred_at)
             return covers if isinstance(covers, Refusal) else None
     return None
+
+
+def _companion(ask: Ask, category: str, tariff: Tariff, travel: Travel) -> Refusal | None:
+    """Why nobody goes with the holder for nothing; the other passenger pays, or has a card."""
+    if not ask.details.get("companion"):
+        return None
+    route = ask.details.get("route")
+    boarding = Boarding(
+        ask.occurred_at,
+        category,
+        None if route is None else str(route),
+        tariff.places[str(ask.details["stop"])].areas,
+    )
+    if travel.payer_for_companion(boarding) is not None:
+        return None
+    message = "With this card nobody goes along for nothing here and now. Tap it again without a companion."
+    return Refusal(reason=reasons.NO_COMPANION, message=message, data={"field": "companion"})
 
 
 def inspect(ask: Ask, holder: Holder, view: View, tariff: Tariff) -> Free | Refusal:

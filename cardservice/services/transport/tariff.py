@@ -1,16 +1,18 @@
 """A compiled tariff: stops, areas and leg rules laid out so that one leg is priced by a few look-ups."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product as combinations
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from cardservice.services.taxes import Taxes, taxes_from
 from cardservice.services.transport.changing import Changing, changing_from
+from cardservice.services.transport.concessions import Boarding, Concession, concessions_from
 from cardservice.services.transport.journeys import Rules
 from cardservice.services.transport.timeframes import Timeframes, timeframes_from
-from cardservice.services.transport.travel import Concession, concessions_from, rules_from
+from cardservice.services.transport.travel import rules_from
 
 Ends = tuple[str | None, str | None, str | None]  # network, departure area, arrival area; None is empty
 _COLUMNS = ("network_id", "from_area_id", "to_area_id")
@@ -19,7 +21,20 @@ _FRAME_COLUMNS = ("from_timeframe_group_id", "to_timeframe_group_id")
 # would price wrongly without.
 FORMAT, FORMAT_CHANGING = 1, 2
 
+# What there is a tax on: a ride that is paid on boarding, a day of taps, a pass.
+SINGLE_FARES, DAYS, PASSES = TAXED = ("single-fares", "days", "passes")
+
+# Ours: a feed may have more kinds of ride than is worth remembering.
+_MOST_COSTS = 50_000
+
 Key = TypeVar("Key", bound=Hashable)
+
+
+class _Unknown:
+    """That nothing is known of a leg yet; None is that it has no fare."""
+
+
+_UNKNOWN = _Unknown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,16 @@ class Travel:
     rules: Rules
     concessions: tuple[Concession, ...]
 
+    def payer_for(self, boarding: Boarding) -> str | None:
+        """The authority that pays for who boards so; None: it is no ride by a concession."""
+        found = (each.payer_for(boarding) for each in self.concessions)
+        return next((authority for authority in found if authority is not None), None)
+
+    def payer_for_companion(self, boarding: Boarding) -> str | None:
+        """The same for somebody who goes with the holder."""
+        found = (each.payer_for_companion(boarding) for each in self.concessions)
+        return next((authority for authority in found if authority is not None), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -126,9 +151,22 @@ class Tariff:
     timeframes: Timeframes
     changing: Changing
     transfer_products: Mapping[str, Product]
+    taxes: Taxes
     _by_ends: Mapping[Ends, tuple[Rule, ...]]
     _by_from: Mapping[str | None, tuple[Rule, ...]]
     _by_to: Mapping[str | None, tuple[Rule, ...]]
+    # What legs were found to cost: a day's taps are the same few legs again and again.
+    _costs: dict[Hashable, int | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def cost(self, leg: Hashable, find: Callable[[], int | None]) -> int | None:
+        """What `find` says of a leg, which is always the same: it is mostly asked once."""
+        known = self._costs.get(leg, _UNKNOWN)
+        if not isinstance(known, _Unknown):
+            return known
+        if len(self._costs) >= _MOST_COSTS:
+            self._costs.clear()
+        found = self._costs[leg] = find()
+        return found
 
     @property
     def needs_route(self) -> bool:
@@ -239,6 +277,7 @@ def prepare(content: Mapping[str, Any]) -> Tariff:
         transfer_products={
             product: _product(entry) for product, entry in content.get("transfer_products", {}).items()
         },
+        taxes=taxes_from(content),
         _by_ends=_grouped(rules, lambda rule: (rule.network, rule.from_area, rule.to_area)),
         _by_from=_grouped(rules, lambda rule: rule.from_area),
         _by_to=_grouped(rules, lambda rule: rule.to_area),

@@ -4,18 +4,15 @@ Read with the map, checked against the feed, stored with the tariff.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, time, timedelta
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from marshmallow import Schema, fields, validate
 
-from cardservice.money import parse_minor
 from cardservice.services.json_files import Sheet
-from cardservice.services.rated import Reimbursement
-from cardservice.services.transport.calendar import ConcessionHours, TravelDays
+from cardservice.services.transport.calendar import TravelDays
+from cardservice.services.transport.concessions import ConcessionSchema, minor_of, stored_concessions
 from cardservice.services.transport.feed import Feed
 from cardservice.services.transport.journeys import Cap, Rules, SingleMaximum
 
@@ -41,31 +38,6 @@ class SingleMaximumSchema(Schema):
     first_day = fields.Date(required=True)
     last_day = fields.Date(required=True)
     amount = fields.String(required=True)
-
-
-class ReimbursementSchema(Schema):
-    """What the authority pays an operator for a ride."""
-
-    operator = fields.String(required=True, validate=_TEXT)
-    average_fare = fields.String(required=True)
-    # A decimal as text: 0.6512
-    factor = fields.String(required=True, validate=validate.Regexp(r"[01](\.[0-9]{1,6})?\Z"))
-    additional_cost = fields.String(required=True)
-
-
-class ConcessionSchema(Schema):
-    """Who rides free, when, and on what."""
-
-    authority = fields.String(required=True, validate=_TEXT)
-    categories = fields.List(fields.String(validate=_TEXT), required=True, validate=validate.Length(min=1))
-    starts = fields.Time(required=True, format="%H:%M")
-    ends = fields.Time(required=True, format="%H:%M")
-    bank_holidays = fields.List(fields.Date(), required=True)
-    calendar_until = fields.Date(required=True)
-    routes = fields.List(fields.String(validate=_TEXT), load_default=None)
-    reimbursement = fields.List(
-        fields.Nested(ReimbursementSchema), load_default=list, validate=validate.Length(max=1000)
-    )
 
 
 class TravelSchema(Schema):
@@ -112,13 +84,13 @@ def stored_travel(sheet: Sheet, feed: Feed, currency: str) -> dict[str, Any] | N
     stored = {
         "timezone": feed.zone.key,
         "day_starts": said["day_starts"].isoformat("minutes"),
-        "incomplete_minor": _amount(sheet, "travel.incomplete", said["incomplete"], currency),
+        "incomplete_minor": minor_of(sheet, "travel.incomplete", said["incomplete"], currency),
         "longest_minutes": said["longest_minutes"],
         "passback_minutes": said["passback_minutes"],
         "hopper_minutes": said["hopper_minutes"],
         "caps": list(_caps(sheet, feed, currency)),
         "single_maxima": list(_maxima(sheet, currency)),
-        "concessions": list(_concessions(sheet, feed, currency)),
+        "concessions": list(stored_concessions(sheet, feed, currency)),
     }
     if said["transfer_minutes"] is not None:
         stored["transfer_minutes"] = said["transfer_minutes"]
@@ -148,7 +120,7 @@ def _caps(sheet: Sheet, feed: Feed, currency: str) -> Iterator[dict[str, Any]]:
             raise sheet.error(place, f"bounds the same as {before}")
         yield {
             "period": cap["period"],
-            "amount_minor": _amount(sheet, f"{place}.amount", cap["amount"], currency),
+            "amount_minor": minor_of(sheet, f"{place}.amount", cap["amount"], currency),
             "operator": cap["operator"],
             "zones": zones,
         }
@@ -168,59 +140,8 @@ def _maxima(sheet: Sheet, currency: str) -> Iterator[dict[str, Any]]:
         yield {
             "first_day": first.isoformat(),
             "last_day": last.isoformat(),
-            "amount_minor": _amount(sheet, f"{place}.amount", each["amount"], currency),
+            "amount_minor": minor_of(sheet, f"{place}.amount", each["amount"], currency),
         }
-
-
-def _concessions(sheet: Sheet, feed: Feed, currency: str) -> Iterator[dict[str, Any]]:
-    taken: dict[str, str] = {}
-    for number, each in enumerate(sheet.values["travel"]["concessions"]):
-        place = f"travel.concessions[{number}]"
-        if each["ends"] <= each["starts"]:
-            raise sheet.error(f"{place}.ends", "is not after starts")
-        if each["calendar_until"] < feed.first_day:
-            raise sheet.error(f"{place}.calendar_until", "is before the feed begins")
-        for row, category in enumerate(each["categories"]):
-            if category not in sheet.values["rider_categories"]:
-                raise sheet.error(f"{place}.categories[{row}]", f"{category!r} is not in rider_categories")
-            if taken.setdefault(category, place) != place:
-                raise sheet.error(f"{place}.categories[{row}]", f"{category!r} is in {taken[category]} too")
-        for row, route in enumerate(each["routes"] or ()):
-            if route not in feed.places.routes:
-                raise sheet.error(f"{place}.routes[{row}]", f"the feed has no route {route!r}")
-        stored = {
-            "authority": each["authority"],
-            "categories": sorted(set(each["categories"])),
-            "starts": each["starts"].isoformat("minutes"),
-            "ends": each["ends"].isoformat("minutes"),
-            "bank_holidays": sorted({day.isoformat() for day in each["bank_holidays"]}),
-            "calendar_until": each["calendar_until"].isoformat(),
-            "routes": None if each["routes"] is None else sorted(set(each["routes"])),
-        }
-        # As above: what a map does not say is not stored.
-        if each["reimbursement"]:
-            stored["reimbursement"] = _reimbursements(sheet, place, each["reimbursement"], currency)
-        yield stored
-
-
-def _reimbursements(
-    sheet: Sheet, place: str, said: list[dict[str, Any]], currency: str
-) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for number, each in enumerate(said):
-        own = f"{place}.reimbursement[{number}]"
-        if each["operator"] in found:
-            raise sheet.error(f"{own}.operator", f"{each['operator']!r} is there twice")
-        if Decimal(each["factor"]) > 1:
-            raise sheet.error(f"{own}.factor", "is above one")
-        found[each["operator"]] = {
-            "average_fare_minor": _amount(sheet, f"{own}.average_fare", each["average_fare"], currency),
-            "factor": each["factor"],
-            "additional_cost_minor": _amount(
-                sheet, f"{own}.additional_cost", each["additional_cost"], currency
-            ),
-        }
-    return found
 
 
 def stored_passes(sheet: Sheet, feed: Feed, medium: str | None) -> dict[str, Any]:
@@ -273,16 +194,6 @@ def _zones(sheet: Sheet, place: str, zones: list[str] | None, feed: Feed) -> lis
     return None if zones is None else sorted(set(zones))
 
 
-def _amount(sheet: Sheet, place: str, text: str, currency: str) -> int:
-    try:
-        amount_minor = parse_minor(text, currency)
-    except ValueError as problem:
-        raise sheet.error(place, str(problem)) from problem
-    if amount_minor < 0:
-        raise sheet.error(place, "is below zero")
-    return amount_minor
-
-
 def rules_from(stored: Mapping[str, Any], areas: Mapping[str, tuple[str, ...]]) -> Rules:
     """The rules of journeys as `stored_travel` wrote them."""
     change = stored.get("transfer_minutes")
@@ -311,42 +222,6 @@ def rules_from(stored: Mapping[str, Any], areas: Mapping[str, tuple[str, ...]]) 
             for each in stored["single_maxima"]
         ),
         areas_of=lambda stop: areas.get(stop, ()),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Concession:
-    """Who rides free by it, when, and on which routes; None: on all. What is paid for it, by operator."""
-
-    authority: str
-    categories: frozenset[str]
-    hours: ConcessionHours
-    routes: frozenset[str] | None
-    reimbursement: Mapping[str, Reimbursement]
-
-
-def concessions_from(stored: Mapping[str, Any]) -> tuple[Concession, ...]:
-    """The concessions as `stored_travel` wrote them."""
-    return tuple(
-        Concession(
-            authority=each["authority"],
-            categories=frozenset(each["categories"]),
-            hours=ConcessionHours(
-                zone=ZoneInfo(stored["timezone"]),
-                starts=_clock(each["starts"]),
-                ends=_clock(each["ends"]),
-                bank_holidays=frozenset(map(date.fromisoformat, each["bank_holidays"])),
-                last_day=date.fromisoformat(each["calendar_until"]),
-            ),
-            routes=None if each["routes"] is None else frozenset(each["routes"]),
-            reimbursement={
-                operator: Reimbursement(
-                    paid["average_fare_minor"], Decimal(paid["factor"]), paid["additional_cost_minor"]
-                )
-                for operator, paid in each.get("reimbursement", {}).items()
-            },
-        )
-        for each in stored["concessions"]
     )
 
 

@@ -321,3 +321,16 @@ def test_the_tables_hold_it_too(desk: Desk) -> None:
         }
         with pytest.raises(IntegrityError), desk.context.database.begin() as connection:
             connection.execute(application.insert().values(**whole | values))
+
+
+def test_a_concession_for_age_waits_for_its_day(desk: Desk) -> None:
+    """Nothing is noted before it, nor for longer than a permit holds; the older proof stands."""
+    holder = desk.ok("application", "add", "citizen", "--name", "Una Older")["cardholder"]
+    proof = ("application", "proof", holder, "older", "--reference", "pension letter", "--review-on")
+    assert "no date of birth" in desk.refused(*proof, "2027-06-15")
+    desk.ok("cardholder", "born", holder, "1960-06-16")
+    # 66 years and 3 months: the clock of the tests stands at June 2026.
+    assert "from 2026-09-16 on" in desk.refused(*proof, "2027-06-15")
+    desk.ok("cardholder", "born", holder, "1960-03-15")
+    assert "5 years at most: until 2031-06-15" in desk.refused(*proof, "2031-06-16")
+    assert desk.ok(*proof, "2031-06-15")["of"] == "older"

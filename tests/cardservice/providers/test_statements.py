@@ -15,21 +15,29 @@ from sqlalchemy import select, text
 from cardservice.audit.models import audit
 from cardservice.authorisation.refunding import Wish
 from cardservice.authorisation.refunds import Refund, give
+from cardservice.circulation.fines import charge
+from cardservice.circulation.members import join
 from cardservice.cli import main
 from cardservice.context import Context
-from cardservice.ids import TransactionId
+from cardservice.ids import CardholderId, TransactionId
 from cardservice.ledger.closing.sequencing import sequence
 from cardservice.rating.service import rate_all
+from cardservice.services.lending import Late, Lending
 from cardservice.tariffs.service import store_tariff
 from cardservice.upkeep import calendar_of
 from pki.statements import details_hmac
 from tests.cardservice.conftest import PASSPHRASE
-from tests.cardservice.services import leisure_tariffs, parking_tariffs
+from tests.cardservice.services import leisure_tariffs, library_terms, parking_tariffs
 from tests.cardservice.services.travels import load_travel
 from tests.support.council import ACTOR, SALT, Card, Council, Terminal, annulment, message, request_for
 
 URL = "/v1/authorisations"
-PROVIDERS = ("vale-buses", "school", "car-parks", "pool")
+TAXED = {
+    "transport": {("single-fare", "zero", 0), ("", "zero", 0)},
+    "parking": {("start", "standard", 15), ("pay-on-exit", "standard", 33)},
+    "leisure": {("entry", "standard", 83)},
+}
+PROVIDERS = ("vale-buses", "school", "car-parks", "pool", "library")
 # What was credited less what was debited, by the day on which the entry settles: nothing of our own program.
 INDEPENDENT = """
     SELECT CAST(s.settled_on AS text) AS day,
@@ -41,28 +49,37 @@ INDEPENDENT = """
     GROUP BY s.settled_on ORDER BY s.settled_on"""
 
 
+def _taxed(tariff: dict[str, Any], code: str, rate: str) -> dict[str, Any]:
+    """A tariff with one tax on everything."""
+    tariff["supplier_role"] = "principal"
+    tariff["taxes"] = [{"role": "principal", "code": code, "rate": rate}]
+    return tariff
+
+
 class Town:
-    """Four providers with a terminal each, and a card that pays them all."""
+    """Five providers with a terminal each, and a card that pays them all."""
 
     def __init__(self, council: Council, folder: Path) -> None:
         self.council = council
+        self.members: set[UUID] = set()
         council.load_menu()
         for service, loaded in (
-            ("transport", load_travel(folder)),
-            ("parking", parking_tariffs.load(folder)),
-            ("leisure", leisure_tariffs.load(folder)),
+            ("transport", load_travel(folder, card_map=_taxed({}, "zero", "0"))),
+            ("parking", parking_tariffs.load(folder, lambda tariff: _taxed(tariff, "standard", "20"))),
+            ("leisure", leisure_tariffs.load(folder, lambda tariff: _taxed(tariff, "standard", "20"))),
+            ("library", library_terms.load(folder)),
         ):
             with council.context.database.begin() as connection:
                 store_tariff(connection, service, loaded, source="x", actor=ACTOR, moment=council.clock())
         for provider in PROVIDERS[1:]:
             council.provider(provider)
-        roles = ("validator", "till", "parking-machine", "gate")
+        roles = ("validator", "till", "parking-machine", "gate", "library-desk")
         self.terminals = {
             provider: council.terminal(f"{provider}-1", role, provider=provider)
             for provider, role in zip(PROVIDERS, roles, strict=True)
         }
 
-    def pay(self, card: Card, provider: str, what: str, amount_minor: int | None, **details: Any) -> UUID:
+    def pay(self, card: Card, provider: str, what: str, amount_minor: int | None, /, **details: Any) -> UUID:
         """`parking start` and so on, approved."""
         terminal: Terminal = self.terminals[provider]
         service, action = what.split()
@@ -94,7 +111,7 @@ class Town:
             return {row.day[:10]: int(row.owed) for row in rows}
 
 
-def run(context: Context, *arguments: str) -> Result:
+def run(context: Context, *arguments: str, what: str = "statement") -> Result:
     """`cardservice provider statement`, in this process."""
     settings = {
         "CARDSERVICE_MODE": "development",
@@ -103,7 +120,7 @@ def run(context: Context, *arguments: str) -> Result:
         "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
         "CARDSERVICE_PUBLIC_ORIGIN": context.settings.public_origin,
     }
-    return CliRunner().invoke(main, ["provider", "statement", *arguments], env=settings)
+    return CliRunner().invoke(main, ["provider", what, *arguments], env=settings)
 
 
 @pytest.fixture
@@ -130,6 +147,14 @@ def a_day_of_everything(town: Town, card: Card) -> None:
     town.council.clock.advance(minutes=90)
     town.pay(card, "car-parks", "parking pay-on-exit", 200, place="old-wharf", plate="P1", entered_at=entered)
     town.pay(card, "pool", "leisure entry", 500, activity="gym")
+    with town.council.context.database.begin() as connection:
+        lending, moment = town.council.context.services["library"], town.council.clock()
+        assert isinstance(lending, Lending)
+        if card.holder not in town.members:
+            join(connection, CardholderId(card.holder), "3001", None, by="test", moment=moment)
+            town.members.add(card.holder)
+        charge(connection, lending, CardholderId(card.holder), Late(days=3, fine_minor=60), moment)
+    town.pay(card, "library", "library pay-fine", 60, amount_minor=60)
     town.keep()
 
 
@@ -153,6 +178,12 @@ def test_it_adds_up_to_the_ledger(town: Town, monkeypatch: pytest.MonkeyPatch) -
             assert line["owed_minor"] == line["charged_minor"] - line["given_back_minor"]
         assert by_day == town.independent(provider)
         assert len(by_day) == 2
+        # A sixth of what includes 20 per cent; nothing of passengers. Of days no rate stands.
+        assert {
+            (line["action"], line["tax_code"], line["tax_minor"])
+            for line in told["lines"]
+            if line["owed_minor"] and line["service"] in TAXED
+        } == TAXED.get(told["lines"][0]["service"], set())
         assert told["closing_minor"] == told["opening_minor"] + sum(by_day.values())
         # A statement that begins later has what went before it as what was owed.
         second = json.loads(run(context, provider, "2026-06-16", "2026-06-16", "--json").stdout)
@@ -166,14 +197,38 @@ def test_it_adds_up_to_the_ledger(town: Town, monkeypatch: pytest.MonkeyPatch) -
         assert len(rows) == len(told["lines"]) + len(told["not_settled_yet"])
     # 1.00 and a day of 1.00; 1.40 less 0.33; 0.90 and 2.00; the last entry has no day yet.
     assert town.independent("vale-buses") == {"2026-06-15": 200, "2026-06-16": 200}
+    assert town.independent("library") == {"2026-06-15": 60, "2026-06-16": 60}
     assert town.independent("school") == {"2026-06-15": 107, "2026-06-16": 107}
     words = run(context, "pool", "2026-06-01", "2026-06-30").stdout.splitlines()
-    assert words[-2:] == ["Not settled yet:", "  leisure entry: 1 transactions, 5.00 GBP: 5.00 GBP"]
+    assert words[-2] == "Not settled yet:"
+    assert words[-1] == "  leisure entry, tax code standard: 1 transactions, 5.00 GBP: 5.00 GBP"
     assert run(context, "nobody", "2026-06-01", "2026-06-30").exit_code == 1
     assert str(card.holder) not in "".join(words)
+    _check_sales(context, card)
     with context.database.reading() as connection:
         noted = connection.scalars(select(audit.c.subject).where(audit.c.action == "provider.statement"))
         assert set(noted) == {*PROVIDERS, "nobody"}
+
+
+def _check_sales(context: Context, card: Card) -> None:
+    """One by one, each provider sees a customer of its own: the same one each time, whom no other has."""
+    # An amount that was reserved and released counts as given back, too.
+    customers, expected = [], {"vale-buses": 200, "school": 66, "car-parks": 1200}
+    for provider in PROVIDERS:
+        told = run(context, provider, "2026-06-01", "2026-06-30", "--json", what="sales")
+        assert told.exit_code == 0, told.output
+        sold = json.loads(told.stdout)["sales"]
+        assert len(sold) >= 2
+        given_back = sum(each["given_back_minor"] for each in sold)
+        assert given_back == expected.get(provider, 0)
+        [customer] = {each["customer"] for each in sold}
+        customers.append(customer)
+        table = run(context, provider, "2026-06-01", "2026-06-30", "--csv", what="sales").stdout
+        assert table.count(customer) == len(sold)
+        for known in (card.holder, card.payer, card.id):
+            assert str(known) not in told.stdout + table
+            assert known.hex not in told.stdout + table
+    assert len(set(customers)) == len(PROVIDERS)
 
 
 def test_what_does_not_add_up_is_said(town: Town) -> None:

@@ -15,11 +15,12 @@ from cardservice.context import Context
 from cardservice.services.rated import Reimbursement
 from cardservice.services.seam import TariffError
 from cardservice.tariffs.service import store_tariff
+from pki.statements import details_hmac
 from tests.cardservice.conftest import PASSPHRASE
-from tests.cardservice.rating.test_taps import Town
+from tests.cardservice.rating.test_taps import URL, Town
 from tests.cardservice.services.feeds import MAP
 from tests.cardservice.services.travels import TRAVEL, load_travel, travel
-from tests.support.council import ACTOR, Council
+from tests.support.council import ACTOR, SALT, Card, Council, Reply, message, request_for
 
 # Two authorities; a factor that leaves halves of a penny, and one operator that no authority has agreed with.
 PAID = {"operator": "vale-buses", "average_fare": "2.15", "factor": "0.65", "additional_cost": "0.08"}
@@ -51,6 +52,26 @@ SQLITE = """
       AND time(t.occurred_at / 1000, 'unixepoch') < '22:00:00'
       AND json_extract(d.answer, '$.inputs.category') IN ('older', 'young')
     GROUP BY 1, 2 ORDER BY 1, 2"""
+
+# Who boards at b1 begins in hill; a companion is counted again.
+_BY_STOP = """
+    SELECT CASE {inputs_stop} WHEN 'b1' THEN 'hill' ELSE 'vale' END AS authority, count(*) AS count
+    FROM transaction_details d
+    JOIN ledger_transaction t ON t.payer_id = d.payer_id AND t.id = d.transaction_id
+    WHERE t.action = 'tap-in' AND t.decision = 'approved' GROUP BY 1
+    UNION ALL
+    SELECT 'town', count(*) FROM transaction_details d WHERE {inputs_companion}
+    ORDER BY 1"""
+BY_STOP = {
+    "postgresql": _BY_STOP.format(
+        inputs_stop="(d.answer::jsonb)->'inputs'->>'stop'",
+        inputs_companion="((d.answer::jsonb)->'inputs'->>'companion') = 'true'",
+    ),
+    "sqlite": _BY_STOP.format(
+        inputs_stop="json_extract(d.answer, '$.inputs.stop')",
+        inputs_companion="json_extract(d.answer, '$.inputs.companion')",
+    ),
+}
 
 
 @pytest.fixture
@@ -108,6 +129,44 @@ def test_a_claim_is_what_sql_counts(town: Town, tmp_path: Path) -> None:
     assert elsewhere.stdout == "Nothing to claim.\n"
     assert len((tmp_path / "no.csv").read_text().splitlines()) == 1
     assert date.fromisoformat(rows[0]["first_day"]) == date(2026, 6, 15)
+
+
+def test_a_companion_is_claimed_where_the_journey_begins(council: Council, tmp_path: Path) -> None:
+    """Each authority by the area of boarding, a companion by what adds it: as SQL has it."""
+    added = {"authority": "town", "categories": ["older"], "companion": True}
+    concessions = [{**ENGLAND, "authorities": {"b": "hill"}, "additions": [added], "reimbursement": [PAID]}]
+    loaded = load_travel(tmp_path, card_map={**MAP, "travel": travel(concessions=concessions)})
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "transport", loaded, source="feed", actor=ACTOR, moment=council.clock())
+    town = Town(council, council.terminal("bus-1"))
+    card, adult = council.card("older", top_up_minor=1000), council.card("adult", top_up_minor=1000)
+    for stop, companion in (("a1", False), ("b1", True), ("a1", True)):
+        assert _boards(town, card, stop, companion=companion).outcome == (200, "approved")
+        council.clock.advance(minutes=20)
+    assert _boards(town, adult, "a1", companion=True).outcome == (200, "no_companion")
+
+    said = claim(council.context, "transport", "2026-06-15", "2026-06-15", str(tmp_path / "claim.csv"))
+
+    assert said.exit_code == 0, said.output
+    rows = csv.DictReader(StringIO((tmp_path / "claim.csv").read_text(encoding="utf-8")))
+    with council.context.database.reading() as connection:
+        found = connection.execute(text(BY_STOP[connection.dialect.name]))
+        independent = [(str(authority), int(count)) for authority, count in found]
+    assert [(row["authority"], int(row["journeys"])) for row in rows] == independent
+    assert independent == [("hill", 1), ("town", 2), ("vale", 2)]
+
+
+def _boards(town: Town, card: Card, stop: str, *, companion: bool) -> Reply:
+    details = {"stop": stop, "companion": companion}
+    own = request_for(
+        town.bus,
+        card,
+        service="transport",
+        action="tap-in",
+        amount_minor=None,
+        details_hmac=details_hmac(SALT, details),
+    )
+    return town.bus.post(URL, message(own, card, details=details))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ the days that they belong to cost. The tariff is that of `travels.py`, and holds
 # ruff: noqa: E501 - a table is read by its columns
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -88,7 +89,7 @@ def tariff(tmp_path_factory: pytest.TempPathFactory) -> Tariff:
 def decided(
     tariff: Tariff,
     action: str,
-    details: dict[str, str],
+    details: Mapping[str, object],
     moment: datetime,
     category: str = "adult",
     counters: tuple[Used, ...] = (),
