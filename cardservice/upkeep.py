@@ -19,7 +19,7 @@ from cardservice.context import Context
 from cardservice.ledger.closing.holding import Held, held_back
 from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
-from cardservice.ledger.errors import SequenceHeld
+from cardservice.ledger.errors import NodeAway, SequenceHeld
 from cardservice.ledger.resources import settle_reservations
 from cardservice.payments.polling import Polled, poll, provider_of
 from cardservice.rating.service import rate_all
@@ -88,6 +88,8 @@ def keep_on(context: Context, every_s: float, stop: Event, done: Callable[[Round
             done(keep_up(context, stop))
         except SequenceHeld:
             log.info("another worker is numbering the ledger")
+        except NodeAway as away:
+            log.warning("a node of the cluster does not answer", extra={"members": {"nodes": away.nodes}})
         except (OperationalError, psycopg.OperationalError) as error:
             # Without its text, which can hold values of the statement.
             log.warning("the database does not answer", extra={"members": {"kind": type(error).__name__}})
