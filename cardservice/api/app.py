@@ -21,6 +21,7 @@ from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
 from cardservice.tariffs import views as tariffs
+from cardservice.terminals.enrolment_views import blueprint as enrolment
 from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
 
@@ -69,6 +70,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         card_maps.blueprint,
         card_keys,
         health,
+        enrolment,
         tariffs.blueprint,
         notifications,
         recovery,

@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
         "version": "1",
         "tariffs": {},
     },
+    "/v1/terminal-certificate": {"csr": "AAAA"},
     "/v1/card-keys": {"key": "BA" + "A" * 85},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
@@ -72,7 +73,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one."""
     found = list(routes(app))
-    assert len(found) == 25
+    assert len(found) == 26
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
@@ -113,6 +114,7 @@ def test_what_is_public(app: Flask) -> None:
         "/pki/ocsp/<path:encoded>",
         "/pki/status/<int:number>",
         "/notifications/payments",
+        "/enrolments",
         "/healthz/live",
         "/healthz/ready",
     }
