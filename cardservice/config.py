@@ -23,6 +23,8 @@ PREFIX = "CARDSERVICE_"
 LOOPBACK = "127.0.0.1,::1"
 # Ours: nobody is a young citizen any longer.
 _OLDEST_ADULT_AGE = 30
+# Ours: younger children do not act alone; from 18 on nobody acts for somebody else as their guardian.
+_YOUNGEST_ALONE, _OF_AGE = 12, 18
 
 
 class Mode(StrEnum):
@@ -93,6 +95,7 @@ class Settings:
     ] = frozenset()
     young_age: Annotated[int, "from which age somebody has a young citizen's card, 5"] = 5
     adult_age: Annotated[int, "from which age it is a citizen's, 16"] = 16
+    guardian_age: Annotated[int, "at which age of a child the rights of its guardians end, 16; up to 18"] = 16
     older_from: Annotated[
         str,
         "from when somebody can have a concession for age: `state-pension`, by England's timetable, or an age"
@@ -131,6 +134,9 @@ class Settings:
         int,
         "the same from one address, of what no terminal has signed, 3000; health is not counted",
     ] = 3000
+    sign_in_limit: Annotated[
+        int, "attempts a minute at signing in, of staff, that a process takes from one address, 20"
+    ] = 20
     # Also whose X-Forwarded-For is believed, for the limit of an address.
     forwarded_allow_ips: Annotated[
         str,
@@ -238,6 +244,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         connections=int(_number(values, "connections", 512)),
         terminal_limit=_limit(values, "terminal_limit", 6000),
         address_limit=_limit(values, "address_limit", 3000),
+        sign_in_limit=_limit(values, "sign_in_limit", 20),
         forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
         published_heads=str(values.get("published_heads") or ""),
         admin_bind=_admin(values.get("admin_bind")),
@@ -249,6 +256,9 @@ def _ages(values: Mapping[str, object]) -> dict[str, Any]:
     ages = {name: _limit(values, name, default) for name, default in (("young_age", 5), ("adult_age", 16))}
     if not ages["young_age"] < ages["adult_age"] <= _OLDEST_ADULT_AGE:
         raise SettingsInvalid("young_age", "and adult_age are ages such as 5 and 16, the first the lower")
+    ages["guardian_age"] = _limit(values, "guardian_age", 16)
+    if not _YOUNGEST_ALONE <= ages["guardian_age"] <= _OF_AGE:
+        raise SettingsInvalid("guardian_age", f"is an age from {_YOUNGEST_ALONE} to {_OF_AGE}, such as 16")
     older = str(values.get("older_from", STATE_PENSION))
     if older != STATE_PENSION and not (older.isascii() and older.isdigit() and 18 <= int(older) <= 99):
         raise SettingsInvalid("older_from", f"is {STATE_PENSION!r} or an age such as 60")

@@ -159,6 +159,16 @@ class Database:
         with self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def turn(self) -> Iterator[Connection]:
+        """A connection for one turn of a conversation: committed at the end, rolled back on an error.
+
+        Whoever has it may commit in between, before what takes long: the next statement begins anew.
+        """
+        with self.engine.connect() as connection:
+            yield connection
+            connection.commit()
+
     def dispose(self) -> None:
         """Close every connection; the engines open new ones when asked again."""
         self.engine.dispose()
@@ -199,8 +209,6 @@ def _postgresql_engine(
         url,
         isolation_level=isolation,
         pool_size=pool_size,
-        # Asking costs a round trip: as much as reading or posting. In autocommit it is looked at instead.
-        pool_pre_ping=isolation != "AUTOCOMMIT",
         # Compiling a plan costs more than a posting; and a call in autocommit runs at the server's default.
         connect_args={"options": "-c jit=off -c timezone=UTC"},
     )
@@ -216,8 +224,8 @@ def _postgresql_engine(
             connection.close()
             raise UnfitDatabase("default_transaction_isolation must be 'read committed'")
 
-    if isolation == "AUTOCOMMIT":
-        event.listen(engine, "checkout", _require_open)
+    # A question to the server (pool_pre_ping) costs a round trip: as much as reading or posting.
+    event.listen(engine, "checkout", _require_open)
     return engine
 
 

@@ -192,7 +192,7 @@ class RequestSignatureMissing(MessageRefused):
 
 
 class RequestSignatureInvalid(MessageRefused):
-    """The request signature is not of the profile, or does not verify."""
+    """The request signature does not verify; or, by a class below, it is not of the profile."""
 
     code = "request_signature_invalid"
 
@@ -244,7 +244,7 @@ class ServiceOfAnother(MessageRefused):
 
 
 class IdConflict(MessageRefused):
-    """The id is known with another body, or from another terminal."""
+    """The id is known with another body."""
 
     code = "id_conflict"
 

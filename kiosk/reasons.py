@@ -31,6 +31,9 @@ def _of_the_card() -> Mapping[str, str]:
         "tap_spent": gettext("This card has paid already since it was put on the reader."),
         "card_proof_invalid": several,
         "card_identity_mismatch": several,
+        "proof_of_another_card": several,
+        "proof_invalid": not_ours,
+        "proof_of_another_use": not_ours,
         "card_not_piv": not_ours,
         "card_unknown": not_ours,
         "scheme_mismatch": not_ours,
@@ -86,6 +89,28 @@ def _of_the_sale() -> Mapping[str, str]:
     }
 
 
+# What a terminal's own program would have to do otherwise: to the holder it is one thing.
+_FAULTS_OF_THE_PROGRAM = (
+    "request_signature_missing",
+    "request_signature_invalid",
+    "request_signature_malformed",
+    "request_signature_keyid_malformed",
+    "request_signature_components",
+    "request_digest_mismatch",
+    "malformed",
+    "statement_malformed",
+    "amount_negative",
+    "amount_too_large",
+    "terminal_mismatch",
+    "details_mismatch",
+    "id_conflict",
+    "id_of_another_terminal",
+    "erased",
+    "answer_missing",
+    "answer_invalid",
+)
+
+
 def _of_the_terminal() -> Mapping[str, str]:
     unreachable = gettext("The card service does not answer.")
     not_ready = gettext("This terminal is not ready. Tell whoever looks after it.")
@@ -105,6 +130,9 @@ def _of_the_terminal() -> Mapping[str, str]:
         "role_not_allowed": not_ready,
         "terminal_unknown": not_ready,
         "terminal_revoked": not_ready,
+        "service_of_another_provider": not_ready,
+        **dict.fromkeys(_FAULTS_OF_THE_PROGRAM, not_ready),
+        "request_signature_stale": clock,
         "clock": clock,
         "clock_behind": clock,
     }

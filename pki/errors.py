@@ -339,9 +339,33 @@ class RequestSignatureMissing(RequestSignatureError):
 
 
 class RequestSignatureInvalid(RequestSignatureError):
-    """The signature does not follow the profile, or does not verify."""
+    """The signature does not verify; or, by a class below, it cannot: it does not follow the profile."""
 
     code = "request_signature_invalid"
+
+
+class RequestSignatureMalformed(RequestSignatureInvalid):
+    """The two fields are not written as the profile has them: one signature, by one algorithm."""
+
+    code = "request_signature_malformed"
+
+
+class RequestSignatureKeyIdMalformed(RequestSignatureInvalid):
+    """The key identifier is none that a terminal can have."""
+
+    code = "request_signature_keyid_malformed"
+
+
+class RequestSignatureComponents(RequestSignatureInvalid):
+    """The signature covers other components than those of the profile."""
+
+    code = "request_signature_components"
+
+
+class RequestDigestMismatch(RequestSignatureInvalid):
+    """The body is not the one whose digest was signed."""
+
+    code = "request_digest_mismatch"
 
 
 class RequestSignatureKeyUnknown(RequestSignatureError):

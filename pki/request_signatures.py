@@ -17,8 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pki.clock import require_aware
 from pki.errors import (
+    RequestDigestMismatch,
+    RequestSignatureComponents,
     RequestSignatureInvalid,
+    RequestSignatureKeyIdMalformed,
     RequestSignatureKeyUnknown,
+    RequestSignatureMalformed,
     RequestSignatureMissing,
     RequestSignatureStale,
 )
@@ -34,12 +38,13 @@ COMPONENTS_WITH_BODY = (*COMPONENTS, "content-type", "content-digest")
 # Ours, both ways: the clock of a terminal may be behind or ahead.
 MAX_AGE = timedelta(seconds=300)
 
-# RFC 9421, 3.1 and 4.1, in the one spelling that structured fields (RFC 9651, 4.1) have for it. `keyid` is a
-# terminal's id, without what a structured string would have to escape.
+# RFC 9421, 3.1 and 4.1, in the one spelling that structured fields (RFC 9651, 4.1) have for it.
 _INPUT = re.compile(
     rf'{LABEL}=(?P<parameters>\((?P<components>[a-z@" -]+)\);created=(?P<created>[0-9]{{1,11}})'
-    rf';keyid="(?P<keyid>[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}})";alg="{ALGORITHM}";tag="{TAG}")'
+    rf';keyid="(?P<keyid>[ !#-\[\]-~]*)";alg="{ALGORITHM}";tag="{TAG}")'
 )
+# A terminal's id, without what a structured string would have to escape.
+_KEYID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 # 64 bytes in base64. RFC 9651, 3.3.5
 _SIGNATURE = re.compile(rf"{LABEL}=:([A-Za-z0-9+/]{{86}}==):")
 # Made by signing, never taken over
@@ -71,7 +76,7 @@ def sign_request(
     components = " ".join(f'"{name}"' for name in (COMPONENTS_WITH_BODY if body else COMPONENTS))
     created = int(require_aware(moment).timestamp())
     parameters = f'({components});created={created};keyid="{keyid}";alg="{ALGORITHM}";tag="{TAG}"'
-    if _INPUT.fullmatch(f"{LABEL}={parameters}") is None:
+    if _INPUT.fullmatch(f"{LABEL}={parameters}") is None or _KEYID.fullmatch(keyid) is None:
         raise RequestSignatureInvalid("the key identifier or the time is none that this profile has")
     base = _signature_base(method, target_uri, _lower(signed), body or b"", components, parameters)
     signed["Signature-Input"] = f"{LABEL}={parameters}"
@@ -90,7 +95,8 @@ def verify_request(
     """The key identifier of who has signed this request.
 
     `target_uri` is built from the service's public origin, never from the request's Host. Raises
-    RequestSignatureMissing, RequestSignatureInvalid, RequestSignatureKeyUnknown, RequestSignatureStale.
+    RequestSignatureMissing, RequestSignatureInvalid (by its subclasses what is not of the profile),
+    RequestSignatureKeyUnknown, RequestSignatureStale.
     """
     fields = _lower(headers)
     if "signature" not in fields or "signature-input" not in fields:
@@ -98,9 +104,11 @@ def verify_request(
     stated = _INPUT.fullmatch(fields["signature-input"])
     signature = _SIGNATURE.fullmatch(fields["signature"])
     if stated is None or signature is None:
-        raise RequestSignatureInvalid("the signature does not follow the profile")
-    base = _signature_base(method, target_uri, fields, body, stated["components"], stated["parameters"])
+        raise RequestSignatureMalformed("the signature does not follow the profile")
     keyid = stated["keyid"]
+    if _KEYID.fullmatch(keyid) is None:
+        raise RequestSignatureKeyIdMalformed("the key identifier is not one that a terminal can have")
+    base = _signature_base(method, target_uri, fields, body, stated["components"], stated["parameters"])
     key = resolve_key(keyid)
     if key is None:
         raise RequestSignatureKeyUnknown(keyid)
@@ -119,14 +127,14 @@ def content_digest(body: bytes) -> str:
 def _signature_base(
     method: str, target_uri: str, fields: Mapping[str, str], body: bytes, components: str, parameters: str
 ) -> bytes:
-    """RFC 9421, 2.5. Raises RequestSignatureInvalid."""
+    """RFC 9421, 2.5. Raises RequestSignatureComponents, RequestDigestMismatch and RequestSignatureInvalid."""
     covered = COMPONENTS_WITH_BODY if body else COMPONENTS
     if components != " ".join(f'"{name}"' for name in covered):
-        raise RequestSignatureInvalid(f"the signature must cover exactly {', '.join(covered)}")
+        raise RequestSignatureComponents(f"the signature must cover exactly {', '.join(covered)}")
     lines = [f'"@method": {method}', f'"@target-uri": {target_uri}']
     if body:
         if fields.get("content-digest") != content_digest(body):
-            raise RequestSignatureInvalid("the body is not the one of the Content-Digest")
+            raise RequestDigestMismatch("the body is not the one of the Content-Digest")
         content_type = fields.get("content-type", "").strip(" \t")
         lines += [
             f'"content-type": {content_type}',

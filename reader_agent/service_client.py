@@ -82,6 +82,14 @@ class PersonalisationOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class CardStanding:
+    """Where a card stands, by the service's word for it."""
+
+    card: UUID
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """A restore of the service's database: what was settled from then on is to be sent again."""
 
@@ -259,11 +267,18 @@ class ServiceClient:
         """The PUK of a card that lies on the desk; each call is written down by the service."""
         return Document(self._call("POST", "/v1/card-puks", encode({"card": str(card)})), "puk").text("puk")
 
-    def report(self, order: UUID, outcome: str, uid: bytes | None = None) -> str:
-        """Tell how the card turned out, "done" or "failed", and its UID where it is known; its new state."""
+    def report(
+        self, order: UUID, outcome: str, uid: bytes | None = None, *, spoiled: bool = False
+    ) -> CardStanding:
+        """Tell how the card turned out, "done" or "failed", and its UID where it is known.
+
+        `spoiled`: of one that failed, whether its blank is of no use any more.
+        """
         path = f"/v1/personalisation-orders/{order}/result"
-        told = {"outcome": outcome} | ({} if uid is None else {"uid": to_base64url(uid)})
-        return Document(self._call("POST", path, encode(told)), "result").text("state")
+        told: dict[str, object] = {"outcome": outcome}
+        told |= ({} if uid is None else {"uid": to_base64url(uid)}) | ({"spoiled": True} if spoiled else {})
+        answer = Document(self._call("POST", path, encode(told)), "result")
+        return CardStanding(answer.identifier("card"), answer.text("state"))
 
     def _call(
         self,

@@ -20,6 +20,7 @@ from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
+from cardservice.staff_api.blueprints import STAFF_BLUEPRINTS
 from cardservice.tariffs import views as tariffs
 from cardservice.terminals.enrolment_views import blueprint as enrolment
 from cardservice.terminals.views import blueprint as health
@@ -75,6 +76,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         notifications,
         recovery,
         public,
+        *STAFF_BLUEPRINTS,
     ):
         api.register_blueprint(blueprint)
     published = open_desk(context)

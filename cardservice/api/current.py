@@ -7,20 +7,23 @@ from typing import Any, TypeVar, cast
 from flask import Flask, current_app, g, request
 
 from cardservice.api.gate import gate_of, origin
-from cardservice.api.openapi import SIGNED, UNLIMITED
+from cardservice.api.openapi import OR_STAFF, SIGNED, UNLIMITED
 from cardservice.api.signatures import SignedRequest, note_request
 from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import MessageRefused, RoleNotAllowed, TerminalRevoked
 from cardservice.staff import acting
-from cardservice.staff.functions import ROUTES
-from cardservice.staff.service import PREFIX, Signed, find_signer
+from cardservice.staff.carrying import carried_by
+from cardservice.staff.errors import EnrolmentAlone, SessionInvalid
+from cardservice.staff.functions import OWN_ROUTES, ROUTES
+from cardservice.staff.service import PREFIX, OfStaff, Signed, find_signer
+from cardservice.staff.sessions import ENROLMENT, SignedIn
+from cardservice.staff.sessions import find as find_session
 from cardservice.terminals.roles import Duty, has_duty
 from cardservice.terminals.service import Terminal, find_terminal
 from pki.status_desk import StatusDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
-OR_STAFF = "or_staff"
 _EXTENSION, _DESK = "cardservice", "cardservice-desk"
 
 
@@ -49,15 +52,15 @@ def caller() -> Terminal:
     return cast("Terminal", g.caller)
 
 
-def signed_by() -> Terminal | Signed:
-    """Whoever signed this request, where staff may, too."""
-    return cast("Terminal | Signed", g.caller)
+def signed_by() -> Terminal | OfStaff:
+    """Whoever signed this request or has signed in, where staff may, too."""
+    return cast("Terminal | OfStaff", g.caller)
 
 
 def actor() -> str:
     """Whoever signed this request, for the audit trail."""
     signer = signed_by()
-    return signer.person.actor if isinstance(signer, Signed) else f"terminal:{signer.id}"
+    return signer.person.actor if isinstance(signer, OfStaff) else f"terminal:{signer.id}"
 
 
 def terminal_signed(
@@ -79,10 +82,11 @@ def terminal_signed(
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
             usual = read_signer if or_staff else read_terminal
-            g.caller = _authenticated(usual if find is None else partial(find, *args))
+            found = partial(find, *args) if find is not None else usual
+            g.caller = (signed_in() if or_staff else None) or authenticated(found)
             try:
-                if isinstance(g.caller, Signed):
-                    _check_staff(g.caller, context())
+                if isinstance(g.caller, OfStaff):
+                    check_staff(g.caller, context())
                 else:
                     _check(g.caller, context(), duty, judged_now=judged_now)
             except MessageRefused as refusal:
@@ -92,9 +96,8 @@ def terminal_signed(
 
         setattr(checked, SIGNED, True)
         checked.__dict__[OR_STAFF] = or_staff
-        checked.__dict__[OR_STAFF] = or_staff
         # flask-smorest's notes for the document, which it carries on from here.
-        checked.__dict__["_apidoc"] = {SIGNED: True}
+        checked.__dict__["_apidoc"] = {SIGNED: True, OR_STAFF: or_staff}
         return cast("F", checked)
 
     return decorate
@@ -108,7 +111,24 @@ def unlimited(view: F) -> F:
     return view
 
 
-def _authenticated(find: Callable[[str], Terminal | Signed | None]) -> Terminal | Signed:
+def signed_in() -> SignedIn | None:
+    """Whoever of the staff goes on with a session; None: the request names none. Raises as `find` does."""
+    carried = carried_by(request, context().settings.public_origin)
+    if carried is None:
+        return None
+    gate = gate_of(current_app)
+    try:
+        found = find_session(context(), carried.token, from_cookie=carried.in_cookie)
+    except SessionInvalid:
+        gate.count_address(*origin())
+        raise
+    g.terminal = found.person.actor
+    gate.count_signer(g.terminal)
+    return found
+
+
+def authenticated(find: Callable[[str], Terminal | Signed | None]) -> Terminal | Signed:
+    """Whoever has signed this request. Raises MessageRefused."""
     target = str(request.environ.get("RAW_URI") or request.full_path.rstrip("?"))
     signed = SignedRequest(request.method, target, dict(request.headers), request.get_data(cache=True))
     gate = gate_of(current_app)
@@ -132,11 +152,15 @@ def read_signer(keyid: str) -> Terminal | Signed | None:
         return find_signer(connection, keyid.removeprefix(PREFIX), context().now())
 
 
-def _check_staff(signer: Signed, service: Context) -> None:
-    """Whether they may ask this; either is in the audit trail. Raises RightMissing."""
+def check_staff(signer: OfStaff, service: Context) -> None:
+    """Whether they may ask this; either is in the audit trail. Raises RightMissing and EnrolmentAlone."""
     rule = request.url_rule.rule if request.url_rule is not None else ""
     function, moment = f"{request.method} {rule}", service.now()
+    if (request.method, rule) in OWN_ROUTES:
+        return
     try:
+        if isinstance(signer, SignedIn) and signer.session.method == ENROLMENT:
+            raise EnrolmentAlone
         acting.require(signer.person, ROUTES.get((request.method, rule)), function)
     except MessageRefused as refusal:
         acting.note_denied(service.database, signer.person.actor, function, refusal.code, moment)

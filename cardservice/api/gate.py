@@ -5,6 +5,7 @@ by naming it; what is wrongly signed counts against the address that it comes fr
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from flask import Flask, current_app, request
 
@@ -31,6 +32,7 @@ class Gate:
         self._proxies = Proxies(settings.forwarded_allow_ips)
         self._signers, self._addresses = Rate(settings.terminal_limit), Rate(settings.address_limit)
         self._enrolments = Rate(ENROLMENTS_A_MINUTE)
+        self._sign_ins = Rate(settings.sign_in_limit)
 
     def admit(
         self, signed: SignedRequest, find: Callable[[str], S | None], peer: str, forwarded_for: str
@@ -58,6 +60,14 @@ class Gate:
         address = self._proxies.asking(peer, forwarded_for)
         if address is not None:
             self._count(self._enrolments, address)
+
+    def count_sign_in(self, peer: str, forwarded_for: str) -> None:
+        """Count an attempt to sign in. Raises TooManyRequests."""
+        self._count(self._sign_ins, self._proxies.asking(peer, forwarded_for) or "this machine")
+
+    def note_refused(self, moment: datetime) -> bool:
+        """Whether one more that was not let in may be written down."""
+        return self._events.take(moment)
 
     def _count(self, rate: Rate, key: str) -> None:
         if wait_s := rate.take(key, self._context.now()):

@@ -10,11 +10,24 @@ from werkzeug.routing import Rule
 from cardservice.api.fields import Bytes, Identifier, Moment
 from cardservice.api.problems import MEDIA_TYPE, PROBLEMS, RETRIED, RETRY_AFTER_S
 from cardservice.api.request_log import REQUEST_ID
+from cardservice.staff.carrying import COOKIE
 
 # The mark of a view that a terminal signs its requests to; it is among flask-smorest's own notes, too.
 SIGNED = "terminal_signed"
+# Marks of a view that staff may ask, too, and of one that nobody else may.
+OR_STAFF, STAFF_ALONE = "or_staff", "staff_alone"
 # RFC 9421, 4: both headers, on every request below /v1. There is no name for this among OpenAPI's schemes.
 SIGNATURE: Mapping[str, list[str]] = {"Signature": [], "Signature-Input": []}
+# A session of staff: a token that programs carry (RFC 6750, 2.1), or the cookie of a browser.
+SESSIONS: Mapping[str, dict[str, str]] = {
+    "StaffToken": {"type": "http", "scheme": "bearer", "description": "The token of a session"},
+    "StaffCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "A browser's session; what changes anything comes from pages of the service's origin",
+    },
+}
 # The mark of a view that may be asked without a limit.
 UNLIMITED = "unlimited"
 # Whatever is asked, it can be too often, the service can fail, and its database be away.
@@ -72,6 +85,8 @@ def describe(spec: APISpec, problem_schema: object) -> None:
             "description": "The terminal's signature (RFC 9421), in the profile of docs/api.md",
         }
         spec.components.security_scheme(name, scheme)
+    for name, session in SESSIONS.items():
+        spec.components.security_scheme(name, session)
 
 
 def _problem_answer(status: int, schema: object) -> dict[str, Any]:
@@ -101,6 +116,8 @@ def complete(operation: dict[str, Any], info: Mapping[str, Any]) -> dict[str, An
         del responses["429"]
     if info.get(SIGNED):
         operation["security"] = [dict(SIGNATURE)]
+    if info.get(OR_STAFF):
+        operation["security"] += [{name: []} for name in SESSIONS]
     return operation
 
 

@@ -6,6 +6,12 @@ from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cardservice.api.errors import (
+    RequestDigestMismatch,
+    RequestSignatureComponents,
+    RequestSignatureKeyIdMalformed,
+    RequestSignatureMalformed,
+)
 from cardservice.audit.budget import Budget
 from cardservice.audit.service import SecurityEvent, record_security_event
 from cardservice.context import Context
@@ -30,6 +36,13 @@ class Signer(Protocol):
 
 
 S = TypeVar("S", bound=Signer)
+_INVALID: Mapping[type[pki.RequestSignatureInvalid], type[RequestSignatureInvalid]] = {
+    pki.RequestSignatureInvalid: RequestSignatureInvalid,
+    pki.RequestSignatureMalformed: RequestSignatureMalformed,
+    pki.RequestSignatureKeyIdMalformed: RequestSignatureKeyIdMalformed,
+    pki.RequestSignatureComponents: RequestSignatureComponents,
+    pki.RequestDigestMismatch: RequestDigestMismatch,
+}
 # Finds the terminal of an identifier.
 Find = Callable[[str], Terminal | None]
 
@@ -66,7 +79,7 @@ def verified_signer(service: Context, request: SignedRequest, find: Callable[[st
     except pki.RequestSignatureStale as error:
         raise RequestSignatureStale(str(error)) from error
     except pki.RequestSignatureInvalid as error:
-        raise RequestSignatureInvalid(str(error)) from error
+        raise _INVALID[type(error)](str(error)) from error
     return found[keyid]
 
 

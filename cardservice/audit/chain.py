@@ -31,6 +31,8 @@ _MOST_BYTES = 1 << 20
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _HEAD = re.compile("([0-9]{1,18}):([0-9a-f]{64})")
 _ERASED = "erased:"
+# What takes subjects out of entries: a person was erased, or whose records were read is kept no longer.
+_FORGETTING = ("cardholder.erase", "retention.reads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def verify(connection: Connection, reached: Head | None = None) -> Verified:
     findings: list[str] = []
     head = Head(0, bytes(32))
     erased, count = 0, 0
-    pseudonyms = set(connection.scalars(select(audit.c.subject).where(audit.c.action == "cardholder.erase")))
+    forgotten = select(audit.c.subject).where(audit.c.action.in_(_FORGETTING))
+    pseudonyms = set(connection.scalars(forgotten))
     found_reached = reached is None or reached == head
     for row in connection.execute(_linked()).yield_per(_AT_ONCE):
         count += 1

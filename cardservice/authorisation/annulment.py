@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from cardservice.authorisation.answers import new_answer
 from cardservice.authorisation.counting import taken_back
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.messages import AnnulMessage
 from cardservice.authorisation.money import balances_after, reverse
 from cardservice.authorisation.reasons import Reason
 from cardservice.authorisation.settling import Prepared
 from cardservice.context import Context
-from cardservice.errors import IdConflict
 from cardservice.ids import TransactionId
 from cardservice.ledger.values import (
     CounterChange,
@@ -39,11 +39,11 @@ class _Effect:
 
 
 def annulment_of(context: Context, terminal: Terminal, message: AnnulMessage, facts: Facts) -> Prepared:
-    """What to post for an annulment. Raises IdConflict where the request is another terminal's."""
+    """What to post for an annulment. Raises IdOfAnotherTerminal where the request is another terminal's."""
     currency = context.scheme.currency
     annulled = facts.known.get(message.annuls)
     if annulled is not None and annulled.terminal_id != terminal.id:
-        raise IdConflict("a terminal annuls its own requests alone")
+        raise IdOfAnotherTerminal("a terminal annuls its own requests alone")
     payer_id = facts.payer_id if annulled is None else annulled.payer_id
     view = facts.views[payer_id]
     effect = _effect(message, annulled)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from cardservice.api.fields import to_rfc3339
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.messages import Message
 from cardservice.authorisation.reasons import Reason
 from cardservice.context import Context
@@ -70,9 +71,12 @@ def new_answer(
 def stored_answer(known: KnownTransaction, message: Message, terminal: TerminalId, currency: str) -> Given:
     """Check 4: what this message was answered before.
 
-    Raises IdConflict where the id is another message's, and Erased where the answer is gone.
+    Raises IdOfAnotherTerminal and IdConflict where the id is another message's, and Erased where the answer
+    is gone.
     """
-    if known.terminal_id != terminal or (known.body is not None and known.body != message.body):
+    if known.terminal_id != terminal:
+        raise IdOfAnotherTerminal("this id was not drawn by this terminal; a terminal draws its own")
+    if known.body is not None and known.body != message.body:
         raise IdConflict("this id is taken by another message; a new attempt needs a new id")
     if known.is_tombstone:
         answer = new_answer(

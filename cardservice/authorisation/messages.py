@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cardservice.authorisation.errors import AmountNegative, AmountTooLarge
 from cardservice.errors import DetailsMismatch, SchemeMismatch, StatementMalformed, TerminalMismatch
 from cardservice.ids import CardId, TerminalId, TransactionId
 from pki.errors import PkiError
 from pki.statements import AnnulNotice, SignedStatement, StatementKind, details_hmac, open_statement
+from pki.statements import errors as pki
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,13 @@ Message = CardMessage | AnnulMessage
 
 
 def read_statement(raw: bytes, details: Mapping[str, object], details_salt: bytes) -> CardMessage:
-    """The first check: syntax. Raises StatementMalformed."""
+    """The first check: syntax. Raises StatementMalformed, AmountNegative and AmountTooLarge among it."""
     try:
         return CardMessage(open_statement(raw), details, details_salt)
+    except pki.AmountNegative as error:
+        raise AmountNegative(str(error)) from error
+    except pki.AmountTooLarge as error:
+        raise AmountTooLarge(str(error)) from error
     except PkiError as error:
         raise StatementMalformed(str(error)) from error
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, select
 
+from cardservice.authorisation.errors import ProofOfAnotherUse
 from cardservice.cards.service import AUTHORITY
 from cardservice.database import Database
 from cardservice.errors import ProofInvalid, ProofOfAnotherCard
@@ -18,6 +19,7 @@ from cardservice.pki_store.models import certificate
 from pki.errors import PkiError
 from pki.profiles import CARD_AUTHENTICATION
 from pki.statements import SignedStatement, verify_statement
+from pki.statements.errors import StatementSignatureBare
 from pki.verification import Purpose, TrustStore, verify
 
 _COLUMNS = (
@@ -70,7 +72,8 @@ class CardProofs:
     def check(self, known: CardCertificate | None, signed: SignedStatement, scheme_id: str) -> CheckedProof:
         """Check 5, by the certificate that the statement names, else the newest of its card.
 
-        Raises ProofInvalid, and ProofOfAnotherCard where another card of the scheme has signed.
+        Raises ProofInvalid, ProofOfAnotherUse where the card has signed it as a challenge, and
+        ProofOfAnotherCard where another card of the scheme has signed.
 
         The chain is judged as of the certificate's first day: whether it has expired or was revoked since is
         the card's status, which an advice is not refused for.
@@ -80,6 +83,8 @@ class CardProofs:
         key = self._verified_key(known.sha256)
         try:
             verify_statement(signed, scheme_id, key)
+        except StatementSignatureBare as error:
+            raise ProofOfAnotherUse(str(error)) from error
         except PkiError as error:
             raise ProofInvalid("the card's signature does not verify") from error
         if known.identity != str(signed.statement.card):

@@ -6,14 +6,17 @@
 --
 -- What is marked is another on a cluster (`distributing`).
 --
--- Each part is looked up by key for each message: the plan is made once a session and cannot become another.
+-- Each part is looked up by key for each message: the plan is made once a session and cannot become another. What
+-- it costs are those lookups, so each row is looked up once. Nothing is sorted here: what has an order comes in
+-- that of its index, or with what it is sorted by.
+DROP FUNCTION IF EXISTS read_for_messages(text[], uuid[], bytea[], timestamptz[], uuid[], uuid[], text[], text[]);
 CREATE OR REPLACE FUNCTION read_for_messages(
     p_terminal text[], p_card uuid[], p_certificate bytea[], p_time timestamptz[], p_id uuid[], p_other uuid[],
     p_service text[], p_tariff text[]
 )
 RETURNS TABLE (
     out_row integer, out_terminal json, out_card json, out_certificate json, out_key json, out_tariff json,
-    out_payer uuid, out_payers json, out_known uuid[], out_crl json
+    out_payers json, out_crl json
 )
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
@@ -25,19 +28,19 @@ BEGIN
     RETURN QUERY
     SELECT
         m.row::integer,
-        (
+        CASE WHEN m.terminal IS NOT NULL THEN (
             SELECT json_build_array(
                 t.provider_id, t.role, t.offline_limit_minor, encode(c.der, 'hex'),
                 (
-                    SELECT (extract(epoch FROM s.valid_from) * 1000)::bigint FROM terminal_state AS s
+                    SELECT (date_part('epoch', s.valid_from) * 1000)::bigint FROM terminal_state AS s
                     WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
                 ),
                 (
                     SELECT json_agg(
                         json_build_array(
                             s.service, s.provider_id,
-                            (extract(epoch FROM s.valid_from) * 1000)::bigint,
-                            (extract(epoch FROM s.valid_until) * 1000)::bigint
+                            (date_part('epoch', s.valid_from) * 1000)::bigint,
+                            (date_part('epoch', s.valid_until) * 1000)::bigint
                         )
                         ORDER BY s.provider_id, s.valid_from
                     )
@@ -47,15 +50,14 @@ BEGIN
             FROM terminal AS t
             JOIN certificate AS c ON c.authority = 'terminals' AND c.identity = t.id
             WHERE t.id = m.terminal ORDER BY c.issued_at DESC LIMIT 1
-        ),
+        ) END,
         CASE WHEN card.id IS NOT NULL THEN json_build_array(
             card.cardholder_id, card.kind, card.expires_on,
-            (SELECT h.category FROM cardholder AS h WHERE h.id = card.cardholder_id),
+            holder.category,
             (
-                SELECT json_agg(
-                    json_build_array(s.state, (extract(epoch FROM s.valid_from) * 1000)::bigint, s.reason)
-                    ORDER BY s.valid_from, s.id
-                )
+                SELECT json_agg(json_build_array(
+                    s.state, (date_part('epoch', s.valid_from) * 1000)::bigint, s.reason, s.id
+                ))
                 FROM card_state AS s WHERE s.card_id = card.id
             ),
             (
@@ -63,93 +65,91 @@ BEGIN
                 WHERE f.cardholder_id = card.cardholder_id AND f.field = 'allergens'
             ),
             (
-                SELECT json_agg(
-                    json_build_array(
-                        e.service, e.programme, e.year, e.first_day, e.review_on,
-                        (extract(epoch FROM e.recorded_at) * 1000)::bigint
-                    )
-                    ORDER BY e.recorded_at, e.id
-                )
+                SELECT json_agg(json_build_array(
+                    e.service, e.programme, e.year, e.first_day, e.review_on,
+                    (date_part('epoch', e.recorded_at) * 1000)::bigint, e.id
+                ))
                 FROM entitlement AS e WHERE e.cardholder_id = card.cardholder_id
             )
         ) END,
         CASE WHEN proof.sha256 IS NOT NULL THEN json_build_array(
             encode(proof.sha256, 'hex'), proof.issuer, proof.identity,
-            (extract(epoch FROM proof.not_before) * 1000)::bigint,
-            (extract(epoch FROM proof.not_after) * 1000)::bigint,
-            (extract(epoch FROM proof.revoked_at) * 1000)::bigint
+            (date_part('epoch', proof.not_before) * 1000)::bigint,
+            (date_part('epoch', proof.not_after) * 1000)::bigint,
+            (date_part('epoch', proof.revoked_at) * 1000)::bigint
         ) END,
-        (
-            SELECT json_build_array(k.id, k.kek_version, encode(k.wrapped, 'hex'))
-            FROM cardholder_key AS k WHERE k.cardholder_id = card.cardholder_id
-        ),
+        CASE WHEN key.id IS NOT NULL THEN
+            json_build_array(key.id, key.kek_version, encode(key.wrapped, 'hex'))
+        END,
         -- The tariff that the message names, else the one in force at its time.
         coalesce(
             (
-                SELECT json_build_array(f.version, (extract(epoch FROM f.valid_from) * 1000)::bigint)
+                SELECT json_build_array(f.version, (date_part('epoch', f.valid_from) * 1000)::bigint)
                 FROM tariff AS f WHERE f.service = m.service AND f.version = m.tariff
             ),
             (
-                SELECT json_build_array(f.version, (extract(epoch FROM f.valid_from) * 1000)::bigint)
+                SELECT json_build_array(f.version, (date_part('epoch', f.valid_from) * 1000)::bigint)
                 FROM tariff AS f WHERE f.service = m.service AND f.valid_from <= m.time
                 ORDER BY f.valid_from DESC, f.recorded_at DESC LIMIT 1
             )
         ),
-        -- Who pays at the message's time; a time before the first payer's counts as the first's.
-        coalesce(
-            (
-                SELECT p.payer_id FROM cardholder_payer AS p
-                WHERE p.cardholder_id = card.cardholder_id AND p.valid_from <= m.time
-                ORDER BY p.valid_from DESC LIMIT 1
-            ),
-            (
-                SELECT p.payer_id FROM cardholder_payer AS p
-                WHERE p.cardholder_id = card.cardholder_id ORDER BY p.valid_from LIMIT 1
-            )
-        ),
-        -- payers: on a cluster as the nodes gave them
+        -- Everyone who pays, has paid or will pay for the card's holder, and since when: the first first. Each
+        -- with those of the ids that are taken under them.
         (
-            SELECT json_agg(json_build_array(
-                p.payer_id,
-                (SELECT s.version FROM payer_state AS s WHERE s.payer_id = p.payer_id),
-                (
-                    SELECT json_agg(
-                        json_build_array(a.kind, a.card_id, a.application, a.unit, a.balance, a.floor)
-                        ORDER BY a.kind, a.card_id, a.application
-                    )
-                    FROM account AS a WHERE a.payer_id = p.payer_id
-                ),
-                (
-                    SELECT json_agg(json_build_array(u.cardholder_id, u.rule, u.period, u.used))
-                    FROM counter AS u WHERE u.payer_id = p.payer_id
-                ),
-                (
-                    SELECT json_agg(
-                        json_build_array(
-                            l.cardholder_id, l.rule, l.amount_minor,
-                            (extract(epoch FROM l.valid_from) * 1000)::bigint,
-                            (extract(epoch FROM l.recorded_at) * 1000)::bigint
-                        )
-                        ORDER BY l.id
-                    )
-                    FROM payer_limit AS l WHERE l.payer_id = p.payer_id
-                )
-            ) ORDER BY p.since)
+            SELECT json_agg(json_build_array((date_part('epoch', p.valid_from) * 1000)::bigint, p.view, p.known))
             FROM (
-                SELECT h.payer_id, min(h.valid_from) AS since FROM cardholder_payer AS h
-                WHERE h.cardholder_id = card.cardholder_id GROUP BY h.payer_id
+                SELECT
+                    h.valid_from,
+                    -- payers: on a cluster as the nodes gave them
+                    (
+                        SELECT json_build_array(
+                            state.payer_id,
+                            state.version,
+                            (
+                                SELECT json_agg(json_build_array(
+                                    a.kind, a.card_id, a.application, a.unit, a.balance, a.floor
+                                ))
+                                FROM (
+                                    SELECT * FROM account WHERE account.payer_id = state.payer_id
+                                    ORDER BY account.kind, account.card_id, account.application
+                                ) AS a
+                            ),
+                            (
+                                SELECT json_agg(json_build_array(u.cardholder_id, u.rule, u.period, u.used))
+                                FROM counter AS u WHERE u.payer_id = state.payer_id
+                            ),
+                            (
+                                SELECT json_agg(json_build_array(
+                                    l.cardholder_id, l.rule, l.amount_minor,
+                                    (date_part('epoch', l.valid_from) * 1000)::bigint,
+                                    (date_part('epoch', l.recorded_at) * 1000)::bigint
+                                ))
+                                FROM (
+                                    SELECT * FROM payer_limit WHERE payer_limit.payer_id = state.payer_id
+                                    ORDER BY payer_limit.id
+                                ) AS l
+                            )
+                        )
+                        FROM payer_state AS state WHERE state.payer_id = h.payer_id
+                    ) AS view,
+                    -- Each id by itself: asked for both, the planner may read all that the payer has.
+                    array_remove(ARRAY[
+                        (
+                            SELECT t.id FROM ledger_transaction AS t
+                            WHERE t.payer_id = h.payer_id AND t.id = m.id
+                        ),
+                        CASE WHEN m.other IS NOT NULL THEN (
+                            SELECT t.id FROM ledger_transaction AS t
+                            WHERE t.payer_id = h.payer_id AND t.id = m.other
+                        ) END
+                    ], NULL) AS known
+                    -- end
+                FROM cardholder_payer AS h WHERE h.cardholder_id = card.cardholder_id
+                ORDER BY h.valid_from
             ) AS p
         ),
-        -- end
-        -- known: under any payer that the card's holder has, has had or will have
-        ARRAY(
-            SELECT t.id FROM cardholder_payer AS h
-            JOIN ledger_transaction AS t ON t.payer_id = h.payer_id AND t.id = ANY (ARRAY[m.id, m.other])
-            WHERE h.cardholder_id = card.cardholder_id
-        ),
-        -- end
         (
-            SELECT json_build_array(encode(r.sha256, 'hex'), (extract(epoch FROM r.this_update) * 1000)::bigint)
+            SELECT json_build_array(encode(r.sha256, 'hex'), (date_part('epoch', r.this_update) * 1000)::bigint)
             FROM crl AS r
             WHERE r.authority = 'cards' AND r.issuer = proof.issuer
                 AND r.shard IS NULL AND r.base_number IS NULL
@@ -158,6 +158,8 @@ BEGIN
     FROM unnest(p_terminal, p_card, p_certificate, p_time, p_id, p_other, p_service, p_tariff)
         WITH ORDINALITY AS m (terminal, card, certificate, "time", id, other, service, tariff, row)
     LEFT JOIN card ON card.id = m.card
+    LEFT JOIN cardholder AS holder ON holder.id = card.cardholder_id
+    LEFT JOIN cardholder_key AS key ON key.cardholder_id = card.cardholder_id
     -- The certificate that the statement names, else the newest of the card's own key. Not its bytes, which
     -- took a third of the answer: they are read the first time that its key is wanted (proofs.py).
     LEFT JOIN LATERAL (

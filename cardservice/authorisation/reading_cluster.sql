@@ -65,7 +65,7 @@ CREATE OR REPLACE FUNCTION read_for_messages(
 )
 RETURNS TABLE (
     out_row integer, out_terminal json, out_card json, out_certificate json, out_key json, out_tariff json,
-    out_payer uuid, out_payers json, out_known uuid[], out_crl json
+    out_payers json, out_crl json
 )
 LANGUAGE plpgsql VOLATILE
 SET citus.function_opens_transaction_block = off

@@ -1,9 +1,10 @@
 """What is wanted as the arrays of `read_for_messages`, and its rows as values."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -32,6 +33,7 @@ LISTS_IN_MEMORY = 16
 _decode = json.JSONDecoder().decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_NONE: frozenset[UUID] = frozenset()
 
 # Each argument of the function: its type, and where its value comes from.
 _ARGUMENTS: tuple[tuple[str, Callable[[Wanted], Any]], ...] = (
@@ -47,10 +49,10 @@ _ARGUMENTS: tuple[tuple[str, Callable[[Wanted], Any]], ...] = (
 CALL = Call(
     b"read_for_messages",
     (
-        "SELECT out_terminal, out_card, out_certificate, out_key, out_tariff, out_payer, out_payers,"  # noqa: S608 - only types from above
-        " out_known, out_crl FROM read_for_messages("
+        "SELECT out_terminal, out_card, out_certificate, out_key, out_tariff, out_payers, out_crl"  # noqa: S608 - only types from above
+        " FROM read_for_messages("
         + ", ".join(f"${at}::{kind}[]" for at, (kind, _) in enumerate(_ARGUMENTS, 1))
-        + ") ORDER BY out_row"
+        + ")"
     ).encode(),
 )
 
@@ -71,16 +73,17 @@ def results(wanted: Sequence[Wanted], rows: Sequence[Row]) -> list[Found]:
 
 
 def _found(wanted: Wanted, row: Row) -> Found:
-    terminal, card, certificate, key, tariff, payer, payers, known, crl = row
+    terminal, card, certificate, key, tariff, payers, crl = row
+    payer_id, views, known = _payers(wanted, payers)
     return Found(
         terminal=None if terminal is None else _terminal(wanted.terminal_id or "", terminal),
         card=_read(card, lambda it: _card(wanted, it)),
         certificate=None if certificate is None else _certificate(certificate),
         key=_read(key, _key),
         tariff=None if tariff is None else _tariff(wanted.service or "", tariff),
-        payer_id=None if payer is None else PayerId(UUID(payer.decode())),
-        views={view.payer_id: view for view in _read(payers, lambda it: [_view(one) for one in it]) or ()},
-        known=frozenset() if known in {None, b"{}"} else _uuids(known or b""),
+        payer_id=payer_id,
+        views=views,
+        known=known,
         crl=None if crl is None else _crl(crl),
     )
 
@@ -117,14 +120,19 @@ def _card(wanted: Wanted, values: list[Any]) -> Card:
         kind=kind,
         expires_on=date.fromisoformat(expires_on),
         category=category,
-        states=tuple(StateChange(CardState(name), _moment(at), reason) for name, at, reason in states or ()),
+        states=_states(states or []),
         sealed_allergens=None if allergens is None else bytes.fromhex(allergens),
-        entitlements=tuple(map(_entitlement, entitlements or ())),
+        entitlements=tuple(map(_entitlement, sorted(entitlements or (), key=itemgetter(5, 6)))),
     )
 
 
+def _states(rows: list[list[Any]]) -> tuple[StateChange, ...]:
+    rows.sort(key=itemgetter(1, 3))
+    return tuple([StateChange(CardState(name), _moment(at), reason) for name, at, reason, _ in rows])
+
+
 def _entitlement(values: list[Any]) -> Entitlement:
-    service, programme, year, first_day, review_on, recorded_at = values
+    service, programme, year, first_day, review_on, recorded_at, _ = values
     return Entitlement(
         service=service,
         programme=programme,
@@ -165,31 +173,52 @@ def _certificate(text: bytes) -> CardCertificate:
     )
 
 
+def _payers(
+    wanted: Wanted, text: bytes | None
+) -> tuple[PayerId | None, Mapping[PayerId, PayerView], frozenset[UUID]]:
+    """Who pays at the message's time, what each of them has, and those of its ids that are taken.
+
+    A time before the first payer's counts as the first's (`ledger.payers.payer_at`).
+    """
+    if text is None:
+        return None, {}, _NONE
+    payer: PayerId | None = None
+    views: dict[PayerId, PayerView] = {}
+    known: list[str] = []
+    for since, values, ids in _decode(text.decode()):
+        view = _view(values)
+        if payer is None or _moment(since) <= wanted.time:
+            payer = view.payer_id
+        views[view.payer_id] = view
+        known += ids
+    return payer, views, frozenset(map(UUID, known)).intersection(wanted.ids) if known else _NONE
+
+
 def _view(values: list[Any]) -> PayerView:
     payer_id, version, accounts, counters, limits = values
     return PayerView(
         PayerId(UUID(payer_id)),
         version,
-        tuple(AccountView(*account) for account in accounts or ()),
+        tuple([AccountView(*account) for account in accounts or ()]),
         tuple(
-            CounterView(CardholderId(UUID(holder)), rule, period, used)
-            for holder, rule, period, used in counters or ()
+            [
+                CounterView(CardholderId(UUID(holder)), rule, period, used)
+                for holder, rule, period, used in counters or ()
+            ]
         ),
         tuple(
-            LimitView(
-                None if holder is None else CardholderId(UUID(holder)),
-                rule,
-                amount_minor,
-                _moment(valid_from),
-                _moment(recorded_at),
-            )
-            for holder, rule, amount_minor, valid_from, recorded_at in limits or ()
+            [
+                LimitView(
+                    None if holder is None else CardholderId(UUID(holder)),
+                    rule,
+                    amount_minor,
+                    _moment(valid_from),
+                    _moment(recorded_at),
+                )
+                for holder, rule, amount_minor, valid_from, recorded_at in limits or ()
+            ]
         ),
     )
-
-
-def _uuids(array: bytes) -> frozenset[UUID]:
-    return frozenset(UUID(text) for text in array.decode().strip("{}").split(","))
 
 
 def _moment(milliseconds: int) -> datetime:

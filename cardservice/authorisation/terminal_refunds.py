@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.authorisation.answers import Given
+from cardservice.authorisation.errors import IdOfAnotherTerminal
 from cardservice.authorisation.refunding import Objection, plan
 from cardservice.authorisation.refunds import Refund, refund_posting
 from cardservice.cards.service import find_card
@@ -29,7 +30,8 @@ from cardservice.terminals.service import Terminal
 def give_at(context: Context, terminal: Terminal, card: UUID, refund: Refund) -> Given:
     """Post a refund, once; its stored answer.
 
-    Raises CardNotInScheme, RoleNotAllowed, RefundRefused, IdConflict, Erased and Busy.
+    Raises CardNotInScheme, RoleNotAllowed, RefundRefused, IdConflict, IdOfAnotherTerminal, Erased
+    and Busy.
     """
     with context.database.reading() as connection:
         payers = _payers(connection, card)
@@ -71,7 +73,9 @@ def _payers(connection: Connection, card_id: UUID) -> tuple[PayerId, ...]:
 
 
 def _answered(terminal: Terminal, known: KnownTransaction, refund: Refund) -> Given:
-    if known.body != refund.body or known.terminal_id != terminal.id:
+    if known.terminal_id != terminal.id:
+        raise IdOfAnotherTerminal("this id was not drawn by this terminal; a terminal draws its own")
+    if known.body != refund.body:
         raise IdConflict("this id is taken by another message; a new attempt needs a new id")
     if known.answer is None:
         raise Erased("the details of this transaction were erased; its id stays refused")

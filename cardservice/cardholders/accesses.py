@@ -1,13 +1,15 @@
 """Who has seen and changed somebody's record, as it is told to that person."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from cardservice.audit.models import audit
+from cardservice.cardholders.models import record_read
 from cardservice.cards.models import card
-from cardservice.ids import CardholderId, PayerId
+from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.models import cardholder_payer
 
 # Each way of reading what is known of a person; whoever adds one names it here, which a test asks for.
@@ -15,9 +17,12 @@ READS = frozenset(
     {
         "application.show",
         "card.puk",
+        "funding.names",
+        "kitchen.recall",
         "cardholder.accesses",
         "cardholder.export",
         "cardholder.find",
+        "cardholder.guardians",
         "cardholder.present",
         "cardholder.print",
         "cardholder.show",
@@ -48,7 +53,25 @@ def accesses(connection: Connection, holder: CardholderId) -> tuple[Access, ...]
         .where(audit.c.subject.in_(subjects))
         .order_by(audit.c.id)
     )
-    return tuple(Access(row.at, row.actor, row.action, row.action in READS) for row in rows)
+    found = [Access(row.at, row.actor, row.action, row.action in READS) for row in rows]
+    own = record_read.c
+    apart = connection.execute(
+        select(own.at, own.actor, own.action).where(own.cardholder_id == holder).order_by(own.id)
+    )
+    found += [Access(row.at, row.actor, row.action, is_read=True) for row in apart]
+    return tuple(sorted(found, key=lambda each: each.at))
+
+
+def note_reads(
+    connection: Connection, holders: Collection[CardholderId], action: str, *, actor: str, moment: datetime
+) -> None:
+    """Note that people were read in a list that tells something of them: for them, not for the audit log."""
+    rows = [
+        {"id": new_id(), "cardholder_id": holder, "at": moment, "actor": actor, "action": action}
+        for holder in sorted(holders)
+    ]
+    if rows:
+        connection.execute(insert(record_read), rows)
 
 
 def _own_payers(connection: Connection, holder: CardholderId) -> list[PayerId]:

@@ -4,7 +4,7 @@ Each is checked when it is noted, so that whatever reads it later need not.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cardservice.audit.service import record
-from cardservice.cardholders.records import read_fields, write_field
+from cardservice.cardholders.records import PROTECTED_ADDRESS, read_fields, write_field
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import lock_cardholder
 from cardservice.errors import OrderInvalid
@@ -27,27 +27,43 @@ _UPRN = re.compile(r"[1-9]\d{0,11}")
 _POSTCODE = re.compile(r"(?:[A-Z]{1,2}\d[A-Z\d]?|GIR) ?\d[A-Z]{2}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _TELEPHONE = re.compile(r"\+?[\d ]{5,20}")
+_WORDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")  # BCP 47, as far as it is used here
 
-# How somebody likes to be served, after the user preferences of EN 1332-4; the names are ours.
-PREFERENCES: Mapping[str, str] = {
-    "larger_text": "text in large letters",
-    "high_contrast": "high contrast",
-    "speech": "what is on the screen is spoken",
-    "more_time": "more time to answer",
-    "large_targets": "large keys on the screen",
-    "no_sound": "no sounds",
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What somebody needs, and which user requirement of EN 1332-4:2007 that is, by its clause."""
+
+    meaning: str
+    clause: str | None
+
+
+# How somebody likes to be served. The requirements are those of EN 1332-4:2007, 5.4; the names are ours,
+# and so is what has no clause there. The standard's coding on a card (template 7F22) is not made.
+PREFERENCES: Mapping[str, Preference] = {
+    "larger_text": Preference("text in large letters", "5.4.2 character size"),
+    "high_contrast": Preference("high contrast", "5.4.3 screen colour"),
+    "no_red_green": Preference("nothing is told by red and green alone", "5.4.4 colour avoidance"),
+    "speech": Preference("what is on the screen is spoken", "5.4.6 speech output"),
+    "louder": Preference("louder sound", "5.4.7 sound amplification"),
+    "large_targets": Preference("large keys on the screen", "5.4.14 touch screen"),
+    "low_reach": Preference("keys within reach of a seat", "5.4.15 position of input device"),
+    "more_time": Preference("more time to answer", "5.4.16 time-outs"),
+    "simple_screens": Preference("fewer choices at a time", "5.4.18 interface complexity level"),
+    "no_sound": Preference("no sounds", None),
 }
+LANGUAGE_CLAUSE = "5.4.17 language"
 CONSENTS: Mapping[str, str] = {
     "loan_history": "loans are kept after they came back",
     "notices": "notices by e-mail",
     "photo": "the photo is kept after the card was made",
     "research": "journeys are counted for planning",
 }
-PROTECTED = "protected_address"
+PROTECTED, COURT_ORDER = PROTECTED_ADDRESS, "court_order"
 FLAGS: Mapping[str, str] = {
-    PROTECTED: "the address is shown to those alone who say why",
-    "court_order": "a court has ordered who may be told what; ask a manager before anything is said",
+    PROTECTED: "the address is shown to those alone who have the right, and say why",
+    COURT_ORDER: "a court has ordered who may be told what; ask a manager before anything is said",
     "deceased": "this person has died",
 }
 
@@ -151,12 +167,25 @@ def set_flag(connection: Connection, noting: Noting, flag: str, *, on: bool) -> 
     _note(connection, noting, Field.FLAGS, dict.fromkeys(sorted(flags), True) or None)
 
 
-def set_consent(connection: Connection, noting: Noting, purpose: str, *, given: bool) -> None:
-    """Note that somebody agrees to something, or no longer; since when stays with it. Raises OrderInvalid."""
+def set_consent(
+    connection: Connection, noting: Noting, purpose: str, wording: str | None = None, *, given: bool
+) -> None:
+    """Note that somebody agrees to something, by which version of its wording; or no longer.
+
+    What was said before stays beside it, until its time is over (`retention`). Raises OrderInvalid.
+    """
     _require_known("purpose", {purpose}, CONSENTS)
+    if given and wording is None:
+        raise OrderInvalid("say which version of the wording was agreed to, such as --wording 2026-1")
+    if wording is not None and not _WORDING.fullmatch(wording):
+        raise OrderInvalid(f"{wording[:40]!r} is no version of a wording; write it like 2026-1")
     lock_cardholder(connection, noting.holder)
     known = _known(connection, noting, Field.CONSENTS)
-    said = {"given": given, "since": noting.moment.isoformat(timespec="seconds")}
+    earlier = dict(known.get(purpose, {}))
+    before = [*earlier.pop("before", []), *([earlier] if earlier else [])]
+    said: dict[str, Any] = {"given": given, "since": noting.moment.isoformat(timespec="seconds")}
+    said |= {} if wording is None else {"wording": wording}
+    said |= {"before": before} if before else {}
     _note(connection, noting, Field.CONSENTS, {**known, purpose: said})
 
 
@@ -172,7 +201,7 @@ def _note(connection: Connection, noting: Noting, field: Field, value: Any) -> N
     record(connection, noting.actor, "cardholder.set", noting.holder, noting.moment, changed=field.value)
 
 
-def _require_known(what: str, names: frozenset[str] | set[str], known: Mapping[str, str]) -> None:
+def _require_known(what: str, names: frozenset[str] | set[str], known: Collection[str]) -> None:
     if unknown := sorted(names - set(known)):
         raise OrderInvalid(f"{unknown[0][:40]!r} is no {what}; there are {', '.join(known)}")
 

@@ -13,12 +13,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder, cardholder_token, record_field
+from cardservice.bureau.models import bureau_item
+from cardservice.cardholders.models import (
+    cardholder,
+    cardholder_token,
+    guardianship,
+    record_field,
+    record_read,
+)
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
@@ -106,12 +113,12 @@ def erase_cardholder(context: Context, holder: UUID, *, actor: str) -> Plan:
         authority = context.authority(AUTHORITY, connection)
         for each in plan.cards_to_revoke:
             revoke_card(connection, authority, each, reason=_REASON, actor=actor, moment=context.now())
-    with _eraser(context) as database, database.begin() as connection:
+    with eraser(context) as database, database.begin() as connection:
         return _erase(context, connection, holder, actor)
 
 
 @contextmanager
-def _eraser(context: Context) -> Iterator[Database]:
+def eraser(context: Context) -> Iterator[Database]:
     """The database as the role that may erase."""
     settings = context.settings
     database = connect(settings.erasure_database_url or settings.owner_database_url, pool_size=1)
@@ -140,8 +147,11 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, import_change, entitlement, proof):
+    for table in (record_field, cardholder_token, record_read, import_change, entitlement, proof):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
+    # The others keep their records, and say nothing of this person any more.
+    concerned = or_(guardianship.c.child_id == person, guardianship.c.person_id == person)
+    connection.execute(delete(guardianship).where(concerned))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)
     return plan
@@ -152,8 +162,10 @@ def _forget_cards(
 ) -> None:
     authority = context.authority(AUTHORITY, connection)
     for each in cards:
-        authority.erase(str(each), _pseudonym(), moment)
+        authority.erase(str(each), new_pseudonym(), moment)
     forget_cards(connection, cards)
+    orders = select(personalisation_order.c.id).where(personalisation_order.c.card_id.in_(cards))
+    connection.execute(delete(bureau_item).where(bureau_item.c.order_id.in_(orders)))
     for table in (card_state, card_uid, card_activation, personalisation_order):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))
@@ -161,7 +173,7 @@ def _forget_cards(
 
 def _forget_in_audit(connection: Connection, plan: Plan, actor: str, moment: datetime) -> None:
     """Who did what stays; to whom becomes one pseudonym, so that what belongs together still does."""
-    pseudonym = _pseudonym()
+    pseudonym = new_pseudonym()
     subjects = _subjects(plan.cardholder, plan.cards)
     about = audit.c.subject.in_(subjects)
     # Without its salt nobody can try out whom an entry was about; the chain holds as it is.
@@ -216,5 +228,6 @@ def _subjects(holder: CardholderId, cards: Sequence[CardId]) -> list[str]:
     return [str(holder), *map(str, cards)]
 
 
-def _pseudonym() -> str:
+def new_pseudonym() -> str:
+    """What takes the place of a person who is nobody any more."""
     return f"erased:{secrets.token_hex(16)}"

@@ -1,6 +1,25 @@
 """What can go wrong with a person's record."""
 
-from cardservice.errors import CardServiceError
+from cardservice.errors import CardServiceError, Unknown
+
+
+class GuardianshipUnknown(Unknown):
+    """No guardianship has this identifier."""
+
+    code = "guardianship_unknown"
+
+    def __init__(self, guardianship: object) -> None:
+        super().__init__("guardianship", guardianship)
+
+
+class AskerRefused(CardServiceError):
+    """Somebody asks for a person whom they may not act for; `reason` is a stable code."""
+
+    code = "asker_refused"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RecordUnreadable(CardServiceError):

@@ -16,6 +16,8 @@ from cardservice.applications.proofs import proofs_of
 from cardservice.applications.service import applications_of, reason_of
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.details import PROTECTED
+from cardservice.cardholders.guardians import Guardianship, children_of, guardians_of
 from cardservice.cardholders.models import cardholder
 from cardservice.cardholders.records import read_fields
 from cardservice.cardholders.sealing import Field
@@ -33,8 +35,19 @@ FORMAT = "citizen-card subject access 1"
 _IDS_AT_ONCE = 500
 
 
-def export_person(context: Context, connection: Connection, holder: UUID, *, actor: str) -> dict[str, Any]:
-    """What is kept of a person, as JSON can say it; that it was read is noted. Raises CardholderUnknown."""
+def export_person(
+    context: Context,
+    connection: Connection,
+    holder: UUID,
+    *,
+    actor: str,
+    asker: CardholderId | None = None,
+) -> dict[str, Any]:
+    """What is kept of a person, as JSON can say it; that it was read is noted. Raises CardholderUnknown.
+
+    `asker` may be a guardian (`asking.require_asker`), who is told neither an address that is protected nor
+    of the other guardians.
+    """
     person, moment = require_cardholder(connection, holder), context.now()
     payers = payers_for_erasure(connection, person, moment)
     record(connection, actor, "cardholder.export", person, moment)
@@ -43,7 +56,11 @@ def export_person(context: Context, connection: Connection, holder: UUID, *, act
         "scheme": context.scheme.name,
         "made_at": _said(moment),
         "cardholder": str(person),
-        "record": _record(context, connection, person),
+        "record": _record(context, connection, person, for_guardian=asker not in {None, person}),
+        "guardians": _guardians(guardians_of(connection, context.keys.cardholder_kek, person), asker, person),
+        "guardian_of": []
+        if asker not in {None, person}
+        else _guardians(children_of(connection, context.keys.cardholder_kek, person)),
         "applications": _applications(context, connection, person),
         "proofs": _proofs(context, connection, person),
         "cards": _cards(connection, person),
@@ -59,13 +76,38 @@ def export_person(context: Context, connection: Connection, holder: UUID, *, act
     }
 
 
-def _record(context: Context, connection: Connection, holder: CardholderId) -> dict[str, Any]:
+def _guardians(
+    found: Collection[Guardianship], asker: CardholderId | None = None, own: CardholderId | None = None
+) -> list[dict[str, Any]]:
+    """What binds the person to others, who are left out; a guardian is told what concerns them alone."""
+    return [
+        {
+            "other_person": "left out",
+            "relation": each.relation,
+            "may": sorted(each.may),
+            "barred_by": each.order,
+            "from": each.first_day.isoformat(),
+            "until": None if each.last_day is None else each.last_day.isoformat(),
+            "ended": each.is_ended,
+        }
+        for each in found
+        if asker in {None, own, each.person_id}
+    ]
+
+
+def _record(
+    context: Context, connection: Connection, holder: CardholderId, *, for_guardian: bool
+) -> dict[str, Any]:
     row = connection.execute(select(cardholder).where(cardholder.c.id == holder)).one()
     known = {
         field.value: value
         for field, value in read_fields(connection, context.keys.cardholder_kek, holder).items()
         if field is not Field.PHOTO
     }
+    if for_guardian and PROTECTED in known.get(Field.FLAGS.value, {}):
+        known |= {
+            field.value: "protected" for field in (Field.ADDRESS, Field.CONTACT) if field.value in known
+        }
     photo = read_fields(connection, context.keys.cardholder_kek, holder, [Field.PHOTO]).get(Field.PHOTO)
     return {
         "category": row.category,

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, func, select, union
 
-from cardservice.audit.service import record
+from cardservice.audit.service import record_all
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import FINDABLE, findable, read_many
-from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.tokens import Wanted, fits, wanted_tokens
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId
@@ -39,18 +38,13 @@ def find(
     holders = _candidates(connection, kek, wanted)
     known = read_many(connection, kek, holders, FINDABLE)
     people = [
-        Found(
-            holder,
-            values.get(Field.NAME, ""),
-            values.get(Field.BORN_ON),
-            (values.get(Field.ADDRESS) or {}).get("postcode"),
-        )
-        for holder, values in known.items()
-        if fits(findable(values), wanted)
+        Found(holder, each.name, each.born_on, each.postcode)
+        for holder, each in ((holder, findable(values)) for holder, values in known.items())
+        # Whose address was protected under a key of before is in the index by it still.
+        if fits(each, wanted) and (wanted.postcode is None or each.postcode is not None)
     ]
     found = tuple(sorted(people, key=lambda each: (each.name.casefold(), each.id)))[:MAX_FOUND]
-    for each in found:
-        record(connection, actor, "cardholder.find", each.id, moment)
+    record_all(connection, actor, "cardholder.find", [each.id for each in found], moment)
     return found
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -48,3 +49,32 @@ cardholder_token = Table(
     Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), primary_key=True),
 )
 Index(None, cardholder_token.c.cardholder_id)
+
+# Reads whose very kind tells something of a person, such as that a programme pays for their meals: beside the
+# audit log, which more people see. They are told to the person as the others are (`accesses`).
+record_read = Table(
+    "record_read",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("cardholder_id", Uuid, ForeignKey(cardholder.c.id), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+)
+
+# Who may act for a child, and who may not. What it says is sealed under the child's key: that two records
+# have to do with each other, and from when until when, stands in clear.
+guardianship = Table(
+    "guardianship",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("child_id", Uuid, ForeignKey(cardholder.c.id), nullable=False, index=True),
+    Column("person_id", Uuid, ForeignKey(cardholder.c.id), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("first_day", Date, nullable=False),
+    # The last day on which it holds.
+    Column("last_day", Date, nullable=True),
+    Column("ended_at", UtcDateTime, nullable=True),
+    CheckConstraint("child_id <> person_id", name="person"),
+    CheckConstraint("last_day >= first_day", name="last_day"),
+)

@@ -15,8 +15,10 @@ from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
 
 # Ours: the parameters of one query
 _AT_ONCE = 500
+# The flag of a record whose address is shown to nobody without a right (`details.FLAGS`)
+PROTECTED_ADDRESS = "protected_address"
 # What somebody is found by.
-FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS, Field.PUPIL)
+FINDABLE = (Field.NAME, Field.BORN_ON, Field.ADDRESS, Field.PUPIL, Field.FLAGS)
 
 
 def write_field(
@@ -92,6 +94,11 @@ def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed:
     return frozenset(RecordKey(unwrap(kek, key), holder).open(Field.ALLERGENS, sealed))
 
 
+def opened_name(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> str:
+    """Somebody's name, of a value that was read. Raises RecordUnreadable, and as `unwrap`."""
+    return str(RecordKey(unwrap(kek, key), holder).open(Field.NAME, sealed))
+
+
 def index(connection: Connection, kek: KeyRing, holder: CardholderId) -> None:
     """Note anew by what somebody is found, under the newest version of the key."""
     values = read_fields(connection, kek, holder, FINDABLE)
@@ -121,10 +128,11 @@ def index_some(connection: Connection, kek: KeyRing, limit: int) -> int:
 
 
 def findable(values: Mapping[Field, Any]) -> Findable:
-    """What a record gives to be found by."""
+    """What a record gives to be found by; an address that is protected is not tried out by its postcode."""
+    is_protected = PROTECTED_ADDRESS in (values.get(Field.FLAGS) or ())
     return Findable(
         name=values.get(Field.NAME, ""),
         born_on=values.get(Field.BORN_ON),
-        postcode=(values.get(Field.ADDRESS) or {}).get("postcode"),
+        postcode=None if is_protected else (values.get(Field.ADDRESS) or {}).get("postcode"),
         school=(values.get(Field.PUPIL) or {}).get("school"),
     )

@@ -48,6 +48,8 @@ class Field(StrEnum):
     # Kept with the proof that was seen, and with an application that was refused
     PROOF = "proof"
     REFUSAL = "refusal"
+    # Kept with who may act for a child, or is barred from it
+    GUARDIAN = "guardian"
 
 
 class RecordKey:

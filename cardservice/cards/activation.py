@@ -38,23 +38,28 @@ def dispatch(context: Context, card_id: UUID, *, actor: str) -> str:
     Of a card that was sent already it is a new code, and the former one is void. Raises CardUnknown and
     StateChangeRefused.
     """
-    moment, code = context.now(), _new_code()
     with context.database.begin() as connection:
-        known = require_card(connection, card_id)
-        if known.state is not CardState.DISPATCHED:
-            if known.state is not CardState.PERSONALISED:
-                raise StateChangeRefused(known.id, known.state, CardState.DISPATCHED)
-            change_state(connection, known, CardState.DISPATCHED, reason="sent", actor=actor, moment=moment)
-        _forget(connection, known.id)
-        connection.execute(
-            insert(card_activation).values(
-                card_id=known.id,
-                code_mac=_mac(context, known.id, code),
-                expires_at=moment + VALIDITY,
-                attempts_left=ATTEMPTS,
-            )
+        return dispatch_on(context, connection, card_id, actor=actor)
+
+
+def dispatch_on(context: Context, connection: Connection, card_id: UUID, *, actor: str) -> str:
+    """The same within the caller's transaction."""
+    moment, code = context.now(), _new_code()
+    known = require_card(connection, card_id)
+    if known.state is not CardState.DISPATCHED:
+        if known.state is not CardState.PERSONALISED:
+            raise StateChangeRefused(known.id, known.state, CardState.DISPATCHED)
+        change_state(connection, known, CardState.DISPATCHED, reason="sent", actor=actor, moment=moment)
+    _forget(connection, known.id)
+    connection.execute(
+        insert(card_activation).values(
+            card_id=known.id,
+            code_mac=_mac(context, known.id, code),
+            expires_at=moment + VALIDITY,
+            attempts_left=ATTEMPTS,
         )
-        record(connection, actor, "card.code", known.id, moment)
+    )
+    record(connection, actor, "card.code", known.id, moment)
     return f"{code[:4]}-{code[4:]}"
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
+from cardservice.blanks.service import By, use_one
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.errors import CardInUse
 from cardservice.cards.life import card_in_use, put_into_use, usable_later
@@ -233,13 +234,16 @@ def report(
     *,
     done: bool,
     uid: bytes | None = None,
+    desk: str | None = None,
+    spoiled: bool = False,
     actor: str,
     moment: datetime,
 ) -> tuple[CardId, CardState]:
     """Close an order: a card that is done is active, or is to be sent; one that failed is revoked.
 
     The same report again changes nothing. `uid` is kept of a card that is done and has a place in the status
-    list. Raises OrderUnknown, OrderClosed, CertificateMissing, UidRefused and CardInUse.
+    list. `desk` has used up a blank of its stock with a card that is done, or `spoiled`. Raises
+    OrderUnknown, OrderClosed, CertificateMissing, UidRefused and CardInUse.
     """
     order = require_order(connection, order_id)
     outcome = OrderState.DONE if done else OrderState.FAILED
@@ -251,9 +255,13 @@ def report(
     _set_state(connection, order, outcome, moment)
     if done:
         _record_uid(connection, authority, order, uid, moment)
-        return order.card_id, _made(connection, authority, order, actor, moment)
-    revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
-    return order.card_id, CardState.REVOKED
+        state = _made(connection, authority, order, actor, moment)
+    else:
+        revoke_card(connection, authority, order.card_id, reason="damaged", actor=actor, moment=moment)
+        state = CardState.REVOKED
+    if desk is not None and (done or spoiled):
+        use_one(connection, desk, By(actor, moment), spoiled=not done)
+    return order.card_id, state
 
 
 def _made(
@@ -286,6 +294,13 @@ def _require_certificates(authority: Authority, order: Order) -> None:
         raise CertificateMissing(
             f"report the card as done after its certificates are on it; missing: {', '.join(missing)}"
         )
+
+
+def standing_certificates(authority: Authority, order: Order) -> dict[Slot, bytes]:
+    """The certificates (DER) of an order's card that are not revoked, by their slots; in the slots' order."""
+    standing = {issued.profile: issued.der for issued in _standing(authority, order.card_id)}
+    by_slot = {slot: PROFILE_OF[slot].name for slot in SLOTS_OF_KIND[order.kind]}
+    return {slot: standing[name] for slot, name in by_slot.items() if name in standing}
 
 
 def _standing(authority: Authority, card_id: CardId) -> list[IssuedCertificate]:

@@ -61,6 +61,10 @@ class OutcomeSchema(Message):
         max_length=10,
         metadata={"description": "of a card that is done, if the desk can read it: 4, 7 or 10 bytes"},
     )
+    spoiled = fields.Boolean(
+        load_default=False,
+        metadata={"description": "of a card that failed, whether its blank is of no use any more"},
+    )
 
 
 class CardStateSchema(Message):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import caller, context, terminal_signed
+from cardservice.bureau.orders import require_not_at_bureau
 from cardservice.cards import personalisation
 from cardservice.cards.contents import contents_of
 from cardservice.cards.schemas import (
@@ -37,6 +38,7 @@ def get_order(order_id: UUID) -> dict[str, Any]:
     """What to make, with the card's own management key; only while the order is open."""
     with context().database.reading() as connection:
         order = personalisation.open_order(connection, order_id)
+        require_not_at_bureau(connection, order_id)
     return {
         "order": order.id,
         "card": order.card_id,
@@ -101,6 +103,8 @@ def post_result(body: dict[str, Any], order_id: UUID) -> dict[str, Any]:
             order_id,
             done=body["outcome"] == "done",
             uid=body["uid"],
+            desk=caller().id,
+            spoiled=body["spoiled"],
             actor=_actor(),
             moment=context().now(),
         )

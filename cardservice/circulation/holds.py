@@ -9,7 +9,7 @@ from datetime import date
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from cardservice.circulation.models import copy, hold, loan, title
-from cardservice.circulation.terms import lending_service, terms_at
+from cardservice.circulation.terms import TermsInForce, lending_service, terms_at
 from cardservice.context import Context
 from cardservice.ids import CardholderId
 
@@ -64,6 +64,16 @@ def expire(context: Context, connection: Connection, title_id: str, today: date)
     for _ in range(gone):
         assign_next(context, connection, title_id)
     return gone
+
+
+def expire_if_due(
+    context: Context, connection: Connection, title_id: str, kept_until: date | None, terms: TermsInForce
+) -> int:
+    """`expire` where the first day on which a copy is kept in vain has passed; mostly it has not."""
+    if kept_until is None:
+        return 0
+    today = lending_service(context.services).local_day(context.now(), terms.tariff)
+    return expire(context, connection, title_id, today) if kept_until < today else 0
 
 
 def set_free(connection: Connection, barcode: str) -> None:

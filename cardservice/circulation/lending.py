@@ -1,26 +1,42 @@
 """Lending, taking back and lending on: looked up, decided by the service's rules, and written down.
 
-Each is one transaction of the database. The title is held first and then the member, so that of two who want
-one copy the second finds it lent; the loan's key would refuse it, too.
+Each is done within one transaction of the caller's. The title is held first and then the member, so that of
+two who want one copy the second finds it lent; the loan's key would refuse it, too. What was read before a
+row is held may be old: what decides is read after that, by one statement.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Date,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cardservice.cardholders.models import cardholder
 from cardservice.circulation import holds
 from cardservice.circulation.errors import LendingRefused
 from cardservice.circulation.fines import charge
-from cardservice.circulation.members import borrower_of, locked_member, overwrite
+from cardservice.circulation.members import locked_member, overwrite
 from cardservice.circulation.models import copy, history, hold, lending_count, loan, member
-from cardservice.circulation.stock import locked_copy
-from cardservice.circulation.terms import TermsInForce, lending_service, terms_at, terms_of
+from cardservice.circulation.standing import CopyState, Standing, standing_of
+from cardservice.circulation.stock import locked_copy, locked_pair
+from cardservice.circulation.terms import TermsInForce, lending_service, terms_named, terms_of
 from cardservice.context import Context
+from cardservice.database import UtcDateTime
 from cardservice.ids import CardholderId, new_random_id
-from cardservice.services.lending import CopyView, Late, Lending, LoanView, Who
+from cardservice.services.lending import Late, Lending, LoanView, Who
 from cardservice.services.seam import Refusal
+from cardservice.tariffs.service import version_in_force
 
 # Ours: a machine that was without a connection may tell of a return so late.
 BACKDATED_AT_MOST = timedelta(days=7)
@@ -51,134 +67,140 @@ class Returned:
 
 
 def check_out(
-    context: Context, barcode: str, number: str, *, place: str, done: bool = False, renew: bool = False
+    context: Context,
+    connection: Connection,
+    barcode: str,
+    number: str,
+    *,
+    place: str,
+    done: bool = False,
+    renew: bool = False,
 ) -> Given:
     """Lend a copy to a member; what is `done` is flagged, not refused; `renew`: what they have is lent on.
 
-    Raises MemberUnknown, CopyUnknown, NoTerms and LendingRefused.
+    Raises MemberUnknown, CopyUnknown, NoTerms and LendingRefused; nothing of the loan is written then.
     """
     moment = context.now()
-    with context.database.begin() as connection:
-        found = locked_copy(connection, number)
-        service, terms = lending_service(context.services), terms_at(context, connection, moment)
-        holds.expire(context, connection, found.title_id, service.local_day(moment, terms.tariff))
-        who = locked_member(connection, barcode)
-        holder = CardholderId(who.cardholder_id)
-        view = _view(connection, found, holder)
-        if view.lent_to is Who.SELF and renew:
-            return _renewed(context, connection, found, who, terms, moment)
-        borrower = borrower_of(context, connection, who, terms, moment)
-        decided = service.lend(borrower, view, moment, terms.tariff, done=done)
-        if isinstance(decided, Refusal):
-            raise LendingRefused(decided.reason, decided.message)
-        _fetched(context, connection, found, holder)
-        connection.execute(
-            insert(loan).values(
-                copy=number,
-                cardholder_id=holder,
-                item_class=found.item_class,
-                terms=terms.version,
-                lent_at=moment,
-                due_on=decided.due_on,
-                renewals=0,
-            )
-        )
-        connection.execute(update(copy).where(copy.c.barcode == number).values(place=place))
-        _count(service, connection, moment, place, who.category, found.item_class, terms, "lent")
-        return Given(number, found.name, decided.due_on, flags=decided.flags)
+    found = locked_pair(connection, barcode, number)
+    service, holder = lending_service(context.services), CardholderId(found.cardholder_id)
+    standing = standing_of(context, connection, found, moment, number)
+    if holds.expire_if_due(context, connection, found.title_id, _copy(standing).kept_until, standing.terms):
+        standing = standing_of(context, connection, found, moment, number)
+    view, terms = _copy(standing).view, standing.terms
+    if view.lent_to is Who.SELF and renew:
+        return _renewed(context, connection, found, number, standing, moment)
+    decided = service.lend(standing.borrower, view, moment, terms.tariff, done=done)
+    if isinstance(decided, Refusal):
+        raise LendingRefused(decided.reason, decided.message)
+    if found.title_id in standing.held or view.kept_for is not Who.NOBODY:
+        _fetched(context, connection, found.title_id, number, holder)
+    connection.execute(
+        _NEW_LOAN,
+        {
+            "copy": number,
+            "cardholder_id": holder,
+            "item_class": found.item_class,
+            "terms": terms.version,
+            "lent_at": moment,
+            "due_on": decided.due_on,
+            "renewals": 0,
+        },
+    )
+    _move(connection, number, _copy(standing).place, place)
+    _count(service, connection, moment, place, found.category, found.item_class, terms, "lent")
+    return Given(number, found.name, decided.due_on, flags=decided.flags)
 
 
-def check_in(context: Context, number: str, *, place: str, returned_at: datetime | None = None) -> Returned:
+def check_in(
+    context: Context,
+    connection: Connection,
+    number: str,
+    *,
+    place: str,
+    returned_at: datetime | None = None,
+) -> Returned:
     """Take a copy back: charge what is due, forget the loan, and keep the copy for whoever waits.
 
     Raises CopyUnknown and NoTerms.
     """
     moment = context.now()
-    with context.database.begin() as connection:
-        found = locked_copy(connection, number)
-        service, terms = lending_service(context.services), terms_at(context, connection, moment)
-        row = connection.execute(select(loan).where(loan.c.copy == number)).one_or_none()
-        late = Late(days=0, fine_minor=0)
-        if row is not None:
-            barcode = select(member.c.barcode).where(member.c.cardholder_id == row.cardholder_id)
-            who = locked_member(connection, str(connection.scalar(barcode)))
-            at = _returned_at(returned_at, row.lent_at, moment)
-            late = _charged(context, service, connection, row, who, at)
-            if who.keeps_history:
-                _remember(service, connection, found.name, row, at, terms)
-            overwrite(connection)
-            connection.execute(delete(loan).where(loan.c.copy == number))
-        connection.execute(update(copy).where(copy.c.barcode == number).values(place=place))
-        holds.expire(context, connection, found.title_id, service.local_day(moment, terms.tariff))
+    found = locked_copy(connection, number)
+    service = lending_service(context.services)
+    state = connection.execute(_BACK, {"copy": number, "service": service.name, "moment": moment}).one()
+    terms = terms_named(context, state.version)
+    late = Late(days=0, fine_minor=0)
+    if state.cardholder_id is not None:
+        at = _returned_at(returned_at, state.lent_at, moment)
+        lent_under = _lent_under(context, connection, state.terms, terms)
+        late = _charged(context, connection, state, _loan_view(state), lent_under, at)
+        # Whether they want it kept is asked again under their row: they may just have forgotten all of it.
+        if state.keeps_history and locked_member(connection, state.barcode).keeps_history:
+            _remember(service, connection, found.name, state, at, terms)
+        overwrite(connection)
+        connection.execute(delete(loan).where(loan.c.copy == number))
+    _move(connection, number, state.place, place)
+    kept = state.kept is not None
+    gone = holds.expire_if_due(context, connection, found.title_id, state.kept_in_vain, terms)
+    if gone or state.waiting is not None:
         holds.assign_next(context, connection, found.title_id)
-        kept = connection.execute(select(hold.c.number).where(hold.c.copy == number)).first()
-        return Returned(number, found.name, row is not None, kept is not None, found.branch, late)
+        kept = connection.execute(select(hold.c.number).where(hold.c.copy == number)).first() is not None
+    was_lent = state.cardholder_id is not None
+    return Returned(number, found.name, was_lent, kept, state.branch, late)
 
 
-def renew(context: Context, barcode: str, number: str) -> Given:
-    """Lend a copy on. Raises MemberUnknown, CopyUnknown, NoTerms and LendingRefused."""
+def renew(context: Context, connection: Connection, barcode: str, number: str) -> Given:
+    """Lend a copy on. Raises MemberUnknown, CopyUnknown, NoTerms and LendingRefused, as `check_out`."""
     moment = context.now()
-    with context.database.begin() as connection:
-        found = locked_copy(connection, number)
-        terms = terms_at(context, connection, moment)
-        who = locked_member(connection, barcode)
-        return _renewed(context, connection, found, who, terms, moment)
+    found = locked_pair(connection, barcode, number)
+    standing = standing_of(context, connection, found, moment, number)
+    return _renewed(context, connection, found, number, standing, moment)
 
 
 def _renewed(
     context: Context,
     connection: Connection,
     found: Row[*tuple[object, ...]],
-    who: Row[*tuple[object, ...]],
-    terms: TermsInForce,
+    number: str,
+    standing: Standing,
     moment: datetime,
 ) -> Given:
     """What is late is charged first: the days from then on are others."""
-    service = lending_service(context.services)
-    row = connection.execute(
-        select(loan).where(loan.c.copy == found.barcode, loan.c.cardholder_id == who.cardholder_id)
-    ).one_or_none()
-    if row is None:
+    service, state, terms = lending_service(context.services), _copy(standing), standing.terms
+    if state.loan is None:
         raise LendingRefused("not_on_loan", "This is not on loan to you.")
-    borrower = borrower_of(context, connection, who, terms, moment)
-    wanted = holds.waiting_for(connection, found.title_id, CardholderId(who.cardholder_id))
-    decided = service.renew(borrower, _loan_view(row), wanted, moment, terms.tariff)
+    decided = service.renew(standing.borrower, state.loan, state.wanted, moment, terms.tariff)
     if isinstance(decided, Refusal):
         raise LendingRefused(decided.reason, decided.message)
-    late = _charged(context, service, connection, row, who, moment)
-    values = {"due_on": decided.due_on, "renewals": row.renewals + 1, "terms": terms.version}
-    connection.execute(update(loan).where(loan.c.copy == found.barcode).values(values))
-    _count(service, connection, moment, found.place, who.category, found.item_class, terms, "renewed")
-    return Given(found.barcode, found.name, decided.due_on, renewed=True, fine_minor=late.fine_minor)
+    lent_under = _lent_under(context, connection, state.loan_terms, terms)
+    late = _charged(context, connection, found, state.loan, lent_under, moment)
+    values = {"due_on": decided.due_on, "renewals": state.loan.renewals + 1, "terms": terms.version}
+    connection.execute(update(loan).where(loan.c.copy == number).values(values))
+    _count(service, connection, moment, state.place, found.category, found.item_class, terms, "renewed")
+    return Given(number, found.name, decided.due_on, renewed=True, fine_minor=late.fine_minor)
 
 
-def _view(connection: Connection, found: Row[*tuple[object, ...]], holder: CardholderId) -> CopyView:
-    lent = connection.scalar(select(loan.c.cardholder_id).where(loan.c.copy == found.barcode))
-    kept = connection.scalar(select(hold.c.cardholder_id).where(hold.c.copy == found.barcode))
-    return CopyView(
-        item_class=found.item_class,
-        withdrawn=found.withdrawn,
-        lent_to=_who(lent, holder),
-        kept_for=_who(kept, holder),
-    )
-
-
-def _who(whose: object, holder: CardholderId) -> Who:
-    if whose is None:
-        return Who.NOBODY
-    return Who.SELF if whose == holder else Who.OTHER
+def _copy(standing: Standing) -> CopyState:
+    if standing.copy is None:
+        raise TypeError("a copy was not asked about")
+    return standing.copy
 
 
 def _fetched(
-    context: Context, connection: Connection, found: Row[*tuple[object, ...]], holder: CardholderId
+    context: Context, connection: Connection, title_id: str, number: str, holder: CardholderId
 ) -> None:
     """Whoever gets a copy waits no more, and whoever it was kept for waits on."""
-    mine = hold.c.title_id == found.title_id, hold.c.cardholder_id == holder
+    mine = hold.c.title_id == title_id, hold.c.cardholder_id == holder
     other = connection.scalar(select(hold.c.copy).where(*mine))
     connection.execute(delete(hold).where(*mine))
-    holds.set_free(connection, found.barcode)
-    if other is not None and other != found.barcode:
-        holds.assign_next(context, connection, found.title_id)
+    holds.set_free(connection, number)
+    if other is not None and other != number:
+        holds.assign_next(context, connection, title_id)
+
+
+def _move(connection: Connection, number: str, from_place: str, to_place: str) -> None:
+    """A copy is where it was lent or brought back."""
+    if from_place != to_place:
+        connection.execute(update(copy).where(copy.c.barcode == number).values(place=to_place))
 
 
 def _loan_view(row: Row[*tuple[object, ...]]) -> LoanView:
@@ -194,15 +216,21 @@ def _returned_at(told: datetime | None, lent_at: datetime, moment: datetime) -> 
 
 def _charged(
     context: Context,
-    service: Lending,
     connection: Connection,
-    row: Row[*tuple[object, ...]],
     who: Row[*tuple[object, ...]],
+    lent: LoanView,
+    lent_under: object,
     moment: datetime,
 ) -> Late:
-    late = service.late(who.category, _loan_view(row), moment, terms_of(context, connection, row.terms))
+    service = lending_service(context.services)
+    late = service.late(who.category, lent, moment, lent_under)
     charge(connection, service, CardholderId(who.cardholder_id), late, moment)
     return late
+
+
+def _lent_under(context: Context, connection: Connection, version: str, now: TermsInForce) -> object:
+    """The terms that a loan was made under, which mostly are those of now."""
+    return now.tariff if version == now.version else terms_of(context, connection, version)
 
 
 def _remember(
@@ -248,3 +276,40 @@ def _count(
     connection.execute(
         new.on_conflict_do_update(index_elements=key, set_={"count": lending_count.c.count + 1})
     )
+
+
+# Built once, as those of `standing`.
+_NEW_LOAN = insert(loan)
+_BACK = (
+    select(
+        version_in_force(bindparam("service", type_=Text()), bindparam("moment", type_=UtcDateTime())).label(
+            "version"
+        ),
+        copy.c.branch,
+        copy.c.place,
+        loan.c.cardholder_id,
+        loan.c.item_class,
+        loan.c.terms,
+        loan.c.lent_at,
+        loan.c.due_on,
+        loan.c.renewals,
+        member.c.barcode,
+        member.c.keeps_history,
+        cardholder.c.category,
+        select(hold.c.number).where(hold.c.copy == copy.c.barcode).scalar_subquery().label("kept"),
+        select(func.min(hold.c.number))
+        .where(hold.c.title_id == copy.c.title_id, hold.c.copy.is_(None))
+        .scalar_subquery()
+        .label("waiting"),
+        select(func.min(hold.c.kept_until, type_=Date()))
+        .where(hold.c.title_id == copy.c.title_id)
+        .scalar_subquery()
+        .label("kept_in_vain"),
+    )
+    .select_from(
+        copy.outerjoin(loan, loan.c.copy == copy.c.barcode)
+        .outerjoin(member, member.c.cardholder_id == loan.c.cardholder_id)
+        .outerjoin(cardholder, cardholder.c.id == loan.c.cardholder_id)
+    )
+    .where(copy.c.barcode == bindparam("copy", type_=Text()))
+)

@@ -4,23 +4,23 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cardservice.audit.service import record
-from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.models import cardholder, record_field
+from cardservice.cardholders.records import opened_name
+from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import require_cardholder
 from cardservice.circulation.errors import LendingRefused, MemberUnknown
-from cardservice.circulation.fines import owed_minor
-from cardservice.circulation.models import copy, history, hold, loan, member, title
+from cardservice.circulation.models import history, member
 from cardservice.circulation.pins import Pins, Tries
-from cardservice.circulation.system import OnLoan, Pin, Waiting
-from cardservice.circulation.terms import TermsInForce, lending_service
-from cardservice.context import Context
+from cardservice.circulation.system import Pin
 from cardservice.errors import AlreadyExists
 from cardservice.ids import CardholderId
-from cardservice.ledger.limits import is_switched_off
-from cardservice.services.lending import Borrower
+from cardservice.ledger.key_ring import KeyRing
+from cardservice.ledger.models import cardholder_key
+from cardservice.ledger.privacy import StoredKey
 
 # Ours: what a scanner reads, and SIP2 can carry.
 _BARCODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.$/-]{0,39}")
@@ -55,9 +55,7 @@ def join(
 
 def locked_member(connection: Connection, barcode: str) -> Row[*tuple[object, ...]]:
     """A member with their category, held to the end of the transaction. Raises MemberUnknown."""
-    own = member.c
-    connection.execute(select(own.cardholder_id).where(own.barcode == barcode).with_for_update())
-    row = find_member(connection, barcode)
+    row = connection.execute(_LOCKED, {"barcode": barcode}).one_or_none()
     if row is None:
         raise MemberUnknown(barcode)
     return row
@@ -65,88 +63,58 @@ def locked_member(connection: Connection, barcode: str) -> Row[*tuple[object, ..
 
 def find_member(connection: Connection, barcode: str) -> Row[*tuple[object, ...]] | None:
     """A member with their category, or None."""
-    joined = member.join(cardholder, cardholder.c.id == member.c.cardholder_id)
-    wanted = select(member, cardholder.c.category).select_from(joined)
-    return connection.execute(wanted.where(member.c.barcode == barcode)).one_or_none()
+    return connection.execute(_FOUND, {"barcode": barcode}).one_or_none()
 
 
-def borrower_of(
-    context: Context,
+def find_reader(connection: Connection, barcode: str) -> Row[*tuple[object, ...]] | None:
+    """The same with their name as it is sealed, for `reader_name`."""
+    return connection.execute(_NAMED, {"barcode": barcode}).one_or_none()
+
+
+def reader_name(kek: KeyRing, found: Row[*tuple[object, ...]]) -> str:
+    """A member's name; empty where there is none any more."""
+    if found.sealed is None or found.wrapped is None:
+        return ""
+    key = StoredKey(found.key_id, found.kek_version, found.wrapped)
+    return opened_name(kek, key, CardholderId(found.cardholder_id), found.sealed)
+
+
+def check_pin(
     connection: Connection,
-    found: Row[*tuple[object, ...]],
-    terms: TermsInForce,
+    pins: Pins,
+    found: Row[*tuple[object, ...]] | None,
+    pin: str | None,
     moment: datetime,
-) -> Borrower:
-    """What the rules may know of a member, as of now."""
-    service = lending_service(context.services)
-    today = service.local_day(moment, terms.tariff)
-    holder = CardholderId(found.cardholder_id)
-    loans = connection.execute(
-        select(loan.c.item_class, loan.c.due_on).where(loan.c.cardholder_id == holder)
-    ).all()
-    holds = select(func.count()).select_from(hold).where(hold.c.cardholder_id == holder)
-    return Borrower(
-        category=found.category,
-        on_loan=tuple(sorted(row.item_class for row in loans)),
-        overdue=sum(row.due_on < today for row in loans),
-        owed_minor=owed_minor(connection, service, holder),
-        holds=connection.execute(holds).scalar_one(),
-        barred=found.barred_by is not None,
-        off=is_switched_off(connection, holder, service.name, moment),
-    )
+) -> Pin:
+    """What comes of a PIN for a member, which is counted where it is wrong. An unknown one's is wrong, too.
 
-
-def what_they_have(connection: Connection, holder: CardholderId, today: object) -> tuple[OnLoan, ...]:
-    """A member's loans, what is due first first."""
-    joined = loan.join(copy, copy.c.barcode == loan.c.copy).join(title, title.c.id == copy.c.title_id)
-    rows = connection.execute(
-        select(loan.c.copy, loan.c.due_on, title.c.name)
-        .select_from(joined)
-        .where(loan.c.cardholder_id == holder)
-        .order_by(loan.c.due_on, loan.c.copy)
-    ).all()
-    return tuple(
-        OnLoan(copy=row.copy, title=row.name, due_on=row.due_on, overdue=row.due_on < today) for row in rows
-    )
-
-
-def what_they_wait_for(connection: Connection, holder: CardholderId) -> tuple[Waiting, ...]:
-    """A member's holds, the oldest first."""
-    rows = connection.execute(
-        select(hold.c.copy, hold.c.kept_until, title.c.name)
-        .select_from(hold.join(title, title.c.id == hold.c.title_id))
-        .where(hold.c.cardholder_id == holder)
-        .order_by(hold.c.number)
-    ).all()
-    return tuple(Waiting(title=row.name, copy=row.copy, kept_until=row.kept_until) for row in rows)
-
-
-def check_pin(context: Context, pins: Pins, barcode: str, pin: str | None) -> Pin:
-    """What comes of a PIN, which is counted where it is wrong. An unknown member's is wrong, too."""
+    `connection` is a turn's: what it holds is given up before a PIN that was not seen yet is looked at.
+    """
     if pin is None:
         return Pin.NOT_GIVEN
-    moment = context.now()
-    with context.database.reading() as connection:
-        found = find_member(connection, barcode)
     tries = Tries(0, None) if found is None else Tries(found.wrong_pins, found.locked_until)
     if tries.locked(moment):
         return Pin.LOCKED
-    # Not under a lock: it takes a while, and that on purpose.
-    right = pins.is_right(pin, None if found is None else found.pin)
+    if not pin:
+        # No try, either: machines that ask for none send it.
+        return Pin.WRONG
+    stored = None if found is None else found.pin
+    if not pins.has_seen(pin, stored):
+        # It takes a while, and that on purpose: nobody is to wait for it.
+        connection.commit()
+    right = pins.is_right(pin, stored)
     if found is None or (right and tries.wrong == 0):
         return Pin.RIGHT if right else Pin.WRONG
-    with context.database.begin() as connection:
-        held = locked_member(connection, barcode)
-        now = Tries(held.wrong_pins, held.locked_until)
-        if now.locked(moment):
-            return Pin.LOCKED
-        # An empty one is no try: machines that ask for none send it.
-        after = Tries(0, None) if right else (now.after_wrong(moment) if pin else now)
-        connection.execute(
-            update(member)
-            .where(member.c.barcode == barcode)
-            .values(wrong_pins=after.wrong, locked_until=after.locked_until)
-        )
+    held = locked_member(connection, found.barcode)
+    now = Tries(held.wrong_pins, held.locked_until)
+    if now.locked(moment):
+        return Pin.LOCKED
+    after = Tries(0, None) if right else now.after_wrong(moment)
+    connection.execute(
+        update(member)
+        .where(member.c.barcode == found.barcode)
+        .values(wrong_pins=after.wrong, locked_until=after.locked_until)
+    )
     return Pin.RIGHT if right else Pin.WRONG
 
 
@@ -197,3 +165,27 @@ def overwrite(connection: Connection) -> None:
     """What is deleted is overwritten in SQLite's file, too."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+
+# Built once, as those of `standing`.
+_JOINED = member.join(cardholder, cardholder.c.id == member.c.cardholder_id)
+_THEIRS = member.c.barcode == bindparam("barcode", type_=Text())
+_FOUND = select(member, cardholder.c.category).select_from(_JOINED).where(_THEIRS)
+_LOCKED = _FOUND.with_for_update(of=member)
+_NAMED = (
+    select(
+        member,
+        cardholder.c.category,
+        record_field.c.sealed,
+        cardholder_key.c.id.label("key_id"),
+        cardholder_key.c.kek_version,
+        cardholder_key.c.wrapped,
+    )
+    .select_from(
+        _JOINED.outerjoin(
+            record_field,
+            (record_field.c.cardholder_id == member.c.cardholder_id) & (record_field.c.field == Field.NAME),
+        ).outerjoin(cardholder_key, cardholder_key.c.cardholder_id == member.c.cardholder_id)
+    )
+    .where(_THEIRS)
+)

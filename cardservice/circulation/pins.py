@@ -42,12 +42,9 @@ class Pins:
 
     def is_right(self, pin: str, stored: str | None) -> bool:
         """Whether it is the one; takes as long where there is none stored. An empty one never is."""
-        given = pin.encode("utf-8", "surrogateescape")[: 4 * MAX_PIN]
-        tag = hmac.digest(self._session_key, given, "sha256")
-        with self._lock:
-            known = self._right.get(stored or "")
-        if known is not None and hmac.compare_digest(known, tag):
+        if self.has_seen(pin, stored):
             return bool(pin)
+        given = _bytes(pin)
         try:
             Argon2id.verify_phc_encoded(given, stored or _NOBODYS, self._pepper)
         except InvalidKey:
@@ -57,8 +54,15 @@ class Pins:
         with self._lock:
             while len(self._right) >= _REMEMBERED:
                 del self._right[next(iter(self._right))]
-            self._right[stored] = tag
+            self._right[stored] = hmac.digest(self._session_key, given, "sha256")
         return True
+
+    def has_seen(self, pin: str, stored: str | None) -> bool:
+        """Whether it was right already, so that looking at it costs nothing."""
+        with self._lock:
+            known = self._right.get(stored or "")
+        tag = hmac.digest(self._session_key, _bytes(pin), "sha256")
+        return known is not None and hmac.compare_digest(known, tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,10 @@ class Tries:
         if wrong >= MAX_WRONG:
             return Tries(0, moment + LOCKED_FOR)
         return Tries(wrong, None)
+
+
+def _bytes(pin: str) -> bytes:
+    return pin.encode("utf-8", "surrogateescape")[: 4 * MAX_PIN]
 
 
 def _argon(pepper: bytes) -> Argon2id:

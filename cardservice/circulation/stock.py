@@ -2,19 +2,21 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, func, insert, select, true, update
 
 from cardservice.audit.service import record
-from cardservice.circulation.errors import CopyUnknown, LendingRefused, StockRefused
+from cardservice.cardholders.models import cardholder
+from cardservice.circulation.errors import CopyUnknown, LendingRefused, MemberUnknown, StockRefused
 from cardservice.circulation.holds import assign_next
 from cardservice.circulation.members import barcode_fits
-from cardservice.circulation.models import copy, hold, loan, title
+from cardservice.circulation.models import copy, hold, loan, member, title
 from cardservice.circulation.terms import lending_service, terms_at
 from cardservice.context import Context
+from cardservice.ids import CardholderId
 
 MAX_BYTES = 64 << 20  # ours
 COLUMNS = ("barcode", "title_id", "title", "author", "item_class", "branch")
@@ -142,17 +144,25 @@ def _store(context: Context, connection: Connection, file: str, records: list[_R
 
 
 def locked_copy(connection: Connection, barcode: str) -> Row[*tuple[object, ...]]:
-    """A copy with its title; the title is held to the end of the transaction. Raises CopyUnknown.
+    """A copy's title; it is held to the end of the transaction. Raises CopyUnknown.
 
     All that is done with a title's copies and queue is done by one at a time.
     """
-    title_id = connection.scalar(select(copy.c.title_id).where(copy.c.barcode == barcode))
-    if title_id is None:
-        raise CopyUnknown(barcode)
-    connection.execute(select(title.c.id).where(title.c.id == title_id).with_for_update())
-    row = find_copy(connection, barcode)
+    row = connection.execute(_LOCKED, {"copy": barcode}).one_or_none()
     if row is None:
         raise CopyUnknown(barcode)
+    return row
+
+
+def locked_pair(connection: Connection, barcode: str, number: str) -> Row[*tuple[object, ...]]:
+    """A copy's title, and then a member with their category: both are held to the end of the transaction.
+
+    Raises CopyUnknown and MemberUnknown.
+    """
+    row = connection.execute(_LOCKED_PAIR, {"copy": number, "barcode": barcode}).one_or_none()
+    if row is None:
+        locked_copy(connection, number)
+        raise MemberUnknown(barcode)
     return row
 
 
@@ -161,6 +171,27 @@ def find_copy(connection: Connection, barcode: str) -> Row[*tuple[object, ...]] 
     wanted = select(copy, title.c.name, title.c.author, title.c.item_class)
     joined = wanted.select_from(copy.join(title, title.c.id == copy.c.title_id))
     return connection.execute(joined.where(copy.c.barcode == barcode)).one_or_none()
+
+
+def find_item(connection: Connection, number: str) -> Row[*tuple[object, ...]] | None:
+    """A copy with its title, until when it is lent, whether it is kept, and how many wait; or None."""
+    return connection.execute(_ITEM, {"copy": number}).one_or_none()
+
+
+def locked_title(connection: Connection, wanted: str) -> Row[*tuple[object, ...]] | None:
+    """A title by its key, or by a copy's number, which goes before it; held, or None."""
+    of_copy = connection.scalar(select(copy.c.title_id).where(copy.c.barcode == wanted))
+    own = select(title).where(title.c.id == (wanted if of_copy is None else of_copy))
+    return connection.execute(own.with_for_update()).one_or_none()
+
+
+def locked_loans(connection: Connection, holder: CardholderId) -> Sequence[str]:
+    """What somebody has, what is due first first; all of its titles are held, in one order for everybody."""
+    theirs = select(copy.c.title_id).join(loan, loan.c.copy == copy.c.barcode)
+    titles = title.c.id.in_(theirs.where(loan.c.cardholder_id == holder))
+    connection.execute(select(title.c.id).where(titles).order_by(title.c.id).with_for_update())
+    lent = select(loan.c.copy).where(loan.c.cardholder_id == holder)
+    return connection.execute(lent.order_by(loan.c.due_on, loan.c.copy)).scalars().all()
 
 
 def withdraw(context: Context, barcode: str, *, by: str) -> None:
@@ -173,3 +204,34 @@ def withdraw(context: Context, barcode: str, *, by: str) -> None:
             raise LendingRefused("kept", f"{barcode} is kept for somebody; lend it, or cancel that first")
         connection.execute(update(copy).where(copy.c.barcode == barcode).values(withdrawn=True))
         record(connection, by, "lending.withdraw", barcode, context.now())
+
+
+# Built once, as those of `standing`.
+_OF_COPY = select(copy.c.title_id).where(copy.c.barcode == bindparam("copy", type_=Text())).scalar_subquery()
+_TITLE = title.c.id.label("title_id"), title.c.name, title.c.item_class
+_LOCKED = select(*_TITLE).where(title.c.id == _OF_COPY).with_for_update()
+# PostgreSQL locks in the order in which the tables are named.
+_LOCKED_PAIR = (
+    select(*_TITLE, member, cardholder.c.category)
+    .select_from(title.join(member, true()).join(cardholder, cardholder.c.id == member.c.cardholder_id))
+    .where(title.c.id == _OF_COPY, member.c.barcode == bindparam("barcode", type_=Text()))
+    .with_for_update(of=[title, member])
+)
+_WAITING = hold.alias("waiting")
+_ITEM = (
+    select(
+        *(copy.c.withdrawn, copy.c.branch, copy.c.place, title.c.name, loan.c.due_on),
+        hold.c.number.label("kept"),
+        select(func.count())
+        .select_from(_WAITING)
+        .where(_WAITING.c.title_id == copy.c.title_id, _WAITING.c.copy.is_(None))
+        .scalar_subquery()
+        .label("waiting"),
+    )
+    .select_from(
+        copy.join(title, title.c.id == copy.c.title_id)
+        .outerjoin(loan, loan.c.copy == copy.c.barcode)
+        .outerjoin(hold, hold.c.copy == copy.c.barcode)
+    )
+    .where(copy.c.barcode == bindparam("copy", type_=Text()))
+)

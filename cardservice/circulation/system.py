@@ -106,8 +106,12 @@ class LibrarySystem(Protocol):
         """Of what is owed."""
         ...
 
+    def shows_pin(self, barcode: str, pin: str, *, by: str) -> Pin | None:
+        """What comes of a reader's PIN, and nothing else of them; None where there is no such reader."""
+        ...
+
     def patron(self, barcode: str, pin: str | None, *, by: str) -> Patron | None:
-        """A reader; None where there is none. Reading a record is noted."""
+        """A reader; None where there is none. Reading a record is noted; with a wrong PIN none is read."""
         ...
 
     def item(self, copy: str) -> Item | None:

@@ -17,7 +17,8 @@ from cardservice.tariffs.service import tariff_in_force, tariff_of_version
 def lending_service(services: Mapping[str, Service]) -> Lending:
     """The service that lends. Raises NoTerms where none does."""
     for service in services.values():
-        if isinstance(service, Lending):
+        # What most do not have is asked first: looking at all of the protocol takes long.
+        if hasattr(service, "fines_key") and isinstance(service, Lending):
             return cast("Lending", service)
     raise NoTerms("no service here lends anything")
 
@@ -34,9 +35,15 @@ def terms_at(context: Context, connection: Connection, moment: datetime) -> Term
     """The terms that hold at a moment. Raises NoTerms."""
     service = lending_service(context.services)
     found = tariff_in_force(connection, service.name, moment)
-    if found is None:
+    return terms_named(context, None if found is None else found.version)
+
+
+def terms_named(context: Context, version: str | None) -> TermsInForce:
+    """The terms of a version that was found in force. Raises NoTerms where none was."""
+    service = lending_service(context.services)
+    if version is None:
         raise NoTerms(f"no terms are in force; load them: cardservice load {service.name} TERMS.json")
-    return TermsInForce(found.version, context.tariffs.get(found))
+    return TermsInForce(version, context.tariffs.named(service.name, version))
 
 
 def terms_of(context: Context, connection: Connection, version: str) -> object:

@@ -1,27 +1,11 @@
 """What waits for a second person."""
 
-from uuid import UUID
-
 import click
 
-from cardservice.audit.service import record
-from cardservice.authorisation.refunding import Wish
-from cardservice.authorisation.refunds import Refund, give
-from cardservice.cards import many
-from cardservice.commands.common import (
-    acting,
-    actor,
-    command,
-    identifier,
-    json_option,
-    money,
-    opened,
-    say,
-)
+from cardservice.commands.common import acting, command, identifier, json_option, money, opened, say
 from cardservice.context import Context
-from cardservice.ids import TransactionId
-from cardservice.staff import second_person
-from cardservice.staff.second_person import NEEDS, REVOKE_MANY, Asked
+from cardservice.staff import agreeing, second_person
+from cardservice.staff.agreeing import Outcome, about
 
 
 @click.group("second-person")
@@ -42,7 +26,7 @@ def second_person_list(as_json: bool) -> None:
             "action": each.action,
             "asked_by": each.asked_by,
             "asked_at": each.asked_at.isoformat(),
-            "about": _about(each),
+            "about": about(each),
         }
         for each in found
     ]
@@ -59,11 +43,11 @@ def second_person_list(as_json: bool) -> None:
 def second_person_agree(asked_id: str, as_json: bool) -> None:
     """Agree to what another has asked for: it is done now. What broke off goes on by the same command."""
     with opened() as context:
-        with context.database.begin() as connection:
-            _require_right(second_person.find(connection, identifier(asked_id)))
-            asked = second_person.agree(connection, identifier(asked_id), actor=actor(), moment=context.now())
-        words = _do(context, asked)
-    say(words, {"id": str(asked.id), "action": asked.action, "state": asked.state}, as_json=as_json)
+        done = agreeing.agree(context, identifier(asked_id), acting())
+        words = _words(context, done)
+    told = {"id": str(done.asked.id), "action": done.asked.action, "state": done.asked.state}
+    half = {} if done.half is None else {"half": done.half}
+    say(words, told | half, as_json=as_json)
 
 
 @second_person_group.command("withdraw")
@@ -72,31 +56,15 @@ def second_person_agree(asked_id: str, as_json: bool) -> None:
 @command
 def second_person_withdraw(asked_id: str, as_json: bool) -> None:
     """Close what shall not be; whoever has asked for it may."""
-    with opened() as context, context.database.begin() as connection:
-        _require_right(second_person.find(connection, identifier(asked_id)))
-        asked = second_person.withdraw(connection, identifier(asked_id), actor=actor(), moment=context.now())
+    with opened() as context:
+        asked = agreeing.withdraw(context, identifier(asked_id), acting())
     say(f"{asked.id} is withdrawn.", {"id": str(asked.id), "state": asked.state}, as_json=as_json)
 
 
-def _about(asked: Asked) -> dict[str, object]:
-    """What it is about; of a long list how long it is."""
-    return {name: len(value) if isinstance(value, list) else value for name, value in asked.detail.items()}
-
-
-def _require_right(asked: Asked) -> None:
-    """Whoever closes it may do the thing itself, too. Raises RightMissing."""
-    acting().require(NEEDS[asked.action], asked.action)
-
-
-def _do(context: Context, asked: Asked) -> str:
-    if asked.action == REVOKE_MANY:
-        cards = [UUID(card) for card in asked.detail["cards"]]
-        count = many.revoke(context, cards, asked.detail["reason"], actor=actor())
-        return f"{count} cards are revoked."
-    detail = asked.detail
-    wish = Wish(TransactionId(UUID(detail["sale"])), detail["line"], detail["amount_minor"])
-    done = give(context, Refund(wish, TransactionId(UUID(detail["refund"]))), actor=asked.asked_by)
-    if not done.repeated:
-        with context.database.begin() as connection:
-            record(connection, actor(), "refund.agree", detail["refund"], context.now())
-    return f"Gave back {money(done.amount_minor, context.scheme.currency)}."
+def _words(context: Context, done: Outcome) -> str:
+    if done.cards is not None:
+        return f"{done.cards} cards are revoked."
+    if done.half is not None:
+        staff_id = done.asked.detail["staff"]
+        return f"{staff_id} is let in anew; the second half of the code, for them alone: {done.half}"
+    return f"Gave back {money(done.amount_minor or 0, context.scheme.currency)}."

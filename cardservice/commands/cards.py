@@ -10,14 +10,16 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cardservice.cardholders.guardians import May
 from cardservice.cards import activation, life, many, personalisation
 from cardservice.cards import service as cards
 from cardservice.cards.finding import MAX_LISTED, list_cards
 from cardservice.cards.personalisation import Delivery, Order
 from cardservice.cards.states import CRL_REASONS, REPORTS, CardState
+from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.pki_store.store import DatabaseCertificateStore
-from cardservice.staff import second_person
+from cardservice.staff.agreeing import ask_many_revoked
 from pki.authority import Authority
 
 # Of cards that are found to have expired in one transaction.
@@ -197,16 +199,17 @@ def card_release(card_id: str, reason: str, as_json: bool) -> None:
 @click.argument("card_id")
 @click.argument("what", type=click.Choice([each.value for each in REPORTS]))
 @_reason
+@asked_by_option
 @json_option
 @command
-def card_report(card_id: str, what: str, reason: str, as_json: bool) -> None:
+def card_report(card_id: str, what: str, reason: str, asked_by: str | None, as_json: bool) -> None:
     """Note that a card is lost, stolen, damaged or withdrawn; it is revoked with that, for good.
 
     \b
     For example:
       cardservice card report 0b3f… lost --reason "told by telephone, left on the bus"
     """
-    _change(card_id, life.report, CardState(what), reason=reason)
+    _change(card_id, life.report, CardState(what), reason=reason, asked_by=asked_by)
     values = {"card": card_id, "state": "revoked", "reported": what}
     say(f"Card {card_id} is {what}, and revoked.", values, as_json=as_json)
 
@@ -237,11 +240,7 @@ def card_revoke_many(file: Path, reason: str, as_json: bool) -> None:
     """
     found = many.read_list(file)
     with opened() as context, context.database.begin() as connection:
-        many.require_known(connection, found)
-        detail = {"cards": [str(each) for each in found], "reason": reason}
-        asked = second_person.ask(
-            connection, second_person.REVOKE_MANY, detail, actor=actor(), moment=context.now()
-        )
+        asked = ask_many_revoked(connection, found, reason, actor=actor(), moment=context.now())
     words = f"{len(found)} cards wait for a second person: cardservice second-person agree {asked.id}"
     say(words, {"id": str(asked.id), "cards": len(found), "state": asked.state}, as_json=as_json)
 
@@ -270,11 +269,16 @@ def card_expire(dry_run: bool, as_json: bool) -> None:
     say(words, {"cards": count, "dry_run": dry_run}, as_json=as_json)
 
 
-def _change(card_id: str, change: Callable[..., None], *more: Any, reason: str) -> None:
+def _change(
+    card_id: str, change: Callable[..., None], *more: Any, reason: str, asked_by: str | None = None
+) -> None:
     """One step of a card's life, in a transaction of its own."""
-    with opened() as context, context.database.begin() as connection:
+    known: UUID = identifier(card_id)
+    with opened() as context, asked_of(context, known) as connection:
         authority: Authority = context.authority(cards.AUTHORITY, connection)
-        known: UUID = identifier(card_id)
+        if asked_by is not None:
+            holder = cards.require_card(connection, known).cardholder_id
+            check_asker(context, connection, holder, asked_by, May.REPORT_LOSS)
         moment: datetime = context.now()
         change(connection, authority, known, *more, reason=reason, actor=actor(), moment=moment)
 

@@ -1,6 +1,6 @@
 """Erasing: a person for good, details whose time is over, and the key that wraps everybody's keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,20 +10,31 @@ from sqlalchemy import Connection
 from cardservice.audit.service import record
 from cardservice.cardholders.erasure import Plan, erase_cardholder, plan_erasure
 from cardservice.cardholders.records import index_some
-from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
+from cardservice.cardholders.retention import (
+    DORMANT,
+    Over,
+    dormant,
+    erase_records,
+    record_periods,
+    survey_records,
+)
+from cardservice.commands.common import Failure, acting, actor, command, identifier, json_option, opened, say
 from cardservice.commands.records import cardholder
 from cardservice.context import Context
+from cardservice.errors import ErasureRefused
 from cardservice.keys import kek_name, make_kek_version
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import rewrap, wrapped_under
 from cardservice.ledger.retention import Due, erase_counters, erase_due, erase_resources, periods, survey
 from cardservice.services import retention_days
 from cardservice.services.seam import Passing
+from cardservice.staff.functions import OPTIONS
 
 __all__ = ["cardholder", "keys", "retention"]
 
 # Of cardholders' keys that are wrapped anew in one transaction.
 _KEYS_AT_ONCE = 500
+_ERASE_DORMANT = "retention run --erase-dormant"
 
 
 @cardholder.command("erase")
@@ -71,17 +82,29 @@ def retention() -> None:
 
 @retention.command("run")
 @click.option("--dry-run", is_flag=True, help="Say what is due, and erase nothing.")
+@click.option(
+    "--erase-dormant", is_flag=True, help="Erase people with whom nothing happens, too: for good, each noted."
+)
 @json_option
 @command
-def retention_run(dry_run: bool, as_json: bool) -> None:
-    """Erase the details whose time is over, in portions; broken off, it goes on when it is run again."""
+def retention_run(dry_run: bool, erase_dormant: bool, as_json: bool) -> None:
+    """Erase the details and records whose time is over; broken off, it goes on when it is run again.
+
+    Of dormant people it says how many there are; they are erased with --erase-dormant alone.
+    """
     with opened() as context:
+        if erase_dormant:
+            acting().require(OPTIONS[_ERASE_DORMANT], _ERASE_DORMANT)
         moment = context.now()
         days = periods(retention_days(context.services), context.settings.retention_days)
         with context.database.reading() as connection:
             found = survey(connection, days, moment)
+            over = survey_records(
+                context, connection, record_periods(context.settings.retention_days), moment
+            )
         erased = {} if dry_run else {one.retention_class: _erase(context, one) for one in found if one.due}
         passed = {} if dry_run else _erase_passed(context, days)
+        records = [] if dry_run else _erase_records(context, over, erase_dormant=erase_dormant)
     values = [
         {
             "class": one.retention_class,
@@ -94,7 +117,15 @@ def retention_run(dry_run: bool, as_json: bool) -> None:
     ]
     words = "\n".join(_of_class(one, erased.get(one.retention_class)) for one in found)
     told = [words or "There are no details.", *(f"{name}: {count} erased" for name, count in passed.items())]
-    say("\n".join(told), {"classes": values, "passed": passed, "dry_run": dry_run}, as_json=as_json)
+    records = records or [
+        {"class": one.record_class, "days": one.days, "due": one.due, "erased": 0} for one in over
+    ]
+    told += [
+        f"{each['class']}: {each['due']} over after {each['days']} days, {each['erased']} erased"
+        for each in records
+    ]
+    values_of = {"classes": values, "passed": passed, "records": records, "dry_run": dry_run}
+    say("\n".join(told), values_of, as_json=as_json)
 
 
 def _erase_passed(context: Context, days: Mapping[str, int]) -> dict[str, int]:
@@ -116,6 +147,31 @@ def _erase_passed(context: Context, days: Mapping[str, int]) -> dict[str, int]:
             context.database, name, partial(_resource_is_over, service, then), note
         )
     return erased
+
+
+def _erase_records(context: Context, over: Sequence[Over], *, erase_dormant: bool) -> list[dict[str, object]]:
+    """What was erased of each class; of people who are dormant also who cannot be yet."""
+    told: list[dict[str, object]] = []
+    for one in over:
+        values: dict[str, object] = {"class": one.record_class, "days": one.days, "due": one.due}
+        if one.record_class == DORMANT:
+            values |= _erase_dormant(context, one) if erase_dormant else {"erased": 0}
+        else:
+            values["erased"] = erase_records(context, one, context.now(), actor=actor()) if one.due else 0
+        told.append(values)
+    return told
+
+
+def _erase_dormant(context: Context, one: Over) -> dict[str, object]:
+    with context.database.reading() as connection:
+        people = dormant(connection, one.days, context.now())
+    kept: list[dict[str, str]] = []
+    for holder in people:
+        try:
+            erase_cardholder(context, holder, actor=actor())
+        except ErasureRefused as refused:
+            kept.append({"cardholder": str(holder), "reason": refused.reason})
+    return {"erased": len(people) - len(kept), "kept": kept}
 
 
 def _counter_is_over(service: Passing, then: datetime, rule: str, period: str) -> bool:

@@ -7,7 +7,11 @@ from typing import Any
 
 import click
 
+from cardservice.cardholders.asking import require_asker_named
 from cardservice.cardholders.export import export_person
+from cardservice.cardholders.guardians import May
+from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.asking import asked_by_option, asked_here, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.commands.erasing import cardholder
 
@@ -19,16 +23,22 @@ _JSON, _TEXT = "record.json", "record.txt"
 @cardholder.command("export")
 @click.argument("cardholder_id")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@asked_by_option
 @json_option
 @command
-def cardholder_export(cardholder_id: str, folder: Path, as_json: bool) -> None:
+def cardholder_export(cardholder_id: str, folder: Path, asked_by: str | None, as_json: bool) -> None:
     """Write all that is kept of a person into a new folder, for that person (subject access).
 
     record.json is complete, record.txt says the same for reading. Others are left out: of a family that pays,
-    there is what this person's own cards did. Make sure who asks before you give it to them.
+    there is what this person's own cards did. Make sure who asks before you give it to them. A guardian who
+    asks for a child is not told an address that is protected.
     """
-    with opened() as context, context.database.begin() as connection:
-        exported = export_person(context, connection, identifier(cardholder_id), actor=actor())
+    with opened() as context, asked_of(context, identifier(cardholder_id)) as connection:
+        holder = require_cardholder(connection, identifier(cardholder_id))
+        asker = check_asker(context, connection, holder, asked_by, May.SEE)
+        if asker is None:
+            require_asker_named(connection, asked_here(context), holder)
+        exported = export_person(context, connection, holder, actor=actor(), asker=asker)
         # Within the transaction: what was not written was not read.
         folder.mkdir(mode=0o700)
         _write(folder / _JSON, json.dumps(exported, ensure_ascii=False, indent=1) + "\n")

@@ -21,7 +21,10 @@ from cardservice.cardholders.service import (
     set_form,
     set_photo,
 )
-from cardservice.commands.common import actor, command, identifier, json_option, opened, say
+from cardservice.commands.common import acting, actor, command, identifier, json_option, opened, say
+from cardservice.staff.functions import OPTIONS
+
+_PROTECTED_SHOWN = "cardholder show --address-because"
 
 # Shown beside what a till shows.
 _MORE = (Field.BORN_ON, Field.ADDRESS, Field.CONTACT, Field.PREFERENCES, Field.CONSENTS, Field.FLAGS)
@@ -117,13 +120,19 @@ def cardholder_photo(cardholder_id: str, file: Path | None, remove: bool, as_jso
 
 @cardholder.command("show")
 @click.argument("cardholder_id")
-@click.option("--address-because", metavar="WHY", help="Show an address that is protected, too; it is noted.")
+@click.option(
+    "--address-because",
+    metavar="WHY",
+    help="Show a protected address, too, if you may; it is noted.",
+)
 @json_option
 @command
 def cardholder_show(cardholder_id: str, address_because: str | None, as_json: bool) -> None:
     """Show a cardholder's record; that you did is written to the audit log."""
     why = {} if address_because is None else {"address_because": address_because}
     with opened() as context, context.database.begin() as connection:
+        if address_because is not None:
+            acting().require(OPTIONS[_PROTECTED_SHOWN], _PROTECTED_SHOWN)
         holder = require_cardholder(connection, identifier(cardholder_id))
         profile = profile_of(connection, context.keys.cardholder_kek, holder)
         more = read_fields(connection, context.keys.cardholder_kek, holder, _MORE)

@@ -3,7 +3,9 @@
 import click
 
 from cardservice.audit.service import record
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, money, opened, say
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
@@ -27,9 +29,12 @@ def limit() -> None:
 @click.option(
     "--shared", is_flag=True, help="For all whom the cardholder's payer pays for, together, not for one."
 )
+@asked_by_option
 @json_option
 @command
-def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json: bool) -> None:
+def limit_set(
+    cardholder_id: str, rule: str, amount: str, shared: bool, asked_by: str | None, as_json: bool
+) -> None:
     """Set a limit from now on, such as 3.50; 0 allows nothing. `limit rules` lists what can be limited.
 
     Where the list says `*`, name one: `meals.item.flapjack` is a limit of pieces, such as 1,
@@ -39,7 +44,7 @@ def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json:
         currency = context.scheme.currency
         counted = _is_counted(context, _known(context, rule))
         amount_minor = _pieces(amount) if counted else _amount(amount, currency)
-        holder, payer = _set(context, cardholder_id, rule, amount_minor, shared=shared)
+        holder, payer = _set(context, cardholder_id, rule, amount_minor, asked_by, shared=shared)
     values = {
         "cardholder": str(holder),
         "payer": str(payer),
@@ -57,12 +62,13 @@ def limit_set(cardholder_id: str, rule: str, amount: str, shared: bool, as_json:
 @click.argument("cardholder_id")
 @click.argument("rule")
 @click.option("--shared", is_flag=True, help="That of all whom the cardholder's payer pays for.")
+@asked_by_option
 @json_option
 @command
-def limit_lift(cardholder_id: str, rule: str, shared: bool, as_json: bool) -> None:
+def limit_lift(cardholder_id: str, rule: str, shared: bool, asked_by: str | None, as_json: bool) -> None:
     """Lift a limit from now on; what it was is kept."""
     with opened() as context:
-        holder, payer = _set(context, cardholder_id, rule, LIFTED, shared=shared)
+        holder, payer = _set(context, cardholder_id, rule, LIFTED, asked_by, shared=shared)
     values = {"cardholder": str(holder), "payer": str(payer), "rule": rule, "shared": shared}
     whose = f"All of payer {payer}" if shared else f"{holder}"
     say(f"{whose}: {rule} without a limit from now on.", values, as_json=as_json)
@@ -80,12 +86,13 @@ def limit_rules(as_json: bool) -> None:
 
 
 def _set(
-    context: Context, cardholder_id: str, rule: str, amount_minor: int, *, shared: bool
+    context: Context, cardholder_id: str, rule: str, amount_minor: int, asked_by: str | None, *, shared: bool
 ) -> tuple[CardholderId, PayerId]:
     _known(context, rule)
     moment, did = context.now(), "limit.lift" if amount_minor == LIFTED else "limit.set"
-    with context.database.begin() as connection:
+    with asked_of(context, identifier(cardholder_id)) as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
+        check_asker(context, connection, holder, asked_by, May.LIMITS)
         payer = payer_at(connection, holder, moment)
         if payer is None:
             raise OrderInvalid(f"nobody pays for {holder}; assign a payer first")

@@ -2,7 +2,9 @@
 
 import click
 
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import (
     command,
     identifier,
@@ -22,13 +24,22 @@ from cardservice.payments.service import METHODS, TopUp, accounts_of, top_up
 @click.argument("amount")
 @click.option("--method", type=click.Choice(METHODS), default="cash", show_default=True)
 @click.option("--id", "transaction_id", help="The payment's own id: given again, it is paid in once.")
+@asked_by_option
 @json_option
 @command
-def topup(cardholder_id: str, amount: str, method: str, transaction_id: str | None, as_json: bool) -> None:
+def topup(
+    cardholder_id: str,
+    amount: str,
+    method: str,
+    transaction_id: str | None,
+    asked_by: str | None,
+    as_json: bool,
+) -> None:
     """Pay money in for a cardholder, such as 20.00; it settles arrears first."""
     with opened() as context:
-        with context.database.reading() as connection:
+        with asked_of(context, identifier(cardholder_id)) as connection:
             holder = require_cardholder(connection, identifier(cardholder_id))
+            check_asker(context, connection, holder, asked_by, May.PAY)
         minor = minor_units(amount, context.scheme.currency)
         paid = TopUp(holder, minor, method)
         if transaction_id is not None:

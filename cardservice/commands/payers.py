@@ -5,7 +5,9 @@ from datetime import datetime
 import click
 
 from cardservice.audit.service import record
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import (
     actor,
     command,
@@ -58,12 +60,16 @@ def payer_add(kind: str, as_json: bool) -> None:
     type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]),
     help="From then on, such as 2026-09-01T00:00+01:00; without it, from now on.",
 )
+@asked_by_option
 @json_option
 @command
-def payer_assign(cardholder_id: str, payer_id: str, begins: datetime | None, as_json: bool) -> None:
+def payer_assign(
+    cardholder_id: str, payer_id: str, begins: datetime | None, asked_by: str | None, as_json: bool
+) -> None:
     """Let a payer pay for a cardholder, from now on or from a later moment; never from an earlier one."""
-    with opened() as context, context.database.begin() as connection:
+    with opened() as context, asked_of(context, identifier(cardholder_id)) as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
+        check_asker(context, connection, holder, asked_by, May.PAY)
         chosen, moment = PayerId(identifier(payer_id)), context.now()
         since = moment if begins is None else begins
         assign_payer(connection, holder, chosen, since, moment)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cardservice.commands.common import acting, actor, command, json_option, opened, say
+from cardservice.commands.provider_sales import sales
 from cardservice.commands.provider_statements import statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
@@ -25,6 +26,7 @@ def provider() -> None:
 
 
 provider.add_command(statement)
+provider.add_command(sales)
 
 
 @provider.command("add")

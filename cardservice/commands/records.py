@@ -1,7 +1,6 @@
 """What a cardholder's record says: found, seen, noted; and who has seen it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -29,6 +28,7 @@ from cardservice.cardholders.service import require_cardholder
 from cardservice.cardholders.tokens import Wanted
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.commands.holders import cardholder
+from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 
 __all__ = ["cardholder"]
@@ -163,27 +163,30 @@ def cardholder_flag(cardholder_id: str, flag: str, off: bool, as_json: bool) -> 
 @cardholder.command("consent")
 @click.argument("cardholder_id")
 @click.argument("purpose", type=click.Choice(list(CONSENTS)))
+@click.option("--wording", help="Which version of the wording was agreed to, such as 2026-1.")
 @click.option("--withdrawn", is_flag=True, help="This person no longer agrees.")
 @json_option
 @command
-def cardholder_consent(cardholder_id: str, purpose: str, withdrawn: bool, as_json: bool) -> None:
-    """Note that somebody agrees to something, from now on."""
-    _say_noted(cardholder_id, set_consent, purpose, as_json=as_json, given=not withdrawn)
+def cardholder_consent(
+    cardholder_id: str, purpose: str, wording: str | None, withdrawn: bool, as_json: bool
+) -> None:
+    """Note that somebody agrees to something, from now on: cardholder consent ID notices --wording 2026-1."""
+    _say_noted(cardholder_id, set_consent, purpose, wording, as_json=as_json, given=not withdrawn)
 
 
 def _say_noted(
     cardholder_id: str, change: Callable[..., None], *values: Any, as_json: bool, **more: bool
 ) -> None:
-    with _noting(cardholder_id) as (connection, noting):
+    with opened() as context, context.database.begin() as connection:
+        noting = noting_of(context, connection, cardholder_id)
         change(connection, noting, *values, **more)
     say(f"Noted of {noting.holder}.", {"cardholder": str(noting.holder)}, as_json=as_json)
 
 
-@contextmanager
-def _noting(cardholder_id: str) -> Iterator[tuple[Connection, Noting]]:
-    with opened() as context, context.database.begin() as connection:
-        holder = require_cardholder(connection, identifier(cardholder_id))
-        yield connection, Noting(context.keys.cardholder_kek, holder, actor(), context.now())
+def noting_of(context: Context, connection: Connection, cardholder_id: str) -> Noting:
+    """Who is at the keyboard, and of whom they note something. Raises CardholderUnknown and OrderInvalid."""
+    holder = require_cardholder(connection, identifier(cardholder_id))
+    return Noting(context.keys.cardholder_kek, holder, actor(), context.now())
 
 
 def _day(text: str) -> date:

@@ -7,7 +7,9 @@ import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.commands.common import actor, command, json_option, opened, say
-from cardservice.staff import service
+from cardservice.staff import enrolment, service, sessions
+from cardservice.staff.agreeing import ask_recovered
+from cardservice.staff.ending import end_all
 from cardservice.staff.functions import COMMANDS, ROUTES
 from cardservice.staff.roles import RIGHTS, Role
 from cardservice.staff.service import Person
@@ -136,6 +138,69 @@ def staff_enrol(staff_id: str, csr: Path, out: Path, as_json: bool) -> None:
     out.write_bytes(issued.public_bytes(Encoding.PEM))
     values = {"staff": staff_id, "serial": f"{issued.serial_number:x}", "file": str(out)}
     say(f"Wrote {out}.", values, as_json=as_json)
+
+
+@staff.command("invite")
+@click.argument("staff_id")
+@json_option
+@command
+def staff_invite(staff_id: str, as_json: bool) -> None:
+    """Print the code with which somebody new sets up what they sign in with over HTTP; told once.
+
+    It holds for three days. Whoever has something to sign in with already is let in anew by two: recover.
+    """
+    with opened() as context, context.database.begin() as connection:
+        code = enrolment.invite(context, connection, staff_id, actor=actor())
+    say(f"The code of {staff_id}, for them alone: {code}", {"staff": staff_id, "code": code}, as_json=as_json)
+
+
+@staff.command("recover")
+@click.argument("staff_id")
+@json_option
+@command
+def staff_recover(staff_id: str, as_json: bool) -> None:
+    """Ask for somebody who has lost their passkeys or codes to be let in anew; another has to agree.
+
+    \b
+    Each of the two is told half a code. Whoever it is for needs both:
+      cardservice staff recover ben              # prints the first half
+      cardservice second-person agree 0197…      # another administrator; prints the second
+    """
+    with opened() as context:
+        asked, half = ask_recovered(context, staff_id, actor=actor())
+    words = (
+        f"The first half of the code of {staff_id}, for them alone: {half}\n"
+        f"It counts once another agrees: cardservice second-person agree {asked.id}"
+    )
+    say(words, {"id": str(asked.id), "half": half, "state": asked.state}, as_json=as_json)
+
+
+@staff.command("sessions")
+@click.argument("staff_id")
+@click.option("--end", "is_ended", is_flag=True, help="End them all.")
+@json_option
+@command
+def staff_sessions(staff_id: str, is_ended: bool, as_json: bool) -> None:
+    """Show where somebody is signed in over HTTP, the newest first."""
+    with opened() as context, context.database.begin() as connection:
+        service.require_person(connection, staff_id)
+        found = sessions.list_sessions(connection, staff_id, context.now())
+        if is_ended:
+            end_all(connection, staff_id, actor=actor(), moment=context.now())
+    values = [
+        {
+            "session": str(each.id),
+            "method": each.method,
+            "browser": each.origin is not None,
+            "began_at": each.began_at.isoformat(),
+            "seen_at": each.seen_at.isoformat(),
+            "ends_at": each.ends_at.isoformat(),
+        }
+        for each in found
+    ]
+    lines = [f"{one['session']}  by {one['method']}, since {one['began_at']}" for one in values]
+    lines += [f"Ended: {len(found)}."] if is_ended else []
+    say("\n".join(lines) or "Nowhere.", {"sessions": values, "ended": is_ended}, as_json=as_json)
 
 
 @staff.command("disable")

@@ -3,7 +3,9 @@
 import click
 
 from cardservice.audit.service import record
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
+from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.errors import ServiceUnknown
 from cardservice.ledger.limits import switch_service
@@ -17,31 +19,34 @@ def service() -> None:
 @service.command("off")
 @click.argument("cardholder_id")
 @click.argument("service_name", metavar="SERVICE")
+@asked_by_option
 @json_option
 @command
-def service_off(cardholder_id: str, service_name: str, as_json: bool) -> None:
+def service_off(cardholder_id: str, service_name: str, asked_by: str | None, as_json: bool) -> None:
     """Switch a service off for a cardholder, from now on and with each of their cards."""
-    _switch(cardholder_id, service_name, on=False, as_json=as_json)
+    _switch(cardholder_id, service_name, asked_by, on=False, as_json=as_json)
 
 
 @service.command("on")
 @click.argument("cardholder_id")
 @click.argument("service_name", metavar="SERVICE")
+@asked_by_option
 @json_option
 @command
-def service_on(cardholder_id: str, service_name: str, as_json: bool) -> None:
+def service_on(cardholder_id: str, service_name: str, asked_by: str | None, as_json: bool) -> None:
     """Switch a service on again."""
-    _switch(cardholder_id, service_name, on=True, as_json=as_json)
+    _switch(cardholder_id, service_name, asked_by, on=True, as_json=as_json)
 
 
-def _switch(cardholder_id: str, service_name: str, *, on: bool, as_json: bool) -> None:
+def _switch(cardholder_id: str, service_name: str, asked_by: str | None, *, on: bool, as_json: bool) -> None:
     word = "on" if on else "off"
     with opened() as context:
         if service_name not in context.services:
             raise ServiceUnknown(service_name)
         moment = context.now()
-        with context.database.begin() as connection:
+        with asked_of(context, identifier(cardholder_id)) as connection:
             holder = require_cardholder(connection, identifier(cardholder_id))
+            check_asker(context, connection, holder, asked_by, May.LIMITS)
             switch_service(connection, holder, service_name, on=on, moment=moment)
             record(connection, actor(), f"service.{word}", holder, moment, service=service_name)
     values = {"cardholder": str(holder), "service": service_name, "on": on}

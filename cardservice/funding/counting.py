@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from cardservice.audit.service import record
+from cardservice.cardholders.accesses import note_reads
 from cardservice.cardholders.service import names_of
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
@@ -155,6 +156,7 @@ def names_between(
             raise OrderInvalid(f"the tariff of {service.name} has no programme {programme[:40]!r}")
         paid = paid_between(connection, service, programme, first, last)
         named = _names(context, connection, {each.cardholder for each in paid})
+    _note_reads(context, named, actor)
     return tuple(
         Named(each.cardholder, named.get(each.cardholder, ""), each.day, each.amount_minor) for each in paid
     )
@@ -183,6 +185,7 @@ def due_by(context: Context, service: Service, day: date, *, actor: str) -> tupl
         latest = {(row.cardholder_id, row.programme): row for row in rows}
         due = [row for row in latest.values() if row.first_day < row.review_on <= day]
         named = _names(context, connection, {row.cardholder_id for row in due})
+    _note_reads(context, named, actor)
     found = [
         Due(row.cardholder_id, named.get(row.cardholder_id, ""), row.programme, row.review_on) for row in due
     ]
@@ -197,6 +200,12 @@ def require_right(context: Context, actor: str, action: str, subject: str, **det
         record(connection, actor, noted, subject, context.now(), **detail)
     if not allowed:
         raise NamesNotAllowed(actor)
+
+
+def _note_reads(context: Context, named: Mapping[UUID, str], actor: str) -> None:
+    with context.database.begin() as connection:
+        people = {CardholderId(each) for each in named}
+        note_reads(connection, people, "funding.names", actor=actor, moment=context.now())
 
 
 def _names(context: Context, connection: Connection, holders: set[UUID]) -> dict[UUID, str]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, select
 
 from cardservice.audit.service import record
+from cardservice.cardholders.accesses import note_reads
 from cardservice.cardholders.service import names_of
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
@@ -135,7 +136,11 @@ def eaters_of(
                     same = recipe is None or portions.recipe == recipe
                     if sale.decision == "approved" and portions.dish.item == item and same:
                         found.append((sale.cardholder, portions))
-        return tuple(_eaters(context, connection, found))
+        eaters = tuple(_eaters(context, connection, found))
+    with context.database.begin() as connection:
+        people = {CardholderId(each.cardholder) for each in eaters}
+        note_reads(connection, people, "kitchen.recall", actor=actor, moment=context.now())
+    return eaters
 
 
 def _require_right(context: Context, actor: str, item: str, **detail: str) -> None:

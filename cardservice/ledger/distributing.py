@@ -29,23 +29,13 @@ _SQL = Path(__file__).with_name("posting.sql")
 _READING = Path(__file__).parents[1] / "authorisation"
 # What `reading.sql` marks: on a cluster `read_payers` has asked the nodes for it.
 _AS_GIVEN = {
-    "payers": """(
-            SELECT json_agg(v.view ORDER BY p.since)
-            FROM (
-                SELECT h.payer_id, min(h.valid_from) AS since FROM cardholder_payer AS h
-                WHERE h.cardholder_id = card.cardholder_id GROUP BY h.payer_id
-            ) AS p
-            JOIN unnest(p_payer, p_view) AS v (payer, view) ON v.payer = p.payer_id
-        ),""",
-    "known": """ARRAY(
-            SELECT k.id::uuid FROM (
-                SELECT DISTINCT h.payer_id FROM cardholder_payer AS h
-                WHERE h.cardholder_id = card.cardholder_id
-            ) AS p
-            JOIN unnest(p_payer, p_known) AS v (payer, known) ON v.payer = p.payer_id
-            CROSS JOIN LATERAL json_array_elements_text(v.known) AS k (id)
-            WHERE k.id::uuid IN (m.id, m.other)
-        ),""",
+    "payers": """p_view[array_position(p_payer, h.payer_id)] AS view,
+                    ARRAY(
+                        SELECT k.id::uuid
+                        FROM json_array_elements_text(p_known[array_position(p_payer, h.payer_id)]) AS k (id)
+                        WHERE k.id::uuid IN (m.id, m.other)
+                    ) AS known
+""",
 }
 
 
@@ -96,20 +86,29 @@ def _drop_crossing_keys(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {quote(key.having)} DROP CONSTRAINT {quote(key.conname)}"))
 
 
+def replace_functions(connection: Connection) -> None:
+    """Put the functions of this program in the place of those that a cluster has, as `distribute` did."""
+    _replace_posting(connection)
+    _read_at_the_nodes(connection)
+
+
+def _replace_posting(connection: Connection) -> None:
+    posting = _SQL.read_text(encoding="utf-8").replace(
+        "SET plan_cache_mode = force_generic_plan", "SET plan_cache_mode = force_custom_plan"
+    )
+    connection.exec_driver_sql(posting.replace("-- cluster: ", "").replace("%", "%%"))
+
+
 def _post_at_the_node(connection: Connection) -> None:
     """`post_transactions` on every node, and a function that is run by the node of its first argument.
 
     Its plans are made for each call: with values that are known it is one shard's, and sent there; a plan for
     any values would be one for all shards, which may not be locked together.
     """
-    posting = _SQL.read_text(encoding="utf-8").replace(
-        "SET plan_cache_mode = force_generic_plan", "SET plan_cache_mode = force_custom_plan"
-    )
-    posting = posting.replace("-- cluster: ", "")
+    _replace_posting(connection)
     kinds = ", ".join(kind for _, kind in ARGUMENTS)
     named = ", ".join(f"p_{name} {kind}" for name, kind in ARGUMENTS)
     passed = ", ".join(f"p_{name} => p_{name}" for name, _ in ARGUMENTS)
-    connection.exec_driver_sql(posting.replace("%", "%%"))
     connection.exec_driver_sql(
         f"CREATE FUNCTION post_transactions_at(p_route uuid, {named})"  # noqa: S608 - only names of ours
         " RETURNS TABLE (out_row integer, out_outcome text, out_version bigint, out_known_under uuid)"
@@ -133,8 +132,11 @@ def _read_at_the_nodes(connection: Connection) -> None:
         before, rest = beside.split(f"-- {marked}:", 1)
         beside = before + given + rest.split("-- end\n", 1)[1]
     arguments = "p_service text[], p_tariff text[]"
-    beside = beside.replace("FUNCTION read_for_messages", "FUNCTION read_beside").replace(
-        arguments, f"{arguments}, p_payer uuid[], p_view json[], p_known json[]"
-    )
+    given = ", p_payer uuid[], p_view json[], p_known json[]"
+    _, beside = beside.split("CREATE OR REPLACE FUNCTION read_for_messages", 1)
+    beside = "CREATE OR REPLACE FUNCTION read_beside" + beside.replace(arguments, arguments + given)
+    kinds = "text[], uuid[], bytea[], timestamptz[], uuid[], uuid[], text[], text[]"
+    connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS read_for_messages({kinds})")
+    connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS read_beside({kinds}, uuid[], json[], json[])")
     for source in (beside, (_READING / "reading_cluster.sql").read_text(encoding="utf-8")):
         connection.exec_driver_sql(source.replace("%", "%%"))

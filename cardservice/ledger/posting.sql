@@ -51,6 +51,8 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
     n CONSTANT integer := cardinality(p_payer);
+    v_tombstone CONSTANT uuid[] := array_remove(p_tombstone, NULL);
+    v_all integer[];
     -- every payer that a row locks: its own, then the others
     v_row integer[];
     v_payer uuid[];
@@ -64,14 +66,15 @@ DECLARE
     v_known_under uuid[] := '{}';
     v_changed integer[] := '{}';
     v_below integer[] := '{}';
+    v_out integer[];
     v_open integer[];
     -- what the rows' own accounts gain, one entry an account, with what was found there; NULL: no such account
     v_gain_row integer[];
+    v_gain_unit text[];
+    v_gain bigint[];
     v_gain_kind text[];
     v_gain_card text[];
     v_gain_application text[];
-    v_gain_unit text[];
-    v_gain bigint[];
     v_unit text[];
     v_balance bigint[];
     v_floor bigint[];
@@ -106,22 +109,24 @@ BEGIN
         cardinality(p_counter_cardholder), cardinality(p_counter_rule), cardinality(p_counter_period),
         cardinality(p_counter_change)
     ] IS DISTINCT FROM array_fill(cardinality(p_counter_row), ARRAY[4])
-    OR EXISTS (
-        SELECT FROM unnest(p_also_row || p_transfer_row || p_counter_row) AS row WHERE row NOT BETWEEN 1 AND n
-    ) THEN
+    OR 1 > ANY (p_also_row || p_transfer_row || p_counter_row)
+    OR n < ANY (p_also_row || p_transfer_row || p_counter_row)
+    THEN
         RAISE EXCEPTION 'the arrays do not belong together' USING ERRCODE = 'array_subscript_error';
     END IF;
     -- end
 
-    v_row := ARRAY(SELECT generate_series(1, n)) || p_also_row;
+    v_all := ARRAY(SELECT generate_series(1, n));
+    v_row := v_all || p_also_row;
     v_payer := p_payer || p_also_payer;
     v_expected := p_version || p_also_version;
 
     -- check: distinct
     -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once.
-    IF (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
-        OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || array_remove(p_tombstone, NULL)) AS id)
-    THEN
+    IF cardinality(v_payer) + cardinality(v_tombstone) > 1 AND (
+        (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
+        OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id)
+    ) THEN
         RAISE EXCEPTION 'a payer or an id occurs twice' USING ERRCODE = 'cardinality_violation';
     END IF;
     -- end
@@ -164,42 +169,37 @@ BEGIN
     -- end
 
     -- check: version
-    SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_changed
-    FROM unnest(v_row, v_payer, v_expected) AS l (row, payer, expected)
-    WHERE v_version[array_position(v_locked, l.payer)] <> l.expected;
+    -- Where all are as expected and the caller gives them in key order, two arrays are equal.
+    IF v_locked IS DISTINCT FROM v_payer OR v_version IS DISTINCT FROM v_expected THEN
+        SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_changed
+        FROM unnest(v_row, v_payer, v_expected) AS l (row, payer, expected)
+        WHERE v_version[array_position(v_locked, l.payer)] <> l.expected;
+    END IF;
     -- end
 
+    v_out := v_busy || v_known || v_changed;
     SELECT
-        array_agg(g.row), array_agg(g.kind), array_agg(g.card), array_agg(g.application), array_agg(g.unit),
+        array_agg(g.row), array_agg(a.kind), array_agg(a.card_id), array_agg(a.application), array_agg(g.unit),
         array_agg(g.gain), array_agg(a.unit), array_agg(a.balance), array_agg(a.floor)
     INTO
         v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit, v_gain, v_unit, v_balance, v_floor
     FROM (
-        SELECT
-            side.row, split_part(substr(side.account, 7), '/', 1) AS kind,
-            split_part(side.account, '/', 2) AS card, split_part(side.account, '/', 3) AS application,
-            side.unit, sum(side.gain)::bigint AS gain
-        FROM (
-            SELECT t.row, t.credit AS account, t.unit, t.amount AS gain
-            FROM unnest(p_transfer_row, p_credit, p_transfer_unit, p_transfer_amount)
-                AS t (row, credit, unit, amount)
-            UNION ALL
-            SELECT t.row, t.debit, t.unit, -t.amount
-            FROM unnest(p_transfer_row, p_debit, p_transfer_unit, p_transfer_amount)
-                AS t (row, debit, unit, amount)
-        ) AS side
-        WHERE side.account LIKE 'payer:%' AND side.row <> ALL (v_busy || v_known || v_changed)
-        GROUP BY side.row, side.account, side.unit
+        SELECT t.row, side.account, t.unit, sum(side.gain)::bigint AS gain
+        FROM unnest(p_transfer_row, p_debit, p_credit, p_transfer_unit, p_transfer_amount)
+            AS t (row, debit, credit, unit, amount)
+        CROSS JOIN LATERAL (VALUES (t.debit, -t.amount), (t.credit, t.amount)) AS side (account, gain)
+        WHERE starts_with(side.account, 'payer:') AND t.row <> ALL (v_out)
+        GROUP BY t.row, side.account, t.unit
     ) AS g
-    LEFT JOIN account AS a ON a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-        AND a.application = g.application
+    LEFT JOIN account AS a ON a.payer_id = p_payer[g.row]
+        AND a.kind = split_part(substr(g.account, 7), '/', 1)
+        AND a.card_id = split_part(g.account, '/', 2)
+        AND a.application = split_part(g.account, '/', 3)
         -- cluster: AND a.payer_id = ANY (p_payer)
     ;
 
     -- check: account
-    IF EXISTS (
-        SELECT FROM unnest(v_gain_unit, v_unit) AS g (unit, found) WHERE g.found IS DISTINCT FROM g.unit
-    ) THEN
+    IF v_unit IS DISTINCT FROM v_gain_unit THEN
         RAISE EXCEPTION 'a transfer names no account of its payer, or another unit than the account''s'
             USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -209,24 +209,21 @@ BEGIN
     SELECT coalesce(array_agg(DISTINCT g.row), '{}') INTO v_below
     FROM unnest(v_gain_row, v_gain, v_balance, v_floor) AS g (row, gain, balance, floor)
     WHERE g.balance + g.gain < g.floor;
+    v_out := v_out || v_below;
     -- end
 
-    IF v_busy || v_known || v_changed || v_below = '{}' THEN
-        v_open := v_row[1:n];
+    IF v_out = '{}' THEN
+        v_open := v_all;
     ELSE
-        v_open := ARRAY(
-            SELECT row FROM generate_series(1, n) AS row
-            WHERE row <> ALL (v_busy || v_known || v_changed || v_below)
-        );
+        v_open := ARRAY(SELECT row FROM unnest(v_all) AS row WHERE row <> ALL (v_out));
     END IF;
 
-    -- Rows are inserted in key order: two batches then wait for each other in one direction only.
+    -- Rows are inserted as they come: whoever else would insert under one of these payers waits for its lock.
     INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
     SELECT t.payer, t.id, t.key, t.nonce, t.ciphertext
     FROM unnest(p_payer, p_id, p_proof_key, p_proof_nonce, p_proof_ciphertext)
         WITH ORDINALITY AS t (payer, id, key, nonce, ciphertext, row)
-    WHERE t.row = ANY (v_open) AND t.key IS NOT NULL
-    ORDER BY t.payer, t.id;
+    WHERE t.row = ANY (v_open) AND t.key IS NOT NULL;
 
     INSERT INTO ledger_transaction (
         payer_id, id, origin, kind, terminal_id, sequence, provider_id, service, action, decision, reason,
@@ -245,17 +242,25 @@ BEGIN
         payer, id, origin, kind, terminal, sequence, provider, service, action, decision, reason, amount, unit,
         tariff, offline, flags, replaces, duplicate_of, annuls, body, occurred, posted, key, row
     )
-    WHERE t.row = ANY (v_open)
-    UNION ALL
+    WHERE t.row = ANY (v_open);
+
     -- An id annulled before its request was seen: the request, when it comes, finds it taken.
-    SELECT
-        t.payer, t.tombstone, 'system', 'tombstone', t.terminal, NULL, t.provider, t.service, t.action,
-        'annulled', 'annulled', NULL, t.unit, NULL, false, '[]', NULL, NULL, NULL, NULL, t.occurred, t.posted,
-        NULL
-    FROM unnest(p_payer, p_tombstone, p_terminal, p_provider, p_service, p_action, p_unit, p_occurred, p_posted)
-        WITH ORDINALITY AS t (payer, tombstone, terminal, provider, service, action, unit, occurred, posted, row)
-    WHERE t.row = ANY (v_open) AND t.tombstone IS NOT NULL
-    ORDER BY 1, 2;
+    IF v_tombstone <> '{}' THEN
+        INSERT INTO ledger_transaction (
+            payer_id, id, origin, kind, terminal_id, provider_id, service, action, decision, reason, unit,
+            offline, flags, occurred_at, posted_at
+        )
+        SELECT
+            t.payer, t.tombstone, 'system', 'tombstone', t.terminal, t.provider, t.service, t.action,
+            'annulled', 'annulled', t.unit, false, '[]', t.occurred, t.posted
+        FROM unnest(
+            p_payer, p_tombstone, p_terminal, p_provider, p_service, p_action, p_unit, p_occurred, p_posted
+        ) WITH ORDINALITY AS t (
+            payer, tombstone, terminal, provider, service, action, unit, occurred, posted, row
+        )
+        WHERE t.row = ANY (v_open) AND t.tombstone IS NOT NULL;
+    END IF;
+
 
     INSERT INTO transfer (
         payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
@@ -270,23 +275,23 @@ BEGIN
     ) AS t (
         row, line, debit, credit, amount, unit, tax_code, tax_rate, net, tax, supplier, reverses, reverses_line
     )
-    WHERE t.row = ANY (v_open)
-    ORDER BY 1, 2, 3;
+    WHERE t.row = ANY (v_open);
 
     INSERT INTO transaction_details (payer_id, transaction_id, retention_class, details, salt, answer)
     SELECT t.payer, t.id, t.class, t.details, t.salt, t.answer
     FROM unnest(p_payer, p_id, p_details_class, p_details, p_details_salt, p_details_answer)
         WITH ORDINALITY AS t (payer, id, class, details, salt, answer, row)
-    WHERE t.row = ANY (v_open) AND t.class IS NOT NULL
-    ORDER BY 1, 2;
+    WHERE t.row = ANY (v_open) AND t.class IS NOT NULL;
 
-    UPDATE account AS a SET balance = a.balance + g.gain
-    FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
-        AS g (row, kind, card, application, gain)
-    WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-        AND a.application = g.application
-        -- cluster: AND a.payer_id = ANY (p_payer)
-    ;
+    IF v_gain_row IS NOT NULL THEN
+        UPDATE account AS a SET balance = a.balance + g.gain
+        FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
+            AS g (row, kind, card, application, gain)
+        WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
+            AND a.application = g.application
+            -- cluster: AND a.payer_id = ANY (p_payer)
+        ;
+    END IF;
 
     IF p_counter_row <> '{}' THEN
         WITH change AS (
@@ -318,6 +323,13 @@ BEGIN
         -- cluster: AND s.payer_id = ANY (p_payer)
     ;
 
+    IF v_out = '{}' THEN
+        RETURN QUERY
+        -- Read under the lock, and counted up under it.
+        SELECT t.row::integer, 'posted', v_version[array_position(v_locked, t.payer)] + 1, NULL::uuid
+        FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row);
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT
         t.row::integer,
@@ -328,9 +340,7 @@ BEGIN
             WHEN t.row = ANY (v_below) THEN 'below_floor'
             ELSE 'posted'
         END,
-        -- Read under the lock, and counted up under it.
         CASE WHEN t.row = ANY (v_open) THEN v_version[array_position(v_locked, t.payer)] + 1 END,
-        (SELECT k.payer FROM unnest(v_known, v_known_under) AS k (row, payer) WHERE k.row = t.row)
-    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
-    ORDER BY t.row;
+        v_known_under[array_position(v_known, t.row::integer)]
+    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row);
 END $$;

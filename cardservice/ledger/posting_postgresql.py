@@ -108,7 +108,7 @@ CALL = Call(
     (
         "SELECT out_outcome, out_version FROM post_transactions("  # noqa: S608 - only names from above
         + ", ".join(f"p_{name} => ${at}::{kind}" for at, (name, kind) in enumerate(ARGUMENTS, 1))
-        + ") ORDER BY out_row"
+        + ")"
     ).encode(),
 )
 # On a cluster: run by the node that has the payer of the first argument (`distributing`).
@@ -131,7 +131,11 @@ def post(
     On a cluster one call for each shard: those of one are posted whatever becomes of the others'.
     """
     if not is_distributed(connection):
-        return results(CALL.on(connection, encoded(arguments(postings, wait, lock_timeout_s))))
+        # In key order, as the payers are locked: then the function sees at a glance that all are as expected.
+        order = sorted(range(len(postings)), key=lambda row: postings[row].payer_id.int)
+        sent = encoded(arguments([postings[row] for row in order], wait, lock_timeout_s))
+        given = dict(zip(order, results(CALL.on(connection, sent)), strict=True))
+        return [given[row] for row in range(len(postings))]
     found: dict[int, PostingResult] = {}
     for rows in _by_shard(connection, postings):
         some = [postings[row] for row in rows]

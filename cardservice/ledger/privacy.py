@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -111,18 +112,20 @@ def make_keys(
     """A key for each of these cardholders, who are new and have none."""
     made = {holder: OpenKey(KeyId(new_random_id()), AESGCMSIV.generate_key(_KEY_BITS)) for holder in holders}
     if made:
-        rows = [
-            {
-                "id": own.id,
-                "cardholder_id": holder,
-                "kek_version": ring.newest,
-                "wrapped": _wrapped(ring, own.id, own.key),
-                "created_at": moment,
-            }
-            for holder, own in made.items()
-        ]
+        rows = [wrapped_row(ring, holder, own, moment) for holder, own in made.items()]
         connection.execute(insert(cardholder_key), rows)
     return made
+
+
+def wrapped_row(ring: KeyRing, holder: CardholderId, own: OpenKey, moment: datetime) -> dict[str, Any]:
+    """A new key as it is kept: a row of `cardholder_key`."""
+    return {
+        "id": own.id,
+        "cardholder_id": holder,
+        "kek_version": ring.newest,
+        "wrapped": _wrapped(ring, own.id, own.key),
+        "created_at": moment,
+    }
 
 
 def seal_proof(key: OpenKey, transaction_id: TransactionId, evidence: bytes) -> NewProof:

@@ -101,6 +101,8 @@ def undo_import(context: Context, run: UUID, *, actor: str) -> tuple[CardholderI
     with context.database.begin() as connection:
         _require_newest(connection, run)
         changes = connection.execute(select(import_change).where(import_change.c.run_id == run)).all()
+        if not changes:
+            raise UndoRefused(f"of import {run} there is nothing to undo, or it is kept no longer")
         joined: list[CardholderId] = []
         for row in changes:
             holder = CardholderId(row.cardholder_id)

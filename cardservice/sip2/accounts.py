@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cardservice.audit.service import record
@@ -103,9 +103,11 @@ def log_in(context: Context, pins: Pins, name: str, password: str) -> Account | 
     return Account(row.name, row.institution, row.place, profile_of(row.profile))
 
 
-def is_open(context: Context, name: str) -> bool:
+def is_open(connection: Connection, name: str) -> bool:
     """Whether an account has not been closed meanwhile."""
-    with context.database.reading() as connection:
-        own = account.c
-        found = connection.execute(select(own.name).where(own.name == name, own.closed_at.is_(None)))
-        return found.first() is not None
+    return connection.execute(_OPEN, {"name": name}).first() is not None
+
+
+_OPEN = select(account.c.name).where(
+    account.c.name == bindparam("name", type_=Text()), account.c.closed_at.is_(None)
+)

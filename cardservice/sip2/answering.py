@@ -40,22 +40,24 @@ _HOLD, _CANCEL = "+", "-"
 class Conversation:
     """A machine that has logged in, and whose session it is at."""
 
-    system: LibrarySystem
     account: Account
     now: Callable[[], datetime]
     zone: ZoneInfo
     # The member who has shown their PIN.
     shown: str | None = field(default=None)
+    # Whom this message asks; another one for each.
+    system: LibrarySystem = field(init=False)
 
     def stamp(self) -> str:
         """Now."""
         return dates.written(self.now(), self.zone, universal=self.account.profile.universal_time)
 
 
-def answer(talk: Conversation, asked: Message) -> Reply:
+def answer(talk: Conversation, system: LibrarySystem, asked: Message) -> Reply:
     """The answer to a request. Raises LibraryAway and errors of the database."""
     if asked.code not in talk.account.profile.may_ask:
         return refused(asked, talk.stamp(), talk.account.institution, "This machine may not do that.")
+    talk.system = system
     return _ANSWERS[asked.code](talk, asked)
 
 
@@ -196,18 +198,19 @@ def _renew(talk: Conversation, asked: Message) -> Reply:
 
 def _refused_to(talk: Conversation, asked: Message) -> Outcome | None:
     """Why nothing is done for a member at this machine: the PIN has not been shown."""
-    profile = talk.account.profile
-    if profile.pin == "none" and not asked.get("AD"):
+    policy, pin = talk.account.profile.pin, asked["AD"]
+    if policy == "none" and not pin:
         return None
     # Whoever has shown it: many machines send an empty one with each thing that is lent then.
-    if profile.pin == "session" and not asked.get("AD") and talk.shown == asked["AA"]:
+    if policy == "session" and not pin and talk.shown == asked["AA"]:
         return None
-    found, right = _patron(talk, asked)
-    if right:
+    came = talk.system.shows_pin(asked["AA"], pin, by=talk.account.actor)
+    if policy == "session":
+        talk.shown = asked["AA"] if came is Pin.RIGHT else None
+    if came is Pin.RIGHT:
         return None
-    known = found is not None
-    message = "The PIN is not right." if known else "This card is not known here. Please ask a librarian."
-    return Outcome(ok=False, reason="pin_wrong", message=message)
+    unknown = "This card is not known here. Please ask a librarian."
+    return Outcome(ok=False, reason="pin_wrong", message=unknown if came is None else "The PIN is not right.")
 
 
 def _check_in(talk: Conversation, asked: Message) -> Reply:

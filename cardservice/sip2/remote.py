@@ -80,6 +80,12 @@ class RemoteLibrary:
             letters=found.fixed[0],
         )
 
+    def shows_pin(self, barcode: str, pin: str, *, by: str) -> Pin | None:
+        """What it says of a PIN."""
+        del by
+        found = self._information(" " * 10, [*self._about(barcode), ("AD", clean(pin))])
+        return None if found["BL"] == "N" else self._pin(pin, found)
+
     def item(self, copy: str) -> Item | None:
         """A copy, as far as it tells."""
         found = self._client.ask(Code.ITEM_INFORMATION, (self._stamp(),), self._thing(copy))

@@ -1,5 +1,7 @@
-"""Sessions over the built-in system, one for each machine that connects."""
+"""Sessions over the built-in system, or another, one for each machine that connects."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from cardservice.circulation.built_in import BuiltIn
@@ -19,16 +21,29 @@ class SessionMaker:
     def __init__(self, context: Context, system: LibrarySystem | None = None) -> None:
         self._context = context
         self._pins = Pins(context.keys.services_master)
-        self._system = system or BuiltIn(context, self._pins)
+        self._other = system
+        self._own = BuiltIn(context, self._pins)
         self._zone = ZoneInfo(context.scheme.timezone)
 
     def __call__(self) -> Session:
         """A session of a machine that has just connected."""
         context, pins = self._context, self._pins
         return Session(
-            self._system,
             lambda name, password: log_in(context, pins, name, password),
-            lambda name: is_open(context, name),
+            self._turn,
             context.now,
             self._zone,
         )
+
+    @contextmanager
+    def _turn(self, name: str, looks: bool) -> Iterator[LibrarySystem | None]:
+        """What an account asks with one message: a transaction of ours, the account's own state in it."""
+        database = self._context.database
+        if self._other is not None:
+            # Nothing is kept open while another system thinks.
+            with database.reading() as connection:
+                may = is_open(connection, name)
+            yield self._other if may else None
+            return
+        with database.reading() if looks else database.turn() as connection:
+            yield self._own.within(connection) if is_open(connection, name) else None

@@ -6,6 +6,7 @@ What is wrong with a frame is answered by asking for it again, a few times.
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -27,18 +28,22 @@ MAX_LOGINS = 3  # ours: wrong ones on one connection
 _WANTED = frozenset({"AO", "AA", "AE", "AB", "AJ", "AH", "AQ", "BX"})
 
 
+# What an account, by its name, asks with one message: the system for as long as that takes, None where it may
+# ask nothing any more. `True` where the message changes nothing, nor is noted.
+Turn = Callable[[str, bool], AbstractContextManager[LibrarySystem | None]]
+
+
 class Session:
     """A connection's state. Not for several threads at once: a machine waits for its answer."""
 
     def __init__(
         self,
-        system: LibrarySystem,
         log_in: Callable[[str, str], Account | None],
-        is_open: Callable[[str], bool],
+        turn: Turn,
         now: Callable[[], datetime],
         zone: ZoneInfo,
     ) -> None:
-        self._system, self._log_in, self._is_open = system, log_in, is_open
+        self._log_in, self._turn = log_in, turn
         self._now, self._zone = now, zone
         self._talk: Conversation | None = None
         self._last_frame, self._last_sent = b"", b""
@@ -102,7 +107,7 @@ class Session:
                 return None
         else:
             self._logins = 0
-            self._talk = Conversation(self._system, account, self._now, self._zone)
+            self._talk = Conversation(account, self._now, self._zone)
         return self._encoded(asked, (Code.LOGIN_RESPONSE, ("1" if account else "0",), ()))
 
     def _reply(self, asked: Message) -> bytes | None:
@@ -111,9 +116,10 @@ class Session:
             # Nothing is told to who has not logged in; and answers are ours to give.
             return None if talk is None else self._again()
         try:
-            if not self._is_open(talk.account.name):
-                return None
-            reply = answer(talk, asked)
+            with self._turn(talk.account.name, asked.code in _LOOKS) as system:
+                if system is None:
+                    return None
+                reply = answer(talk, system, asked)
         except (CardServiceError, SQLAlchemyError) as error:
             code = getattr(error, "code", None)
             log.warning(
@@ -154,7 +160,6 @@ _CHANGES = frozenset(
         *(Code.FEE_PAID, Code.HOLD, Code.RENEW, Code.RENEW_ALL),
     }
 )
-_REQUESTS = _CHANGES | {
-    *(Code.PATRON_STATUS, Code.PATRON_INFORMATION, Code.SC_STATUS, Code.END_SESSION),
-    *(Code.ITEM_INFORMATION, Code.ITEM_STATUS_UPDATE),
-}
+# A member's record is looked at, too, but that is noted.
+_LOOKS = frozenset({Code.SC_STATUS, Code.END_SESSION, Code.ITEM_INFORMATION, Code.ITEM_STATUS_UPDATE})
+_REQUESTS = _CHANGES | _LOOKS | {Code.PATRON_STATUS, Code.PATRON_INFORMATION}

@@ -43,3 +43,56 @@ class SecondPersonRefused(CardServiceError):
     """What waits for a second person cannot be closed like this."""
 
     code = "second_person_refused"
+
+
+class SignInRefused(CardServiceError):
+    """Somebody is not let in. They are told one sentence, whatever the reason was; the trail has that."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, why: str, staff: str | None = None) -> None:
+        """`staff`: whose account it was about, where there is one; never what a stranger has typed."""
+        super().__init__(
+            "this signs nobody in: ask for a challenge and try again; after five wrong passwords or codes"
+            " wait for 15 minutes, or ask an administrator"
+        )
+        self.why, self.staff = why, staff
+
+
+class SessionInvalid(CardServiceError):
+    """A request names no session that goes on."""
+
+    code = "session_invalid"
+
+
+class SignInAgain(MessageRefused):
+    """What somebody signs in with is changed by who has just signed in, and not by a session of hours ago."""
+
+    code = "sign_in_again"
+
+    def __init__(self) -> None:
+        super().__init__("sign in again, and then change what you sign in with")
+
+
+class SessionUnknown(Unknown):
+    """There is no such session, or it is another's."""
+
+    code = "session_unknown"
+
+    def __init__(self, session: object) -> None:
+        super().__init__("session", session)
+
+
+class EnrolmentAlone(MessageRefused):
+    """Whoever came in by an enrolment code may set up what to sign in with, and nothing else."""
+
+    code = "enrolment_alone"
+
+    def __init__(self) -> None:
+        super().__init__("set up a passkey, or a password with codes, and sign in with that")
+
+
+class CredentialRefused(CardServiceError):
+    """What somebody would sign in with cannot be kept as it is."""
+
+    code = "credential_refused"

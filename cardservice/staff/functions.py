@@ -38,6 +38,12 @@ COMMANDS: Mapping[str, Right] = {
     "audit search": _R.SEE_AUDIT,
     "audit verify": _R.SEE_AUDIT,
     "balance": _R.SEE_MONEY,
+    "bureau add": _R.ISSUE_CARDS,
+    "bureau batch": _R.ISSUE_CARDS,
+    "bureau certificates": _R.ISSUE_CARDS,
+    "bureau letters": _R.ISSUE_CARDS,
+    "bureau order": _R.ISSUE_CARDS,
+    "bureau take": _R.ISSUE_CARDS,
     "card activate": _R.STOP_CARDS,
     "card dispatch": _R.ISSUE_CARDS,
     "card entitlements": _R.ISSUE_CARDS,
@@ -62,6 +68,11 @@ COMMANDS: Mapping[str, Right] = {
     "cardholder export": _R.KEEP_PEOPLE,
     "cardholder find": _R.SEE_PEOPLE,
     "cardholder flag": _R.KEEP_PEOPLE,
+    "cardholder guardian add": _R.KEEP_PEOPLE,
+    "cardholder guardian bar": _R.KEEP_PEOPLE,
+    "cardholder guardian end": _R.KEEP_PEOPLE,
+    "cardholder guardian family": _R.SEE_PEOPLE,
+    "cardholder guardian list": _R.SEE_PEOPLE,
     "cardholder photo": _R.KEEP_PEOPLE,
     "cardholder prefer": _R.KEEP_PEOPLE,
     "cardholder set": _R.KEEP_PEOPLE,
@@ -130,6 +141,7 @@ COMMANDS: Mapping[str, Right] = {
     "provider add": _R.KEEP_PROVIDERS,
     "provider card-key": _R.KEEP_PROVIDERS,
     "provider card-keys": _R.SEE_PROVIDERS,
+    "provider sales": _R.SEE_PROVIDERS,
     "provider sells": _R.KEEP_PROVIDERS,
     "provider statement": _R.SEE_PROVIDERS,
     "quarantine dismiss": _R.QUARANTINE,
@@ -160,9 +172,20 @@ COMMANDS: Mapping[str, Right] = {
     "staff enable": _R.KEEP_STAFF,
     "staff enrol": _R.KEEP_STAFF,
     "staff give": _R.KEEP_STAFF,
+    "staff invite": _R.KEEP_STAFF,
     "staff list": _R.SEE_STAFF,
+    "staff recover": _R.KEEP_STAFF,
     "staff rights": _R.SEE_STAFF,
+    "staff sessions": _R.KEEP_STAFF,
     "staff take": _R.KEEP_STAFF,
+    "stock count": _R.ISSUE_CARDS,
+    "stock desk": _R.ISSUE_CARDS,
+    "stock move": _R.ISSUE_CARDS,
+    "stock place": _R.ISSUE_CARDS,
+    "stock receive": _R.ISSUE_CARDS,
+    "stock show": _R.SEE_CARDS,
+    "stock spoil": _R.ISSUE_CARDS,
+    "stock warn": _R.ISSUE_CARDS,
     "tariff approve": _R.APPROVE_TARIFFS,
     "tariff list": _R.SEE_TARIFFS,
     "tariff past": _R.SEE_TARIFFS,
@@ -180,7 +203,37 @@ COMMANDS: Mapping[str, Right] = {
     "transaction day": _R.EXPLAIN,
     "transaction explain": _R.EXPLAIN,
 }
-# Routes that staff may ask, too; those that are not here only terminals may.
+# What an option of a command needs besides
+OPTIONS: Mapping[str, Right] = {
+    "cardholder show --address-because": _R.SEE_PROTECTED,
+    "retention run --erase-dormant": _R.ERASE_PEOPLE,
+}
+# By which nobody is known yet.
+SIGN_IN_ROUTES = frozenset(
+    {
+        ("POST", "/v1/staff/challenges"),
+        ("POST", "/v1/staff/sessions/certificate"),
+        ("POST", "/v1/staff/sessions/passkey"),
+        ("POST", "/v1/staff/sessions/password"),
+        ("POST", "/v1/staff/sessions/enrolment"),
+    }
+)
+# For each of the staff, about themselves alone.
+OWN_ROUTES = frozenset(
+    {
+        ("GET", "/v1/staff/me"),
+        ("POST", "/v1/staff/sign-out"),
+        ("GET", "/v1/staff/sessions"),
+        ("POST", "/v1/staff/sessions/<uuid:session_id>/end"),
+        ("GET", "/v1/staff/passkeys"),
+        ("POST", "/v1/staff/passkeys"),
+        ("POST", "/v1/staff/passkeys/offer"),
+        ("POST", "/v1/staff/passkeys/<uuid:passkey_id>/removal"),
+        ("POST", "/v1/staff/password"),
+        ("POST", "/v1/staff/password/confirmation"),
+    }
+)
+# Routes that staff may ask; those that are in none of these only terminals may.
 ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/tariff-drafts"): _R.DRAFT_TARIFFS,
     ("GET", "/v1/tariff-drafts/<uuid:draft_id>"): _R.SEE_TARIFFS,

@@ -14,6 +14,8 @@ class Right(StrEnum):
     REVOKE_CARDS = "revoke_cards"
     SEE_PEOPLE = "see_people"
     KEEP_PEOPLE = "keep_people"
+    # Where somebody lives whose address is protected.
+    SEE_PROTECTED = "see_protected"
     ERASE_PEOPLE = "erase_people"
     SEE_MONEY = "see_money"
     TAKE_MONEY = "take_money"
@@ -78,7 +80,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ISSUER: frozenset(
         {
             *(_R.SEE_CARDS, _R.ISSUE_CARDS, _R.STOP_CARDS, _R.REVOKE_CARDS, _R.SEE_WAITING),
-            *(_R.SEE_PEOPLE, _R.KEEP_PEOPLE, _R.ERASE_PEOPLE),
+            *(_R.SEE_PEOPLE, _R.KEEP_PEOPLE, _R.SEE_PROTECTED, _R.ERASE_PEOPLE),
         }
     ),
     Role.DESK: frozenset(

@@ -1,4 +1,4 @@
-"""What one person asks for and another agrees to: many cards revoked at once, a large refund.
+"""What one person asks for and another agrees to: many revocations, a large refund, somebody let in anew.
 
 Agreeing is a transaction of its own; what was agreed to is done then, in steps that may be done twice. So
 what breaks off is gone on with by agreeing again.
@@ -18,9 +18,13 @@ from cardservice.staff.errors import SecondPersonRefused
 from cardservice.staff.models import second_person
 from cardservice.staff.roles import Right
 
-REVOKE_MANY, REFUND = "card.revoke-many", "refund"
+REVOKE_MANY, REFUND, RECOVER_STAFF = "card.revoke-many", "refund", "staff.recover"
 # What a second person must be allowed, too.
-NEEDS: Mapping[str, Right] = {REVOKE_MANY: Right.REVOKE_CARDS, REFUND: Right.REFUND}
+NEEDS: Mapping[str, Right] = {
+    REVOKE_MANY: Right.REVOKE_CARDS,
+    REFUND: Right.REFUND,
+    RECOVER_STAFF: Right.KEEP_STAFF,
+}
 OPEN, AGREED, WITHDRAWN = "open", "agreed", "withdrawn"
 
 

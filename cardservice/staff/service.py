@@ -16,6 +16,7 @@ from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.providers.service import require_provider
 from cardservice.services import discover
 from cardservice.services.kitchens import Kitchened
+from cardservice.staff.ending import end_all
 from cardservice.staff.errors import NotTheirs, StaffUnknown
 from cardservice.staff.models import staff, staff_role
 from cardservice.staff.roles import RIGHTS, Right, Role, rights_of
@@ -68,10 +69,16 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """Somebody who signs requests, with the key of their certificate."""
+class OfStaff:
+    """Somebody who has shown, with a request, who of the staff they are."""
 
     person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(OfStaff):
+    """Somebody who signs requests, with the key of their certificate."""
+
     public_key: ec.EllipticCurvePublicKey
 
 
@@ -167,6 +174,7 @@ def enrol(
     if not known.is_active:
         raise OrderInvalid(f"{staff_id} is disabled: enable the account first")
     _revoke(connection, authority, staff_id, "superseded", moment)
+    end_all(connection, staff_id, actor=actor, moment=moment, method="certificate")
     certificate = authority.issue(request, STAFF, staff_id, moment)
     record(connection, actor, "staff.enrol", staff_id, moment, serial=f"{certificate.serial_number:x}")
     return certificate
@@ -186,6 +194,7 @@ def set_active(
     if not is_active:
         _require_another_administrator(connection, staff_id)
         _revoke(connection, authority, staff_id, "cessation_of_operation", moment)
+        end_all(connection, staff_id, actor=actor, moment=moment)
     connection.execute(update(staff).where(staff.c.id == staff_id).values(is_active=is_active))
     record(connection, actor, "staff.enable" if is_active else "staff.disable", staff_id, moment)
 

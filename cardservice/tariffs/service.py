@@ -7,7 +7,17 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    insert,
+    or_,
+    select,
+)
 
 from cardservice.audit.service import record
 from cardservice.database import Database
@@ -114,6 +124,13 @@ def tariff_in_force(
     return None if row is None else _version(row)
 
 
+def version_in_force(service: BindParameter[str], moment: BindParameter[datetime]) -> ScalarSelect[str]:
+    """The name of the version that applies at a moment, as a part of another question."""
+    own = tariff.c
+    latest = select(own.version).where(own.service == service, own.valid_from <= moment)
+    return latest.order_by(own.valid_from.desc(), own.recorded_at.desc()).limit(1).scalar_subquery()
+
+
 def tariffs_of(connection: Connection, service: str) -> tuple[DatedTariff, ...]:
     """All tariffs of a service; of those in force at a moment the last is the one that applies."""
     rows = connection.execute(
@@ -203,7 +220,11 @@ class PreparedTariffs:
 
     def get(self, version: TariffVersion) -> object:
         """What the service's rules made of this version."""
-        return self._prepared(version.service, version.version)
+        return self.named(version.service, version.version)
+
+    def named(self, service: str, version: str) -> object:
+        """The same of a version by its name, which is stored."""
+        return self._prepared(service, version)
 
     def _prepare(self, service: str, version: str) -> object:
         with self._database.reading() as connection:

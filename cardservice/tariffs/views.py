@@ -12,7 +12,7 @@ from cardservice.errors import Malformed
 from cardservice.staff.acting import note_denied
 from cardservice.staff.errors import NotTheirs
 from cardservice.staff.roles import Right
-from cardservice.staff.service import Signed
+from cardservice.staff.service import OfStaff
 from cardservice.tariffs import desk, schemas
 from cardservice.tariffs.drafts import open_drafts
 from cardservice.tariffs.service import tariff_in_force, tariff_records
@@ -127,7 +127,7 @@ def get_tariffs(page: dict[str, Any], service: str) -> dict[str, Any]:
 def _require_theirs(service: str) -> None:
     """Raises NotTheirs, which is in the audit trail, too."""
     signer = signed_by()
-    if isinstance(signer, Signed):
+    if isinstance(signer, OfStaff):
         try:
             signer.person.require_service(Right.DRAFT_TARIFFS, service)
         except NotTheirs as refusal:

@@ -1,8 +1,26 @@
-"""What can be wrong with an entitlement that is well formed and signed."""
+"""What can be wrong with a statement beside its form and signature, and with an entitlement that has both."""
 
 from datetime import datetime
 
-from pki.errors import PkiError
+from pki.errors import PkiError, StatementMalformed, StatementSignatureInvalid
+
+
+class AmountNegative(StatementMalformed):
+    """A statement whose amount is below zero: what goes back to the holder is a refund, not a payment."""
+
+    code = "amount_negative"
+
+
+class AmountTooLarge(StatementMalformed):
+    """A statement whose amount is more than a peer can carry exactly."""
+
+    code = "amount_too_large"
+
+
+class StatementSignatureBare(StatementSignatureInvalid):
+    """This key has signed these bytes, and not as a payment: bound to no purpose and no scheme."""
+
+    code = "statement_signature_bare"
 
 
 class EntitlementRefused(PkiError):

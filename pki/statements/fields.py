@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pki.errors import StatementMalformed
 from pki.statements.cbor import decode_deterministic
+from pki.statements.errors import AmountNegative, AmountTooLarge
 
 # A statement's payload has some 170 bytes.
 MAX_PAYLOAD_BYTES = 1_024
@@ -47,6 +48,15 @@ def integer(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER:
         raise StatementMalformed(f"{name} is not a whole number between 0 and {MAX_INTEGER}")
     return value
+
+
+def amount(name: str, value: object) -> int:
+    """A whole number of minor units, not negative. Raises AmountNegative and AmountTooLarge, too."""
+    if isinstance(value, int) and value < 0:
+        raise AmountNegative(f"{name} is below zero; give money back by a refund")
+    if isinstance(value, int) and value > MAX_INTEGER:
+        raise AmountTooLarge(f"{name} is more than {MAX_INTEGER}")
+    return integer(name, value)
 
 
 def boolean(name: str, value: object) -> bool:

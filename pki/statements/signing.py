@@ -15,6 +15,7 @@ from pki.statements.cose import (
     to_der,
     verify_ecdsa,
 )
+from pki.statements.errors import StatementSignatureBare
 from pki.statements.scheme_bound import SchemeBound
 from pki.statements.transaction import TransactionStatement, parse_payload
 
@@ -70,8 +71,27 @@ def open_statement(raw: bytes) -> SignedStatement:
 
 
 def verify_statement(signed: SignedStatement, scheme: str, public_key: ec.EllipticCurvePublicKey) -> None:
-    """Return if this card key has signed the statement for this scheme. Raises StatementSignatureInvalid."""
+    """Return if this card key has signed the statement for this scheme. Raises StatementSignatureInvalid.
+
+    StatementSignatureBare where it has signed the payload as any other challenge is signed, such as a door's.
+    """
     fields.identifier("scheme", scheme)
     if signed.statement.scheme != scheme:
         raise StatementSignatureInvalid("the statement was made for another scheme")
-    verify_ecdsa(public_key, signed.signature, signature_input(scheme, signed.payload))
+    try:
+        verify_ecdsa(public_key, signed.signature, signature_input(scheme, signed.payload))
+    except StatementSignatureInvalid:
+        # Whoever made a card sign a challenge knows it: to be told so helps staff alone.
+        if _is_bare(signed, public_key):
+            raise StatementSignatureBare(
+                "the card has signed this as a challenge, not as a payment"
+            ) from None
+        raise
+
+
+def _is_bare(signed: SignedStatement, public_key: ec.EllipticCurvePublicKey) -> bool:
+    try:
+        verify_ecdsa(public_key, signed.signature, signed.payload)
+    except StatementSignatureInvalid:
+        return False
+    return True

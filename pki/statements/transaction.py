@@ -65,7 +65,7 @@ class TransactionStatement:
             _require_uuid(name, getattr(self, name))
         fields.integer("sequence", self.sequence)
         if self.amount_minor is not None:
-            fields.integer("amount_minor", self.amount_minor)
+            fields.amount("amount_minor", self.amount_minor)
         fields.currency("currency", self.currency)
         if self.tariff_version is not None:
             fields.label("tariff_version", self.tariff_version)
@@ -128,7 +128,7 @@ def parse_payload(payload: bytes) -> TransactionStatement:
         kind=_kind(values[6]),
         service=fields.identifier("service", values[7]),
         action=fields.identifier("action", values[8]),
-        amount_minor=fields.integer("amount_minor", values[9]) if 9 in values else None,
+        amount_minor=fields.amount("amount_minor", values[9]) if 9 in values else None,
         currency=fields.currency("currency", values[10]),
         tariff_version=fields.label("tariff_version", values[11]) if 11 in values else None,
         offline=fields.boolean("offline", values[12]),

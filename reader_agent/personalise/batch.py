@@ -7,7 +7,7 @@ from uuid import UUID
 
 from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, CardDataMissing, ServiceProblem
-from reader_agent.personalise.batch_files import MADE, ResultFile, ResultLine, StockOrder
+from reader_agent.personalise.batch_files import BEGUN, MADE, ResultFile, ResultLine, StockOrder
 from reader_agent.personalise.flow import DONE, personalise
 from reader_agent.personalise.uids import HoldCard
 from reader_agent.piv.session import PivSession
@@ -88,7 +88,8 @@ class _Batch:
         self._agent, self._cards, self._results = agent, cards, results
         self._progress, self._remark, self._hold = progress, remark, hold
         self._total = len(orders)
-        # Those that were tried before come last: a card that was begun may be at hand for each.
+        # Those that were tried before come last: a card that was begun may be at hand for each, and no blank
+        # is to become a second one of the same order.
         ordered = sorted(orders, key=lambda each: results.is_known(each.order))
         self._waiting = {each.order: each for each in ordered if not results.is_made(each.order)}
         self._made, self._failed = self._total - len(self._waiting), 0
@@ -108,21 +109,21 @@ class _Batch:
             try:
                 found[self._agent.client.personalisation_order(each.order).card] = each
             except ServiceProblem as problem:
-                self._note(each.order, None, "", None if self._was_made(each.order, problem) else problem)
+                card = self._made_before(each.order, problem)
+                self._note(each.order, card, "", None if card else problem)
         return found
 
-    def _was_made(self, order: UUID, problem: ServiceProblem) -> bool:
-        """Whether an earlier run has made its card, and broke off before it could write that down.
+    def _made_before(self, order: UUID, problem: ServiceProblem) -> UUID | None:
+        """The card, if an earlier run has made it, and broke off before it could write that down.
 
         To report a closed order again as it was reported changes nothing; otherwise it is refused.
         """
         if problem.problem != "order_closed":
-            return False
+            return None
         try:
-            self._agent.client.report(order, DONE)
+            return self._agent.client.report(order, DONE).card
         except ServiceProblem:
-            return False
-        return True
+            return None
 
     def _make_one(self, fed: FedReader, by_card: Mapping[UUID, StockOrder]) -> None:
         """The card on this reader, if it is of the batch; another is left alone until it is taken away."""
@@ -137,6 +138,7 @@ class _Batch:
             self._remark(f"{fed.reader}: {error}")
             return
         card = next(card for card, order in by_card.items() if order == each)
+        self._results.add(ResultLine(each.order, card, BEGUN, "", fed.reader, self._agent.now()))
         stock = each.stock
         try:
             personalise(

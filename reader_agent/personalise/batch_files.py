@@ -18,6 +18,8 @@ ORDER, KEY, PUK = "order", "transport_key", "transport_puk"
 # Ours: more than anybody makes with one command, and what is read before anything is done
 MAX_ORDERS = 100_000
 MADE = "made"
+# Before a card is written to: if nothing follows it, a card may lie there that is half an order's.
+BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class ResultLine:
     order: UUID
     # None where it is not known, as of an order that the service does not have
     card: UUID | None
-    # `made`, or the code of what went wrong
+    # `begun`, `made`, or the code of what went wrong
     outcome: str
     detail: str
     reader: str

@@ -108,14 +108,17 @@ def personalise(
         session.close()
     if uid is None and hold is not None:
         uid = uid_without_contact(hold, order.card, public_key)
-    state = agent.client.report(order_id, DONE, uid)
+    state = agent.client.report(order_id, DONE, uid).state
     progress(Stage.REPORTED)
     return Personalised(order.order, order.card, state, pin if _wants_pin(order) else None)
 
 
-def give_up(agent: Agent, order_id: UUID) -> str:
-    """Tell the service that the card of this order is spoilt: what was certified for it is revoked."""
-    return agent.client.report(order_id, FAILED)
+def give_up(agent: Agent, order_id: UUID, *, spoiled: bool = True) -> str:
+    """Tell the service that the card of this order failed: what was certified for it is revoked.
+
+    `spoiled`: the blank is of no use any more, and the stock has one less.
+    """
+    return agent.client.report(order_id, FAILED, spoiled=spoiled).state
 
 
 def require_own_or_blank(session: PivSession, order: PersonalisationOrder) -> None:

@@ -23,6 +23,7 @@ from tests.benchmarks import (
     report,
     rules,
     running,
+    searching,
     settling,
     sip2,
     statements,
@@ -165,6 +166,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     transport.FEED: _feed,
     ingest.BUS_DAY: _bus_day,
     rating.KEY: _rating,
+    searching.KEY: partial(_cards, searching.measure),
     sip2.KEY: partial(_cards, sip2.measure),
 }
 # What is measured as a whole can be measured smaller: a share of it.
@@ -174,6 +176,9 @@ SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {
     ),
     ingest.BUS_DAY: lambda server, share: ingest.measure_bus_day(
         server, _say, taps=_part(ingest.TAPS, share), cards=_part(CARDS, share)
+    ),
+    searching.KEY: lambda server, share: searching.measure(
+        server, 10.0, _say, count=_part(searching.PEOPLE, share)
     ),
     rating.KEY: lambda server, share: rating.measure(server, _say, taps=_part(rating.TAPS, share)),
 }

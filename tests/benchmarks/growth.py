@@ -23,10 +23,11 @@ from cardservice.ledger.statements import Period, statement_page
 from cardservice.ledger.values import ReadQuery
 from cardservice.ledger.verify import verify
 from tests.benchmarks import posting
-from tests.benchmarks.posting import CURRENCY, FARE_MINOR, PROCESSES, PROVIDERS, Ledger
+from tests.benchmarks.filling import CURRENCY, OPENING_MINOR, fill_payers, filling, vacuum
+from tests.benchmarks.posting import FARE_MINOR, PROCESSES, PROVIDERS, Ledger
 from tests.benchmarks.report import Measurement
-from tests.benchmarks.server import SLICES, BenchmarkFailed, administrator_url, require_right
-from tests.support.databases import PostgresServer
+from tests.benchmarks.server import SLICES, BenchmarkFailed, require_right
+from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer, prepare
 
 PAYERS, SALES_EACH, SMALL_PAYERS = 1_000_000, 9, 10_000
 BATCH = 32
@@ -53,44 +54,40 @@ def grown(server: PostgresServer, payers: int, say: Callable[[str], None]) -> Gr
     key = (id(server), payers)
     if key not in _grown:
         begun = time.monotonic()
-        ledger = posting.fill(server, payers, without_history=True)
-        transfers = _fill_history(ledger, payers, say)
+        name = server.create()
+        owner_url = server.url(name, OWNER)
+        prepare(owner_url)
+
+        def told(step: str) -> None:
+            say(f"growth: {payers:,} payers: {step}")
+
+        spent_minor = SALES_EACH * FARE_MINOR
+        cards = fill_payers(owner_url, payers, spent_minor=spent_minor, keep=_CARDS_KEPT, say=told)
+        transfers = _fill_history(owner_url, payers, told)
         took = time.monotonic() - begun
-        cards = ledger.cards if payers <= _CARDS_KEPT else random.sample(list(ledger.cards), _CARDS_KEPT)
-        _grown[key] = Grown(Ledger(ledger.owner_url, ledger.service_url, cards), payers, transfers, took)
-        say(f"growth: {payers:,} payers and {transfers:,} transfers were filled in {took:,.0f} s")
+        _grown[key] = Grown(Ledger(owner_url, server.url(name, SERVICE_ROLE), cards), payers, transfers, took)
+        told(f"with {transfers:,} transfers filled in {took:,.0f} s")
     return _grown[key]
 
 
-# With indexes that are made after the rows; a primary key keeps the name that the migrations gave it.
-_LARGE = ("ledger_transaction", "transfer", "ledger_sequence")
-_INDEXES = """
-    SELECT c.conname, c.conrelid::regclass::text, pg_get_constraintdef(c.oid) FROM pg_constraint AS c
-    WHERE c.conrelid = ANY (%s::regclass[]) AND c.contype IN ('p', 'u', 'f')
-        OR c.confrelid = ANY (%s::regclass[]) AND c.contype = 'f'
-    ORDER BY CASE c.contype WHEN 'p' THEN 0 WHEN 'u' THEN 1 ELSE 2 END, c.conname
+# UUIDv7 (RFC 9562, 5.7): the moment in milliseconds, then the number.
+_SALES = """
+    CREATE UNLOGGED TABLE bench.sale (place bigint, payer_id uuid, id uuid, moment timestamptz, topup boolean)
 """
-_OTHER_INDEXES = """
-    SELECT i.indexname, i.indexdef FROM pg_indexes AS i
-    WHERE i.tablename = ANY (%s) AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conname = i.indexname)
-"""
-# UUIDv7 (RFC 9562, 5.7): the moment in milliseconds, then what an MD5 of the number gives.
-_HISTORY = (
-    """
-    CREATE TEMP TABLE number_of AS SELECT payer_id, row_number() OVER () - 1 AS place FROM payer_state
-    """,
-    """
-    CREATE TEMP TABLE sale AS SELECT p.payer_id, s.place, s.moment, (
-        lpad(to_hex((extract(epoch FROM s.moment) * 1000)::bigint), 12, '0') || '7' || substr(s.hash, 1, 3)
-        || '8' || substr(s.hash, 4, 15))::uuid AS id
-    FROM number_of AS p, LATERAL (
-        SELECT turn * %(payers)s + p.place AS place, md5((turn * %(payers)s + p.place)::text) AS hash,
-            %(begin)s::timestamptz
-                + (turn * %(payers)s + p.place) * (%(days)s * interval '1 day' / %(entries)s) AS moment
-        FROM generate_series(0, %(each)s) AS turn
+_SOLD = """
+    INSERT INTO bench.sale
+    SELECT place, payer, (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '7'
+        || lpad(to_hex(place %% 4096), 3, '0') || '8' || lpad(to_hex(place), 15, '0'))::uuid, moment, topup
+    FROM (
+        SELECT turn * %(payers)s + f.place AS place, payer, turn = 0 AS topup, %(begin)s::timestamptz
+            + (turn * %(payers)s + f.place) * (%(days)s * interval '1 day' / %(entries)s) AS moment
+        FROM generate_series(0, %(each)s) AS turn, bench.filling AS f
+        WHERE f.place %% %(parts)s = %(part)s
     ) AS s
-    """,
-    """
+"""
+_OF_PART = "FROM bench.sale WHERE place %% %(parts)s = %(part)s"
+_HISTORY = (
+    f"""
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
         flags, body, provider_id, service, action, occurred_at, posted_at)
     SELECT payer_id, id, CASE WHEN topup THEN 'payment' ELSE 'staff' END,
@@ -98,79 +95,65 @@ _HISTORY = (
         CASE WHEN topup THEN %(opening)s ELSE %(fare)s END, %(unit)s, false, '[]', '\\x00',
         CASE WHEN NOT topup THEN 'provider-' || place %% %(providers)s END,
         CASE WHEN NOT topup THEN 'transport' END, CASE WHEN NOT topup THEN 'single-fare' END, moment, moment
-    FROM (SELECT *, place < %(payers)s AS topup FROM sale) AS s
+    {_OF_PART}
     """,
-    """
+    f"""
     INSERT INTO transfer (payer_id, transaction_id, line, debit, credit, amount_minor, unit)
     SELECT payer_id, id, 1,
         CASE WHEN topup THEN 'scheme:clearing:cash' ELSE 'payer:prepaid' END,
         CASE WHEN topup THEN 'payer:prepaid'
             ELSE 'provider:provider-' || place %% %(providers)s || ':payable' END,
         CASE WHEN topup THEN %(opening)s ELSE %(fare)s END, %(unit)s
-    FROM (SELECT *, place < %(payers)s AS topup FROM sale) AS s
+    {_OF_PART}
     """,
-    """
+    f"""
     INSERT INTO ledger_sequence (shard, epoch, sequence, payer_id, transaction_id, settled_on, late)
-    SELECT 0, 0, place + 1, payer_id, id, (moment AT TIME ZONE 'UTC')::date, false FROM sale
-    """,
-    """
-    INSERT INTO account_rollup (shard, account, unit, day, debit_minor, credit_minor)
-    SELECT 0, account, %(unit)s, (moment AT TIME ZONE 'UTC')::date, sum(debit), sum(credit) FROM (
-        SELECT moment, CASE WHEN place < %(payers)s THEN 'scheme:clearing:cash'
-            ELSE 'provider:provider-' || place %% %(providers)s || ':payable' END AS account,
-            CASE WHEN place < %(payers)s THEN %(opening)s ELSE 0 END AS debit,
-            CASE WHEN place < %(payers)s THEN 0 ELSE %(fare)s END AS credit
-        FROM sale
-    ) AS s GROUP BY account, (moment AT TIME ZONE 'UTC')::date
-    """,
-    """
-    UPDATE account SET balance = %(opening)s - %(each)s::bigint * %(fare)s WHERE kind = 'prepaid'
-    """,
-    """
-    UPDATE ledger_position SET sequence = %(entries)s, open_day = (now() AT TIME ZONE 'UTC')::date,
-        posted_below = (pg_current_xact_id()::text)::bigint + 1
+    SELECT 0, 0, place + 1, payer_id, id, (moment AT TIME ZONE 'UTC')::date, false {_OF_PART}
     """,
 )
+_ROLLED_UP = """
+    INSERT INTO account_rollup (shard, account, unit, day, debit_minor, credit_minor)
+    SELECT 0, account, %(unit)s, day, sum(count * debit), sum(count * credit) FROM (
+        SELECT CASE WHEN topup THEN 'scheme:clearing:cash'
+                ELSE 'provider:provider-' || provider || ':payable' END AS account,
+            CASE WHEN topup THEN %(opening)s ELSE 0 END AS debit,
+            CASE WHEN topup THEN 0 ELSE %(fare)s END AS credit, day, count
+        FROM (
+            SELECT topup, place %% %(providers)s AS provider, (moment AT TIME ZONE 'UTC')::date AS day,
+                count(*) FROM bench.sale GROUP BY 1, 2, 3
+        ) AS counted
+    ) AS s GROUP BY account, day
+"""
+_NUMBERED = """
+    UPDATE ledger_position SET sequence = %(entries)s, open_day = (now() AT TIME ZONE 'UTC')::date,
+        posted_below = (pg_current_xact_id()::text)::bigint + 1
+"""
 
 
-def _fill_history(ledger: Ledger, payers: int, say: Callable[[str], None]) -> int:
+def _fill_history(owner_url: str, payers: int, say: Callable[[str], None]) -> int:
     """A top-up and sales for everybody, over the last days, numbered and added up; how many transfers."""
-    entries, begun = payers * (SALES_EACH + 1), time.monotonic()
-
-    def told(step: str) -> None:
-        say(f"growth: {payers:,} payers: {step} after {time.monotonic() - begun:,.0f} s")
-
+    entries = payers * (SALES_EACH + 1)
     values = {
         "payers": payers,
         "each": SALES_EACH,
         "entries": entries,
-        "opening": posting.OPENING_MINOR,
+        "opening": OPENING_MINOR,
         "fare": FARE_MINOR,
         "unit": CURRENCY,
         "providers": PROVIDERS,
         "days": _DAYS,
         "begin": datetime.now(UTC) - timedelta(days=_DAYS),
     }
-    with psycopg.connect(administrator_url(ledger.owner_url)) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("SET maintenance_work_mem = '512MB'")
-        tables = list(_LARGE)
-        constraints = connection.execute(_INDEXES, (tables, tables)).fetchall()
-        indexes = connection.execute(_OTHER_INDEXES, (tables,)).fetchall()
-        for name, table, _ in reversed(constraints):
-            connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        for name, _ in indexes:
-            connection.execute(f"DROP INDEX {name}")
-        for number, statement in enumerate(_HISTORY, start=1):
-            connection.execute(statement, values)
-            told(f"{number} of {len(_HISTORY)} steps")
-        for _, definition in indexes:
-            connection.execute(definition)
-        for name, table, definition in constraints:
-            connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
-        told("indexes and keys")
-    with psycopg.connect(administrator_url(ledger.owner_url), autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
+    with filling(owner_url, ("ledger_transaction", "transfer", "ledger_sequence"), say, values) as ledger:
+        ledger.run(_SALES)
+        ledger.insert(_SOLD)
+        for statement in _HISTORY:
+            ledger.insert(statement)
+        ledger.run(_ROLLED_UP)
+        ledger.run("DROP TABLE bench.sale")
+        ledger.run(_NUMBERED)
+        ledger.told(f"{entries:,} transfers")
+    vacuum(owner_url)
     return entries
 
 

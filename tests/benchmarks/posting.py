@@ -32,13 +32,12 @@ from cardservice.ledger.values import (
     Posting,
     provider_payable,
 )
+from tests.benchmarks.filling import CURRENCY, OPENING_MINOR, fill_payers, vacuum
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import SLICES, BenchmarkFailed, administrator_url, checkpoint, require_right
 from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer, prepare
 
-CURRENCY = "GBP"
 PAYERS = 100_000
-OPENING_MINOR = 1_000_000
 FARE_MINOR = 240
 # As many as TPC-B has clients.
 PROCESSES = 8
@@ -87,89 +86,34 @@ class _Worker:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def fill(server: PostgresServer, payers: int = PAYERS, *, without_history: bool = False) -> Ledger:
-    """A new ledger in which every payer has paid in, so that it adds up from the start.
-
-    `without_history`: without the rows that say so; the caller has more of them.
-    """
+def fill(server: PostgresServer, payers: int = PAYERS) -> Ledger:
+    """A new ledger in which every payer has paid in, so that it adds up from the start."""
     name = server.create()
     owner_url = server.url(name, OWNER)
     prepare(owner_url)
-    cards = fill_payers(owner_url, payers, without_history=without_history)
+    cards = fill_payers(owner_url, payers)
+    fill_top_ups(owner_url)
     return Ledger(owner_url, server.url(name, SERVICE_ROLE), cards)
 
 
-def fill_payers(owner_url: str, payers: int, *, without_history: bool = False) -> list[CardId]:
-    """So many payers with a card each, in a ledger that is there; their cards."""
-    rows = [tuple(new_id() for _ in range(4)) for _ in range(payers)]
-    with psycopg.connect(owner_url) as connection:
-        connection.execute("CREATE TEMP TABLE filling (payer uuid, top_up uuid, holder uuid, card uuid)")
-        with connection.cursor().copy("COPY filling FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        for statement in _FILL if without_history else (*_FILL, *_PAID_IN):
+def fill_top_ups(owner_url: str) -> None:
+    """What says that those who were filled in have paid in."""
+    with psycopg.connect(administrator_url(owner_url)) as connection:
+        for statement in _PAID_IN:
             connection.execute(statement, {"unit": CURRENCY, "amount": OPENING_MINOR})
-    with psycopg.connect(administrator_url(owner_url), autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
-    return [CardId(row[3]) for row in rows]
+    vacuum(owner_url)
 
 
-_FILL = (
-    """
-    INSERT INTO payer (id, kind, created_at) SELECT payer, 'person', now() FROM filling
-    """,
-    """
-    INSERT INTO payer_state (payer_id) SELECT payer FROM filling
-    """,
-    """
-    INSERT INTO account (payer_id, kind, unit, balance, floor)
-    SELECT payer, 'prepaid', %(unit)s, %(amount)s, 0 FROM filling
-    """,
-    """
-    INSERT INTO account (payer_id, kind, unit) SELECT payer, 'arrears', %(unit)s FROM filling
-    """,
-    """
-    INSERT INTO cardholder (id, category, created_at) SELECT holder, 'adult', now()
-    FROM filling
-    """,
-    """
-    INSERT INTO cardholder_payer (cardholder_id, payer_id, valid_from, recorded_at)
-    SELECT holder, payer, now(), now() FROM filling
-    """,
-    """
-    INSERT INTO cardholder_key (id, cardholder_id, kek_version, wrapped, created_at)
-    SELECT gen_random_uuid(), holder, 1, decode(repeat('00', 60), 'hex'), now() FROM filling
-    """,
-    """
-    INSERT INTO card (id, cardholder_id, kind, expires_on, created_at)
-    SELECT card, holder, 'citizen', now() + interval '5 years', now() FROM filling
-    """,
-    # A card becomes active by way of its order.
-    *(
-        f"""
-    INSERT INTO card_state (card_id, valid_from, recorded_at, state, reason, actor)
-    SELECT card, now(), now(), '{state}', 'issued', 'bench' FROM filling
-    """  # noqa: S608 - our own words
-        for state in ("ordered", "active")
-    ),
-    """
-    INSERT INTO certificate (authority, serial, profile, identity, der, sha256, not_before, not_after,
-        issued_at, issuer)
-    SELECT 'cards', replace(card::text, '-', ''), 'card-authentication', card::text,
-        decode(repeat('00', 600), 'hex'), sha256(card::text::bytea), now(), now() + interval '5 years',
-        now(), 'cards' FROM filling
-    """,
-)
 _PAID_IN = (
     """
     INSERT INTO ledger_transaction (payer_id, id, origin, kind, decision, reason, amount_minor, unit, offline,
         flags, body, occurred_at, posted_at)
     SELECT payer, top_up, 'payment', 'topup', 'approved', 'approved', %(amount)s, %(unit)s, false,
-        '[]', '\\x00', now(), now() FROM filling
+        '[]', '\\x00', now(), now() FROM bench.filling
     """,
     """
     INSERT INTO transfer (payer_id, transaction_id, line, debit, credit, amount_minor, unit)
-    SELECT payer, top_up, 1, 'scheme:clearing:cash', 'payer:prepaid', %(amount)s, %(unit)s FROM filling
+    SELECT payer, top_up, 1, 'scheme:clearing:cash', 'payer:prepaid', %(amount)s, %(unit)s FROM bench.filling
     """,
 )
 

@@ -21,7 +21,8 @@ from cardservice.ledger.event_models import rating
 from cardservice.rating.service import rate_all
 from cardservice.tariffs.service import store_tariff
 from cardservice.upkeep import calendar_of
-from tests.benchmarks.posting import CURRENCY, fill_payers
+from tests.benchmarks.filling import CURRENCY, fill_payers
+from tests.benchmarks.posting import fill_top_ups
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed, administrator_url, require_right
 from tests.benchmarks.town import SCHEME
@@ -80,6 +81,7 @@ def measure(server: PostgresServer, say: Callable[[str], None], *, taps: int = T
         with context.database.begin() as connection:
             store_tariff(connection, "transport", loaded, source="x", actor="bench", moment=_CLOCK)
         fill_payers(owner_url, riders)
+        fill_top_ups(owner_url)
         _tap(owner_url, loaded.version, 0, TAPS_EACH - 1)
         numbered, first = _rated(context, riders, 1)
         say(f"{KEY}: {riders * TAPS_EACH:,} taps rated in {first:,.1f} s, numbered in {numbered:,.1f} s")

@@ -13,7 +13,8 @@ import psycopg
 from cardservice.database import connect
 from cardservice.payments.equation import equation
 from cardservice.payments.settlement import COLUMNS, Books, load
-from tests.benchmarks.posting import CURRENCY, Ledger
+from tests.benchmarks.filling import CURRENCY
+from tests.benchmarks.posting import Ledger
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import BenchmarkFailed, administrator_url
 

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from flask import Blueprint
 
+from cardservice.api.errors import RequestDigestMismatch
+from cardservice.authorisation.errors import IdOfAnotherTerminal
+from cardservice.errors import MessageRefused
+from cardservice.recovery.errors import AnswerMissing
 from kiosk import allergens, reasons
 from kiosk.web import Face, create_app
 
@@ -50,6 +54,22 @@ def test_each_documented_reason_of_a_service_has_words(page: str, head: str) -> 
 def test_what_a_card_can_be_refused_for_has_words(reason: str) -> None:
     with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
         assert reasons.in_words()[reason].endswith(".")
+
+
+def test_what_a_message_is_refused_for_has_words() -> None:
+    """A face is told the service's problem code where a terminal's message was refused."""
+    found, waiting = (
+        {one.code for one in (RequestDigestMismatch, IdOfAnotherTerminal, AnswerMissing)},
+        [MessageRefused],
+    )
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        # Staff sign in for themselves: no face sends what is theirs.
+        found |= {error.code for error in below if not error.__module__.startswith("cardservice.staff.")}
+        waiting += below
+    assert len(found) > 20
+    with create_app(Face("till", 1), Blueprint("none", __name__)).test_request_context():
+        assert found - set(reasons.in_words()) == set()
 
 
 def test_the_allergens_are_those_of_the_menu() -> None:

@@ -16,9 +16,13 @@ from http_message_signatures.algorithms import ECDSA_P256_SHA256
 
 from pki import request_signatures as profile
 from pki.errors import (
+    RequestDigestMismatch,
+    RequestSignatureComponents,
     RequestSignatureError,
     RequestSignatureInvalid,
+    RequestSignatureKeyIdMalformed,
     RequestSignatureKeyUnknown,
+    RequestSignatureMalformed,
     RequestSignatureMissing,
     RequestSignatureStale,
 )
@@ -168,6 +172,21 @@ def test_another_terminal_cannot_be_named() -> None:
         verify(headers)
 
 
+def test_another_body_is_told_from_a_wrong_signature() -> None:
+    with pytest.raises(RequestDigestMismatch):
+        verify(signed(), body=BODY + b" ")
+
+
+@pytest.mark.parametrize("keyid", ["", "x' OR '1'='1", "bus 12", "-bus", "b" * 65])
+def test_a_key_identifier_that_is_no_terminals_is_told_from_an_unknown_one(keyid: str) -> None:
+    headers = signed()
+    headers["Signature-Input"] = headers["Signature-Input"].replace("bus-12", keyid)
+    with pytest.raises(RequestSignatureKeyIdMalformed):
+        verify(headers)
+    with pytest.raises(RequestSignatureInvalid, match="key identifier"):
+        profile.sign_request("POST", URI, JSON, BODY, KEY, keyid, MOMENT)
+
+
 def test_an_unknown_terminal_is_refused() -> None:
     headers = signed()
     headers["Signature-Input"] = headers["Signature-Input"].replace("bus-12", "bus-13")
@@ -199,7 +218,7 @@ def test_a_signature_is_fresh_for_five_minutes_both_ways(age_s: int, fresh: bool
     ids=str,
 )
 def test_valid_signatures_with_other_parameters_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(RequestSignatureInvalid, match="does not follow the profile"):
+    with pytest.raises(RequestSignatureMalformed, match="does not follow the profile"):
         verify(witness_signed(Message(), **options))
 
 
@@ -223,7 +242,7 @@ def test_valid_signatures_with_other_parameters_are_refused(options: dict[str, A
     ids=str,
 )
 def test_valid_signatures_over_other_components_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(RequestSignatureInvalid, match="must cover exactly"):
+    with pytest.raises(RequestSignatureComponents, match="must cover exactly"):
         verify(witness_signed(Message(), **options))
 
 

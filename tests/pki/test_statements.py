@@ -34,6 +34,7 @@ from pki.statements import (
     verify_statement,
 )
 from pki.statements.cose import from_der, to_der, verify_ecdsa
+from pki.statements.errors import AmountNegative, AmountTooLarge, StatementSignatureBare
 from tests.pki.card_keys import vectors as outside
 from tests.pki.vectors import ANNUL, ANSWER, REQUEST, STATEMENTS
 from tests.pki.witnesses import pycose_verifies
@@ -208,6 +209,16 @@ class TestSignature:
         raw = seal(payload, KEY.sign(structure, ECDSA), bytes(32))
         with pytest.raises(StatementSignatureInvalid):
             verify_statement(open_statement(raw), "ashcombe", KEY.public_key())
+
+    def test_a_bare_signature_does_not_and_is_told_from_another_cards(self) -> None:
+        """As a door has its challenge signed: these bytes, and nothing of a purpose or scheme."""
+        payload = REQUEST.payload()
+        signed = open_statement(seal(payload, KEY.sign(payload, ECDSA), bytes(32)))
+        with pytest.raises(StatementSignatureBare):
+            verify_statement(signed, "ashcombe", KEY.public_key())
+        with pytest.raises(StatementSignatureInvalid) as caught:
+            verify_statement(signed, "ashcombe", published_key())
+        assert not isinstance(caught.value, StatementSignatureBare)
 
     def test_another_curve_does_not(self) -> None:
         signed = open_statement(signed_by(KEY, REQUEST.payload()))
@@ -399,6 +410,18 @@ class TestPayload:
         assert payload != REQUEST.payload()
         with pytest.raises(StatementMalformed):
             parse_payload(payload)
+
+    @pytest.mark.parametrize(
+        ("amount", "error"),
+        [(-1, AmountNegative), (-(2**64), AmountNegative), (2**53, AmountTooLarge), (2**63, AmountTooLarge)],
+    )
+    def test_an_amount_out_of_range_is_told_from_what_is_none(
+        self, amount: int, error: type[StatementMalformed]
+    ) -> None:
+        with pytest.raises(error):
+            parse_payload(changed_payload(k9=amount))
+        with pytest.raises(error):
+            replace(REQUEST, amount_minor=amount)
 
 
 class TestValues:

@@ -99,9 +99,10 @@ def make(
 
 
 def outcomes(out: Path) -> list[tuple[str, str]]:
-    """Orders and outcomes of a result file."""
+    """Orders and outcomes of a result file, but for the lines of cards that were only begun."""
     with out.open(encoding="utf-8", newline="") as file:
-        return [(row["order"], row["outcome"]) for row in csv.DictReader(file)]
+        rows = [(row["order"], row["outcome"]) for row in csv.DictReader(file)]
+    return [row for row in rows if row[1] != "begun"]
 
 
 def test_a_card_for_each_order(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
@@ -153,10 +154,31 @@ def test_a_report_whose_line_was_lost_counts(desk: Agent, card_service: CardServ
     make(desk, [order], Hand(blank_card(tmp_path / "card.json")), out)
     whole = out.read_bytes()
     head = whole.index(b"\n") + 1
-    for length in (head, head + 1, len(whole) - 3):
+    begun = whole.index(b"\n", head) + 1
+    for length in (head, head + 1, begun, begun + 1, len(whole) - 3):
         out.write_bytes(whole[:length])
         assert make(desk, [order], Hand(), out) == Summary(made=1, failed=0, left=0)
         assert outcomes(out) == [(str(order.id), "made")]
+        with out.open(encoding="utf-8", newline="") as file:
+            assert {row["card"] for row in csv.DictReader(file)} == {str(order.card)}
+
+
+def test_a_blank_is_not_made_a_second_one_of_a_begun_order(
+    desk: Agent, card_service: CardService, tmp_path: Path
+) -> None:
+    """The process was killed while it wrote to a card: the next blank has another order; both are made."""
+    orders = [new_order(card_service) for _ in range(2)]
+    begun, blank = blank_card(tmp_path / "begun.json"), blank_card(tmp_path / "blank.json")
+    out = tmp_path / "result.csv"
+    make(desk, orders[:1], Hand(begun, pulled_at={"begun.json": 40}), out)
+    # As a process that is killed leaves the file: without the line that says how it ended.
+    lines = out.read_bytes().splitlines(keepends=True)
+    assert b",begun," in lines[1]
+    out.write_bytes(b"".join(lines[:2]))
+    assert make(desk, orders, Hand(blank, begun), out).is_complete
+    assert {read_memory(card).objects[ObjectId.CHUID] for card in (begun, blank)} == {
+        order.contents[ObjectId.CHUID] for order in orders
+    }
 
 
 def test_what_the_service_refuses_is_written_down(

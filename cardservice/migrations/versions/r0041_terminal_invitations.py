@@ -1,7 +1,7 @@
 """Terminals that may enrol themselves by a one-time code.
 
 Revision ID: 0041
-Revises: 0034
+Revises: 0050
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0041"
-down_revision = "0034"
+down_revision = "0050"
 
 
 def upgrade() -> None:

@@ -357,7 +357,7 @@ def test_another_terminal_under_the_same_id(council: Council, bus: Terminal) -> 
     bus.post(URL, message(statement, card))
     other = council.terminal("bus-13")
     taken = request_for(other, card, id=statement.id)
-    assert other.post(URL, message(taken, card)).outcome == (409, "id_conflict")
+    assert other.post(URL, message(taken, card)).outcome == (409, "id_of_another_terminal")
 
 
 def test_payer_changed_between_first_send_and_retry(council: Council, bus: Terminal) -> None:

@@ -16,6 +16,7 @@ from cardservice.cardholders import details
 from cardservice.cardholders.accesses import READS, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.guardians import Days, bar
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import index_some, read_fields
 from cardservice.cardholders.sealing import Field
@@ -34,7 +35,8 @@ NAME, TOWN, STREET = "Wilhelmina Featherstonehaugh", "Kirkby Ravensworth-on-Sea"
 EMAIL, FORM = "w.featherstonehaugh@embankment.example", "Form Kestrel 9B"
 BORN, UPRN, POSTCODE = date(1987, 11, 23), "100062345917", "QX37 9ZW"
 JPEG = b"a picture of Wilhelmina Featherstonehaugh"
-SECRETS = (NAME, TOWN, STREET, EMAIL, FORM, BORN.isoformat(), UPRN, POSTCODE, JPEG.decode())
+ORDER = "Order of the Family Court at Kirkby 17/2026"
+SECRETS = (ORDER, NAME, TOWN, STREET, EMAIL, FORM, BORN.isoformat(), UPRN, POSTCODE, JPEG.decode())
 MOMENT = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
 
 
@@ -112,6 +114,10 @@ def test_a_copy_of_the_database_names_nobody(
     council: Council, wilhelmina: CardholderId, database_urls: DatabaseUrls
 ) -> None:
     """Neither name nor address nor date; what stands there in clear is found: the search finds."""
+    other = add(council, "Somebody Else")
+    with council.context.database.begin() as connection:
+        noting = Noting(council.kek, wilhelmina, ACTOR, council.clock())
+        bar(connection, noting, other, ORDER, Days(MOMENT.date()))
     with council.context.database.begin() as connection:
         connection.execute(
             insert(audit).values(at=MOMENT, actor=NAME, action="test", subject="test", detail={})

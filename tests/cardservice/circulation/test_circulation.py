@@ -14,7 +14,7 @@ from cardservice.cardholders.erasure import erase_cardholder
 from cardservice.circulation import models
 from cardservice.circulation.errors import LendingRefused, StockRefused
 from cardservice.circulation.holds import expire_all
-from cardservice.circulation.members import check_pin, history_of, set_history
+from cardservice.circulation.members import check_pin, find_member, history_of, set_history
 from cardservice.circulation.pins import LOCKED_FOR, MAX_WRONG
 from cardservice.circulation.stock import import_stock, withdraw
 from cardservice.circulation.system import Outcome, Patron, Pin
@@ -258,7 +258,9 @@ def test_a_card_and_a_till_cannot_pay_the_same_penny(town: Town) -> None:
 @SQLITE
 def test_pins_are_tried_so_many_times(town: Town) -> None:
     def tried(who: str, pin: str | None) -> Pin:
-        return check_pin(town.context, town.pins, who, pin)
+        with town.context.database.turn() as connection:
+            found = find_member(connection, who)
+            return check_pin(connection, town.pins, found, pin, town.clock())
 
     assert [tried("1001", pin) for pin in (PIN, "0000", "", None)] == ["right", "wrong", "wrong", "not_given"]
     assert [tried("1002", pin) for pin in ("", PIN)] == ["wrong", "wrong"]

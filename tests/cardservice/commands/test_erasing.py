@@ -15,6 +15,9 @@ from cardservice.audit.models import audit
 from cardservice.authorisation import annulment as annulment_module
 from cardservice.authorisation import refunds
 from cardservice.authorisation.export import fault_of_proof
+from cardservice.cardholders.models import cardholder
+from cardservice.cardholders.retention import RECORD_DAYS
+from cardservice.cardholders.service import NewCardholder, add_cardholder
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.keys import load_service_keys
@@ -46,6 +49,7 @@ from tests.support.council import (
     message,
     request_for,
 )
+from tests.support.databases import DatabaseUrls
 
 URL = "/v1/authorisations"
 FARES = 5
@@ -114,6 +118,8 @@ def test_retention(council: Council, card: Card, environment: dict[str, str]) ->
         "due": FARES,
         "erased": 0,
     }
+    assert {one["class"]: one["days"] for one in dry["records"]} == RECORD_DAYS
+    assert {one["due"] for one in dry["records"]} == {0}
     shorter = environment | {"CARDSERVICE_RETENTION_DAYS": "travel=10"}
     assert run(council, shorter, *command, days=9)["classes"][1]["erased"] == 0
     assert run(council, shorter, *command, days=11)["classes"][1]["erased"] == FARES
@@ -124,6 +130,36 @@ def test_retention(council: Council, card: Card, environment: dict[str, str]) ->
     with context.database.reading() as connection:
         noted = connection.execute(select(audit).where(audit.c.action == "retention.erase")).all()
     assert [(row.subject, row.detail) for row in noted] == [("travel", {"details": FARES})]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_dormant_people_are_erased_when_that_is_said(
+    council: Council, card: Card, environment: dict[str, str], database_urls: DatabaseUrls
+) -> None:
+    """Named each night; erased with the word for it alone, and never who has a card or money."""
+    with council.context.database.begin() as connection:
+        new = NewCardholder("Robin Still", "adult")
+        moment = council.clock()
+        holder, _ = add_cardholder(connection, new, "GBP", council.kek, actor=ACTOR, moment=moment)
+    roles = environment | {
+        "CARDSERVICE_OWNER_DATABASE_URL": database_urls.owner,
+        "CARDSERVICE_ERASURE_DATABASE_URL": database_urls.eraser,
+    }
+
+    def dormant(*more: str) -> Any:
+        [one] = [
+            each
+            for each in run(council, roles, "retention", "run", *more, days=1_200)["records"]
+            if each["class"] == "dormant"
+        ]
+        return one
+
+    assert dormant() == {"class": "dormant", "days": 1096, "due": 1, "erased": 0}
+    assert dormant("--erase-dormant") == {"class": "dormant", "days": 1096, "due": 1, "erased": 1, "kept": []}
+    assert dormant()["due"] == 0
+    with council.context.database.reading() as connection:
+        left = set(connection.scalars(select(cardholder.c.id)))
+    assert (holder in left, card.holder in left) == (False, True)
 
 
 def test_counters_and_resources_whose_time_has_passed(

@@ -11,7 +11,9 @@ from cardservice.audit.service import record
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.ledger.payers import assign_payer
+from cardservice.staff.roles import Role
 from tests.cardservice.conftest import PASSPHRASE
+from tests.cardservice.staff.people import Staff, add
 from tests.support.council import FARE_MINOR, Card, Council, message, request_for
 
 URL = "/v1/authorisations"
@@ -44,7 +46,7 @@ def test_a_record_is_noted_shown_and_found(context: Context, council: Council) -
     ok(context, "address", holder, *address)
     ok(context, "contact", holder, "--email", "m.reed@example.org", "--telephone", "+44 20 7946 0000")
     ok(context, "prefer", holder, "larger_text", "more_time", "--language", "cy")
-    ok(context, "consent", holder, "notices")
+    ok(context, "consent", holder, "notices", "--wording", "2026-1")
     ok(context, "consent", holder, "research", "--withdrawn")
     shown = ok(context, "show", holder)
     assert shown["born_on"] == "1987-11-23"
@@ -53,19 +55,45 @@ def test_a_record_is_noted_shown_and_found(context: Context, council: Council) -
     assert shown["preferences"] == {"language": "cy", "larger_text": True, "more_time": True}
     said = {purpose: each["given"] for purpose, each in shown["consents"].items()}
     assert said == {"notices": True, "research": False}
+    assert shown["consents"]["notices"]["wording"] == "2026-1"
+    ok(context, "consent", holder, "notices", "--withdrawn")
+    now = ok(context, "show", holder)["consents"]["notices"]
+    assert (now["given"], now["before"]) == (False, [shown["consents"]["notices"]])
     ok(context, "flag", holder, "protected_address")
     shown = ok(context, "show", holder)
     assert (shown["address"], shown["contact"]) == ("protected", "protected")
     assert ok(context, "show", holder, "--address-because", "a letter is due")["address"] == where
     assert "20 7946" not in run(context, "show", holder).stdout
+    # Nor is it told, or tried out, by looking for somebody.
+    [found] = ok(context, "find", "mor", "--born-on", "1987-11-23")["cardholders"]
+    assert (found["cardholder"], found["postcode"]) == (holder, None)
+    assert ok(context, "find", "mor", "--postcode", "QX37")["cardholders"] == []
+    ok(context, "flag", holder, "protected_address", "--off")
     found = ok(context, "find", "mor", "--born-on", "1987-11-23", "--postcode", "QX37")["cardholders"]
     assert [each["cardholder"] for each in found] == [holder]
-    ok(context, "flag", holder, "protected_address", "--off")
     ok(context, "address", holder, "--none")
     shown = ok(context, "show", holder)
     assert (shown["flags"], shown["address"]) == (None, None)
     reads = [each["action"] for each in ok(context, "accesses", holder)["accesses"] if each["read"]]
-    assert reads == [*["cardholder.show"] * 4, "cardholder.find", "cardholder.show"]
+    assert reads == [*["cardholder.show"] * 5, *["cardholder.find"] * 2, "cardholder.show"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_protected_address_is_for_those_with_the_right(context: Context, council: Council) -> None:
+    """Why is not enough at a desk; who posts letters may see it."""
+    holder = str(council.card().holder)
+    ok(context, "address", holder, "--street", "Old Row", "--postcode", "QX37 9ZW")
+    ok(context, "flag", holder, "protected_address")
+    for name, role in (("ann", Role.ADMINISTRATOR), ("dee", Role.DESK), ("ian", Role.ISSUER)):
+        add(context, name, role)
+    staff = Staff(context)
+    staff.is_at_the_keyboard("dee")
+    refused = run(context, "show", holder, "--address-because", "she asks")
+    assert (refused.exit_code, "roles that cover it: issuer" in refused.stderr) == (1, True), refused.output
+    assert ok(context, "show", holder)["address"] == "protected"
+    staff.is_at_the_keyboard("ian")
+    told = ok(context, "show", holder, "--address-because", "a letter is due")
+    assert told["address"]["street"] == "Old Row"
 
 
 def test_who_has_read_a_statement(context: Context, council: Council) -> None:
@@ -92,6 +120,8 @@ def test_who_has_read_a_statement(context: Context, council: Council) -> None:
         (("address", "--street", "Old\nRow"), "street"),
         (("contact", "--email", "nobody"), "e-mail"),
         (("contact", "--telephone", "ring twice"), "telephone"),
+        (("consent", "notices"), "which version of the wording"),
+        (("consent", "notices", "--wording", "the newest one"), "no version of a wording"),
         (("prefer", "--language", "Welsh please"), "language"),
     ],
 )

@@ -7,25 +7,24 @@ for an allergen, one gets a pudding back. Sales go over the wire, everything els
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from sqlalchemy import select, text
 
 from cardservice.audit.models import audit
-from cardservice.cli import main
+from cardservice.cardholders.accesses import accesses
 from cardservice.context import Context
-from cardservice.ids import new_id
+from cardservice.ids import CardholderId, new_id
 from cardservice.ledger.verify import verify
 from cardservice.payments.equation import equation
 from cardservice.services import discover
 from cardservice.tariffs.service import store_tariff
-from pki.clock import OFFSET_VARIABLE
 from pki.statements import StatementKind, details_hmac
-from tests.cardservice.conftest import PASSPHRASE
+from tests.cardservice.command_line import typed
 from tests.support.council import DEMO_DATA, SALT, Card, Council, Reply, Terminal, message, request_for
 
 DAY = "2026-06-15"
@@ -62,19 +61,8 @@ class Kitchen:
 
     def command(self, *arguments: str, names: str = "", recall: str = "") -> Result:
         """A command, at the time of the test's clock."""
-        settings = self.council.context.settings
-        offset_s = (self.council.clock() - datetime.now(UTC)).total_seconds()
-        environment = {
-            "CARDSERVICE_MODE": "development",
-            "CARDSERVICE_DATABASE_URL": settings.database_url,
-            "CARDSERVICE_PKI_DIR": str(settings.pki_dir),
-            "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
-            "CARDSERVICE_PUBLIC_ORIGIN": settings.public_origin,
-            "CARDSERVICE_FUNDING_NAMES": names,
-            "CARDSERVICE_RECALL_NAMES": recall,
-            OFFSET_VARIABLE: str(offset_s),
-        }
-        return CliRunner().invoke(main, list(arguments), env=environment)
+        rights = {"CARDSERVICE_FUNDING_NAMES": names, "CARDSERVICE_RECALL_NAMES": recall}
+        return typed(self.council, *arguments, **rights)
 
     def values(self, *arguments: str, names: str = "", recall: str = "") -> dict[str, Any]:
         """What a command prints for a script."""
@@ -284,6 +272,13 @@ def _check_recall(kitchen: Kitchen, context: Context) -> None:
         ("kitchen.recall", "yoghurt"),
         ("kitchen.recall", "yoghurt"),
     ]
+    # Each of them is told so; who reads the audit log is not told of whom it was.
+    for holder in {each["cardholder"] for each in eaters}:
+        with context.database.reading() as connection:
+            told = [each.action for each in accesses(connection, CardholderId(UUID(holder))) if each.is_read]
+        assert {"kitchen.recall", "funding.names"} & set(told)
+        assert told.count("kitchen.recall") == 1
+        assert holder not in {entry.subject for entry in noted}
 
 
 def test_small_numbers_are_suppressed(kitchen: Kitchen) -> None:

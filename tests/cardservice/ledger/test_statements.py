@@ -121,6 +121,29 @@ def test_days_divide_a_statement(database: Database, payer: PayerId) -> None:
     assert (empty.lines, empty.opening, empty.closing) == ((), Money(470), Money(470))
 
 
+def test_an_opening_is_the_same_from_the_beginning_and_back_from_the_account(
+    database: Database, make_payer: MakePayer
+) -> None:
+    """For a day near the beginning it is added up, for one near the end taken off what there is."""
+    payer, other = make_payer(100), make_payer(1_000)
+    days = [MOMENT + timedelta(days=number) for number in range(8)]
+    sequence(database, calendar())
+    for version, day in enumerate(days, start=1):
+        posted(database, advice(payer, version, *((30, 0) if version <= 3 else (0, 20)), posted_at=day))
+        posted(database, sale(other, version, 1, posted_at=day))
+        sequence(database, calendar(day))
+    # In no page, and in the account.
+    posted(database, advice(payer, len(days) + 1, 10, 5, posted_at=days[-1]))
+
+    openings = [page(database, payer, Period(day.date(), day.date())).opening for day in days]
+
+    prepaid, owed = [100, 70, 40, 10, 10, 10, 10, 10], [0, 0, 0, 0, -20, -40, -60, -80]
+    assert openings == [Money(0), *(Money(*held) for held in zip(prepaid[1:], owed[1:], strict=True))]
+    later = page(database, payer, Period(date(2027, 1, 1), date(2027, 1, 2)))
+    assert (later.opening, later.closing) == (Money(10, -100), Money(10, -100))
+    assert later.closing + later.unsettled[0].moved == balance(database, payer)
+
+
 def test_what_a_programme_pays_is_nowhere(database: Database, payer: PayerId) -> None:
     """Of a sale that is paid for in part the payer's part is told; of one that is free, nothing."""
     funded = (NewTransfer(PROGRAMME, PAYABLE, 250, "GBP"),)

@@ -111,7 +111,7 @@ class Town:
             return {row.day[:10]: int(row.owed) for row in rows}
 
 
-def run(context: Context, *arguments: str) -> Result:
+def run(context: Context, *arguments: str, what: str = "statement") -> Result:
     """`cardservice provider statement`, in this process."""
     settings = {
         "CARDSERVICE_MODE": "development",
@@ -120,7 +120,7 @@ def run(context: Context, *arguments: str) -> Result:
         "CARDSERVICE_PASSPHRASE": PASSPHRASE.decode(),
         "CARDSERVICE_PUBLIC_ORIGIN": context.settings.public_origin,
     }
-    return CliRunner().invoke(main, ["provider", "statement", *arguments], env=settings)
+    return CliRunner().invoke(main, ["provider", what, *arguments], env=settings)
 
 
 @pytest.fixture
@@ -204,9 +204,31 @@ def test_it_adds_up_to_the_ledger(town: Town, monkeypatch: pytest.MonkeyPatch) -
     assert words[-1] == "  leisure entry, tax code standard: 1 transactions, 5.00 GBP: 5.00 GBP"
     assert run(context, "nobody", "2026-06-01", "2026-06-30").exit_code == 1
     assert str(card.holder) not in "".join(words)
+    _check_sales(context, card)
     with context.database.reading() as connection:
         noted = connection.scalars(select(audit.c.subject).where(audit.c.action == "provider.statement"))
         assert set(noted) == {*PROVIDERS, "nobody"}
+
+
+def _check_sales(context: Context, card: Card) -> None:
+    """One by one, each provider sees a customer of its own: the same one each time, whom no other has."""
+    # An amount that was reserved and released counts as given back, too.
+    customers, expected = [], {"vale-buses": 200, "school": 66, "car-parks": 1200}
+    for provider in PROVIDERS:
+        told = run(context, provider, "2026-06-01", "2026-06-30", "--json", what="sales")
+        assert told.exit_code == 0, told.output
+        sold = json.loads(told.stdout)["sales"]
+        assert len(sold) >= 2
+        given_back = sum(each["given_back_minor"] for each in sold)
+        assert given_back == expected.get(provider, 0)
+        [customer] = {each["customer"] for each in sold}
+        customers.append(customer)
+        table = run(context, provider, "2026-06-01", "2026-06-30", "--csv", what="sales").stdout
+        assert table.count(customer) == len(sold)
+        for known in (card.holder, card.payer, card.id):
+            assert str(known) not in told.stdout + table
+            assert known.hex not in told.stdout + table
+    assert len(set(customers)) == len(PROVIDERS)
 
 
 def test_what_does_not_add_up_is_said(town: Town) -> None:

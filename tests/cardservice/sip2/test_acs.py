@@ -271,7 +271,7 @@ def test_what_is_away_is_a_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
             raise OperationalError("away", {}, Exception())
 
         with monkeypatch.context() as away:
-            away.setattr(database, "begin", gone)
+            away.setattr(database, "turn", gone)
             assert check_in(machine, "B1").fixed[0] == "0"
             assert status(machine, "1001", ("AD", PIN))["AF"].startswith("This is not available now")
             assert machine.ask(Code.SC_STATUS, ("0", "080", "2.00")).fixed[0] == "Y"

@@ -173,9 +173,8 @@ class _Talkative(Session):
 def test_who_does_not_read_is_ended(desk: Desk) -> None:
     made = SessionMaker(desk.town.context)()
     talkative: Callable[[], Session] = lambda: _Talkative(  # noqa: E731 - one for each connection
-        made._system,
         made._log_in,
-        made._is_open,
+        made._turn,
         made._now,
         made._zone,
     )

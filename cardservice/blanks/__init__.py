@@ -1,0 +1,1 @@
+"""Blank cards: delivered, moved, used up, spoiled and counted."""

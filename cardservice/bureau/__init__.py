@@ -1,0 +1,1 @@
+"""Card bureaux: orders out, requests and results in, letters to those who get the cards."""

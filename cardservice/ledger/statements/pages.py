@@ -1,0 +1,140 @@
+"""Pages of an account statement, one by one or all of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from cardservice.ids import PayerId, TransactionId
+from cardservice.ledger.errors import StatementInvalid
+from cardservice.ledger.statements import queries
+from cardservice.ledger.statements.values import (
+    Cursor,
+    Money,
+    Period,
+    StatementLine,
+    StatementPage,
+    Undone,
+)
+
+LINES_AT_ONCE = 200
+_MOST_AT_ONCE = 5_000
+# Ids in one query: SQLite bounds the variables of a statement.
+_IDS_AT_ONCE = 500
+
+
+def statement_page(
+    connection: Connection,
+    payer_id: PayerId,
+    period: Period,
+    after: Cursor | None = None,
+    size: int = LINES_AT_ONCE,
+) -> StatementPage:
+    """The page after `after`, or the first; for a transaction that sees one moment (`Database.reading`).
+
+    Raises StatementInvalid for a size that is none, or where there is no such payer.
+    """
+    pages = _Pages(connection, payer_id, period, size)
+    opening = queries.money_before(connection, payer_id, period, after)
+    rows = connection.execute(queries.settled(connection, payer_id, period, after, size + 1)).all()
+    return pages.page(rows[:size], opening, more=len(rows) > size)
+
+
+def statement_pages(
+    connection: Connection, payer_id: PayerId, period: Period, size: int = LINES_AT_ONCE
+) -> Iterator[StatementPage]:
+    """All pages, as of the transaction's one moment. Raises StatementInvalid."""
+    pages = _Pages(connection, payer_id, period, size)
+    opening = queries.money_before(connection, payer_id, period, None)
+    query = queries.settled(connection, payer_id, period, None, None)
+    # One query, read as it is wanted: however long a statement is, two pages of it are in memory.
+    with connection.execute(query, execution_options={"yield_per": size}) as rows:
+        shown = list(islice(rows, size))
+        while True:
+            following = list(islice(rows, size))
+            page = pages.page(shown, opening, more=bool(following))
+            yield page
+            if not following:
+                return
+            shown, opening = following, page.closing
+
+
+class _Pages:
+    """Makes pages of rows."""
+
+    def __init__(self, connection: Connection, payer_id: PayerId, period: Period, size: int) -> None:
+        if not 0 < size <= _MOST_AT_ONCE:
+            raise StatementInvalid(f"a page has 1 to {_MOST_AT_ONCE} lines, not {size}")
+        unit = queries.unit_of(connection, payer_id)
+        if unit is None:
+            raise StatementInvalid(
+                f"no payer {payer_id}; `cardservice payer history` names those of a person"
+            )
+        self._connection, self._payer_id, self._period, self._unit = connection, payer_id, period, unit
+
+    def page(self, shown: Sequence[Row[Any]], opening: Money, *, more: bool) -> StatementPage:
+        """The page of these rows, which begins with `opening`."""
+        waiting: Sequence[Row[Any]] = ()
+        if not more:
+            waiting = self._connection.execute(queries.waiting(self._connection, self._payer_id)).all()
+        told = _Told(self._undone([*shown, *waiting]))
+        lines = tuple(told.settled(shown, opening))
+        return StatementPage(
+            payer_id=self._payer_id,
+            period=self._period,
+            unit=self._unit,
+            opening=opening,
+            lines=lines,
+            closing=sum((line.moved for line in lines), opening),
+            next=lines[-1].place if more else None,
+            unsettled=tuple(told.line(row, _money(row)) for row in waiting),
+        )
+
+    def _undone(self, rows: Iterable[Row[Any]]) -> Mapping[TransactionId, Sequence[Undone]]:
+        """What these give something back of, by transaction."""
+        ids = [row.id for row in rows if row.reversals]
+        found: dict[TransactionId, list[Undone]] = {}
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            query = queries.undone(self._payer_id, ids[first : first + _IDS_AT_ONCE])
+            for by, *what in self._connection.execute(query):
+                found.setdefault(by, []).append(Undone(*what))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Rows as lines."""
+
+    undone: Mapping[TransactionId, Sequence[Undone]]
+
+    def settled(self, rows: Iterable[Row[Any]], opening: Money) -> Iterator[StatementLine]:
+        """Lines with the money after each."""
+        balance = opening
+        for row in rows:
+            moved = _money(row)
+            balance += moved
+            place = Cursor(row.settled_on, row.epoch, row.sequence)
+            yield self.line(row, moved, place=place, late=row.late, balance=balance)
+
+    def line(self, row: Row[Any], moved: Money, **more: Any) -> StatementLine:
+        """A row as a line."""
+        return StatementLine(
+            transaction=TransactionId(row.id),
+            kind=row.kind,
+            service=row.service,
+            action=row.action,
+            provider_id=row.provider_id,
+            provider_name=row.provider_name,
+            # Labels alone: what of a price somebody else paid is nobody's business.
+            items=tuple(str(each["label"]) for each in row.receipt or ()),
+            reverses=tuple(self.undone.get(row.id, ())),
+            occurred_at=row.occurred_at,
+            moved=moved,
+            **more,
+        )
+
+
+def _money(row: Row[Any]) -> Money:
+    return Money(int(row.prepaid_minor), int(row.arrears_minor))
