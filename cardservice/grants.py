@@ -26,6 +26,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "UPDATE (seen_at, clock_ahead_ms, waiting, oldest_waiting_at, trust_fetched_at, lists_end_at)",
             "UPDATE (tariffs, version)",
         ),
+        "terminal_invitation": (*_ADD, "UPDATE (attempts_left, used_at, key_sha256)", "DELETE"),
         "cardholder": (*_ADD, "UPDATE (category, index_version)"),
         # Replaced as a whole, and taken away.
         "record_field": (*_ADD, "DELETE"),
