@@ -9,7 +9,8 @@ from uuid import UUID
 import click
 from sqlalchemy import Connection
 
-from cardservice.applications.eligibility import APPLICANT, PROOFS, Ages, Visit
+from cardservice.applications.applicants import add_applicant, by_settings
+from cardservice.applications.eligibility import PROOFS, Visit
 from cardservice.applications.proofs import Proof, due_by, end_proof, note_proof, proofs_of
 from cardservice.applications.reviewing import NotBacked, cards_in_use, check_again, suspend_not_backed
 from cardservice.applications.service import (
@@ -26,12 +27,11 @@ from cardservice.applications.service import (
     withdraw,
 )
 from cardservice.audit.service import record
-from cardservice.cardholders.service import NewCardholder, add_cardholder, require_cardholder
+from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.personalisation import KINDS, Delivery
 from cardservice.cards.service import AUTHORITY
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.context import Context
-from cardservice.ids import CardholderId
 
 DAY = click.DateTime(["%Y-%m-%d"])
 # Of applications that are looked at again in one transaction.
@@ -41,9 +41,7 @@ _kind = click.argument("kind", type=click.Choice(list(PROOFS)))
 
 def deciding(context: Context) -> Deciding:
     """Who is at the keyboard, now, by the rules of this scheme."""
-    settings = context.settings
-    ages = Ages(settings.young_age, settings.adult_age)
-    return Deciding(context.keys.cardholder_kek, ages, actor(), context.now(), older_from=settings.older_from)
+    return by_settings(context, actor())
 
 
 @contextmanager
@@ -90,17 +88,10 @@ def application_add(
         if name is None:
             holder = require_cardholder(connection, identifier(str(cardholder_id)))
         else:
-            holder = _new(context, connection, name, by)
+            holder = add_applicant(connection, name, context.scheme.currency, by)
         made = apply_for(connection, by.noting(holder), kind, visit)
     values = {"application": str(made), "cardholder": str(holder), "kind": kind}
     say(f"Application {made} of {holder} for a {kind} card", values, as_json=as_json)
-
-
-def _new(context: Context, connection: Connection, name: str, by: Deciding) -> CardholderId:
-    new = NewCardholder(name, APPLICANT)
-    currency = context.scheme.currency
-    holder, _ = add_cardholder(connection, new, currency, by.kek, actor=by.actor, moment=by.moment)
-    return holder
 
 
 @application.command("list")

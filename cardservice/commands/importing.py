@@ -5,22 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import select
 
 from cardservice.applications.renewals import COLUMNS as RENEWED
 from cardservice.applications.renewals import import_renewals
-from cardservice.cardholders.erasure import erase_cardholder
 from cardservice.commands.applying import deciding
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
-from cardservice.context import Context
-from cardservice.errors import ErasureRefused
 from cardservice.ids import CardholderId
 from cardservice.pupils.knowing import Decisions
-from cardservice.pupils.models import import_run
 from cardservice.pupils.reading import COLUMNS
-from cardservice.pupils.service import Plan, import_pupils, undo_import
+from cardservice.pupils.runs import list_imports, undo_and_erase
+from cardservice.pupils.service import Plan, import_pupils
 
-_SHOWN = 20
+_SHOWN, _LISTED = 20, 200
 
 
 @click.group("import")
@@ -133,7 +129,7 @@ def import_proofs(file: Path, dry_run: bool, as_json: bool) -> None:
 def import_list(as_json: bool) -> None:
     """List what was imported, the newest first."""
     with opened() as context, context.database.reading() as connection:
-        rows = connection.execute(select(import_run).order_by(import_run.c.at.desc()).limit(200)).all()
+        rows = list_imports(connection, limit=_LISTED)
     values = [
         {
             "import": str(row.id),
@@ -143,7 +139,7 @@ def import_list(as_json: bool) -> None:
             "by": row.actor,
             "joined": row.joined,
             "changed": row.changed,
-            "left": row.departed,
+            "left": row.left,
             "undone_by": row.undone_by,
         }
         for row in rows
@@ -166,9 +162,9 @@ def import_undo(import_id: str, as_json: bool) -> None:
     Who has money, or for whom a family pays, is not erased, but named.
     """
     with opened() as context:
-        joined = undo_import(context, identifier(import_id), actor=actor())
-        kept = list(_erased(context, joined))
-    values = {"import": import_id, "erased": len(joined) - len(kept), "kept": kept}
+        undone = undo_and_erase(context, identifier(import_id), actor=actor())
+    kept = [{"cardholder": str(each.holder), "reason": each.reason} for each in undone.kept]
+    values = {"import": import_id, "erased": undone.erased, "kept": kept}
     words = [f"Undone; {values['erased']} of those who joined are erased."]
     words += [f"not erased: {one['cardholder']}: {one['reason']}" for one in kept]
     say("\n".join(words), values, as_json=as_json)
@@ -177,15 +173,6 @@ def import_undo(import_id: str, as_json: bool) -> None:
 def _same(text: str) -> tuple[str, CardholderId | None]:
     number, _, holder = text.partition("=")
     return number, CardholderId(identifier(holder)) if holder else None
-
-
-def _erased(context: Context, holders: Iterable[CardholderId]) -> Iterable[dict[str, str]]:
-    """Those who could not be erased, and why."""
-    for holder in holders:
-        try:
-            erase_cardholder(context, holder, actor=actor())
-        except ErasureRefused as refused:
-            yield {"cardholder": str(holder), "reason": refused.reason}
 
 
 def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str]:
