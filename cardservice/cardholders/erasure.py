@@ -15,13 +15,22 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, update
 
+from cardservice.accounts.models import account_closing
 from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
 from cardservice.bureau.models import bureau_item
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.service import require_cardholder
-from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
+from cardservice.cards.models import (
+    card,
+    card_activation,
+    card_state,
+    card_uid,
+    loss_report,
+    personalisation_order,
+    temporary_card,
+)
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
 from cardservice.cards.states import CardState
 from cardservice.circulation.erasing import forget_member, open_loans
@@ -141,7 +150,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, import_change, entitlement, proof):
+    for table in (record_field, cardholder_token, import_change, entitlement, proof, account_closing):
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     connection.execute(delete(cardholder).where(cardholder.c.id == person))
     _forget_in_audit(connection, plan, actor, moment)
@@ -157,7 +166,7 @@ def _forget_cards(
     forget_cards(connection, cards)
     orders = select(personalisation_order.c.id).where(personalisation_order.c.card_id.in_(cards))
     connection.execute(delete(bureau_item).where(bureau_item.c.order_id.in_(orders)))
-    for table in (card_state, card_uid, card_activation, personalisation_order):
+    for table in (card_state, card_uid, card_activation, personalisation_order, temporary_card, loss_report):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))
 

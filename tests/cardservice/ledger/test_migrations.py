@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect, text
 
+import cardservice.accounts.models
 import cardservice.applications.models
 import cardservice.audit.models
 import cardservice.blanks.models
@@ -50,7 +51,7 @@ def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_ur
 
 def test_a_revision_that_is_in_place_is_left_alone(database_urls: DatabaseUrls, database: Database) -> None:
     migrate(database_urls.owner)
-    migrate(database_urls.owner, "0048")
+    migrate(database_urls.owner, "0049")
     assert schema_is_current(database)
 
 
