@@ -22,6 +22,11 @@ MACHINE = frozenset(
     }
 )
 COMMANDS: Mapping[str, Right] = {
+    "account close": _R.ISSUE_CARDS,
+    "account dormant": _R.ISSUE_CARDS,
+    "account give-back": _R.REFUND,
+    "account show": _R.SEE_MONEY,
+    "account tell": _R.ISSUE_CARDS,
     "advices deliver": _R.KEEP_TERMINALS,
     "advices losses": _R.SEE_MONEY,
     "application add": _R.ISSUE_CARDS,
@@ -49,6 +54,8 @@ COMMANDS: Mapping[str, Right] = {
     "card entitlements": _R.ISSUE_CARDS,
     "card expire": _R.UPKEEP,
     "card grow-up": _R.ISSUE_CARDS,
+    "card lend": _R.STOP_CARDS,
+    "card lent": _R.SEE_CARDS,
     "card list": _R.SEE_CARDS,
     "card order": _R.ISSUE_CARDS,
     "card release": _R.STOP_CARDS,
@@ -58,6 +65,8 @@ COMMANDS: Mapping[str, Right] = {
     "card revoke-many": _R.REVOKE_CARDS,
     "card show": _R.SEE_CARDS,
     "card suspend": _R.STOP_CARDS,
+    "card take-back": _R.STOP_CARDS,
+    "card told-lost": _R.STOP_CARDS,
     "cardholder accesses": _R.SEE_PEOPLE,
     "cardholder add": _R.KEEP_PEOPLE,
     "cardholder address": _R.KEEP_PEOPLE,
