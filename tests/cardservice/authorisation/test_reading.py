@@ -9,11 +9,13 @@ import pytest
 from cardservice.authorisation import reading_core, reading_postgresql
 from cardservice.authorisation.found import Found, Wanted
 from cardservice.authorisation.reading import read_for_messages
-from cardservice.database import driver_of
+from cardservice.database import connect, driver_of
 from cardservice.ids import CardId, TransactionId
+from cardservice.ledger.distributing import _read_at_the_nodes
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.privacy import destroy_key
 from tests.support.council import Card, Council, message, new_id, request_for
+from tests.support.databases import ADMINISTRATOR, OWNER, DatabaseUrls
 
 Change = Callable[[Council, Card, Wanted], Wanted]
 URL = "/v1/authorisations"
@@ -129,8 +131,8 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_the_function_reads_what_the_statements_read(council: Council) -> None:
-    """One card for each thing that can be different; all of them in one call."""
+def test_the_functions_read_what_the_statements_read(council: Council, database_urls: DatabaseUrls) -> None:
+    """One card for each thing that can be different; all in one call, and by a cluster's functions, too."""
     bus = council.terminal("bus-12")
     wanted = []
     for change in CHANGES.values():
@@ -142,8 +144,15 @@ def test_the_function_reads_what_the_statements_read(council: Council) -> None:
         by_statements = reading_core.read(connection, changed)
     with database.posting_engine.connect() as connection:
         at_once = reading_postgresql.read(driver_of(connection), changed)
-    for name, one, other in zip(CHANGES, at_once, by_statements, strict=True):
-        assert _sorted(one) == _sorted(other), name
+    # Settings of Citus are the administrator's to write down where there is none.
+    administrator = connect(database_urls.owner.replace(f"://{OWNER}@", f"://{ADMINISTRATOR}@"))
+    with administrator.begin() as connection:
+        _read_at_the_nodes(connection)
+    administrator.dispose()
+    with database.posting_engine.connect() as connection:
+        divided = reading_postgresql.read(driver_of(connection), changed)
+    for name, one, other, of_nodes in zip(CHANGES, at_once, by_statements, divided, strict=True):
+        assert _sorted(one) == _sorted(other) == _sorted(of_nodes), name
     _check(dict(zip(CHANGES, at_once, strict=True)))
 
 
