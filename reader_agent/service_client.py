@@ -82,6 +82,14 @@ class PersonalisationOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Refunded:
+    """What was given back."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class CardStanding:
     """Where a card stands, by the service's word for it."""
 
@@ -177,6 +185,20 @@ class ServiceClient:
         """Say how this terminal is (`reader_agent.health`)."""
         self._call("POST", "/v1/health", encode(dict(said)))
 
+    def enrol(self, code: str, csr: bytes) -> bytes:
+        """The certificate (DER) for the terminal's request (DER), by its one-time code.
+
+        It is signed as everything is, and the service does not look: it does not know the terminal yet.
+        """
+        asked = encode({"terminal": self._terminal, "code": code, "csr": to_base64url(csr)})
+        return Document(self._call("POST", "/enrolments", asked), "certificate").octets("certificate")
+
+    def renew(self, csr: bytes) -> bytes:
+        """A certificate (DER) for the terminal's present key; the one that it has until another is due."""
+        asked = encode({"csr": to_base64url(csr)})
+        answer = self._call("POST", "/v1/terminal-certificate", asked)
+        return Document(answer, "certificate").octets("certificate")
+
     def quote(self, service: str, action: str, card: UUID | None, details: Mapping[str, object]) -> Quote:
         """The price of an action; what its rules refuse is a ServiceProblem with their reason."""
         wanted = {
@@ -207,6 +229,12 @@ class ServiceClient:
     def authorise(self, body: bytes) -> Mapping[str, Any]:
         """The answer to a stored message, exactly these bytes; not yet verified (see answers.py)."""
         return self._call("POST", "/v1/authorisations", body)
+
+    def refund(self, refund: UUID, sale: UUID, card: UUID, line: int | None) -> Refunded:
+        """Give a sale back, or a line of its receipt; under the same id it is given back once."""
+        asked = {"id": str(refund), "sale": str(sale), "card": str(card), "line": line}
+        answer = Document(self._call("POST", "/v1/refunds", encode(asked)), "answer")
+        return Refunded(answer.integer("amount_minor"), answer.text("currency"))
 
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
@@ -325,10 +353,11 @@ def _problem(status: int, content_type: str, content: bytes) -> ServiceProblem |
         try:
             document = json.loads(content)
             kind, code, detail = document["type"], document["code"], document.get("detail", "")
+            reason = document.get("reason")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            kind = code = detail = None
+            kind = code = detail = reason = None
         if isinstance(code, str) and kind == PROBLEM_URN + code:
-            return ServiceProblem(code, status, str(detail))
+            return ServiceProblem(code, status, str(detail), reason if isinstance(reason, str) else None)
     return ServiceUnreachable(f"HTTP status {status}")
 
 
