@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, union
@@ -78,9 +79,15 @@ def verify(
         connection = stack.enter_context(database.reading())
         since = None if whole else last_seal(connection)
         concerned = _everything() if since is None else _since(connection, since)
-        findings = list(checking.sequence_faults(connection, since))
-        findings += checking.rollup_faults(connection, since)
-        findings += checking.sides_faults(connection)
+        sums = (
+            partial(checking.sequence_faults, connection, since),
+            partial(checking.rollup_faults, connection, since),
+            partial(checking.sides_faults, connection),
+        )
+        findings: list[Finding] = []
+        for number, faults in enumerate(sums):
+            progress("sums", number, len(sums))
+            findings += faults()
         numbering.close()
         findings += _broken(connection, since, concerned, progress)
         seals = checking.SealCheck(connection, check_head, check_tombstone, progress)
