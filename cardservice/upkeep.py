@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from cardservice.audit import chain
 from cardservice.authorisation.ending_holds import end_holds
+from cardservice.cards.ending_lendings import end_lendings
 from cardservice.context import Context
 from cardservice.ledger.closing.holding import Held, held_back
 from cardservice.ledger.closing.seals import seal_days
@@ -59,6 +60,7 @@ def keep_up(context: Context, stop: Event | None = None) -> Round:
     """
     settled = settle_reservations(context.database, context.now())
     ended = end_holds(context)
+    end_lendings(context)
     calendar = calendar_of(context)
     chain.lengthen(context.database, context.now())
     numbered = sequence(context.database, calendar)

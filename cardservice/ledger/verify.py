@@ -79,12 +79,12 @@ def verify(
         connection = stack.enter_context(database.reading())
         since = None if whole else last_seal(connection)
         concerned = _everything() if since is None else _since(connection, since)
+        findings: list[Finding] = []
         sums = (
             partial(checking.sequence_faults, connection, since),
             partial(checking.rollup_faults, connection, since),
             partial(checking.sides_faults, connection),
         )
-        findings: list[Finding] = []
         for number, faults in enumerate(sums):
             progress("sums", number, len(sums))
             findings += faults()
