@@ -72,14 +72,15 @@ def run() -> None:
 @_face_options(TILL_PORT)
 @click.option("--service", default="meals", show_default=True, help="whose catalogue is on the keys")
 @click.option("--section", help="what is served here, such as lunch; else it is chosen on the screen")
+@click.option("--supervisor", is_flag=True, help="a supervisor's terminal: serve what a till must decline")
 @_telling_errors
-def till(service: str, section: str | None, **options: Any) -> None:
+def till(service: str, section: str | None, supervisor: bool, **options: Any) -> None:
     """The school till."""
     check_extra()
     from kiosk.till import TillSettings, builder  # noqa: PLC0415 -- the extra `kiosk` is needed from here on
 
     url, token_file = options["agent_url"], _token_file(options)
-    settings = TillSettings(url, token_file, options["reader"], service, section)
+    settings = TillSettings(url, token_file, options["reader"], service, section, supervisor)
     _serve("till", options, builder(settings))
 
 

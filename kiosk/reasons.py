@@ -63,6 +63,7 @@ def _of_the_sale() -> Mapping[str, str]:
         "no_school": gettext("There is no school on that day."),
         "order_closed": gettext("It is too late to order or cancel for that day."),
         "not_ordered": gettext("This was not ordered, or has been collected."),
+        "nothing_to_refund": gettext("There is nothing left of it to give back."),
         "return_too_late": gettext("A till gives back meals of the same day alone."),
         "price_changed": gettext("The price has changed. Look at the new price and try again."),
         "item_unknown": gettext("Something here is not on the menu any more."),

@@ -343,9 +343,11 @@ class ServiceProblem(AgentError):
 
     code = "service_problem"
 
-    def __init__(self, problem: str, status: int, detail: str) -> None:
+    def __init__(self, problem: str, status: int, detail: str, reason: str | None = None) -> None:
         super().__init__(f"the card service refused: {detail} [{problem}]")
         self.problem, self.status, self.detail = problem, status, detail
+        # What some say besides, such as why nothing is given back
+        self.reason = reason
 
 
 class ServiceAnswerInvalid(AgentError):

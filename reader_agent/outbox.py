@@ -156,6 +156,14 @@ class Outbox:
         )
         return [_entry(row) for row in rows]
 
+    def entries_since(self, moment: datetime) -> list[Entry]:
+        """The entries that were made at a moment or later, by their sequence."""
+        rows = self.connection.execute(
+            f"SELECT {_COLUMNS} FROM entry WHERE created_at >= ? ORDER BY sequence",  # noqa: S608 -- a constant
+            (_milliseconds(moment),),
+        )
+        return [_entry(row) for row in rows]
+
     def find(self, entry: UUID) -> Entry | None:
         """The entry of this id."""
         row = self.connection.execute(

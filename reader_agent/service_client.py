@@ -82,6 +82,14 @@ class PersonalisationOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Refunded:
+    """What was given back."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class CardStanding:
     """Where a card stands, by the service's word for it."""
 
@@ -222,6 +230,12 @@ class ServiceClient:
         """The answer to a stored message, exactly these bytes; not yet verified (see answers.py)."""
         return self._call("POST", "/v1/authorisations", body)
 
+    def refund(self, refund: UUID, sale: UUID, card: UUID, line: int | None) -> Refunded:
+        """Give a sale back, or a line of its receipt; under the same id it is given back once."""
+        asked = {"id": str(refund), "sale": str(sale), "card": str(card), "line": line}
+        answer = Document(self._call("POST", "/v1/refunds", encode(asked)), "answer")
+        return Refunded(answer.integer("amount_minor"), answer.text("currency"))
+
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
         return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)
@@ -339,10 +353,11 @@ def _problem(status: int, content_type: str, content: bytes) -> ServiceProblem |
         try:
             document = json.loads(content)
             kind, code, detail = document["type"], document["code"], document.get("detail", "")
+            reason = document.get("reason")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            kind = code = detail = None
+            kind = code = detail = reason = None
         if isinstance(code, str) and kind == PROBLEM_URN + code:
-            return ServiceProblem(code, status, str(detail))
+            return ServiceProblem(code, status, str(detail), reason if isinstance(reason, str) else None)
     return ServiceUnreachable(f"HTTP status {status}")
 
 

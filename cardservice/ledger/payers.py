@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cardservice.bulk import insert_many
 from cardservice.cardholders.models import cardholder
 from cardservice.database import truncated
 from cardservice.ids import CardholderId, PayerId, new_id
@@ -53,18 +54,19 @@ def create_own_payers(
     if not made:
         return made
     people = [{"id": payer_id, "kind": "person", "created_at": moment} for payer_id in made.values()]
-    connection.execute(insert(payer), people)
+    insert_many(connection, payer, people)
     # Each at version 1, as after its assignment.
     states = [{"payer_id": payer_id, "version": 1} for payer_id in made.values()]
-    connection.execute(insert(payer_state), states)
+    insert_many(connection, payer_state, states)
     rows = [
         {"payer_id": payer_id, "kind": kind, "unit": currency, "floor": floor}
         for payer_id in made.values()
         for kind, floor in (("prepaid", 0), ("arrears", None))
     ]
-    connection.execute(insert(account), rows)
-    connection.execute(
-        insert(cardholder_payer),
+    insert_many(connection, account, rows)
+    insert_many(
+        connection,
+        cardholder_payer,
         [
             {"cardholder_id": holder, "payer_id": payer_id, "valid_from": moment, "recorded_at": moment}
             for holder, payer_id in made.items()

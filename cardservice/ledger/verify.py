@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, union
@@ -74,9 +75,14 @@ def verify(
         since = None if whole else last_seal(connection)
         concerned = _everything() if since is None else _since(connection, since)
         findings = list(_broken(connection, since, concerned, progress))
-        findings += checking.sequence_faults(connection, since)
-        findings += checking.rollup_faults(connection, since)
-        findings += checking.sides_faults(connection)
+        sums = (
+            partial(checking.sequence_faults, connection, since),
+            partial(checking.rollup_faults, connection, since),
+            partial(checking.sides_faults, connection),
+        )
+        for number, faults in enumerate(sums):
+            progress("sums", number, len(sums))
+            findings += faults()
         seals = checking.SealCheck(connection, check_head, check_tombstone, progress)
         findings += seals.faults(since)
         proofs = _Proofs(connection, check_proof, progress)

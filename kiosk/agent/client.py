@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from kiosk.errors import ConfigInvalid, KioskError
 
@@ -95,6 +95,16 @@ class AgentClient:
         if not _NAME.fullmatch(service):
             raise ConfigInvalid(f"{service!r} is not the name of a service")
         return self._ask("GET", f"/v1/catalogues/{service}")
+
+    def totals(self, service: str, since: str, *, by: str) -> Mapping[str, Any]:
+        """What this terminal has sold since a moment (RFC 3339), in groups by a detail of the orders."""
+        if not _NAME.fullmatch(service):
+            raise ConfigInvalid(f"{service!r} is not the name of a service")
+        return self._ask("GET", f"/v1/totals/{service}?{urlencode({'since': since, 'by': by})}")
+
+    def refund(self, key: str, transaction: str, line: int) -> Mapping[str, Any]:
+        """Give back a line of a sale; once for a key."""
+        return self._ask("POST", "/v1/refunds", {"key": key, "transaction": transaction, "line": line})
 
     def quote(self, order: Mapping[str, object]) -> Mapping[str, Any]:
         """The price for anybody; what may be charged offline is kept by the agent."""

@@ -45,6 +45,8 @@ class Answer:
     amount_minor: int | None = None
     currency: str | None = None
     receipt: tuple[tuple[str, int], ...] = ()
+    # By which it can be given back; the page knows it by its tap
+    transaction: str | None = None
 
     @property
     def is_approved(self) -> bool:
@@ -188,6 +190,7 @@ def _answer(paid: Mapping[str, Any]) -> Answer:
             paid["amount_minor"],
             paid["currency"],
             tuple((str(line["label"]), int(line["amount_minor"])) for line in paid["receipt"]),
+            None if paid["transaction"] is None else str(paid["transaction"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AgentAway("not an answer", was_sent=True) from error

@@ -6,16 +6,19 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 
-from kiosk.agent import AgentClient, Relay, Sale, Sales
+from kiosk.agent import AgentClient, AgentProblem, Relay, Sale, Sales
 from kiosk.agent.views import register
+from kiosk.errors import Malformed
 from kiosk.till import words
-from kiosk.till.basket import Basket
+from kiosk.till.basket import Basket, returned
 from kiosk.till.pupils import Pupils
 from kiosk.web import Face, Serving, create_app
 from kiosk.web.pages import refuse
 from kiosk.web.server import MAX_STREAMS, Build
 
 EXTENSION = "till"
+# docs/services/meals.md, "The actions"; and the detail that says the section
+ANYWAY, SECTION = "serve-anyway", "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class TillSettings:
     service: str
     # Which of the service's sections is sold here; None: the person at the till chooses
     section: str | None
+    # Whether the terminal is a supervisor's, who may have served what a till declines
+    supervisor: bool
 
 
 class Till:
@@ -48,16 +53,34 @@ class Till:
         self._action = str(found["action"])
         return found
 
+    def totals(self, since: str) -> Mapping[str, object]:
+        """What this terminal has sold since a moment. Raises AgentAway, AgentProblem."""
+        found = self.agent.totals(self.settings.service, since, by=SECTION)
+        return {"groups": found["groups"]}
+
+    def give_back(self, tap: str, document: object) -> Mapping[str, object]:
+        """Give back a line of what this tap has paid. Raises Malformed, AgentAway, AgentProblem."""
+        key, line = returned(document)
+        sale = self.sales.find(tap)
+        transaction = None if sale is None or sale.answer is None else sale.answer.transaction
+        if transaction is None:
+            raise AgentProblem(404, "sale_unknown", None, "this tap has paid nothing here")
+        given = self.agent.refund(key, transaction, line)
+        return {"amount_minor": given["amount_minor"], "currency": given["currency"]}
+
     def sell(self, tap: str, basket: Basket) -> Sale:
         """Have the card of this tap pay. Raises AgentAway, AgentProblem, SaleUndecided."""
+        if basket.is_anyway and not self.settings.supervisor:
+            raise Malformed
         if self._action is None:
             self.catalogue()
         order = {
             "service": self.settings.service,
-            "action": self._action,
+            "action": ANYWAY if basket.is_anyway else self._action,
             "details": basket.details,
             "amount_minor": basket.amount_minor,
-            "allow_offline": True,
+            # Without the service nothing is declined: there is nothing to overrule.
+            "allow_offline": not basket.is_anyway,
         }
         return self.sales.pay(tap, basket.payment, order, may_retry=True)
 
@@ -88,7 +111,12 @@ def page() -> str:
     settings = _till().settings
     return render_template(
         "till/till.html",
-        page_data={"reader": settings.reader, "section": settings.section, "words": words.of_the_till()},
+        page_data={
+            "reader": settings.reader,
+            "section": settings.section,
+            "supervisor": settings.supervisor,
+            "words": words.of_the_till(),
+        },
     )
 
 
@@ -96,6 +124,12 @@ def page() -> str:
 def catalogue() -> Mapping[str, object]:
     """What is on the keys."""
     return _till().catalogue()
+
+
+@blueprint.get("/totals")
+def totals() -> Mapping[str, object]:
+    """What this till has sold, of nobody."""
+    return _till().totals(request.args.get("since", ""))
 
 
 @blueprint.get("/taps/<tap>/holder")
@@ -115,3 +149,9 @@ def photo(tap: str) -> Response:
 def sell(tap: str) -> Mapping[str, object]:
     """Charge a basket to the card of this tap: once, however often it is asked."""
     return _till().sell(tap, Basket.load(request.get_json())).to_json()
+
+
+@blueprint.post("/taps/<tap>/refund")
+def give_back(tap: str) -> Mapping[str, object]:
+    """Give back a line of what this tap has paid: once, however often it is asked under one key."""
+    return _till().give_back(tap, request.get_json())

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from kiosk.agent import Asked, asked
+from kiosk.errors import Malformed
 
-# docs/services/meals.md, "The action sale"
+# docs/services/meals.md, "The actions"
 MAX_LINES, MAX_QUANTITY = 50, 20
 _KEY = validate.Length(min=1, max=64)
 
@@ -32,6 +33,8 @@ class _Basket(asked.PaymentSchema):
         load_default=list,
         validate=validate.Length(max=2),
     )
+    # A supervisor's word: what was declined for the holder's sake is sold all the same
+    anyway = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
 _SCHEMA = _Basket()
@@ -44,6 +47,7 @@ class Basket:
     payment: Asked
     details: Mapping[str, object]
     amount_minor: int
+    is_anyway: bool
 
     @classmethod
     def load(cls, document: object) -> "Basket":
@@ -52,4 +56,29 @@ class Basket:
         details = {"service": loaded["section"], "items": loaded["items"]}
         if loaded["confirmed"]:
             details["confirmed"] = loaded["confirmed"]
-        return cls(payment, details, loaded["amount_minor"])
+        return cls(payment, details, loaded["amount_minor"], loaded["anyway"])
+
+
+class _Returned(Schema):
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    key = fields.UUID(required=True)
+    # Of the receipt, from 1
+    line = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_LINES))
+
+
+_RETURNED = _Returned()
+
+
+def returned(document: object) -> tuple[str, int]:
+    """Key and line of what comes back. Raises Malformed."""
+    if not isinstance(document, dict):
+        raise Malformed
+    try:
+        loaded = _RETURNED.load(document)
+    except ValidationError as error:
+        raise Malformed from error
+    return str(loaded["key"]), loaded["line"]

@@ -20,6 +20,8 @@ def of_the_till() -> Mapping[str, object]:
         "basket": _of_the_basket(),
         "question": _of_the_question(),
         "outcome": _of_the_outcome(),
+        "totals": _of_the_totals(),
+        "give_back": _of_giving_back(),
     }
 
 
@@ -104,6 +106,9 @@ def _of_the_question() -> Mapping[str, object]:
         "second_title": gettext("Another main meal?"),
         "second_text": gettext("There was a main meal for this card already. Ask before you sell another."),
         "go_back": gettext("Go back"),
+        "anyway_title": gettext("Serve anyway?"),
+        "anyway_text": gettext("It is charged, and recorded that it was served at a supervisor’s word."),
+        "anyway": gettext("Serve anyway"),
         "other_title": gettext("Is the basket for {name}?"),
         "other_unknown": gettext("Is the basket for this card?"),
         "other_text": gettext("It was begun for the card before."),
@@ -129,4 +134,29 @@ def _of_the_outcome() -> Mapping[str, object]:
         "last": gettext("Last sale: {outcome}"),
         "total": gettext("Total"),
         "unknown_reason": gettext("Reason: {reason}"),
+    }
+
+
+def _of_the_totals() -> Mapping[str, object]:
+    return {
+        "counting": gettext("Counting."),
+        "nothing": gettext("Nothing was sold today."),
+        "unavailable": gettext("The totals cannot be shown now. Try again."),
+        "sums": gettext("Sums"),
+        "sales": gettext("Sales"),
+        "amount": gettext("Amount"),
+        "offline": gettext("Without the card service"),
+        "offline_value": gettext("{offline}, of which {waiting} still to be sent"),
+        "items": gettext("Items"),
+        "declined": gettext("Declined"),
+    }
+
+
+def _of_giving_back() -> Mapping[str, object]:
+    return {
+        "ask": gettext("Choose what has come back."),
+        "asking": gettext("Asking the card service."),
+        "given": gettext("Given back: {amount}. It went to where it came from."),
+        "refused": gettext("Nothing is given back. {reason}"),
+        "unknown": gettext("No answer. Choose the same again: it is given back once."),
     }

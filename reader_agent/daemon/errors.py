@@ -131,6 +131,25 @@ class CatalogueRefused(DaemonError):
         self.reason = reason
 
 
+class SaleUnknown(DaemonError):
+    """This terminal's outbox has no such sale, or it was sold without the service and nobody was told yet."""
+
+    code = "sale_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("this terminal has told the service of no such sale")
+
+
+class RefundRefused(DaemonError):
+    """The card service gives nothing back; `reason` is its code."""
+
+    code = "refund_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the card service gives nothing back for this")
+        self.reason = reason
+
+
 class StillRunning(DaemonError):
     """What was asked takes longer than a request should wait."""
 

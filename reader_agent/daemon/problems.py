@@ -10,7 +10,14 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from pki.errors import PkiError
-from reader_agent.daemon.errors import CardUnusable, CatalogueRefused, DaemonError, Malformed, TokenRefused
+from reader_agent.daemon.errors import (
+    CardUnusable,
+    CatalogueRefused,
+    DaemonError,
+    Malformed,
+    RefundRefused,
+    TokenRefused,
+)
 from reader_agent.daemon.outcomes import failure
 from reader_agent.errors import AgentError, CardError, ReaderError, ServiceProblem
 from reader_agent.service_client import PROBLEM_TYPE, PROBLEM_URN
@@ -52,6 +59,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "role_not_allowed": Kind(403, "This terminal may not see who holds a card"),
     "catalogue_missing": Kind(404, "This service has no catalogue"),
     "catalogue_refused": Kind(422, "There is no catalogue for this terminal"),
+    "sale_unknown": Kind(404, "There is no such sale here"),
+    "refund_refused": Kind(422, "Nothing is given back"),
     "reader_unusable": Kind(503, "The reader does not work"),
     "service_unreachable": Kind(503, "The card service does not answer"),
     # The daemon.
@@ -102,7 +111,7 @@ def _of_our_own(error: DaemonError) -> Response:
     members: dict[str, object] = {}
     if isinstance(error, Malformed) and error.fields:
         members["fields"] = error.fields
-    if isinstance(error, CardUnusable | CatalogueRefused):
+    if isinstance(error, CardUnusable | CatalogueRefused | RefundRefused):
         members["reason"] = error.reason
     response = problem(error.code, str(error), members)
     if isinstance(error, TokenRefused):

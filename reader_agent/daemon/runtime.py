@@ -13,7 +13,14 @@ from reader_agent.agent import Agent
 from reader_agent.catalogues import Period, StoredCatalogue
 from reader_agent.daemon.catalogues import CatalogueKeeper
 from reader_agent.daemon.desk import Desk, Quoted
-from reader_agent.daemon.errors import CatalogueMissing, StillRunning, Stopping, TapOver
+from reader_agent.daemon.errors import (
+    CatalogueMissing,
+    RefundRefused,
+    SaleUnknown,
+    StillRunning,
+    Stopping,
+    TapOver,
+)
 from reader_agent.daemon.events import EventKind, EventLog, Streams
 from reader_agent.daemon.holders import Holder, Holders
 from reader_agent.daemon.keeper import Keeper, ServiceView
@@ -22,12 +29,16 @@ from reader_agent.daemon.payments import Payments
 from reader_agent.daemon.settings import MAX_STREAMS, DaemonSettings
 from reader_agent.daemon.taps import Tap, Taps
 from reader_agent.daemon.watch import ReaderView, Watch
-from reader_agent.errors import CardError, ServiceAnswerInvalid, ServiceUnreachable
+from reader_agent.errors import CardError, ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
 from reader_agent.known_cards import KnownCards
 from reader_agent.outbox_summary import OutboxSummary, summarise
+from reader_agent.refunding import refund
+from reader_agent.service_client import Refunded
 from reader_agent.sync import SyncReport
 from reader_agent.tapping import Outcome, TapOrder, TapResult
 from reader_agent.tapping.drafts import new_id
+from reader_agent.tapping.problems import is_final
+from reader_agent.totals import Totals, totals
 from reader_agent.wire import to_rfc3339
 
 T = TypeVar("T")
@@ -38,6 +49,8 @@ QUOTE_LIMIT_S = 30.0
 SYNC_LIMIT_S = 60.0
 HOLDER_LIMIT_S = 30.0
 CATALOGUE_LIMIT_S = 30.0
+TOTALS_LIMIT_S = 30.0
+REFUND_LIMIT_S = 30.0
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -185,6 +198,25 @@ class Runtime:
                 raise
             return self._now_of(stored, is_offline=True)
         return self._now_of(fetched, is_offline=False)
+
+    def totals(self, service: str, since: datetime, by: str) -> dict[str, Totals]:
+        """What this terminal has sold since a moment. Raises DaemonError, AgentError."""
+        desk = next(iter(self._desks.values()))
+        return _wait(desk.with_agent(lambda agent: totals(agent, service, since, by)), TOTALS_LIMIT_S)
+
+    def refund(self, refund_id: UUID, sale: UUID, line: int | None) -> Refunded:
+        """Give back a sale of this terminal, or a line of it. Raises DaemonError, AgentError."""
+        desk = next(iter(self._desks.values()))
+        asked = desk.with_agent(lambda agent: refund(agent, refund_id, sale, line))
+        try:
+            given = _wait(asked, REFUND_LIMIT_S)
+        except ServiceProblem as error:
+            if not is_final(error):
+                raise
+            raise RefundRefused(error.reason or error.problem) from error
+        if given is None:
+            raise SaleUnknown
+        return given
 
     def sync(self) -> SyncReport:
         """Tell the service what waits. Raises AgentError."""

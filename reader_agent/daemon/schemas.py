@@ -44,6 +44,32 @@ class PaymentSchema(OrderSchema):
     allow_offline = fields.Boolean(truthy={True}, falsy={False}, load_default=True)
 
 
+class RefundSchema(Schema):
+    """A sale of this terminal, or a line of its receipt."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    # Made by the face, one for each refund
+    key = fields.UUID(required=True)
+    transaction = fields.UUID(required=True)
+    line = fields.Integer(strict=True, allow_none=True, load_default=None, validate=validate.Range(min=1))
+
+
+class TotalsSchema(Schema):
+    """Since when, and by which detail."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    since = fields.AwareDateTime(required=True, format="iso")
+    by = fields.String(load_default="service", validate=_NAME)
+
+
 class NothingSchema(Schema):
     """An empty object."""
 

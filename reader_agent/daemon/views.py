@@ -11,7 +11,7 @@ from reader_agent.daemon.desk import Quoted
 from reader_agent.daemon.errors import Malformed
 from reader_agent.daemon.holders import Holder
 from reader_agent.daemon.runtime import OnSale, Paid, Runtime
-from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema
+from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema, RefundSchema, TotalsSchema
 from reader_agent.outbox_summary import OutboxSummary
 from reader_agent.service_client import Price
 from reader_agent.sync import Delivery, SyncReport
@@ -23,6 +23,7 @@ EXTENSION = "reader-agent"
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
 _ORDER, _PAYMENT, _NOTHING = OrderSchema(), PaymentSchema(), NothingSchema()
+_REFUND, _TOTALS = RefundSchema(), TotalsSchema()
 
 
 @blueprint.get("/status")
@@ -69,6 +70,23 @@ def catalogue(service: str) -> dict[str, object]:
     return _on_sale_json(_runtime().on_sale(service))
 
 
+@blueprint.post("/refunds")
+def refund() -> dict[str, object]:
+    """Give back a sale of this terminal, or a line of it."""
+    asked = _parse(_REFUND)
+    given = _runtime().refund(asked["key"], asked["transaction"], asked["line"])
+    return {"amount_minor": given.amount_minor, "currency": given.currency}
+
+
+@blueprint.get("/totals/<service>")
+def totals(service: str) -> dict[str, object]:
+    """What this terminal has sold of a service since a moment."""
+    asked = _parse_arguments(_TOTALS)
+    found = _runtime().totals(service, asked["since"], asked["by"])
+    groups = {name: each.to_json() for name, each in found.items()}
+    return {"service": service, "since": to_rfc3339(asked["since"]), "by": asked["by"], "groups": groups}
+
+
 @blueprint.get("/outbox")
 def outbox() -> dict[str, object]:
     """Counts and ages."""
@@ -89,7 +107,14 @@ def _runtime() -> Runtime:
 
 
 def _parse(schema: Schema) -> dict[str, Any]:
-    value = request.get_json()
+    return _loaded(schema, request.get_json())
+
+
+def _parse_arguments(schema: Schema) -> dict[str, Any]:
+    return _loaded(schema, request.args.to_dict())
+
+
+def _loaded(schema: Schema, value: Any) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:

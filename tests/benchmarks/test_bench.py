@@ -49,7 +49,7 @@ def test_a_grown_ledger_adds_up() -> None:
     """What is filled in for it is what posting would have left."""
     server = PostgresServer()
     try:
-        rate = growth.measure_verify(server, 0.1, lambda _: None, small=40)
+        rate = growth.measure_verify(server, lambda _: None, payers=40)
         grown = growth.measure(server, 0.2, lambda _: None, payers=80, small=40, processes=1, slices=1)
         pages = growth.measure_reading("statement_page", server, 0.2, lambda _: None, payers=80)
     finally:

@@ -125,6 +125,7 @@ def make_pupil(stack: Stack, desk_port: int) -> tuple[str, str, Path]:
 
 def test_a_day_at_the_till(school: School) -> None:
     """Seen and sold online; the service stops, the till restarts and sells by its catalogue; each once."""
+    began = school.daemon.status()["service"]["since"]
     on_sale = school.daemon.get("/v1/catalogues/meals").json()
     assert (on_sale["offline"], on_sale["may_serve_offline"], on_sale["currency"]) == (False, True, "GBP")
     lunch = next(section for section in on_sale["sections"] if section["key"] == "lunch")
@@ -166,6 +167,19 @@ def test_a_day_at_the_till(school: School) -> None:
     assert (paid["decision"], paid["offline"], paid["amount_minor"]) == ("approved", False, BASKET_MINOR)
     school.pull()
     assert school.prepaid() == 5000 - 2 * BASKET_MINOR
+
+    # Both pieces of fruit come back: once, however often it is asked.
+    fruit = {"key": str(uuid4()), "transaction": paid["transaction"], "line": 2}
+    for _ in range(2):
+        assert school.daemon.post("/v1/refunds", fruit).json() == {"amount_minor": 80, "currency": "GBP"}
+    assert school.prepaid() == 5000 - 2 * BASKET_MINOR + 80
+    refused = school.daemon.post("/v1/refunds", {**fruit, "key": str(uuid4())})
+    assert (refused.status_code, refused.json()["code"]) == (422, "refund_refused")
+    assert refused.json()["reason"] == "nothing_to_refund"
+    unknown = school.daemon.post("/v1/refunds", {**fruit, "transaction": str(uuid4())})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "sale_unknown")
+    totals = school.daemon.get(f"/v1/totals/meals?since={began}").json()["groups"]["lunch"]
+    assert (totals["sales"], totals["amount_minor"], totals["offline"]) == (2, 2 * BASKET_MINOR, 1)
     school.stack.run("cardservice", "ledger", "verify")
 
 

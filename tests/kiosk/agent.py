@@ -82,9 +82,12 @@ class Agent:
         # A payment waits until this is set
         self.may_pay = threading.Event()
         self.may_pay.set()
+        # What the outbox adds up to, by section
+        self.totals: dict[str, Any] | None = {}
         # What was asked for
         self.paths: list[str] = []
         self.payments: list[dict[str, Any]] = []
+        self.refunds: list[dict[str, Any]] = []
         self.resumed_at: list[str | None] = []
         self._holders: dict[str, dict[str, Any] | None] = {}
         self._unusable: dict[str, str] = {}
@@ -227,6 +230,28 @@ class Agent:
             **self.catalogue,
         }
 
+    def give_back(self, body: dict[str, Any]) -> Response | dict[str, Any]:
+        """POST /v1/refunds."""
+        assert set(body) == {"key", "transaction", "line"}
+        assert body["transaction"] in self._answers
+        if self.lose > 0:
+            self.lose -= 1
+            return problem(503, "service_unreachable", "service_unreachable")
+        known = {(each["transaction"], each["line"]): each["key"] for each in self.refunds}
+        if known.setdefault((body["transaction"], body["line"]), body["key"]) != body["key"]:
+            return problem(422, "refund_refused", "nothing_to_refund")
+        self.refunds.append(body)
+        return {"amount_minor": 260, "currency": "GBP"}
+
+    def counted(self, asked: dict[str, str]) -> Response | dict[str, Any]:
+        """GET /v1/totals/meals."""
+        assert set(asked) == {"since", "by"}
+        if not asked["since"]:
+            return problem(400, "malformed")
+        if self.totals is None:
+            return problem(503, "still_running")
+        return {"service": "meals", **asked, "groups": self.totals}
+
     def pay(self, tap: str, body: dict[str, Any]) -> Response | dict[str, Any]:
         """POST /v1/taps/TAP/pay."""
         key = str(body["key"])
@@ -317,6 +342,8 @@ def _app(agent: Agent) -> Flask:
     app.add_url_rule("/v1/status", view_func=agent.status)
     app.add_url_rule("/v1/taps/<tap>/holder", view_func=agent.holder)
     app.add_url_rule("/v1/catalogues/meals", view_func=agent.offered)
+    app.add_url_rule("/v1/refunds", "refunds", lambda: agent.give_back(request.get_json()), methods=["POST"])
+    app.add_url_rule("/v1/totals/meals", "totals", lambda: agent.counted(request.args.to_dict()))
     app.add_url_rule(
         "/v1/taps/<tap>/pay", view_func=lambda tap: agent.pay(tap, request.get_json()), methods=["POST"]
     )

@@ -27,9 +27,19 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
 @pytest.fixture
 def till(agent: Agent, tmp_path: Path) -> Iterator[FaceProcess]:
     """A school till at lunch."""
+    yield from _till(agent, tmp_path)
+
+
+@pytest.fixture
+def supervisors_till(agent: Agent, tmp_path: Path) -> Iterator[FaceProcess]:
+    """The same where a supervisor stands."""
+    yield from _till(agent, tmp_path, "--supervisor")
+
+
+def _till(agent: Agent, folder: Path, *more: str) -> Iterator[FaceProcess]:
     face = FaceProcess(
-        *(tmp_path / "till.log", "till", "--agent-url", agent.url, "--agent", str(tmp_path)),
-        *("--reader", READER, "--section", "lunch"),
+        *(folder / "till.log", "till", "--agent-url", agent.url, "--agent", str(folder)),
+        *("--reader", READER, "--section", "lunch", *more),
     )
     face.start()
     yield face

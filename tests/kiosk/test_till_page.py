@@ -520,3 +520,111 @@ def test_a_page_from_the_browser_s_memory_is_loaded_anew(agent: Agent, shown: Pa
     with shown.expect_navigation():
         shown.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     expect(button(shown, PASTA)).to_be_visible()
+
+
+def test_the_totals_of_a_service(agent: Agent, shown: Page) -> None:
+    """What was sold, of nobody, with the badge's queue; also while nothing can be told."""
+    button(shown, "Totals").click()
+    dialog = shown.get_by_role("dialog", name="What this till has sold today")
+    expect(dialog).to_contain_text("Nothing was sold today.")
+    button(shown, "Close").click()
+    expect(dialog).to_be_hidden()
+    agent.totals = {
+        "lunch": {
+            "sales": 30,
+            "amount_minor": 8125,
+            "offline": 2,
+            "waiting": 1,
+            "declined": {"allergen_stop": 1},
+            "items": {"meal-pasta": 25, "yesterdays-soup": 1},
+        }
+    }
+    button(shown, "Totals").click()
+    expect(dialog.get_by_role("heading", name="Lunch", level=3)).to_be_visible()
+    sums = dialog.get_by_role("table", name="Sums").get_by_role("row")
+    expect(sums).to_have_text(
+        ["Sales30", "Amount£81.25", "Without the card service2, of which 1 still to be sent"]
+    )
+    items = dialog.get_by_role("table", name="Items").get_by_role("row")
+    expect(items).to_have_text(["Tomato pasta bake25", "yesterdays-soup1"])
+    expect(dialog.get_by_role("table", name="Declined")).to_contain_text("Read the allergens.1")
+    assert_accessible(shown)
+    shown.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    agent.totals = None
+    button(shown, "Totals").click()
+    expect(dialog).to_contain_text("The totals cannot be shown now.")
+
+
+def test_a_supervisor_serves_anyway(agent: Agent, supervisors_till: FaceProcess, page: Page) -> None:
+    """After a decline for the pupil's sake, when asked; and never without the service."""
+    page.goto(supervisors_till.url)
+    agent.insert(BEN)
+    pupil(page, "Ben Reed")
+    anyway = button(page, "Serve anyway")
+    button(page, PASTA).click()
+    expect(anyway).to_be_hidden()
+    agent.answer = {"decision": "declined", "reason": "limit_reached", "message": "0.10 is left today."}
+    button(page, "Charge £2.60").click()
+    expect(outcome(page)).to_contain_text("Declined")
+    assert_accessible(page)
+    anyway.click()
+    question = page.get_by_role("dialog", name="Serve anyway?")
+    expect(question).to_contain_text("This would pass the limit for today.")
+    expect(question).to_contain_text("0.10 is left today.")
+    assert_accessible(page)
+    question.get_by_role("button", name="Go back").click()
+    assert len(agent.payments) == 1
+    anyway.click()
+    agent.answer = {"decision": "approved", "reason": "approved", "message": "Approved."}
+    question.get_by_role("button", name="Serve anyway").click()
+    expect(outcome(page)).to_contain_text("Paid £2.60")
+    expect(anyway).to_be_hidden()
+    asked = agent.payments[-1]
+    assert (asked["action"], asked["allow_offline"], asked["details"]) == (
+        "serve-anyway",
+        False,
+        {"service": "lunch", "items": [{"item": "meal-pasta", "quantity": 1}]},
+    )
+
+
+def test_who_is_no_supervisor_serves_nothing_anyway(agent: Agent, shown: Page) -> None:
+    """What a card is refused for is not for a supervisor to decide, either."""
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    button(shown, PASTA).click()
+    agent.answer = {"decision": "declined", "reason": "limit_reached", "message": "No."}
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("Declined")
+    expect(button(shown, "Serve anyway")).to_be_hidden()
+
+
+def test_what_comes_back_is_given_back_once(agent: Agent, shown: Page) -> None:
+    """A line of the sale on the screen; without an answer the same is asked again. Not of one that waits."""
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    open_it = button(shown, "Give back")
+    button(shown, PASTA).click()
+    expect(open_it).to_be_hidden()
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("Paid £2.60")
+    open_it.click()
+    dialog = shown.get_by_role("dialog", name="Give back")
+    assert_accessible(shown)
+    agent.lose = 1
+    for said in ("No answer. Choose the same again", "Given back: £2.60.", "Given back: £2.60."):
+        dialog.get_by_role("button", name="Lunch £2.60").click()
+        expect(dialog.get_by_role("status")).to_contain_text(said)
+    assert len({refund["key"] for refund in agent.refunds}) == 1
+    assert agent.refunds[0]["line"] == 1
+    dialog.get_by_role("button", name="Close").click()
+    button(shown, "Next pupil").click()
+    expect(open_it).to_be_hidden()
+    agent.remove()
+    agent.go(online=False)
+    agent.insert(BEN)
+    pupil(shown, "Ben Reed")
+    button(shown, PASTA).click()
+    button(shown, "Charge £2.60").click()
+    expect(outcome(shown)).to_contain_text("Accepted offline")
+    expect(open_it).to_be_hidden()

@@ -375,3 +375,35 @@ def test_the_page_itself_says_nothing_of_anybody(agent: Agent, till: FaceProcess
     assert page.status_code == 200
     assert "Reed" not in page.text
     assert 'lang="en-GB"' in page.text
+
+
+# ---- totals, and a supervisor's word
+
+
+def test_totals_are_passed_on(agent: Agent, visitor: Visitor) -> None:
+    agent.totals = {"lunch": {"sales": 1}}
+    found = visitor.get("/totals?since=2026-01-05T00%3A00%3A00.000Z")
+    assert found.json() == {"groups": agent.totals}
+    assert visitor.get("/totals").status_code == 400
+
+
+def test_a_till_that_is_no_supervisors_serves_nothing_anyway(agent: Agent, visitor: Visitor) -> None:
+    tap = agent.insert(AVA)
+    refused = visitor.post(f"/taps/{tap}/sale", {**GOOD, "anyway": True})
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
+    assert agent.payments == []
+
+
+def test_what_a_tap_has_paid_is_given_back(agent: Agent, visitor: Visitor) -> None:
+    tap, body = agent.insert(BEN), {"key": str(uuid4()), "line": 1}
+    unknown = visitor.post(f"/taps/{tap}/refund", body)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "sale_unknown")
+    assert visitor.sell(tap)["outcome"]["decision"] == "approved"
+    given = visitor.post(f"/taps/{tap}/refund", body)
+    assert given.json() == {"amount_minor": 260, "currency": "GBP"}
+    another = visitor.post(f"/taps/{tap}/refund", {**body, "key": str(uuid4())})
+    assert (another.status_code, another.json()["code"]) == (422, "refund_refused")
+    assert another.json()["reason"] == "nothing_to_refund"
+    bodies: tuple[object, ...] = ([], {}, {**body, "line": 0}, {**body, "line": "1"}, {**body, "who": "Ben"})
+    for wrong in bodies:
+        assert visitor.post(f"/taps/{tap}/refund", wrong).status_code == 400

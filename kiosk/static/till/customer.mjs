@@ -36,6 +36,21 @@ export class Customer {
     return !this.isChecked && (this.stage === "unknown" || this.allergens.length > 0);
   }
 
+  /** @returns {string | null} the key of the words that say why nothing can be sold to them yet */
+  get obstacle() {
+    switch (this.stage) {
+      case "lift":
+        return "need_lift";
+      case "refused":
+        return "need_usable";
+      case "reading":
+      case "looking-up":
+        return "need_read";
+      default:
+        return this.needsCheck ? "need_allergens" : null;
+    }
+  }
+
   /** @returns {string} the same for the same person, as far as can be told */
   get identity() {
     return this.holder === null

@@ -8,8 +8,9 @@
  */
 
 import { NoAnswer, Refused, get } from "../web/api.mjs";
-import { data } from "../web/data.mjs";
+import { data, fill, time } from "../web/data.mjs";
 
+const words = data.page.words.keys;
 const REFRESH_MS = 5 * 60_000;
 const AGAIN_MS = 5_000;
 /** No timer of a browser runs longer. */
@@ -44,6 +45,15 @@ export class Menu {
   /** @returns {string} */
   get currency() {
     return this.catalogue?.currency ?? "GBP";
+  }
+
+  /** @returns {string} since when it holds, and whether it holds without the service */
+  get asOf() {
+    if (this.catalogue === null) {
+      return "";
+    }
+    const text = fill(words.as_of, { time: time(this.catalogue.as_of) });
+    return this.catalogue.offline && !this.catalogue.may_serve_offline ? `${text}. ${words.no_offline}` : text;
   }
 
   /**

@@ -1,7 +1,8 @@
 /** A question that must be answered before anything else; Escape, and the first button, are the careful answer. */
 
-import { data } from "../web/data.mjs";
+import { data, fill } from "../web/data.mjs";
 import { byId, element } from "../web/dom.mjs";
+import { clash, allergens as listed } from "./allergens.mjs";
 
 const words = data.page.words.question;
 const dialog = byId("question", HTMLDialogElement);
@@ -40,6 +41,32 @@ export function ask(question) {
  */
 export function askAboutAnother() {
   return ask({ title: words.second_title, lines: [words.second_text], yes: words.serve, no: words.go_back });
+}
+
+/**
+ * Ask whether a basket that was begun for another card is for this one.
+ *
+ * @param {string | undefined} name
+ * @returns {Promise<boolean>}
+ */
+export function askWhoseBasketIs(name) {
+  const title = name === undefined ? words.other_unknown : fill(words.other_title, { name });
+  return ask({ title, lines: [words.other_text], yes: words.keep, no: words.new });
+}
+
+/**
+ * Ask about items that this pupil must not eat.
+ *
+ * @param {string} name
+ * @param {string[]} allergens
+ * @param {import("./menu.mjs").Item[]} items
+ * @param {{yes: string, no: string}} answers
+ * @returns {Promise<boolean>}
+ */
+export function askAboutClash(name, allergens, items, answers) {
+  const lines = items.map((item) => fill(words.clash_item, { label: item.label, clash: clash(item, allergens).join(". ") }));
+  lines.unshift(fill(words.clash_text, { name, allergens: listed(allergens) }));
+  return ask({ title: words.clash_title, lines, ...answers });
 }
 
 /** Take an open question back: what it was about is over. */

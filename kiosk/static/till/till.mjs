@@ -1,20 +1,23 @@
 /** The till: what happens at the reader and on the keys, and what the panels show of it. */
 
 import { badgeEvents, tell } from "../web/badge.mjs";
-import { data, fill, money, time } from "../web/data.mjs";
+import { data, money } from "../web/data.mjs";
 import { byId, onPress, say } from "../web/dom.mjs";
 import { listen } from "../web/events.mjs";
 import { pay, resume } from "../web/payment.mjs";
 import { present, readerEvents } from "../web/reader.mjs";
-import { clash, allergens as listed } from "./allergens.mjs";
+import { clash } from "./allergens.mjs";
+import { askAnyway, offerAnyway, renderAnyway } from "./anyway.mjs";
 import { Basket } from "./basket.mjs";
 import { Customer } from "./customer.mjs";
+import { offerGivingBack, renderGivingBack } from "./give_back.mjs";
 import { renderKeys } from "./keys.mjs";
 import { announce, chargeButton, clearButton, renderBasket, total, undoButton } from "./lines.mjs";
 import { Menu } from "./menu.mjs";
 import { isGiven, renderLast, renderOutcome } from "./outcome.mjs";
 import { lookUpButton, readButton, renderPupil } from "./pupil.mjs";
-import { ask, askAboutAnother, dismiss } from "./question.mjs";
+import { askAboutAnother, askAboutClash, askWhoseBasketIs, dismiss } from "./question.mjs";
+import { offerTotals } from "./totals.mjs";
 
 /** @typedef {import("../web/reader.mjs").Card} Card */
 /** @typedef {import("./menu.mjs").Item} Item */
@@ -44,8 +47,6 @@ let outcome = null;
 let forgetting;
 /** Whether nothing has been told yet. */
 let isFirst = true;
-
-// ---- the reader
 
 /** @param {Card} card */
 function arrived(card) {
@@ -125,9 +126,7 @@ async function lookUp(found) {
 /** @param {Customer} found */
 async function askWhoseBasket(found) {
   if (basketFor !== null && basketFor !== found.identity) {
-    const name = found.holder?.name;
-    const title = name === undefined ? words.question.other_unknown : fill(words.question.other_title, { name });
-    const keeps = await ask({ title, lines: [words.question.other_text], yes: words.question.keep, no: words.question.new });
+    const keeps = await askWhoseBasketIs(found.holder?.name);
     if (customer !== found) {
       return;
     }
@@ -183,11 +182,7 @@ async function press(item) {
  */
 async function askAbout(items, yes, no) {
   const asked = customer;
-  const allergens = asked?.allergens ?? [];
-  const who = { name: asked?.holder?.name ?? "", allergens: listed(allergens) };
-  const lines = items.map((item) => fill(words.question.clash_item, { label: item.label, clash: clash(item, allergens).join(". ") }));
-  lines.unshift(fill(words.question.clash_text, who));
-  const isWanted = await ask({ title: words.question.clash_title, lines, yes, no });
+  const isWanted = await askAboutClash(asked?.holder?.name ?? "", asked?.allergens ?? [], items, { yes, no });
   if (!isWanted || customer !== asked) {
     return false;
   }
@@ -221,14 +216,32 @@ async function charge() {
   if (isAnother && !(await askAboutAnother())) {
     return;
   }
+  const isRead = basket.lines.some((line) => confirmed.has(line.key));
+  await sell(paying, section.key, [...(isRead ? ["allergens"] : []), ...(isAnother ? ["second-meal"] : [])], false);
+}
+
+/** What was declined, at a supervisor's word. */
+async function serveAnyway() {
+  const paying = customer;
+  const section = menu.section;
+  if (paying !== null && section !== null && outcome !== null && (await askAnyway(outcome))) {
+    await sell(paying, section.key, [], true);
+  }
+}
+
+/**
+ * @param {Customer} paying
+ * @param {string} section
+ * @param {string[]} read what was read and asked
+ * @param {boolean} anyway
+ */
+async function sell(paying, section, read, anyway) {
   if (obstacle() !== null || customer !== paying) {
-    return; // the card has gone while the question stood
+    return; // the card has gone while a question stood
   }
   begun("paying");
-  const isRead = basket.lines.some((line) => confirmed.has(line.key));
   const lines = basket.lines.map((line) => ({ item: line.key, quantity: line.quantity }));
-  const read = [...(isRead ? ["allergens"] : []), ...(isAnother ? ["second-meal"] : [])];
-  const order = { section: section.key, items: lines, amount_minor: total(basket, menu), confirmed: read };
+  const order = { section, items: lines, amount_minor: total(basket, menu), confirmed: read, anyway };
   ended(await pay(paying.tap, order, () => begun("open")));
 }
 
@@ -302,17 +315,7 @@ function obstacle() {
   if (customer === null || customer.isGone) {
     return basket.isEmpty ? "need_items" : "need_card";
   }
-  switch (customer.stage) {
-    case "lift":
-      return "need_lift";
-    case "refused":
-      return "need_usable";
-    case "reading":
-    case "looking-up":
-      return "need_read";
-    default:
-      return customer.needsCheck ? "need_allergens" : basket.isEmpty ? "need_items" : null;
-  }
+  return customer.obstacle ?? (basket.isEmpty ? "need_items" : null);
 }
 
 function amount() {
@@ -327,16 +330,10 @@ function render() {
   renderKeys(menu, allergens, press);
   renderBasket(basket, menu, allergens, isSold, obstacle());
   renderOutcome(outcome, sale, outcome !== null && card !== null && card.tap !== customer?.tap);
+  renderAnyway(outcome, obstacle());
+  renderGivingBack(outcome);
   nextButton.hidden = sale !== null || (outcome === null && (customer === null || customer.stage === "lift"));
-  say(byId("as-of", HTMLElement), asOf());
-}
-
-function asOf() {
-  if (menu.catalogue === null) {
-    return "";
-  }
-  const text = fill(words.keys.as_of, { time: time(menu.catalogue.as_of) });
-  return menu.catalogue.offline && !menu.catalogue.may_serve_offline ? `${text}. ${words.keys.no_offline}` : text;
+  say(byId("as-of", HTMLElement), menu.asOf);
 }
 
 onPress(readButton, () => {
@@ -364,6 +361,9 @@ onPress(clearButton, () => {
 });
 onPress(chargeButton, () => void charge());
 onPress(nextButton, next);
+offerAnyway(() => void serveAnyway());
+offerGivingBack(() => customer?.tap ?? null);
+offerTotals(menu);
 
 /** A sale that an earlier load of this page began is not forgotten. */
 async function goOn() {

@@ -1,11 +1,14 @@
 """What strangers and machines can do to the port: any bytes, stalls, floods, and 200 that poll."""
 
+import gc
 import socket
 import ssl
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 from cryptography import x509
@@ -86,6 +89,37 @@ def test_any_bytes_leave_the_port_as_it_was(desk: Desk) -> None:
     wait_until(lambda: server.connections == 0)
     with desk.machine() as machine:
         assert machine.exchange(POLL)[:2] == b"98"
+
+
+@pytest.mark.long
+@SQLITE
+def test_any_frames_do_not_make_it_grow(desk: Desk) -> None:
+    """Thousands of them, on connections that come and go and on one that stays: what is kept is bounded."""
+    maker, chance = SessionMaker(desk.town.context), Random(388)  # noqa: S311 - the same each time
+    login = encode(Code.LOGIN, ("0", "0"), [("CN", "kiosk"), ("CO", desk.passwords["kiosk"])])
+    stays = maker()
+    assert stays.answer(login[:-1]) == b"941\r"
+
+    def a_thousand() -> int:
+        nonlocal stays
+        for number in range(1_000):
+            code = chance.choice(sorted(Code)).value.encode()
+            frame = code + chance.randbytes(chance.randrange(200)).replace(b"\r", b"")
+            if number % 2 and stays.answer(frame) is None:
+                stays = maker()
+                stays.answer(login[:-1])
+            maker().answer(frame)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    a_thousand()  # what is compiled and remembered once
+    tracemalloc.start()
+    try:
+        before = a_thousand()
+        after = [a_thousand() for _ in range(3)]
+    finally:
+        tracemalloc.stop()
+    assert min(after) - before < 256 << 10, (before, after)
 
 
 @SQLITE

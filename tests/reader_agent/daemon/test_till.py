@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ from reader_agent.outbox_entries import EntryKind, EntryState
 from reader_agent.virtual_card.application import Face
 from reader_agent.virtual_card.card import VirtualCard
 from reader_agent.virtual_card.state import CardState
-from reader_agent.wire import to_base64url
+from reader_agent.wire import to_base64url, to_rfc3339
 from tests.reader_agent.card_service import ANSWER_LOST, Menu
 from tests.reader_agent.daemon.client import Daemon
 from tests.reader_agent.daemon.conftest import Hand
@@ -259,6 +260,48 @@ def test_the_catalogue_is_kept_over_a_restart(daemon: Daemon, hand: Hand, world:
     wait_until(lambda: daemon.get("/v1/outbox").json()["waiting"] == 0, "the queue to empty", 30)
     assert world.service.charged == BASKET_MINOR
     assert world.entries() == [(EntryKind.ADVICE, EntryState.ANSWERED)]
+
+
+def test_totals_are_those_of_the_outbox(daemon: Daemon, hand: Hand, world: World) -> None:
+    """Sold, refused and sold without the service; the same after a restart, and nobody is in it."""
+    since = to_rfc3339(world.clock())
+
+    def lunch() -> dict[str, Any]:
+        found = daemon.get(f"/v1/totals/meals?since={since}&by=service")
+        assert found.status_code == 200, found.text
+        groups: dict[str, dict[str, Any]] = found.json()["groups"]
+        assert str(world.card) not in found.text
+        return groups.get("lunch", {})
+
+    assert lunch() == {}
+    daemon.get("/v1/catalogues/meals")
+    assert sell(daemon, hand.tap())["decision"] == "approved"
+    hand.pull()
+    world.service.decision = "declined", "allergen_stop"
+    assert sell(daemon, hand.tap())["decision"] == "declined"
+    world.service.decision = "approved", "approved"
+    hand.pull()
+    world.service.stop()
+    assert sell(daemon, hand.tap())["offline"] is True
+    told = {
+        "sales": 2,
+        "amount_minor": 2 * BASKET_MINOR,
+        "offline": 1,
+        "waiting": 1,
+        "declined": {"allergen_stop": 1},
+        "items": {"fruit": 4, "meal-pasta": 2},
+    }
+    assert lunch() == told
+    world.service.start()
+    wait_until(lambda: daemon.get("/v1/outbox").json()["waiting"] == 0, "the queue to empty", 30)
+    daemon.stop()
+    daemon.start()
+    assert lunch() == {**told, "waiting": 0}
+    assert daemon.get("/v1/totals/transport?since=" + since).json()["groups"] == {}
+    later = to_rfc3339(world.clock() + timedelta(days=1))
+    assert daemon.get(f"/v1/totals/meals?since={later}").json()["groups"] == {}
+    for wrong in ("", "?since=today", "?since=2026-06-15", f"?since={since}&who=all"):
+        assert code(daemon.get("/v1/totals/meals" + wrong)) == (400, "malformed")
 
 
 def test_the_answer_to_a_sale_is_lost(daemon: Daemon, hand: Hand, world: World) -> None:
