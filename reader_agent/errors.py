@@ -339,7 +339,7 @@ class ServiceUnreachable(AgentError):
 
 
 class ServiceProblem(AgentError):
-    """The service answered with a problem document (RFC 9457): `problem` is its code, `reason` more of it."""
+    """A problem document (RFC 9457); `problem` is its stable code, `reason` what some say besides."""
 
     code = "service_problem"
 

@@ -20,8 +20,11 @@ from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
+from cardservice.staff_api import imports
 from cardservice.staff_api.blueprints import STAFF_BLUEPRINTS
+from cardservice.staff_api.sharing import Day
 from cardservice.tariffs import views as tariffs
+from cardservice.terminals.enrolment_views import blueprint as enrolment
 from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
 
@@ -61,6 +64,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
     api.register_field(fields.Bytes, "string", "base64url")
     api.register_field(fields.Identifier, "string", "uuid")
     api.register_field(fields.Moment, "string", "date-time")
+    api.register_field(Day, "string", "date")
     api.describe()
     for blueprint in (
         authorisation,
@@ -70,6 +74,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         card_maps.blueprint,
         card_keys,
         health,
+        enrolment,
         tariffs.blueprint,
         notifications,
         recovery,
@@ -97,5 +102,7 @@ def _allow_more() -> None:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES
+    elif request.path == imports.PATH:
+        request.max_content_length = imports.MAX_IMPORT_BYTES
     elif request.path == tariffs.DRAFTS_PATH:
         request.max_content_length = MAX_TARIFF_BYTES

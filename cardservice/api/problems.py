@@ -14,14 +14,18 @@ from flask import Flask, Response, g, json
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from cardservice.applications.errors import NotEligible
+from cardservice.cards.errors import ActivationRefused
 from cardservice.errors import (
     CardServiceError,
     CardUnusable,
+    ErasureRefused,
     Malformed,
     QuoteRefused,
     RefundRefused,
     TooManyRequests,
 )
+from cardservice.pupils.errors import ImportRefused
 from cardservice.services.seam import TariffError
 
 log = logging.getLogger(__name__)
@@ -73,6 +77,27 @@ PROBLEMS: Mapping[str, Kind] = {
     "credential_refused": Kind(422, "This is not kept to sign in with"),
     "staff_unknown": Kind(404, "There is no such account of staff"),
     "session_unknown": Kind(404, "There is no such session"),
+    "order_invalid": Kind(422, "This cannot be carried out as it was given"),
+    "already_exists": Kind(409, "The identifier is taken"),
+    "provider_unknown": Kind(404, "There is no such provider"),
+    "cardholder_unknown": Kind(404, "There is no such cardholder"),
+    "card_missing": Kind(404, "The scheme has no such card"),
+    "terminal_missing": Kind(404, "The scheme has no such terminal"),
+    "state_change_refused": Kind(409, "The card's state does not lead there"),
+    "card_too_early": Kind(409, "The card is for a visit that has not begun"),
+    "activation_refused": Kind(422, "The card is not activated"),
+    "application_unknown": Kind(404, "There is no such application"),
+    "application_closed": Kind(409, "The application was decided, or there is an open one"),
+    "not_eligible": Kind(409, "Something stands against this card"),
+    "erasure_refused": Kind(409, "This person cannot be erased yet"),
+    "import_refused": Kind(422, "Nothing of the file was taken"),
+    "undo_refused": Kind(409, "This import cannot be undone"),
+    "second_person_refused": Kind(409, "This does not close what waits"),
+    "transaction_unknown": Kind(404, "There is no such transaction"),
+    "idempotency_key_missing": Kind(400, "The request has no Idempotency-Key"),
+    "idempotency_key_taken": Kind(422, "The Idempotency-Key was another request's"),
+    "if_match_missing": Kind(428, "The request does not say what it changes"),
+    "changed_meanwhile": Kind(412, "It has changed since it was looked at"),
     "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
@@ -113,6 +138,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_in_use": Kind(409, "The holder has another card of this kind in use"),
     "certificate_missing": Kind(409, "The card has no certificate yet"),
     "uid_refused": Kind(409, "A card cannot have this UID"),
+    "enrolment_refused": Kind(403, "The code does not enrol the terminal"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
     # The service.
     "recovering": Kind(503, "The ledger is being recovered; send the same request again"),
@@ -162,16 +188,31 @@ def document_of(error: Exception) -> dict[str, Any]:
 def _members(error: CardServiceError) -> Mapping[str, object] | None:
     """What a problem says beside its sentence."""
     match error:
-        case QuoteRefused(data=data) if data:
-            return {"data": data}
         case RefundRefused():
             return {"reason": error.reason, "left_minor": error.left_minor}
         case TooManyRequests():
             return {"retry_after_s": error.retry_after_s}
         case Malformed(fields=fields) if fields:
             return {"fields": fields}
+    data = _data(error)
+    return {"data": data} if data else None
+
+
+def _data(error: CardServiceError) -> object:
+    """What the rules that were asked add."""
+    match error:
+        case QuoteRefused():
+            return error.data
+        case NotEligible():
+            return {"missing": list(error.missing)}
+        case ErasureRefused():
+            return {"reason": error.reason}
+        case ActivationRefused():
+            return {"attempts_left": error.attempts_left}
+        case ImportRefused():
+            return {"problems": [{"line": each.line, "reason": each.reason} for each in error.problems]}
         case TariffError():
-            return {"data": {"file": error.file, "line": error.line, "reason": error.reason}}
+            return {"file": error.file, "line": error.line, "reason": error.reason}
     return None
 
 

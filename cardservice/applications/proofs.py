@@ -1,8 +1,9 @@
 """Proofs that staff have seen: what of, how the document is called, until when it counts. No copies."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -12,7 +13,7 @@ from cardservice.applications.eligibility import PROOFS, Known
 from cardservice.applications.models import proof
 from cardservice.audit.service import record
 from cardservice.cardholders.details import Noting
-from cardservice.cardholders.records import read_fields, record_key
+from cardservice.cardholders.records import read_many, record_key, record_keys
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import lock_cardholder
 from cardservice.errors import OrderInvalid
@@ -101,11 +102,28 @@ def proofs_of(connection: Connection, kek: KeyRing, holder: CardholderId) -> tup
 
 def known_of(connection: Connection, kek: KeyRing, holder: CardholderId) -> Known:
     """What eligibility goes by."""
-    values = read_fields(connection, kek, holder, [Field.BORN_ON, Field.FLAGS])
+    return known_of_many(connection, kek, [holder])[holder]
+
+
+def known_of_many(
+    connection: Connection, kek: KeyRing, holders: Collection[CardholderId]
+) -> dict[CardholderId, Known]:
+    """The same of many persons, some hundreds at once."""
+    values = read_many(connection, kek, holders, [Field.BORN_ON, Field.FLAGS])
+    keys, own = record_keys(connection, kek, holders), proof.c
+    standing: dict[CardholderId, dict[str, date | None]] = {holder: {} for holder in holders}
+    rows = connection.execute(
+        select(proof).where(own.cardholder_id.in_(holders), own.ended_at.is_(None)).order_by(own.id)
+    )
+    for row in rows:
+        holder = CardholderId(row.cardholder_id)
+        if holder in keys:
+            standing[holder][keys[holder].open(Field.PROOF, row.sealed)["kind"]] = row.review_on
+    return {holder: _known(values.get(holder, {}), standing[holder]) for holder in holders}
+
+
+def _known(values: Mapping[Field, Any], standing: Mapping[str, date | None]) -> Known:
     born_on = values.get(Field.BORN_ON)
-    standing = {
-        each.kind: each.review_on for each in proofs_of(connection, kek, holder) if each.ended_at is None
-    }
     return Known(
         None if born_on is None else date.fromisoformat(born_on), standing, tuple(values.get(Field.FLAGS, ()))
     )

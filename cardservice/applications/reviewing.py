@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from cardservice.applications.eligibility import CATEGORY_OF, CITIZEN, DECEASED, YOUNG, age_on
+from cardservice.applications.eligibility import CATEGORY_OF, CITIZEN, DECEASED, YOUNG, Visit, age_on, missing
 from cardservice.applications.models import application
-from cardservice.applications.proofs import known_of
-from cardservice.applications.service import APPROVED, Deciding, objections, require_application
+from cardservice.applications.proofs import known_of, known_of_many
+from cardservice.applications.service import APPROVED, Deciding
 from cardservice.cardholders.service import category_of, lock_cardholder, set_category
 from cardservice.cards.life import suspend
 from cardservice.cards.models import card
@@ -28,10 +28,22 @@ NOT_BACKED = "eligibility is to be checked again"
 class NotBacked:
     """A card in use that would not be approved today."""
 
-    application_id: UUID
+    # None: it was ordered without one
+    application_id: UUID | None
     cardholder_id: CardholderId
     card_id: CardId
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """A card in use, and by what it was had."""
+
+    card_id: CardId
+    cardholder_id: CardholderId
+    kind: str
+    application_id: UUID | None
+    visit: Visit | None
 
 
 def young_cards(connection: Connection, after: UUID, limit: int) -> Sequence[tuple[CardId, CardholderId]]:
@@ -80,25 +92,39 @@ def grow_up(
     ).card_id
 
 
-def cards_in_use(connection: Connection, after: UUID, limit: int) -> Sequence[UUID]:
-    """The approved applications after this one whose card is in use."""
+def cards_in_use(connection: Connection, after: UUID, limit: int) -> Sequence[InUse]:
+    """The cards in use after this one, each with the application by which it was had, if there was one."""
     own = application.c
-    return connection.scalars(
-        select(own.id)
-        .join(card, card.c.id == own.card_id)
-        .where(own.state == APPROVED, card.c.state == CardState.ACTIVE, own.id > after)
-        .order_by(own.id)
+    rows = connection.execute(
+        select(card.c.id, card.c.cardholder_id, card.c.kind, own.id.label("application_id"))
+        .add_columns(own.first_day, own.last_day)
+        .select_from(card.outerjoin(application, (own.card_id == card.c.id) & (own.state == APPROVED)))
+        .where(card.c.state == CardState.ACTIVE, card.c.id > after)
+        .order_by(card.c.id)
         .limit(limit)
-    ).all()
+    )
+    return [
+        InUse(
+            CardId(row.id),
+            CardholderId(row.cardholder_id),
+            row.kind,
+            row.application_id,
+            None if row.first_day is None else Visit(row.first_day, row.last_day),
+        )
+        for row in rows
+    ]
 
 
-def check_again(connection: Connection, deciding: Deciding, application_id: UUID) -> NotBacked | None:
-    """The card of an approved application, if it would not be approved today."""
-    known = require_application(connection, application_id)
-    reasons = objections(connection, deciding, known)
-    if not reasons or known.card_id is None:
-        return None
-    return NotBacked(known.id, known.cardholder_id, known.card_id, reasons)
+def check_again(connection: Connection, deciding: Deciding, cards: Sequence[InUse]) -> list[NotBacked]:
+    """Those of some hundred cards that would not be approved today."""
+    people = known_of_many(connection, deciding.kek, {each.cardholder_id for each in cards})
+    found = []
+    for each in cards:
+        day = deciding.moment.date()
+        reasons = missing(each.kind, people[each.cardholder_id], deciding.ages, day, each.visit)
+        if reasons:
+            found.append(NotBacked(each.application_id, each.cardholder_id, each.card_id, reasons))
+    return found
 
 
 def suspend_not_backed(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from cardservice.applications.concessions import STATE_PENSION
 from cardservice.applications.eligibility import (
@@ -106,15 +106,16 @@ def require_application(connection: Connection, application_id: UUID) -> Applica
     return _found(connection, application_id, lock=False)
 
 
-def list_applications(connection: Connection, state: str) -> tuple[Application, ...]:
-    """Those in a state, the one that waits longest first, at most MAX_LISTED; without names."""
-    rows = connection.execute(
-        select(application)
-        .where(application.c.state == state)
-        .order_by(application.c.applied_at, application.c.id)
-        .limit(MAX_LISTED)
-    )
-    return tuple(_application(row) for row in rows)
+def list_applications(
+    connection: Connection, state: str, *, after: UUID | None = None, limit: int = MAX_LISTED
+) -> tuple[Application, ...]:
+    """Those in a state, the one that waits longest first, at most `limit`; or after one; without names."""
+    own = application.c
+    wanted = select(application).where(own.state == state).order_by(own.applied_at, own.id).limit(limit)
+    if after is not None:
+        made = select(own.applied_at).where(own.id == after).scalar_subquery()
+        wanted = wanted.where(or_(own.applied_at > made, and_(own.applied_at == made, own.id > after)))
+    return tuple(_application(row) for row in connection.execute(wanted))
 
 
 def objections(connection: Connection, deciding: Deciding, known: Application) -> tuple[str, ...]:

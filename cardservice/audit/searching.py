@@ -21,6 +21,8 @@ class Wanted:
     since: datetime | None = None
     before: datetime | None = None
     limit: int = 100
+    # Older than the entry of this number.
+    below: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +54,7 @@ def search(connection: Connection, wanted: Wanted) -> Iterator[Entry]:
         rows = rows.where(own.at >= wanted.since)
     if wanted.before is not None:
         rows = rows.where(own.at < wanted.before)
+    if wanted.below is not None:
+        rows = rows.where(own.id < wanted.below)
     for row in connection.execute(rows.order_by(own.id.desc()).limit(wanted.limit)):
         yield Entry(row.id, row.at, row.actor, row.action, row.subject, row.detail, row.sequence)

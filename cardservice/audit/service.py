@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select
 
 from cardservice.audit.models import audit, security_event
+from cardservice.bulk import insert_many
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ def record_all(
         {"at": moment, "actor": actor, "action": action, "subject": str(each), "detail": detail}
         for each in subjects
     ]
-    if rows:
-        connection.execute(insert(audit), rows)
+    insert_many(connection, audit, rows)
 
 
 @dataclass(frozen=True, slots=True)

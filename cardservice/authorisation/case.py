@@ -51,7 +51,8 @@ class Case:
     @property
     def payer_id(self) -> PayerId:
         """Who it is posted under: with the request it stands for, else the holder's payer at its time."""
-        return self.facts.payer_id if self.replaced is None else self.replaced.payer_id
+        replaced = self.replaced
+        return self.facts.payer_id if replaced is None else replaced.payer_id
 
     @property
     def day(self) -> str:

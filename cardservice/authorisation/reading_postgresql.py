@@ -15,6 +15,8 @@ from cardservice.authorisation.proofs import CardCertificate
 from cardservice.cards.service import Card, StateChange
 from cardservice.cards.states import CardState
 from cardservice.ids import CardholderId, CardId, KeyId, PayerId, ProviderId, TerminalId
+from cardservice.ledger import nodes
+from cardservice.ledger.posting_postgresql import is_distributed
 from cardservice.ledger.prepared import Call, Row
 from cardservice.ledger.privacy import StoredKey
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
@@ -30,7 +32,9 @@ T = TypeVar("T")
 TEXTS_IN_MEMORY = 4_096
 # One of each key that the authority has had.
 LISTS_IN_MEMORY = 16
-_decode = json.JSONDecoder().decode
+# What the server has made begins and ends with a value: nothing is looked for around it.
+_scan = json.JSONDecoder().raw_decode
+_STATES = {state.value: state for state in CardState}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _NONE: frozenset[UUID] = frozenset()
@@ -58,8 +62,22 @@ CALL = Call(
 
 
 def read(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> list[Found]:
-    """One result for each message, in their order. Raises psycopg.Error."""
+    """One result for each message, in their order. Raises psycopg.Error.
+
+    On a cluster none where one of the payers lies on a node that does not answer: those are left alone.
+    """
+    if nodes.away() and is_distributed(connection):
+        _require_nodes(connection, wanted)
     return results(wanted, CALL.on(connection, arguments(wanted)))
+
+
+def _require_nodes(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> None:
+    """Raises what a call would, without making it."""
+    cards = [one.card_id for one in wanted]
+    [payers] = connection.execute("SELECT payers_of_cards(%s::uuid[])", (cards,)).fetchone() or (None,)
+    places = nodes.places(connection, payers or [])
+    if not nodes.away().isdisjoint(place.node for place in places.values()):
+        raise nodes.is_away()
 
 
 def arguments(wanted: Sequence[Wanted]) -> list[bytes]:
@@ -88,8 +106,12 @@ def _found(wanted: Wanted, row: Row) -> Found:
     )
 
 
+def _decoded(text: bytes) -> Any:
+    return _scan(text.decode())[0]
+
+
 def _read(text: bytes | None, of: Callable[[Any], T]) -> T | None:
-    return None if text is None else of(_decode(text.decode()))
+    return None if text is None else of(_decoded(text))
 
 
 # What comes again and again is made once of each text, which has all of it: also when it was revoked.
@@ -97,7 +119,7 @@ def _read(text: bytes | None, of: Callable[[Any], T]) -> T | None:
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)
 def _terminal(terminal_id: str, text: bytes) -> Terminal:
-    provider, role, offline_limit_minor, der, revoked_at, sellers = _decode(text.decode())
+    provider, role, offline_limit_minor, der, revoked_at, sellers = _decoded(text)
     return Terminal(
         id=TerminalId(terminal_id),
         provider_id=ProviderId(provider),
@@ -128,7 +150,7 @@ def _card(wanted: Wanted, values: list[Any]) -> Card:
 
 def _states(rows: list[list[Any]]) -> tuple[StateChange, ...]:
     rows.sort(key=itemgetter(1, 3))
-    return tuple([StateChange(CardState(name), _moment(at), reason) for name, at, reason, _ in rows])
+    return tuple([StateChange(_STATES[name], _moment(at), reason) for name, at, reason, _ in rows])
 
 
 def _entitlement(values: list[Any]) -> Entitlement:
@@ -150,19 +172,19 @@ def _key(values: list[Any]) -> StoredKey:
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)
 def _tariff(service: str, text: bytes) -> TariffVersion:
-    version, valid_from = _decode(text.decode())
+    version, valid_from = _decoded(text)
     return TariffVersion(service, version, _moment(valid_from))
 
 
 @lru_cache(maxsize=LISTS_IN_MEMORY)
 def _crl(text: bytes) -> CrlInForce:
-    sha256, this_update = _decode(text.decode())
+    sha256, this_update = _decoded(text)
     return CrlInForce(bytes.fromhex(sha256), _moment(this_update))
 
 
 @lru_cache(maxsize=TEXTS_IN_MEMORY)
 def _certificate(text: bytes) -> CardCertificate:
-    sha256, issuer, identity, not_before, not_after, revoked_at = _decode(text.decode())
+    sha256, issuer, identity, not_before, not_after, revoked_at = _decoded(text)
     return CardCertificate(
         sha256=bytes.fromhex(sha256),
         issuer=issuer,
@@ -185,7 +207,7 @@ def _payers(
     payer: PayerId | None = None
     views: dict[PayerId, PayerView] = {}
     known: list[str] = []
-    for since, values, ids in _decode(text.decode()):
+    for since, values, ids in _decoded(text):
         view = _view(values)
         if payer is None or _moment(since) <= wanted.time:
             payer = view.payer_id

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from cardservice.audit.service import record_all
+from cardservice.bulk import insert_many
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.records import findable
 from cardservice.cardholders.sealing import Field, RecordKey
@@ -35,7 +36,7 @@ def add_cardholders(
         {"id": holder, "category": category, "created_at": moment, "index_version": version}
         for holder in people
     ]
-    connection.execute(insert(cardholder), rows)
+    insert_many(connection, cardholder, rows)
     create_own_payers(connection, people, currency, moment)
     keys = make_keys(connection, kek, people, moment)
     fields: list[dict[str, Any]] = []
@@ -49,6 +50,6 @@ def add_cardholders(
         ]
         own = tokens_of(kek.key(version), findable(values))
         tokens += [{"token": token, "cardholder_id": holder} for token in own]
-    connection.execute(insert(record_field), fields)
-    connection.execute(insert(cardholder_token), sorted(tokens, key=lambda row: row["token"]))
+    insert_many(connection, record_field, fields)
+    insert_many(connection, cardholder_token, sorted(tokens, key=lambda row: row["token"]))
     record_all(connection, actor, "cardholder.add", people, moment, category=category)

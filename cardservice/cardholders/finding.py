@@ -10,15 +10,17 @@ from sqlalchemy import Connection, Select, func, select, union
 from cardservice.audit.service import record_all
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import FINDABLE, findable, read_many
-from cardservice.cardholders.tokens import Wanted, fits, wanted_tokens
+from cardservice.cardholders.sealing import Field
+from cardservice.cardholders.tokens import LONGEST, Wanted, fits, wanted_tokens, words
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId
 from cardservice.ledger.key_ring import KeyRing
 
 # Ours: who wants more than this sees too many people.
 MAX_FOUND = 25
-# What is looked at in clear to find them.
-_MAX_READ = 1000
+# Who are looked at in clear to find them: tokens leave nothing open but the ends of long words.
+_MAX_READ, _MAX_READ_LONG = 200, 1000
+_TO_CHOOSE = (Field.NAME,)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,14 +38,19 @@ def find(
 ) -> tuple[Found, ...]:
     """Who fits, by name, at most MAX_FOUND; each of them is noted as seen. Raises OrderInvalid."""
     holders = _candidates(connection, kek, wanted)
-    known = read_many(connection, kek, holders, FINDABLE)
-    people = [
-        Found(holder, each.name, each.born_on, each.postcode)
-        for holder, each in ((holder, findable(values)) for holder, values in known.items())
+    # Of many who are found few are shown: of those alone all is read that is shown.
+    is_few = len(holders) <= MAX_FOUND or wanted.postcode is not None
+    names = read_many(connection, kek, holders, FINDABLE if is_few else _TO_CHOOSE)
+    chosen = [
+        (each.name.casefold(), holder)
+        for holder, each in ((holder, findable(values)) for holder, values in names.items())
         # Whose address was protected under a key of before is in the index by it still.
         if fits(each, wanted) and (wanted.postcode is None or each.postcode is not None)
     ]
-    found = tuple(sorted(people, key=lambda each: (each.name.casefold(), each.id)))[:MAX_FOUND]
+    shown = [holder for _, holder in sorted(chosen)[:MAX_FOUND]]
+    known = names if is_few else read_many(connection, kek, shown, FINDABLE)
+    people = ((holder, findable(known[holder])) for holder in shown if holder in known)
+    found = tuple(Found(holder, each.name, each.born_on, each.postcode) for holder, each in people)
     record_all(connection, actor, "cardholder.find", [each.id for each in found], moment)
     return found
 
@@ -74,7 +81,8 @@ def _candidates(connection: Connection, kek: KeyRing, wanted: Wanted) -> list[Ca
 
     if not tokens(kek.key(kek.newest)):
         raise OrderInvalid("say whom you look for: a name, a date of birth, a postcode")
-    return having_all(connection, kek, tokens, _MAX_READ)
+    is_open = any(len(word) > LONGEST for word in words(wanted.name or ""))
+    return having_all(connection, kek, tokens, _MAX_READ_LONG if is_open else _MAX_READ)
 
 
 def _with_all(tokens: Sequence[bytes]) -> Select[UUID]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from cardservice.cardholders.models import cardholder, cardholder_token, record_field
 from cardservice.cardholders.sealing import Field, RecordKey
-from cardservice.cardholders.tokens import Findable, tokens_of
+from cardservice.cardholders.tokens import Findable, tokens_of, upn_of
 from cardservice.ids import CardholderId
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import StoredKey, find_keys, key_of, unwrap
@@ -70,11 +70,7 @@ def _read_some(
     ).all()
     if not rows:
         return {}
-    keys = {
-        holder: RecordKey(unwrap(kek, key), holder)
-        for holder, key in find_keys(connection, holders).items()
-        if key.wrapped is not None
-    }
+    keys = record_keys(connection, kek, holders)
     found: dict[CardholderId, dict[Field, Any]] = {}
     for row in rows:
         holder, field = CardholderId(row.cardholder_id), Field(row.field)
@@ -87,6 +83,18 @@ def _read_some(
 def record_key(connection: Connection, kek: KeyRing, holder: CardholderId) -> RecordKey:
     """What seals and opens what is kept of a person elsewhere; of somebody who has a record."""
     return RecordKey(unwrap(kek, find_keys(connection, [holder])[holder]), holder)
+
+
+def record_keys(
+    connection: Connection, kek: KeyRing, holders: Collection[CardholderId]
+) -> dict[CardholderId, RecordKey]:
+    """The same of many persons, some hundreds at once; without those whose key was destroyed."""
+    found = find_keys(connection, holders)
+    return {
+        holder: RecordKey(unwrap(kek, key), holder)
+        for holder, key in found.items()
+        if key.wrapped is not None
+    }
 
 
 def opened_allergens(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: bytes) -> frozenset[str]:
@@ -135,4 +143,5 @@ def findable(values: Mapping[Field, Any]) -> Findable:
         born_on=values.get(Field.BORN_ON),
         postcode=None if is_protected else (values.get(Field.ADDRESS) or {}).get("postcode"),
         school=(values.get(Field.PUPIL) or {}).get("school"),
+        upn=upn_of((values.get(Field.PUPIL) or {}).get("number", "")),
     )

@@ -8,6 +8,7 @@ import hmac
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import jellyfish
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 SHORTEST, LONGEST = 3, 8
 TOKEN_BYTES = 16
 _CONTEXT = b"citizen-card index\x00"
+# England's unique pupil number: a check letter, 11 digits, and a digit or, of a temporary one, a letter
+_UPN = re.compile(r"[A-Z]\d{11}[0-9A-Z]")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -30,6 +33,8 @@ class Findable:
     born_on: str | None = None
     postcode: str | None = None
     school: str | None = None
+    # A unique pupil number, which goes with a pupil from school to school
+    upn: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,12 +61,24 @@ def tokens_of(key: bytes, known: Findable) -> frozenset[bytes]:
         said += [f"postcode {whole}", f"postcode {whole[:-3]}"]
     if known.school is not None:
         said.append(f"school {known.school}")
+    if known.upn is not None:
+        said.append(f"upn {known.upn}")
     return frozenset(_tokens(key, said))
 
 
 def school_token(key: bytes, school: str) -> bytes:
     """The token that all pupils of a school have."""
     return _tokens(key, [f"school {school}"])[0]
+
+
+def upn_of(number: str) -> str | None:
+    """What a school calls a pupil, if it is a unique pupil number and not the school's own."""
+    return number if _UPN.fullmatch(number) else None
+
+
+def upn_token(key: bytes, upn: str) -> bytes:
+    """The token of whoever has this unique pupil number."""
+    return _tokens(key, [f"upn {upn}"])[0]
 
 
 def wanted_tokens(key: bytes, wanted: Wanted) -> frozenset[bytes]:
@@ -104,6 +121,12 @@ def _beginnings(word: str) -> list[str]:
     return [word[:LONGEST]] + [word[:length] for length in range(SHORTEST, min(len(word), LONGEST))]
 
 
+@lru_cache(maxsize=8)
+def _derived(key: bytes) -> bytes:
+    """For the versions of one key: kept in memory, as they are."""
+    return HKDF(SHA256(), 32, salt=None, info=_CONTEXT).derive(key)
+
+
 def _tokens(key: bytes, said: list[str]) -> list[bytes]:
-    derived = HKDF(SHA256(), 32, salt=None, info=_CONTEXT).derive(key)
+    derived = _derived(key)
     return [hmac.digest(derived, each.encode(), sha256)[:TOKEN_BYTES] for each in said]

@@ -9,7 +9,8 @@ from uuid import UUID
 import click
 from sqlalchemy import Connection
 
-from cardservice.applications.eligibility import APPLICANT, PROOFS, Ages, Visit
+from cardservice.applications.applicants import add_applicant, by_settings
+from cardservice.applications.eligibility import PROOFS, Visit
 from cardservice.applications.proofs import Proof, due_by, end_proof, note_proof, proofs_of
 from cardservice.applications.reviewing import NotBacked, cards_in_use, check_again, suspend_not_backed
 from cardservice.applications.service import (
@@ -26,12 +27,11 @@ from cardservice.applications.service import (
     withdraw,
 )
 from cardservice.audit.service import record
-from cardservice.cardholders.service import NewCardholder, add_cardholder, require_cardholder
+from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.personalisation import KINDS, Delivery
 from cardservice.cards.service import AUTHORITY
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.context import Context
-from cardservice.ids import CardholderId
 
 DAY = click.DateTime(["%Y-%m-%d"])
 # Of applications that are looked at again in one transaction.
@@ -41,9 +41,7 @@ _kind = click.argument("kind", type=click.Choice(list(PROOFS)))
 
 def deciding(context: Context) -> Deciding:
     """Who is at the keyboard, now, by the rules of this scheme."""
-    settings = context.settings
-    ages = Ages(settings.young_age, settings.adult_age)
-    return Deciding(context.keys.cardholder_kek, ages, actor(), context.now(), older_from=settings.older_from)
+    return by_settings(context, actor())
 
 
 @contextmanager
@@ -90,17 +88,10 @@ def application_add(
         if name is None:
             holder = require_cardholder(connection, identifier(str(cardholder_id)))
         else:
-            holder = _new(context, connection, name, by)
+            holder = add_applicant(connection, name, context.scheme.currency, by)
         made = apply_for(connection, by.noting(holder), kind, visit)
     values = {"application": str(made), "cardholder": str(holder), "kind": kind}
     say(f"Application {made} of {holder} for a {kind} card", values, as_json=as_json)
-
-
-def _new(context: Context, connection: Connection, name: str, by: Deciding) -> CardholderId:
-    new = NewCardholder(name, APPLICANT)
-    currency = context.scheme.currency
-    holder, _ = add_cardholder(connection, new, currency, by.kek, actor=by.actor, moment=by.moment)
-    return holder
 
 
 @application.command("list")
@@ -265,18 +256,19 @@ def application_due(day: datetime, as_json: bool) -> None:
 
 @application.command("recheck")
 @click.option("--suspend", "is_suspended", is_flag=True, help="Let the cards rest until somebody has looked.")
+@click.option("--also-ordered", is_flag=True, help="With --suspend: those, too, that nobody applied for.")
 @json_option
 @command
-def application_recheck(is_suspended: bool, as_json: bool) -> None:
-    """List the active cards that would not be approved today, and why; of cards that were applied for.
+def application_recheck(is_suspended: bool, also_ordered: bool, as_json: bool) -> None:
+    """List the cards in use that would not be approved today, and why; also those that nobody applied for.
 
     Broken off, it goes on when it is run again. What has been looked at is released by card release.
     """
     with opened() as context:
-        found = list(_rechecked(context, is_suspended=is_suspended))
+        found = list(_rechecked(context, is_suspended=is_suspended, also_ordered=also_ordered))
     values = [
         {
-            "application": str(each.application_id),
+            "application": None if each.application_id is None else str(each.application_id),
             "cardholder": str(each.cardholder_id),
             "card": str(each.card_id),
             "against": list(each.reasons),
@@ -288,17 +280,18 @@ def application_recheck(is_suspended: bool, as_json: bool) -> None:
     say("\n".join(lines) or "All of them would be.", said, as_json=as_json)
 
 
-def _rechecked(context: Context, *, is_suspended: bool) -> Iterator[NotBacked]:
+def _rechecked(context: Context, *, is_suspended: bool, also_ordered: bool) -> Iterator[NotBacked]:
     by, after = deciding(context), UUID(int=0)
     while True:
         with context.database.begin() as connection:
-            ids = cards_in_use(connection, after, _AT_ONCE)
-            found = [one for each in ids if (one := check_again(connection, by, each)) is not None]
+            cards = cards_in_use(connection, after, _AT_ONCE)
+            found = check_again(connection, by, cards)
             if is_suspended:
                 authority = context.authority(AUTHORITY, connection)
-                for each in found:
+                resting = (each for each in found if also_ordered or each.application_id is not None)
+                for each in resting:
                     suspend_not_backed(connection, authority, each, by)
         yield from found
-        if not ids:
+        if not cards:
             return
-        after = ids[-1]
+        after = cards[-1].card_id

@@ -6,28 +6,23 @@ from typing import Any
 import click
 
 from cardservice.allergens import ALLERGENS
-from cardservice.audit.service import record
-from cardservice.cardholders.details import PROTECTED
 from cardservice.cardholders.photos import MAX_FILE_BYTES, prepared
-from cardservice.cardholders.records import read_fields
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
     NewCardholder,
     Profile,
     add_cardholder,
-    profile_of,
     require_cardholder,
     set_allergens,
     set_form,
     set_photo,
 )
+from cardservice.cardholders.showing import MORE, show
 from cardservice.commands.common import acting, actor, command, identifier, json_option, opened, say
 from cardservice.staff.functions import OPTIONS
 
 _PROTECTED_SHOWN = "cardholder show --address-because"
 
-# Shown beside what a till shows.
-_MORE = (Field.BORN_ON, Field.ADDRESS, Field.CONTACT, Field.PREFERENCES, Field.CONSENTS, Field.FLAGS)
 _allergen = click.option(
     "--allergen",
     "allergens",
@@ -129,16 +124,12 @@ def cardholder_photo(cardholder_id: str, file: Path | None, remove: bool, as_jso
 @command
 def cardholder_show(cardholder_id: str, address_because: str | None, as_json: bool) -> None:
     """Show a cardholder's record; that you did is written to the audit log."""
-    why = {} if address_because is None else {"address_because": address_because}
     with opened() as context, context.database.begin() as connection:
         if address_because is not None:
             acting().require(OPTIONS[_PROTECTED_SHOWN], _PROTECTED_SHOWN)
         holder = require_cardholder(connection, identifier(cardholder_id))
-        profile = profile_of(connection, context.keys.cardholder_kek, holder)
-        more = read_fields(connection, context.keys.cardholder_kek, holder, _MORE)
-        record(connection, actor(), "cardholder.show", holder, context.now(), **why)
-    if PROTECTED in more.get(Field.FLAGS, {}) and not address_because:
-        more |= {field: "protected" for field in (Field.ADDRESS, Field.CONTACT) if field in more}
+        who: dict[str, Any] = {"actor": actor(), "moment": context.now(), "because": address_because}
+        profile, more = show(connection, context.keys.cardholder_kek, holder, **who)
     values = {
         "cardholder": str(holder),
         "name": profile.name,
@@ -146,7 +137,7 @@ def cardholder_show(cardholder_id: str, address_because: str | None, as_json: bo
         "form": profile.form,
         "allergens": list(profile.allergens),
         "photo_bytes": None if profile.photo is None else len(profile.photo),
-        **{field.value: more.get(field) for field in _MORE},
+        **{field.value: more.get(field) for field in MORE},
     }
     say("\n".join((_words(profile), *map(_more, more.items()))), values, as_json=as_json)
 

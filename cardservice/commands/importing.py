@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import select
 
-from cardservice.cardholders.erasure import erase_cardholder
+from cardservice.applications.renewals import COLUMNS as RENEWED
+from cardservice.applications.renewals import import_renewals
+from cardservice.commands.applying import deciding
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
-from cardservice.context import Context
-from cardservice.errors import ErasureRefused
 from cardservice.ids import CardholderId
-from cardservice.pupils.models import import_run
+from cardservice.pupils.knowing import Decisions
 from cardservice.pupils.reading import COLUMNS
-from cardservice.pupils.service import Plan, import_pupils, undo_import
+from cardservice.pupils.runs import list_imports, undo_and_erase
+from cardservice.pupils.service import Plan, import_pupils
 
-_SHOWN = 20
+_SHOWN, _LISTED = 20, 200
 
 
 @click.group("import")
@@ -44,14 +44,38 @@ globals()["import"] = import_
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--school", required=True, help="What the school is called here, such as ashcombe-primary.")
 @click.option("--dry-run", is_flag=True, help="Say what it would come to, and change nothing.")
+@click.option(
+    "--same",
+    multiple=True,
+    metavar="NUMBER[=CARDHOLDER]",
+    help="This pupil, who joins, is who is known already; once for each.",
+)
+@click.option("--all-same", is_flag=True, help="So is each of whom it may be one person alone.")
+@click.option("--new", multiple=True, metavar="NUMBER", help="This one is somebody else, and new.")
 @click.option("--many-leave", is_flag=True, help="Yes, more than a quarter of the pupils have left.")
 @json_option
 @command
-def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_json: bool) -> None:
+def import_pupils_(
+    file: Path,
+    school: str,
+    dry_run: bool,
+    same: tuple[str, ...],
+    all_same: bool,
+    new: tuple[str, ...],
+    many_leave: bool,
+    as_json: bool,
+) -> None:
     """Take over the roll of a school."""
+    decisions = Decisions(dict(map(_same, same)), frozenset(new), all_same)
     with opened() as context:
         run, plan = import_pupils(
-            context, file, school, actor=actor(), dry_run=dry_run, many_leave=many_leave
+            context,
+            file,
+            school,
+            actor=actor(),
+            dry_run=dry_run,
+            many_leave=many_leave,
+            decisions=decisions,
         )
     values: dict[str, Any] = {
         "import": None if run is None else str(run),
@@ -67,8 +91,36 @@ def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_
         ],
         "left": [{"cardholder": str(change.holder)} for change in plan.leavers],
         "unchanged": plan.unchanged,
+        "to_decide": [
+            {"line": each.line, "number": each.number, "cardholders": list(map(str, each.candidates))}
+            for each in plan.undecided
+        ],
     }
     say("\n".join(_words(plan, values, dry_run=dry_run)), values, as_json=as_json)
+
+
+@import_.command(
+    "proofs",
+    help=f"""Note renewed proofs from a file, all of it or nothing.
+
+    FILE is CSV in UTF-8, its first line the columns {", ".join(RENEWED)} in any order; review_on may be
+    empty for what counts for good. Each takes the place of the person's earlier proof of that kind.
+
+    \b
+    For example:
+      cardservice import proofs renewed.csv --dry-run
+    """,
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say whether it can be taken, and change nothing.")
+@json_option
+@command
+def import_proofs(file: Path, dry_run: bool, as_json: bool) -> None:
+    """Note renewed proofs from a file."""
+    with opened() as context:
+        count = import_renewals(context, file, deciding(context), dry_run=dry_run)
+    verb = "could be noted" if dry_run else "are noted"
+    say(f"{count} proofs {verb}.", {"proofs": count, "dry_run": dry_run}, as_json=as_json)
 
 
 @import_.command("list")
@@ -77,7 +129,7 @@ def import_pupils_(file: Path, school: str, dry_run: bool, many_leave: bool, as_
 def import_list(as_json: bool) -> None:
     """List what was imported, the newest first."""
     with opened() as context, context.database.reading() as connection:
-        rows = connection.execute(select(import_run).order_by(import_run.c.at.desc()).limit(200)).all()
+        rows = list_imports(connection, limit=_LISTED)
     values = [
         {
             "import": str(row.id),
@@ -87,7 +139,7 @@ def import_list(as_json: bool) -> None:
             "by": row.actor,
             "joined": row.joined,
             "changed": row.changed,
-            "left": row.departed,
+            "left": row.left,
             "undone_by": row.undone_by,
         }
         for row in rows
@@ -110,21 +162,17 @@ def import_undo(import_id: str, as_json: bool) -> None:
     Who has money, or for whom a family pays, is not erased, but named.
     """
     with opened() as context:
-        joined = undo_import(context, identifier(import_id), actor=actor())
-        kept = list(_erased(context, joined))
-    values = {"import": import_id, "erased": len(joined) - len(kept), "kept": kept}
+        undone = undo_and_erase(context, identifier(import_id), actor=actor())
+    kept = [{"cardholder": str(each.holder), "reason": each.reason} for each in undone.kept]
+    values = {"import": import_id, "erased": undone.erased, "kept": kept}
     words = [f"Undone; {values['erased']} of those who joined are erased."]
     words += [f"not erased: {one['cardholder']}: {one['reason']}" for one in kept]
     say("\n".join(words), values, as_json=as_json)
 
 
-def _erased(context: Context, holders: Iterable[CardholderId]) -> Iterable[dict[str, str]]:
-    """Those who could not be erased, and why."""
-    for holder in holders:
-        try:
-            erase_cardholder(context, holder, actor=actor())
-        except ErasureRefused as refused:
-            yield {"cardholder": str(holder), "reason": refused.reason}
+def _same(text: str) -> tuple[str, CardholderId | None]:
+    number, _, holder = text.partition("=")
+    return number, CardholderId(identifier(holder)) if holder else None
 
 
 def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str]:
@@ -137,5 +185,9 @@ def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str
         yield f"  line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}"
     for one in values["left"][:_SHOWN]:
         yield f"  leaves: {one['cardholder']}"
+    if values["to_decide"]:
+        yield "Who joins and may be known already; say --same NUMBER, --all-same or --new NUMBER:"
+    for one in values["to_decide"]:
+        yield f"  line {one['line']}: {one['number']}: {', '.join(one['cardholders'])}"
     if values["import"] is not None:
         yield f"To undo it: cardservice import undo {values['import']}"

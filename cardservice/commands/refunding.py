@@ -3,10 +3,9 @@
 import click
 
 from cardservice.authorisation.refunding import Wish
-from cardservice.authorisation.refunds import Refund, Refunded, give, preview
+from cardservice.authorisation.refunds import Refund, Refunded, preview
 from cardservice.commands.common import (
     acting,
-    actor,
     command,
     identifier,
     json_option,
@@ -15,12 +14,9 @@ from cardservice.commands.common import (
     opened,
     say,
 )
-from cardservice.context import Context
 from cardservice.ids import TransactionId, new_id
-from cardservice.staff import second_person
-
-# Ours, in minor units, where the settings say nothing.
-_LIMIT_OF_STAFF = 10_000
+from cardservice.staff.second_person import Asked
+from cardservice.staff.small_refunds import give_within_limit
 
 
 @click.command("refund")
@@ -46,12 +42,14 @@ def refund(
         wish = Wish(TransactionId(identifier(transaction_id)), line, amount_minor)
         own_id = TransactionId(new_id() if refund_id is None else identifier(refund_id))
         asked = Refund(wish, own_id)
-        if not only_shown and (limit := _limit(context)) is not None:
-            planned = preview(context, asked)
-            if planned.amount_minor > limit and not planned.repeated:
-                _ask(context, asked, planned.amount_minor, as_json=as_json)
+        if only_shown:
+            done = preview(context, asked)
+        else:
+            given = give_within_limit(context, asked, acting())
+            if isinstance(given, Asked):
+                _say_waiting(given, currency, as_json=as_json)
                 return
-        done = preview(context, asked) if only_shown else give(context, asked, actor=actor())
+            done = given
     values = {
         "refund": None if only_shown else str(asked.id),
         "sale": str(wish.sale),
@@ -73,28 +71,10 @@ def refund(
     say("\n".join(_words(done, currency, only_shown=only_shown)), values, as_json=as_json)
 
 
-def _limit(context: Context) -> int | None:
-    """What one person gives back alone, in minor units; None: whatever it is."""
-    if context.settings.refund_limit_minor is not None:
-        return context.settings.refund_limit_minor
-    return None if acting().person is None else _LIMIT_OF_STAFF
-
-
-def _ask(context: Context, asked: Refund, amount_minor: int, *, as_json: bool) -> None:
-    """Keep a large refund until a second person agrees: of the amount that it is now."""
-    wish = asked.wish
-    detail = {
-        "refund": str(asked.id),
-        "sale": str(wish.sale),
-        "line": wish.line,
-        "amount_minor": amount_minor,
-    }
-    with context.database.begin() as connection:
-        kept = second_person.ask(
-            connection, second_person.REFUND, detail, actor=actor(), moment=context.now()
-        )
-    amount = money(amount_minor, context.scheme.currency)
-    words = f"{amount} wait for a second person: cardservice second-person agree {kept.id}"
+def _say_waiting(kept: Asked, currency: str, *, as_json: bool) -> None:
+    amount_minor: int = kept.detail["amount_minor"]
+    words = f"{money(amount_minor, currency)} wait for a second person: "
+    words += f"cardservice second-person agree {kept.id}"
     say(words, {"waits": str(kept.id), "amount_minor": amount_minor, "state": kept.state}, as_json=as_json)
 
 

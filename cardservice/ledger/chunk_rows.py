@@ -1,7 +1,6 @@
 """The rows of a chunk in PostgreSQL's binary COPY format, and the temporary tables that they go to."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Any
 
@@ -15,8 +14,6 @@ _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
 _LENGTH, _FIELDS = Struct("!i"), Struct("!h")
 _NULL = _LENGTH.pack(-1)
-# Terminals, services, reasons: the same few again and again.
-TEXTS_IN_MEMORY = 4_096
 
 # Each column with its type; the values come in this order, too.
 _ROW = (
@@ -143,31 +140,11 @@ def transfers_of(postings: Sequence[Posting]) -> bytes:
 
 
 def _encoded(columns: _Columns, rows: Iterable[tuple[Any, ...]]) -> bytes:
-    writers = [_text if kind == "text" else _field(kind) for _, kind in columns]
+    fields = [TYPES[kind].field for _, kind in columns]
     count = _FIELDS.pack(len(columns))
     parts = [_HEADER]
     for row in rows:
         parts.append(count)
-        parts += [write(value) for write, value in zip(writers, row, strict=True)]
+        parts += [_NULL if value is None else field(value) for field, value in zip(fields, row, strict=True)]
     parts.append(_TRAILER)
     return b"".join(parts)
-
-
-def _field(kind: str) -> Callable[[Any], bytes]:
-    encode, length = TYPES[kind].write, _LENGTH.pack
-
-    def write(value: Any) -> bytes:
-        if value is None:
-            return _NULL
-        written = encode(value)
-        return length(len(written)) + written
-
-    return write
-
-
-@lru_cache(maxsize=TEXTS_IN_MEMORY)
-def _text(value: str | None) -> bytes:
-    if value is None:
-        return _NULL
-    written = value.encode()
-    return _LENGTH.pack(len(written)) + written

@@ -9,10 +9,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cardservice.bulk import insert_many
 from cardservice.cardholders.models import cardholder
 from cardservice.database import truncated
 from cardservice.ids import CardholderId, PayerId, new_id
 from cardservice.ledger.errors import BackdatedPayer, PayerUnknown
+from cardservice.ledger.locking import lock_states
 from cardservice.ledger.models import account, cardholder_payer, payer, payer_state
 
 
@@ -53,18 +55,19 @@ def create_own_payers(
     if not made:
         return made
     people = [{"id": payer_id, "kind": "person", "created_at": moment} for payer_id in made.values()]
-    connection.execute(insert(payer), people)
+    insert_many(connection, payer, people)
     # Each at version 1, as after its assignment.
     states = [{"payer_id": payer_id, "version": 1} for payer_id in made.values()]
-    connection.execute(insert(payer_state), states)
+    insert_many(connection, payer_state, states)
     rows = [
         {"payer_id": payer_id, "kind": kind, "unit": currency, "floor": floor}
         for payer_id in made.values()
         for kind, floor in (("prepaid", 0), ("arrears", None))
     ]
-    connection.execute(insert(account), rows)
-    connection.execute(
-        insert(cardholder_payer),
+    insert_many(connection, account, rows)
+    insert_many(
+        connection,
+        cardholder_payer,
         [
             {"cardholder_id": holder, "payer_id": payer_id, "valid_from": moment, "recorded_at": moment}
             for holder, payer_id in made.items()
@@ -162,11 +165,9 @@ def touch_payers(connection: Connection, payer_ids: Collection[PayerId]) -> None
 
     Raises PayerUnknown.
     """
-    rows = payer_state.c.payer_id.in_(sorted(payer_ids))
-    lock = select(payer_state.c.payer_id).where(rows).order_by(payer_state.c.payer_id)
-    found = connection.execute(lock.with_for_update(key_share=True)).scalars().all()
-    if missing := set(payer_ids) - set(found):
+    if missing := set(payer_ids) - set(lock_states(connection, payer_ids)):
         raise PayerUnknown(f"no payer {', '.join(map(str, sorted(missing)))}")
+    rows = payer_state.c.payer_id.in_(sorted(payer_ids))
     connection.execute(update(payer_state).where(rows).values(version=payer_state.c.version + 1))
 
 

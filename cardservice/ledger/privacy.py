@@ -14,9 +14,10 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cardservice.bulk import insert_many
 from cardservice.ids import CardholderId, KeyId, PayerId, TransactionId, new_random_id
 from cardservice.ledger.errors import ProofErased, ProofMissing, ProofUnreadable
 from cardservice.ledger.key_ring import FIRST_VERSION, KeyRing
@@ -113,7 +114,7 @@ def make_keys(
     made = {holder: OpenKey(KeyId(new_random_id()), AESGCMSIV.generate_key(_KEY_BITS)) for holder in holders}
     if made:
         rows = [wrapped_row(ring, holder, own, moment) for holder, own in made.items()]
-        connection.execute(insert(cardholder_key), rows)
+        insert_many(connection, cardholder_key, rows)
     return made
 
 

@@ -6,7 +6,8 @@ Ours, because a driver that looks at each element of fifty arrays takes longer t
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from struct import Struct
 from types import MappingProxyType
 from typing import Any
@@ -18,53 +19,79 @@ from cardservice.database import truncated
 # elements' type, and for one dimension its length and lower bound; then each element after its length.
 _EMPTY, _ONE_DIMENSION, _LENGTH = Struct("!iiI"), Struct("!iiIii"), Struct("!i")
 _NULL = _LENGTH.pack(-1)
-_INT4, _INT8 = Struct("!i"), Struct("!q")
+_INT4, _INT8 = Struct("!ii"), Struct("!iq")
+_UUID, _TRUE, _FALSE = _LENGTH.pack(16), _LENGTH.pack(1) + b"\x01", _LENGTH.pack(1) + b"\x00"
 # timestamptz counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_DAY_US, _SECOND_US, _MILLISECOND_US = 86_400_000_000, 1_000_000, 1_000
 # jsonb_recv: the version of its format comes first.
 _JSONB_VERSION = b"\x01"
+_NO_FLAGS = _LENGTH.pack(3) + _JSONB_VERSION + b"[]"
+# Terminals, services, reasons: the same few again and again.
+TEXTS_IN_MEMORY = 4_096
 # Made once, where `json.dumps` would make one for each value; and without spaces, which PostgreSQL drops.
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type as its arrays are sent: its OID (pg_type.dat), and how a value is written."""
+    """A type as its arrays are sent: its OID (pg_type.dat), and how a value is written, its length first."""
 
     oid: int
-    write: Callable[[Any], bytes]
+    field: Callable[[Any], bytes]
 
     def array(self, values: Iterable[Any]) -> bytes:
         """A one-dimensional array of the values; None is NULL."""
-        write, length = self.write, _LENGTH.pack
-        parts = [
-            _NULL if value is None else length(len(written := write(value))) + written for value in values
-        ]
-        if not parts:
+        all_values, field = list(values), self.field
+        count = len(all_values)
+        if not count:
             return _EMPTY.pack(0, 0, self.oid)
-        return _ONE_DIMENSION.pack(1, 1, self.oid, len(parts), 1) + b"".join(parts)
+        nulls = sum([value is None for value in all_values])
+        if nulls == count:
+            written = _NULL * count
+        elif nulls:
+            written = b"".join([_NULL if value is None else field(value) for value in all_values])
+        else:
+            written = b"".join(map(field, all_values))
+        return _ONE_DIMENSION.pack(1, 1, self.oid, count, 1) + written
+
+    def write(self, value: Any) -> bytes:
+        """The value alone, without its length."""
+        return self.field(value)[_LENGTH.size :]
 
 
 def _uuid(value: UUID) -> bytes:
-    return value.bytes
+    return _UUID + value.bytes
 
 
 def _timestamptz(value: datetime) -> bytes:
-    return _INT8.pack((truncated(value) - _EPOCH) // _MICROSECOND)
+    """To the millisecond, as `database.truncated` cuts. Raises NaiveTime."""
+    since = (value if value.tzinfo is UTC else truncated(value)) - _EPOCH
+    within = since.microseconds // _MILLISECOND_US * _MILLISECOND_US
+    return _INT8.pack(8, since.days * _DAY_US + since.seconds * _SECOND_US + within)
 
 
 def _jsonb(value: object) -> bytes:
-    return _JSONB_VERSION + _json(value).encode()
+    # Nearly every transaction's flags.
+    return _NO_FLAGS if value == [] else _bytea(_JSONB_VERSION + _json(value).encode())
+
+
+def _bytea(value: bytes) -> bytes:
+    return _LENGTH.pack(len(value)) + value
+
+
+@lru_cache(maxsize=TEXTS_IN_MEMORY)
+def _text(value: str) -> bytes:
+    return _bytea(value.encode())
 
 
 TYPES: Mapping[str, Type] = MappingProxyType(
     {
-        "boolean": Type(16, lambda value: b"\x01" if value else b"\x00"),
-        "bytea": Type(17, bytes),
-        "bigint": Type(20, _INT8.pack),
-        "integer": Type(23, _INT4.pack),
-        "text": Type(25, str.encode),
+        "boolean": Type(16, lambda value: _TRUE if value else _FALSE),
+        "bytea": Type(17, _bytea),
+        "bigint": Type(20, partial(_INT8.pack, 8)),
+        "integer": Type(23, partial(_INT4.pack, 4)),
+        "text": Type(25, _text),
         "timestamptz": Type(1184, _timestamptz),
         "uuid": Type(2950, _uuid),
         "jsonb": Type(3802, _jsonb),

@@ -26,6 +26,12 @@ def add_provider(
     record(connection, actor, "provider.add", provider_id, moment)
 
 
+def list_providers(connection: Connection) -> list[tuple[ProviderId, str]]:
+    """Providers with their names, by identifier; a scheme has few."""
+    rows = connection.execute(select(provider.c.id, provider.c.name).order_by(provider.c.id))
+    return [(ProviderId(row.id), row.name) for row in rows]
+
+
 def require_provider(connection: Connection, provider_id: ProviderId) -> None:
     """Return if the provider is registered. Raises ProviderUnknown."""
     if not _is_known(connection, provider_id):

@@ -6,7 +6,7 @@ Values are shown in reports and opened in spreadsheets, so none may begin as a f
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -50,7 +50,7 @@ def parsed(raw: bytes, name: str, today: date) -> tuple[Pupil, ...]:
     problems: list[Problem] = []
     pupils: list[Pupil] = []
     first_line: dict[str, int] = {}
-    for found in _found(_text(raw, name), name, today):
+    for found in (_pupil(each, today) for each in read_sheet(raw, name, NEEDED, COLUMNS)):
         if isinstance(found, Problem):
             problems.append(found)
         elif (first := first_line.setdefault(found.number, found.line)) != found.line:
@@ -76,43 +76,65 @@ def _text(raw: bytes, name: str) -> str:
         raise ImportRefused(name, [Problem(line, "this is not UTF-8; save the file as CSV UTF-8")]) from error
 
 
-def _found(text: str, name: str, today: date) -> Iterator[Pupil | Problem]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+@dataclass(frozen=True, slots=True, repr=False)
+class Line:
+    """A line of a file by its columns; no cell begins like a formula, or cannot be shown."""
+
+    number: int
+    cells: dict[str, str]
+
+
+def read_sheet(
+    raw: bytes, name: str, needed: Sequence[str], columns: Sequence[str]
+) -> Iterator[Line | Problem]:
+    """The lines of a CSV in UTF-8 that are not empty, or what is wrong with one.
+
+    Raises ImportRefused for what is no such file: of another encoding, too large, without a column.
+    """
+    reader = csv.reader(io.StringIO(_text(raw, name), newline=""), strict=True)
     try:
         head = [cell.strip().lower() for cell in next(reader, [])]
-        _check_head(head, name)
+        _check_head(head, name, needed, columns)
         for cells in reader:
             if any(cells):
-                yield _pupil(reader.line_num, dict(zip(head, cells, strict=False)), len(cells), head, today)
+                yield _line(reader.line_num, cells, head)
     except csv.Error as error:
         yield Problem(reader.line_num, f"this is not CSV: {error}")
 
 
-def _check_head(head: list[str], name: str) -> None:
-    missing = [column for column in NEEDED if column not in head]
-    unknown = [column for column in head if column not in COLUMNS]
+def _line(number: int, cells: list[str], head: list[str]) -> Line | Problem:
+    if len(cells) != len(head):
+        return Problem(number, f"it has {len(cells)} cells, not {len(head)}")
+    named = dict(zip(head, cells, strict=True))
+    for column, cell in named.items():
+        if (reason := _unfit(cell)) is not None:
+            return Problem(number, f"{column}: {cell[:40]!a} {reason}")
+    return Line(number, named)
+
+
+def _check_head(head: list[str], name: str, needed: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [column for column in needed if column not in head]
+    unknown = [column for column in head if column not in columns]
     if missing:
         raise ImportRefused(name, [Problem(1, f"these columns are missing: {', '.join(missing)}")])
     if unknown:
-        known = ", ".join(COLUMNS)
+        known = ", ".join(columns)
         raise ImportRefused(name, [Problem(1, f"{unknown[0][:40]!a} is none of the columns {known}")])
     if len(set(head)) < len(head):
         raise ImportRefused(name, [Problem(1, "a column is there twice")])
 
 
-def _pupil(line: int, cells: dict[str, str], count: int, head: list[str], today: date) -> Pupil | Problem:
-    if count != len(head):
-        return Problem(line, f"it has {count} cells, not {len(head)}")
-    for column, cell in cells.items():
-        if (reason := _unfit(cell)) is not None:
-            return Problem(line, f"{column}: {cell[:40]!a} {reason}")
+def _pupil(found: Line | Problem, today: date) -> Pupil | Problem:
+    if isinstance(found, Problem):
+        return found
+    line, cells = found.number, found.cells
     if not _NUMBER.fullmatch(cells["number"]):
         return Problem(line, "number: up to 32 letters and digits, such as A123456789012")
     if not 1 <= len(cells["name"]) <= MAX_NAME:
         return Problem(line, f"name: up to {MAX_NAME} characters, and not nothing")
     if len(cells["form"]) > MAX_FORM:
         return Problem(line, f"form: up to {MAX_FORM} characters, such as 5B")
-    born_on = _day(cells["born_on"])
+    born_on = day_of(cells["born_on"])
     if born_on is None or not today.year - 25 <= born_on.year or born_on > today:
         return Problem(line, f"born_on: {cells['born_on'][:40]!a} is no pupil's; write it like 2015-04-30")
     allergens = _allergens(cells["allergens"]) if "allergens" in cells else None
@@ -127,7 +149,8 @@ def _unfit(cell: str) -> str | None:
     return "begins like a formula" if cell.startswith(_FORMULA) else None
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """The day of a cell such as 2015-04-30; None where it is none."""
     try:
         return date.fromisoformat(text) if len(text) == 10 else None
     except ValueError:

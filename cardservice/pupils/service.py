@@ -4,7 +4,7 @@ The file is the whole roll of a school: a pupil who is not in it has left. What 
 transaction; `before` of each change is kept, sealed, for as long as the person is known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -14,7 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from cardservice.audit.service import record
+from cardservice.audit.service import record, record_all
+from cardservice.bulk import insert_many
 from cardservice.cardholders.adding import add_cardholders
 from cardservice.cardholders.finding import having_all
 from cardservice.cardholders.records import read_many, record_key, write_field
@@ -26,8 +27,9 @@ from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId, new_id
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.pupils.errors import ImportRefused, Problem, UndoRefused
+from cardservice.pupils.knowing import Decisions, Recognised, recognise
 from cardservice.pupils.models import import_change, import_run
-from cardservice.pupils.reading import Pupil, read_pupils
+from cardservice.pupils.reading import MAX_PROBLEMS, Pupil, read_pupils
 
 CATEGORY = "pupil"
 MAX_SCHOOL = 40  # ours
@@ -57,6 +59,8 @@ class Plan:
     changes: tuple[Change, ...]
     leavers: tuple[Change, ...]
     unchanged: int
+    # Who may be known already, and of whom nobody has said whether they are
+    undecided: tuple[Recognised, ...] = ()
 
 
 def import_pupils(
@@ -67,10 +71,12 @@ def import_pupils(
     actor: str,
     dry_run: bool = False,
     many_leave: bool = False,
+    decisions: Decisions | None = None,
 ) -> tuple[UUID | None, Plan]:
     """Take a file over, and its number; with `dry_run` it is only said what that would come to.
 
-    Raises ImportRefused, and OrderInvalid.
+    Of who joins and may be known already, `decisions` has to say whether they are. Raises ImportRefused, and
+    OrderInvalid.
     """
     if not (1 <= len(school) <= MAX_SCHOOL and school.isprintable() and school == school.strip()):
         raise OrderInvalid(f"a school is called by up to {MAX_SCHOOL} characters, such as ashcombe-primary")
@@ -78,7 +84,9 @@ def import_pupils(
     pupils = read_pupils(path, moment.date())
     with context.database.begin() as connection:
         _one_at_a_time(connection, school)
-        plan = _plan(connection, context.keys.cardholder_kek, school, pupils)
+        plan = _plan(connection, context.keys.cardholder_kek, school, pupils, decisions or Decisions())
+        seen = {each for one in plan.undecided for each in one.candidates}
+        record_all(connection, actor, "cardholder.find", sorted(seen), moment)
         known = len(plan.changes) + len(plan.leavers) + plan.unchanged
         if len(plan.leavers) > max(1, known * _MANY) and not many_leave:
             reason = (
@@ -87,6 +95,8 @@ def import_pupils(
             raise ImportRefused(path.name, [Problem(1, reason)])
         if dry_run:
             return None, plan
+        if plan.undecided:
+            raise ImportRefused(path.name, [_asked(each) for each in plan.undecided[:MAX_PROBLEMS]])
         run = _note(connection, plan, path, actor, moment)
         _apply(context, connection, plan, run, actor, moment)
     return run, plan
@@ -123,14 +133,35 @@ def _one_at_a_time(connection: Connection, school: str) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"pupils of {school}"))))
 
 
-def _plan(connection: Connection, kek: KeyRing, school: str, pupils: Sequence[Pupil]) -> Plan:
+def _asked(found: Recognised) -> Problem:
+    who = " or ".join(map(str, found.candidates))
+    how = f"--same {found.number}" if len(found.candidates) == 1 else f"--same {found.number}=CARDHOLDER"
+    return Problem(found.line, f"this may be {who}, who is known; say {how}, or --new {found.number}")
+
+
+def _plan(
+    connection: Connection, kek: KeyRing, school: str, pupils: Sequence[Pupil], decisions: Decisions
+) -> Plan:
     known = _pupils_of(connection, kek, school)
     joiners: dict[CardholderId, Mapping[Field, Any]] = {}
     lines: dict[CardholderId, int] = {}
     changes: list[Change] = []
+    numbers = {pupil.number for pupil in pupils}
+    # Who is in the file by their number is nobody else in it.
+    staying = {holder for number, (holder, _) in known.items() if number in numbers}
+    joining = [pupil for pupil in pupils if pupil.number not in known]
+    recognised = recognise(connection, kek, joining, staying)
+    decisions.require_known(recognised.values())
+    decided = {number: decisions.of(each) for number, each in recognised.items()}
+    again = _again(connection, kek, decided.values())
+    undecided = tuple(each for number, each in recognised.items() if decided[number] is None)
+    for holder in again:
+        known = {number: one for number, one in known.items() if one[0] != holder}
     for pupil in pupils:
         wanted = _wanted(school, pupil)
         found = known.pop(pupil.number, None)
+        if isinstance(same := decided.get(pupil.number), UUID):
+            found = same, again[same]
         if found is None:
             holder = CardholderId(new_id())
             joiners[holder] = wanted
@@ -146,7 +177,18 @@ def _plan(connection: Connection, kek: KeyRing, school: str, pupils: Sequence[Pu
         for holder, values in known.values()
     )
     unchanged = len(pupils) - len(joiners) - len(changes)
-    return Plan(school, joiners, lines, tuple(changes), leavers, unchanged)
+    return Plan(school, joiners, lines, tuple(changes), leavers, unchanged, undecided)
+
+
+def _again(
+    connection: Connection, kek: KeyRing, decided: Iterable[CardholderId | bool | None]
+) -> dict[CardholderId, Mapping[Field, Any]]:
+    """The records of those who are known. Raises OrderInvalid for one who would be two pupils."""
+    same = [each for each in decided if isinstance(each, UUID)]
+    if len(set(same)) < len(same):
+        raise OrderInvalid("two pupils of the file cannot be the same person; say --new for one of them")
+    known = read_many(connection, kek, same, _OF_A_PUPIL)
+    return {holder: known.get(holder, {}) for holder in same}
 
 
 def _wanted(school: str, pupil: Pupil) -> dict[Field, Any]:
@@ -209,8 +251,7 @@ def _apply(
             _write(connection, kek, change.holder, change.after, moment)
             record(connection, actor, "cardholder.set", change.holder, moment, changed=f"import, {what}")
             rows.append({"run_id": run, "cardholder_id": change.holder, "what": what, "before": before})
-    if rows:
-        connection.execute(insert(import_change), rows)
+    insert_many(connection, import_change, rows)
 
 
 def _write(

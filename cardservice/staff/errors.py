@@ -96,3 +96,57 @@ class CredentialRefused(CardServiceError):
     """What somebody would sign in with cannot be kept as it is."""
 
     code = "credential_refused"
+
+
+class KeyMissing(CardServiceError):
+    """What makes something carries a key by which it is known when it is sent again."""
+
+    code = "idempotency_key_missing"
+
+    def __init__(self) -> None:
+        super().__init__("send an Idempotency-Key of 8 to 64 visible characters, drawn for this request")
+
+
+class KeyTaken(CardServiceError):
+    """The key belongs to another request."""
+
+    code = "idempotency_key_taken"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was another request's; draw a new one")
+
+
+class TagMissing(CardServiceError):
+    """What is changed is named by what it was when it was looked at."""
+
+    code = "if_match_missing"
+
+    def __init__(self) -> None:
+        super().__init__("send the ETag of the record that you have looked at as If-Match")
+
+
+class ChangedMeanwhile(CardServiceError):
+    """Somebody else has changed it since it was looked at; nothing was done."""
+
+    code = "changed_meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__("somebody else has changed this since; look at it again")
+
+
+class CardMissing(Unknown):
+    """Staff ask for a card that the scheme does not have."""
+
+    code = "card_missing"
+
+    def __init__(self, card: object) -> None:
+        super().__init__("card", card)
+
+
+class TerminalMissing(Unknown):
+    """Staff ask for a terminal that the scheme does not have, or that is not theirs to see."""
+
+    code = "terminal_missing"
+
+    def __init__(self, terminal: str) -> None:
+        super().__init__("terminal", terminal[:64])

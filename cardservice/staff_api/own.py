@@ -13,6 +13,7 @@ from cardservice.staff.roles import Right
 from cardservice.staff.sessions import SignedIn
 from cardservice.staff_api import session_schemas as schemas
 from cardservice.staff_api.access import caller, me, staff_alone
+from cardservice.staff_api.sharing import NothingSchema
 
 blueprint = Blueprint("own", "cardservice.staff_api.own", description="Staff about themselves.")
 # Ours: a token that was taken from somebody makes no passkey for whoever took it, later.
@@ -31,7 +32,7 @@ def get_me() -> dict[str, Any]:
 
 
 @blueprint.route("/v1/staff/sign-out", methods=["POST"])
-@blueprint.arguments(schemas.NothingSchema)
+@blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.EndedSchema)
 @blueprint.problems(400, 401)
 @staff_alone
@@ -58,7 +59,7 @@ def get_sessions() -> dict[str, Any]:
 
 
 @blueprint.route("/v1/staff/sessions/<uuid:session_id>/end", methods=["POST"])
-@blueprint.arguments(schemas.NothingSchema)
+@blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.EndedSchema)
 @blueprint.problems(400, 401, 404)
 @staff_alone
@@ -86,7 +87,7 @@ def get_passkeys() -> dict[str, Any]:
 
 
 @blueprint.route("/v1/staff/passkeys/offer", methods=["POST"])
-@blueprint.arguments(schemas.NothingSchema)
+@blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.OfferSchema)
 @blueprint.problems(400, 401, 403)
 @staff_alone
@@ -110,9 +111,9 @@ def post_passkey(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/v1/staff/passkeys/<uuid:passkey_id>/removal", methods=["POST"])
-@blueprint.arguments(schemas.NothingSchema)
+@blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.PasskeysSchema)
-@blueprint.problems(400, 401, 403)
+@blueprint.problems(400, 401, 403, 404)
 @staff_alone
 def post_removal(body: dict[str, Any], passkey_id: UUID) -> dict[str, Any]:
     """Let a passkey of one's own sign nobody in any more; what is left."""
@@ -137,7 +138,7 @@ def post_password(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/v1/staff/password/confirmation", methods=["POST"])
-@blueprint.arguments(schemas.CodeSchema)
+@blueprint.arguments(schemas.AppCodeSchema)
 @blueprint.response(200, schemas.PersonSchema)
 @blueprint.problems(400, 401, 403, 422)
 @staff_alone

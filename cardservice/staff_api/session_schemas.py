@@ -15,10 +15,6 @@ MAX_STAFF_ID = 32
 _CODE = r"[0-9]{6}\Z"
 
 
-class NothingSchema(Message):
-    """An order that says all by its address."""
-
-
 class ChallengeSchema(Message):
     """What a card or a passkey is to sign, within two minutes, once."""
 
@@ -66,7 +62,7 @@ class EnrolmentSignInSchema(_SignInSchema):
     code = text(40, required=True)
 
 
-class SessionSchema(Message):
+class StaffSessionSchema(Message):
     """A session."""
 
     session = Identifier(required=True)
@@ -92,7 +88,7 @@ class SignedInSchema(Message):
     """A session that has begun."""
 
     token = fields.String(required=True, allow_none=True, metadata={"description": "null: it is in a cookie"})
-    session = fields.Nested(SessionSchema, required=True)
+    session = fields.Nested(StaffSessionSchema, required=True)
     person = fields.Nested(PersonSchema, required=True)
 
 
@@ -100,13 +96,13 @@ class MeSchema(Message):
     """Who asks."""
 
     person = fields.Nested(PersonSchema, required=True)
-    session = fields.Nested(SessionSchema, required=True, allow_none=True)
+    session = fields.Nested(StaffSessionSchema, required=True, allow_none=True)
 
 
 class SessionsSchema(Message):
     """Somebody's sessions."""
 
-    sessions = fields.List(fields.Nested(SessionSchema), required=True)
+    sessions = fields.List(fields.Nested(StaffSessionSchema), required=True)
 
 
 class EndedSchema(Message):
@@ -159,7 +155,7 @@ class BegunSchema(Message):
     address = fields.String(required=True, metadata={"description": "the same as otpauth://, for a picture"})
 
 
-class CodeSchema(Message):
+class AppCodeSchema(Message):
     """A code of the app."""
 
     code = fields.String(required=True, validate=Regexp(_CODE))

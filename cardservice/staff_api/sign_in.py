@@ -14,6 +14,7 @@ from cardservice.staff.carrying import set_cookie
 from cardservice.staff.errors import SignInRefused
 from cardservice.staff.service import Person
 from cardservice.staff_api import session_schemas as schemas
+from cardservice.staff_api.sharing import NothingSchema
 
 blueprint = Blueprint("sign-in", "cardservice.staff_api.sign_in", description="Staff sign in.")
 # Who did it, in the trail, where nobody was let in.
@@ -21,7 +22,7 @@ _NOBODY = "http:unknown"
 
 
 @blueprint.route("/v1/staff/challenges", methods=["POST"])
-@blueprint.arguments(schemas.NothingSchema)
+@blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.ChallengeSchema)
 @blueprint.problems(400)
 def post_challenge(body: dict[str, Any]) -> dict[str, Any]:

@@ -60,8 +60,15 @@ def keep(connection: Connection, terminal_id: TerminalId, said: Health, moment: 
         connection.execute(insert(terminal_health).values(terminal_id=terminal_id, **values))
 
 
-def list_terminals(connection: Connection, provider_id: str | None = None) -> list[Listed]:
-    """All terminals, or a provider's, by their identifiers."""
+def list_terminals(
+    connection: Connection,
+    provider_id: str | None = None,
+    *,
+    after: str | None = None,
+    only: str | None = None,
+    limit: int | None = None,
+) -> list[Listed]:
+    """All terminals, or a provider's, by their identifiers; `only` one of them, or `limit` `after` one."""
     latest = (
         select(terminal_state.c.state)
         .where(terminal_state.c.terminal_id == terminal.c.id)
@@ -76,8 +83,12 @@ def list_terminals(connection: Connection, provider_id: str | None = None) -> li
     rows = rows.outerjoin(terminal_health, own.terminal_id == terminal.c.id).order_by(terminal.c.id)
     if provider_id is not None:
         rows = rows.where(terminal.c.provider_id == provider_id)
+    if after is not None:
+        rows = rows.where(terminal.c.id > after)
+    if only is not None:
+        rows = rows.where(terminal.c.id == only)
     found = []
-    for row in connection.execute(rows):
+    for row in connection.execute(rows.limit(limit)):
         said = None
         if row.seen_at is not None:
             said = Health(

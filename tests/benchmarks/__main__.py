@@ -85,8 +85,8 @@ def _reading(key: str, server: PostgresServer, seconds: float) -> Measurement:
     return growth.measure_reading(key, server, seconds, _say)
 
 
-def _verify_rate(server: PostgresServer, seconds: float) -> Measurement:
-    return growth.measure_verify(server, seconds, _say)
+def _verify_rate(server: PostgresServer, _: float) -> Measurement:
+    return growth.measure_verify(server, _say)
 
 
 def _verifying(key: str, _: PostgresServer, seconds: float) -> Measurement:
@@ -181,6 +181,9 @@ SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {
         server, 10.0, _say, count=_part(searching.PEOPLE, share)
     ),
     rating.KEY: lambda server, share: rating.measure(server, _say, taps=_part(rating.TAPS, share)),
+    "verify_rate": lambda server, share: growth.measure_verify(
+        server, _say, payers=_part(growth.PAYERS, share)
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     rating,
     report,
     rules,
+    searching,
     settling,
     sip2,
     statements,
@@ -49,7 +50,7 @@ def test_a_grown_ledger_adds_up() -> None:
     """What is filled in for it is what posting would have left."""
     server = PostgresServer()
     try:
-        rate = growth.measure_verify(server, 0.1, lambda _: None, small=40)
+        rate = growth.measure_verify(server, lambda _: None, payers=40)
         grown = growth.measure(server, 0.2, lambda _: None, payers=80, small=40, processes=1, slices=1)
         pages = growth.measure_reading("statement_page", server, 0.2, lambda _: None, payers=80)
     finally:
@@ -95,6 +96,20 @@ def test_every_statement_read_added_up(ledger: posting.Ledger) -> None:
     assert isinstance(read, int)
     assert read >= 20
     assert measured.value == measured.p99_ms is not None
+
+
+@pytest.mark.long
+def test_everybody_who_is_looked_for_is_found() -> None:
+    """Whoever is not among those who are shown, of few, makes the measurement fail."""
+    server = PostgresServer()
+    try:
+        measured = searching.measure(server, 0.1, lambda _: None, count=400)
+    finally:
+        server.stop()
+    searches = measured.detail["searches"]
+    assert isinstance(searches, int)
+    assert searches >= 7 * 60
+    assert measured.value
 
 
 def test_a_days_settlement_was_matched_and_agrees_with_the_bank(ledger: posting.Ledger) -> None:

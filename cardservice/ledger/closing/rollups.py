@@ -64,21 +64,29 @@ def sums_by_day(entries: Any) -> Select[Any]:
     joined = ledger_sequence.join(
         transfer, and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id)
     )
+    between = (entry.shard, moved.debit, moved.credit, moved.unit, entry.settled_on)
+    # All of the transfers are gone through once: there are few pairs of accounts.
+    pair = (
+        select(*between, func.sum(moved.amount_minor).label("amount_minor"))
+        .select_from(joined)
+        .where(entries)
+        .group_by(*between)
+        .cte("pair")
+        .c
+    )
     sides = union_all(
         *(
             select(
-                entry.shard,
+                pair.shard,
                 account.label("account"),
-                moved.unit,
-                entry.settled_on.label("day"),
+                pair.unit,
+                pair.settled_on.label("day"),
                 debit.label("debit_minor"),
                 credit.label("credit_minor"),
             )
-            .select_from(joined)
-            .where(entries)
             for account, debit, credit in (
-                (moved.debit, moved.amount_minor, literal(0)),
-                (moved.credit, literal(0), moved.amount_minor),
+                (pair.debit, pair.amount_minor, literal(0)),
+                (pair.credit, literal(0), pair.amount_minor),
             )
         )
     ).subquery("side")

@@ -18,49 +18,10 @@ from cardservice.authorisation.reasons import Flag, Reason
 from cardservice.context import Context
 from cardservice.staff.functions import SIGN_IN_ROUTES
 from pki.status_list.card_map import MEDIA_TYPE as CARD_MAP
-from tests.support.council import Council, new_id
+from tests.cardservice.api.bodies import BODIES, path_of
+from tests.support.council import Council
 
 API_PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
-_NOTICE = {
-    "id": str(new_id()),
-    "sequence": 1,
-    "card": str(new_id()),
-    "annuls": str(new_id()),
-    "time": "2026-06-15T10:00:00.000Z",
-}
-# A body of the documented shape for every route that takes one: what is refused is the missing signature.
-BODIES: dict[str, Any] = {
-    "/v1/quotes": {"service": "transport", "action": "single-fare", "card": None, "details": {}},
-    "/v1/authorisations": {"annul": _NOTICE},
-    "/v1/look-ups": {"service": "parking", "details": {}},
-    "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
-    "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
-    "/v1/recovery/messages": {"messages": [], "complete": True},
-    "/v1/presentations": {"card": str(new_id())},
-    "/v1/tariff-drafts": {"service": "meals", "files": [{"name": "menu.json", "content": "AAAA"}]},
-    "/v1/tariff-drafts/<uuid:draft_id>/approval": {},
-    "/v1/tariff-drafts/<uuid:draft_id>/withdrawal": {"reason": "a slip"},
-    "/v1/card-puks": {"card": str(new_id())},
-    "/v1/health": {
-        "time": "2026-06-15T10:00:00.000Z",
-        "waiting": 0,
-        "oldest_waiting_at": None,
-        "trust_fetched_at": None,
-        "lists_end_at": None,
-        "version": "1",
-        "tariffs": {},
-    },
-    "/v1/card-keys": {"key": "BA" + "A" * 85},
-    "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
-    "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},
-    "/v1/staff/sign-out": {},
-    "/v1/staff/sessions/<uuid:session_id>/end": {},
-    "/v1/staff/passkeys": {"name": "mine", "client_data": "AAAA", "attestation": "AAAA"},
-    "/v1/staff/passkeys/offer": {},
-    "/v1/staff/passkeys/<uuid:passkey_id>/removal": {},
-    "/v1/staff/password": {"password": "twelve and more"},
-    "/v1/staff/password/confirmation": {"code": "123456"},
-}
 
 
 @pytest.fixture
@@ -80,13 +41,12 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def test_every_route_demands_a_signature(app: Flask) -> None:
     """By declaration, and tried without one; but for those by which staff sign in."""
     found = [each for each in routes(app) if each not in SIGN_IN_ROUTES]
-    assert len(found) == 35
+    assert len(found) == 85
     for method, rule in found:
         endpoint = next(r.endpoint for r in app.url_map.iter_rules() if r.rule == rule)
         assert getattr(app.view_functions[endpoint], SIGNED, False), rule
-        path = re.sub(r"<uuid:\w+>", str(new_id()), rule).replace("<service>", "transport")
-        path = path.replace("<int:number>", "0")
-        response = app.test_client().open(path, method=method, json=BODIES.get(rule))
+        body = BODIES.get(rule) if method == "POST" else None
+        response = app.test_client().open(path_of(rule), method=method, json=body)
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
 
 
@@ -121,6 +81,7 @@ def test_what_is_public(app: Flask) -> None:
         "/pki/ocsp/<path:encoded>",
         "/pki/status/<int:number>",
         "/notifications/payments",
+        "/enrolments",
         "/healthz/live",
         "/healthz/ready",
     }

@@ -174,6 +174,48 @@ def test_what_is_due_and_what_nothing_backs_any_more(desk: Desk) -> None:
     assert "no proof of residence" in desk.refused("application", "end-proof", holder, "residence")
 
 
+def test_a_recheck_looks_at_cards_that_were_ordered_too(desk: Desk) -> None:
+    """Named, and left alone: they rest where that is said alone."""
+    ordered = desk.council.card("adult")
+    [found] = desk.ok("application", "recheck", "--suspend")["cards"]
+    assert (found["card"], found["application"]) == (str(ordered.id), None)
+    assert "no proof of identity counts" in found["against"]
+    assert desk.state(str(ordered.id)) == "active"
+    desk.ok("application", "recheck", "--suspend", "--also-ordered")
+    assert desk.state(str(ordered.id)) == "suspended"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_file_of_renewed_proofs(desk: Desk, tmp_path: Any) -> None:
+    """All of it or nothing, by line; with it the cards that nothing backed are backed again."""
+    holder, application_id, card = citizen(desk)
+    desk.council.clock.advance(days=365)
+    assert [one["card"] for one in desk.ok("application", "recheck")["cards"]] == [card]
+    file, head = tmp_path / "renewed.csv", "cardholder,proof,reference,review_on"
+
+    def take(*lines: str) -> tuple[str, ...]:
+        file.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
+        return ("import", "proofs", str(file))
+
+    good, stranger = f"{holder},residence,council tax 2027,2028-06-01", str(new_id())
+    for lines, reason in (
+        ((good, f"{stranger},residence,x,2028-06-01"), f"line 3: no cardholder {stranger}"),
+        ((good, f"{holder},age,x,2028-06-01"), "line 3: 'age' is no kind of proof"),
+        ((good, good), "line 3: this person and proof are on line 2, too"),
+        ((f"{holder},residence,=1+1,2028-06-01",), "line 2: reference: '=1+1' begins like a formula"),
+        ((f"{holder},residence,x,",), "line 2: say until when the proof of residence counts"),
+        ((f"{holder},residence,x,tomorrow",), "line 2: review_on: 'tomorrow' is no day"),
+        (("nobody,residence,x,2028-06-01",), "line 2: cardholder: 'nobody' is no identifier"),
+        (("x,y",), "line 2: it has 2 cells, not 4"),
+    ):
+        assert reason in desk.refused(*take(*lines))
+    before = desk.ok("application", "show", application_id)["proofs"]
+    assert desk.ok(*take(good), "--dry-run") == {"proofs": 1, "dry_run": True}
+    assert desk.ok("application", "show", application_id)["proofs"] == before
+    assert desk.ok(*take(good))["proofs"] == 1
+    assert desk.ok("application", "recheck")["cards"] == []
+
+
 def citizen(desk: Desk, kind: str = "citizen", born_on: str = "1987-11-23") -> tuple[str, str, str]:
     """Somebody with a card: who, the application, the card."""
     made = desk.ok("application", "add", kind, "--name", "Morgan Reed")

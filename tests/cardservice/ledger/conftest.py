@@ -1,6 +1,6 @@
 """A payer with money, and the ways to ask for more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,8 +10,12 @@ from cardservice.ledger.payers import create_payer
 from cardservice.ledger.posting import post
 from cardservice.ledger.values import Outcome
 from tests.cardservice.ledger.postings import CURRENCY, MOMENT, make_holder, topup
+from tests.cardservice.ledger.variants import without
+from tests.support.databases import DatabaseUrls
 
 MakePayer = Callable[[int], PayerId]
+# The database without the checks of these names
+Without = Callable[..., Database]
 
 
 @pytest.fixture
@@ -39,3 +43,17 @@ def payer(make_payer: MakePayer) -> PayerId:
 def holder(database: Database, payer: PayerId) -> CardholderId:
     """A cardholder for whom the payer pays, which makes the payer's version 2."""
     return make_holder(database, payer)
+
+
+@pytest.fixture
+def opened(database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Without]:
+    """Opens the database with checks taken out."""
+    found: list[Database] = []
+
+    def open_without(*removed: str) -> Database:
+        found.append(without(removed, database_urls, monkeypatch))
+        return found[-1]
+
+    yield open_without
+    for database in found:
+        database.dispose()

@@ -21,6 +21,7 @@ from cardservice.ledger.ratings import Rating, Share, Subject, standing
 from cardservice.ledger.reading import read_payers
 from cardservice.ledger.values import PAYER_PREPAID, SCHEME_GOODWILL, Posting
 from cardservice.ledger.verify import verify
+from tests.cardservice.ledger.conftest import Without
 from tests.cardservice.ledger.postings import (
     CURRENCY,
     MOMENT,
@@ -33,8 +34,7 @@ from tests.cardservice.ledger.postings import (
     transfer,
     view_of,
 )
-from tests.cardservice.ledger.test_two_sessions import Without, race
-from tests.cardservice.ledger.test_two_sessions import opened as opened  # noqa: PLC0414 - a fixture
+from tests.cardservice.ledger.test_two_sessions import race
 
 DAY = date(2026, 11, 24)
 BUSES, TRAMS = ProviderId("buses"), ProviderId("trams")

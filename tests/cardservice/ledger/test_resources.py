@@ -23,7 +23,7 @@ from cardservice.ledger.resources import (
     settle_reservations,
 )
 from cardservice.ledger.values import Outcome, Posting
-from tests.cardservice.ledger.conftest import MakePayer
+from tests.cardservice.ledger.conftest import MakePayer, Without
 from tests.cardservice.ledger.postings import (
     MOMENT,
     new_transaction_id,
@@ -31,8 +31,7 @@ from tests.cardservice.ledger.postings import (
     transaction,
     view_of,
 )
-from tests.cardservice.ledger.test_two_sessions import Without, race
-from tests.cardservice.ledger.test_two_sessions import opened as opened  # noqa: PLC0414 - a fixture
+from tests.cardservice.ledger.test_two_sessions import race
 
 BOOK = Claim("library", "copy-7")
 LATER = MOMENT + HELD_FOR

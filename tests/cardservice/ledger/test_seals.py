@@ -1,5 +1,6 @@
 """Seals by day: linked, signed, and such that an administrator who changes one byte is found."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,6 +11,7 @@ from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing import sequencing
 from cardservice.ledger.closing.leaves import NOT_SEALED, entries
+from cardservice.ledger.closing.rollups import turnover
 from cardservice.ledger.closing.seals import Seal, forget_leaves, read_seals, seal_days
 from cardservice.ledger.closing.sequencing import begin_epoch, sequence
 from cardservice.ledger.errors import DayNotOver
@@ -19,9 +21,10 @@ from cardservice.ledger.values import NewDetails, Outcome
 from cardservice.ledger.verify import Report, verify
 from pki.statements import LeafTombstone, TreeHead, decode_deterministic, open_tombstone, open_tree_head
 from tests.cardservice.conftest import MadeScheme
-from tests.cardservice.ledger.conftest import MakePayer
-from tests.cardservice.ledger.postings import MOMENT, sale
+from tests.cardservice.ledger.conftest import MakePayer, Without
+from tests.cardservice.ledger.postings import MOMENT, PAYABLE, sale
 from tests.cardservice.ledger.test_sequencing import TODAY, calendar
+from tests.cardservice.ledger.test_two_sessions import race
 from tests.cardservice.ledger.test_verify import unguarded
 from tests.support.databases import DatabaseUrls
 
@@ -252,6 +255,71 @@ def test_what_is_held_open_across_a_seal_is_in_the_next_one(
     assert sealed == (4 if checked_sql else 3)
     if checked_sql:
         assert checked(database, made_scheme, whole=True).findings == ()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("removed", "sealed_at_once"), [((), 4), (("lock",), 3)])
+def test_on_sqlite_a_seal_waits_for_what_is_held_open(
+    opened: Without,
+    made_scheme: MadeScheme,
+    make_payer: MakePayer,
+    removed: tuple[str, ...],
+    sealed_at_once: int,
+) -> None:
+    """What is posted before the seal is in it. Where the worker looks first and locks later, it is not."""
+    database = opened(*removed)
+    held, other = make_payer(500), make_payer(500)
+    post(database, [sale(other, 1, 100)])
+    sequence(database, calendar())
+    posting = sale(held, 1, 200)
+
+    def hold(connection: Connection) -> None:
+        [result] = post_on(connection, [posting])
+        assert result.outcome is Outcome.POSTED
+
+    made = race(database, hold, lambda: seal(database, made_scheme))
+    assert isinstance(made, list)
+    assert [one.size for one in made] == [sealed_at_once]
+    seal(database, made_scheme, 2)
+    with database.reading() as connection:
+        assert sum(one.size for one in read_seals(connection)) == 4
+        assert turnover(connection, PAYABLE)["GBP"].balance_minor == 300
+    assert checked(database, made_scheme, whole=True).findings == ()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("checked_sql", [True, False])
+def test_on_sqlite_nothing_comes_below_what_a_seal_has_seen(
+    database: Database,
+    made_scheme: MadeScheme,
+    payer: PayerId,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    checked_sql: bool,
+) -> None:
+    """The worker's horizon is the last row that it sees. A higher one passes by what is posted next."""
+    if not checked_sql:
+        monkeypatch.setattr(sequencing, "horizon", lambda connection: sequencing.next_place(connection) + 1)
+    sequence(database, calendar())
+    post(database, [sale(payer, 1, 200)])
+    monkeypatch.undo()
+    seal(database, made_scheme)
+    seal(database, made_scheme, 2)
+    found = {finding.code for finding in checked(database, made_scheme, whole=True).findings}
+    assert found == (set() if checked_sql else {"not_sequenced", "sides_differ"})
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_on_sqlite_nothing_can_be_open_while_a_seal_is_made(database: Database, payer: PayerId) -> None:
+    """One writes at a time: what began before the worker's transaction has ended when that begins."""
+    with database.begin() as connection:
+        post_on(connection, [sale(payer, 1, 200)])
+        worker = sqlite3.connect(str(database.engine.url.database), timeout=0, isolation_level=None)
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                worker.execute("BEGIN IMMEDIATE")
+        finally:
+            worker.close()
 
 
 def test_an_epoch_goes_on_with_the_chain(

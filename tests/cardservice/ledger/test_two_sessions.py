@@ -26,30 +26,13 @@ from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.posting import post, post_on
 from cardservice.ledger.values import CounterChange, Outcome, Posting, PostingResult
 from cardservice.ledger.verify import verify
-from tests.cardservice.ledger.conftest import MakePayer
+from tests.cardservice.ledger.conftest import MakePayer, Without
 from tests.cardservice.ledger.postings import PAYABLE, sale, view_of
 from tests.cardservice.ledger.test_reversals import back, reversal
 from tests.cardservice.ledger.test_sequencing import calendar
-from tests.cardservice.ledger.variants import without
-from tests.support.databases import DatabaseUrls
 
 LIMIT_S = 30.0
 REFUSED = "refused"
-Without = Callable[..., Database]
-
-
-@pytest.fixture
-def opened(database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Without]:
-    """Opens the database with checks taken out."""
-    found: list[Database] = []
-
-    def open_without(*removed: str) -> Database:
-        found.append(without(removed, database_urls, monkeypatch))
-        return found[-1]
-
-    yield open_without
-    for database in found:
-        database.dispose()
 
 
 @pytest.mark.parametrize(
@@ -293,7 +276,8 @@ def waiting_for(database: Database, thread: Thread) -> Iterator[Callable[[], boo
         reached = Event()
 
         def notice(_: object, __: object, statement: str, *___: object) -> None:
-            if statement == "BEGIN IMMEDIATE" and current_thread() is thread:
+            # A variant that begins late waits where it first writes.
+            if statement.startswith(("BEGIN IMMEDIATE", "INSERT", "UPDATE")) and current_thread() is thread:
                 reached.set()
 
         event.listen(database.engine, "before_cursor_execute", notice)

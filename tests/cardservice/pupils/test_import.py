@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
+from cardservice.audit.models import audit
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import read_fields
 from cardservice.cardholders.sealing import Field
@@ -19,6 +20,9 @@ from cardservice.ids import CardholderId
 from cardservice.ledger.payers import payers_of
 from cardservice.ledger.privacy import find_keys
 from cardservice.payments.service import TopUp, top_up
+from cardservice.pupils.errors import ImportRefused
+from cardservice.pupils.models import import_change, import_run
+from cardservice.pupils.reading import MAX_BYTES
 from cardservice.pupils.service import import_pupils
 from tests.cardservice.conftest import PASSPHRASE
 from tests.support.council import ACTOR, Council
@@ -130,6 +134,33 @@ def test_half_a_roll_is_not_taken_for_a_whole_one(council: Council, tmp_path: Pa
     assert len(ok(council, "pupils", str(tmp_path / "roll.csv"), *SCHOOL, "--many-leave")["left"]) == 2
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        pytest.param(f"{HEAD}\n{ROLL[2]}\n".encode("latin-1"), 2, id="encoding"),
+        pytest.param("\n".join((HEAD, *ROLL, ROLL[0])).encode(), 6, id="duplicate"),
+        pytest.param(b"number,name,form\nA100,Ava Reed,5B\n", 1, id="columns"),
+        pytest.param("\n".join((HEAD, ROLL[0], "A101,=1+1,2017-01-02,3A,")).encode(), 3, id="formula"),
+        pytest.param(b'number,name,born_on,form\nA100,"Ava', 2, id="cut"),
+        pytest.param(b"x" * (MAX_BYTES + 1), 1, id="100 MiB", marks=pytest.mark.long),
+    ],
+)
+def test_a_malformed_file_changes_nothing(council: Council, tmp_path: Path, raw: bytes, line: int) -> None:
+    """Whatever is wrong with it: refused with line and reason, and nothing is noted of it."""
+    path = tmp_path / "roll.csv"
+    path.write_bytes(raw)
+    with pytest.raises(ImportRefused) as refused:
+        import_pupils(council.context, path, "ashcombe-primary", actor=ACTOR)
+    assert refused.value.problems[0].line == line
+    assert refused.value.problems[0].reason
+    with council.context.database.reading() as connection:
+        for kept in (cardholder, import_run, import_change, audit):
+            counted = select(func.count()).select_from(kept)
+            about = counted.where(audit.c.action.like("import%")) if kept is audit else counted
+            assert connection.execute(about).scalar_one() == 0
+
+
 def test_schools_are_told_apart(council: Council, tmp_path: Path) -> None:
     """The same number at another school is somebody else."""
     ok(council, "pupils", roll(tmp_path, *ROLL), *SCHOOL)
@@ -147,6 +178,46 @@ def test_who_joined_is_who_was_added_alone(council: Council, tmp_path: Path) -> 
         [payer] = payers_of(connection, ava)
         assert find_keys(connection, [ava]).keys() == {ava}
     assert council.balances(payer) == (500, 0)
+
+
+def test_who_is_known_is_asked_about(council: Council, tmp_path: Path) -> None:
+    """By name and date of birth, or by a number that goes from school to school; nobody is there twice."""
+    upn = "Q123456789012"
+    first = ok(council, "pupils", roll(tmp_path, *ROLL, f"{upn},Kit Bell,2014-01-01,6A,"), *SCHOOL)
+    ava, kit = holder_of(first, 2), holder_of(first, 6)
+    # The words of a name in another order; a name that has changed; and a namesake of another day.
+    lines = (
+        *('B1,"Reed, Ava",2015-04-30,7K,', f"{upn},Kit Bell-Hill,2014-01-01,7K,"),
+        *("B3,Noah Reed,2012-01-02,8K,", "B4,Eve Hill,2012-04-30,9K,"),
+    )
+    high = (roll(tmp_path, *lines), "--school", "ashcombe-high")
+    told = ok(council, "pupils", *high, "--dry-run")
+    assert told["to_decide"] == [
+        {"line": 2, "number": "B1", "cardholders": [str(ava)]},
+        {"line": 3, "number": upn, "cardholders": [str(kit)]},
+    ]
+    refused = run(council, "pupils", *high)
+    assert (refused.exit_code, f"line 2: this may be {ava}, who is known" in refused.stderr) == (1, True)
+    assert len(people(council)) == 5
+    for wrong, reason in (
+        (("--same", "B4"), "'B4' is no number of a pupil who joins"),
+        (("--same", f"B1={kit}", "--all-same"), "B1 is not recognised as"),
+    ):
+        assert reason in run(council, "pupils", *high, *wrong).stderr
+    done = ok(council, "pupils", *high, "--same", upn, "--new", "B1")
+    assert (len(done["joined"]), [one["cardholder"] for one in done["changed"]]) == (3, [str(kit)])
+    assert people(council)["Kit Bell-Hill"][Field.PUPIL] == {"school": "ashcombe-high", "number": upn}
+    # There are two of that name and day now: which one is said, or it is not decided.
+    other = ok(council, "pupils", roll(tmp_path, *ROLL[:1]), "--school", "ashcombe-middle", "--dry-run")
+    assert len(other["to_decide"][0]["cardholders"]) == 2
+    alone = ("pupils", roll(tmp_path, *ROLL[:1]), "--school", "ashcombe-middle")
+    assert "=CARDHOLDER" in run(council, *alone, "--all-same").stderr
+    moved = ok(council, *alone, "--same", f"A100={ava}")
+    assert (moved["joined"], [one["cardholder"] for one in moved["changed"]]) == ([], [str(ava)])
+    ok(council, "undo", moved["import"])
+    with council.context.database.reading() as connection:
+        back = read_fields(connection, council.kek, ava)[Field.PUPIL]
+    assert back == {"school": "ashcombe-primary", "number": "A100"}
 
 
 def test_two_who_import_at_once(council: Council, tmp_path: Path) -> None:

@@ -1,0 +1,239 @@
+"""The routes of cardholders: found, shown, changed, exported, erased. Each read is noted with who reads."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from cardservice.api.blueprints import Blueprint
+from cardservice.api.current import actor, context
+from cardservice.audit.service import record
+from cardservice.cardholders import details
+from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.details import Address, Contact, Noting
+from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
+from cardservice.cardholders.export import export_person
+from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.sealing import Field
+from cardservice.cardholders.service import (
+    NewCardholder,
+    Profile,
+    add_cardholder,
+    lock_cardholder,
+    require_cardholder,
+    set_allergens,
+    set_form,
+)
+from cardservice.cardholders.showing import MORE, look, show
+from cardservice.cardholders.tokens import Wanted
+from cardservice.errors import Malformed
+from cardservice.staff_api import cardholder_schemas as schemas
+from cardservice.staff_api.access import staff_alone
+from cardservice.staff_api.sharing import (
+    KEY_PARAMETER,
+    MATCH_PARAMETER,
+    NothingSchema,
+    once,
+    require_unchanged,
+    tag_of,
+)
+
+blueprint = Blueprint("staff-cardholders", "cardservice.staff_api.cardholders", description="Cardholders.")
+ONE = "/v1/cardholders/<uuid:cardholder_id>"
+_TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
+
+
+@blueprint.route("/v1/cardholders/search", methods=["POST"])
+@blueprint.arguments(schemas.SearchPeopleSchema)
+@blueprint.response(200, schemas.FoundAllSchema)
+@blueprint.problems(400, 401, 403, 422)
+@staff_alone
+def post_search(body: dict[str, Any]) -> dict[str, Any]:
+    """Find cardholders; each who is found is noted as seen. By POST: no name stands in an address."""
+    born_on = None if body["born_on"] is None else body["born_on"].isoformat()
+    wanted = Wanted(body["name"], body["sounds_like"], born_on, body["postcode"])
+    with context().database.begin() as connection:
+        kek = context().keys.cardholder_kek
+        found = find(connection, kek, wanted, actor=actor(), moment=context().now())
+    listed = [
+        {"cardholder": each.id, "name": each.name, "born_on": each.born_on, "postcode": each.postcode}
+        for each in found
+    ]
+    return {"cardholders": listed, "more": len(found) == MAX_FOUND}
+
+
+@blueprint.route("/v1/cardholders", methods=["POST"])
+@blueprint.doc(parameters=[KEY_PARAMETER])
+@blueprint.arguments(schemas.NewCardholderSchema)
+@blueprint.response(200, schemas.MadeCardholderSchema)
+@blueprint.problems(400, 401, 403, 422)
+@staff_alone
+def post_cardholder(body: dict[str, Any]) -> Any:
+    """Register a person, who pays for themself until another payer is assigned."""
+    with context().database.begin() as connection:
+
+        def make() -> dict[str, Any]:
+            new = NewCardholder(body["name"], body["category"], body["form"], body["allergens"])
+            currency, kek = context().scheme.currency, context().keys.cardholder_kek
+            holder, payer = add_cardholder(
+                connection, new, currency, kek, actor=actor(), moment=context().now()
+            )
+            return {"cardholder": str(holder), "payer": str(payer)}
+
+        return once(connection, make)
+
+
+@blueprint.route(ONE)
+@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.problems(401, 403, 404)
+@staff_alone
+def get_cardholder(cardholder_id: UUID) -> Any:
+    """A record; that it was read is noted. Its ETag goes with what is changed of it."""
+    with context().database.begin() as connection:
+        values = _shown(connection, cardholder_id)
+    return values, 200, {"ETag": tag_of(values)}
+
+
+@blueprint.route(f"{ONE}/protected-address", methods=["POST"])
+@blueprint.arguments(schemas.BecauseSchema)
+@blueprint.response(200, schemas.RecordSchema)
+@blueprint.problems(400, 401, 403, 404)
+@staff_alone
+def post_protected(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
+    """A record with an address that is protected; why it must be seen is noted."""
+    with context().database.begin() as connection:
+        return _shown(connection, cardholder_id, body["because"])
+
+
+@blueprint.route(f"{ONE}/changes", methods=["POST"])
+@blueprint.doc(parameters=[MATCH_PARAMETER])
+@blueprint.arguments(schemas.ChangesSchema)
+@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.problems(400, 401, 403, 404, 412, 422, 428)
+@staff_alone
+def post_changes(body: dict[str, Any], cardholder_id: UUID) -> Any:
+    """Note what has changed of somebody, all or nothing, if nobody else has changed the record since."""
+    with context().database.begin() as connection:
+        holder = require_cardholder(connection, cardholder_id)
+        lock_cardholder(connection, holder)
+        seen = look(connection, context().keys.cardholder_kek, holder)
+        require_unchanged(_values(cardholder_id, *seen))
+        noting = Noting(context().keys.cardholder_kek, holder, actor(), context().now())
+        for name, value in body.items():
+            _CHANGES[name](connection, noting, value)
+        values = _shown(connection, cardholder_id)
+    return values, 200, {"ETag": tag_of(values)}
+
+
+@blueprint.route(f"{ONE}/accesses")
+@blueprint.response(200, schemas.AccessesSchema)
+@blueprint.problems(401, 403, 404)
+@staff_alone
+def get_accesses(cardholder_id: UUID) -> dict[str, Any]:
+    """Who has seen or changed somebody's record, and done something with their cards; for that person."""
+    with context().database.begin() as connection:
+        holder = require_cardholder(connection, cardholder_id)
+        found = accesses(connection, holder)
+        record(connection, actor(), "cardholder.accesses", holder, context().now())
+    listed = [
+        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in found
+    ]
+    return {"accesses": listed}
+
+
+@blueprint.route(f"{ONE}/export", methods=["POST"])
+@blueprint.arguments(NothingSchema)
+@blueprint.response(200, schemas.ExportSchema)
+@blueprint.problems(400, 401, 403, 404)
+@staff_alone
+def post_export(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
+    """All that is kept of a person, for that person (subject access); others are left out."""
+    del body
+    with context().database.begin() as connection:
+        return {"record": export_person(context(), connection, cardholder_id, actor=actor())}
+
+
+@blueprint.route(f"{ONE}/erasure")
+@blueprint.response(200, schemas.PlanSchema)
+@blueprint.problems(401, 403, 404)
+@staff_alone
+def get_erasure(cardholder_id: UUID) -> dict[str, Any]:
+    """What erasing a person would come to, and what stands against it."""
+    with context().database.reading() as connection:
+        return plan_erasure(connection, cardholder_id, context().now()).to_json()
+
+
+@blueprint.route(f"{ONE}/erasure", methods=["POST"])
+@blueprint.arguments(schemas.ErasureSchema)
+@blueprint.response(200, schemas.PlanSchema)
+@blueprint.problems(400, 401, 403, 404, 409)
+@staff_alone
+def post_erasure(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
+    """Erase a person for good: cards, record, details, proofs. Amounts stay, under nobody's name."""
+    if body["erase"] != cardholder_id:
+        raise Malformed("`erase` names another person than the address")
+    return erase_cardholder(context(), cardholder_id, actor=actor()).to_json()
+
+
+def _shown(connection: Connection, cardholder_id: UUID, because: str | None = None) -> dict[str, Any]:
+    holder = require_cardholder(connection, cardholder_id)
+    who: dict[str, Any] = {"actor": actor(), "moment": context().now(), "because": because}
+    profile, more = show(connection, context().keys.cardholder_kek, holder, **who)
+    return _values(cardholder_id, profile, more)
+
+
+def _values(cardholder_id: UUID, profile: Profile, more: Mapping[Field, Any]) -> dict[str, Any]:
+    return {
+        "cardholder": cardholder_id,
+        "name": profile.name,
+        "category": profile.category,
+        "form": profile.form,
+        "allergens": list(profile.allergens),
+        "photo": profile.photo,
+        **{field.value: more.get(field) for field in MORE},
+    }
+
+
+def _form(connection: Connection, noting: Noting, value: str | None) -> None:
+    who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
+    set_form(connection, noting.kek, noting.holder, value, **who)
+
+
+def _allergens(connection: Connection, noting: Noting, value: list[str]) -> None:
+    who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
+    set_allergens(connection, noting.kek, noting.holder, value, **who)
+
+
+def _address(connection: Connection, noting: Noting, value: dict[str, str | None] | None) -> None:
+    details.set_address(connection, noting, None if value is None else Address(**value))
+
+
+def _contact(connection: Connection, noting: Noting, value: dict[str, str | None] | None) -> None:
+    details.set_contact(connection, noting, None if value is None else Contact(**value))
+
+
+def _preferences(connection: Connection, noting: Noting, value: dict[str, Any]) -> None:
+    details.set_preferences(connection, noting, frozenset(value["wanted"]), value["language"])
+
+
+def _flags(connection: Connection, noting: Noting, value: dict[str, bool]) -> None:
+    for flag, is_on in value.items():
+        details.set_flag(connection, noting, flag, on=is_on)
+
+
+def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str, Any]]) -> None:
+    for purpose, said in value.items():
+        details.set_consent(connection, noting, purpose, said["wording"], given=said["given"])
+
+
+_CHANGES: Mapping[str, Callable[..., None]] = {
+    "form": _form,
+    "allergens": _allergens,
+    "born_on": details.set_born_on,
+    "address": _address,
+    "contact": _contact,
+    "preferences": _preferences,
+    "flags": _flags,
+    "consents": _consents,
+}

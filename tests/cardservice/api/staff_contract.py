@@ -1,0 +1,319 @@
+"""What staff ask of the service as schemathesis asks it: with a session, and something to ask for."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from flask import Flask
+
+from cardservice.api.fields import to_base64url
+from cardservice.api.openapi import STAFF_ALONE
+from cardservice.applications.proofs import note_proof
+from cardservice.cardholders.details import Noting, set_born_on
+from cardservice.cards import personalisation
+from cardservice.cards.service import AUTHORITY
+from cardservice.ids import CardholderId
+from cardservice.staff import enrolment
+from cardservice.staff.functions import SIGN_IN_ROUTES
+from cardservice.staff.roles import Role
+from tests.cardservice.api.contract import Wish
+from tests.cardservice.staff.authenticator import Authenticator, typed
+from tests.cardservice.staff.browsing import (
+    PASSWORD,
+    Browsing,
+    by_certificate,
+    code_of,
+    enrolled_card,
+    signed_in,
+    with_passkey,
+    with_password,
+)
+from tests.cardservice.staff.people import add
+from tests.support.council import ACTOR, Council, Reply, csr, message, new_id, request_for
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_ROLL = to_base64url(b"number,name,born_on,form\n1,Ava Reed,2016-04-30,5B\n")
+_PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
+
+
+def of_staff(app: Flask) -> set[str]:
+    """The operations that are for staff alone, those of signing in among them."""
+    rules = [
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if getattr(app.view_functions[rule.endpoint], STAFF_ALONE, False)
+        or (method, rule.rule) in SIGN_IN_ROUTES
+    ]
+    return {f"{method} {_PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule)}" for method, rule in rules}
+
+
+@dataclass(slots=True)
+class Carrying:
+    """The service, asked by somebody who has signed in (PEP 3333); who says otherwise is let."""
+
+    service: "WSGIApplication"
+    token: str | None
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Add the token, and pass it on."""
+        environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {self.token}")
+        return self.service(environ, start_response)
+
+
+class StaffWorld:
+    """What there is to ask for, for one of the staff; made by others, so that they may agree."""
+
+    def __init__(self, council: Council, me: Browsing, name: str) -> None:
+        self.me = me
+        self._council, self._name = council, name
+        self._context, self._numbers = council.context, count(1)
+        add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
+        self._other = signed_in(council, f"other-of-{name}")
+
+    def known(self) -> Mapping[str, list[Any]]:
+        """By the name of a parameter or member: what is worth more than what is made up."""
+        card = self._council.card()
+        return {
+            "card_id": [str(card.id)],
+            "cardholder_id": [str(card.holder)],
+            "cardholder": [str(card.holder)],
+            "application_id": [self._application()],
+            "terminal_id": [self._terminal()],
+            "provider_id": ["vale-buses"],
+            "provider": ["vale-buses"],
+            "staff_id": [self._member()],
+            "If-Match": ['"' + "0" * 40 + '"'],
+        }
+
+    def wishes(self) -> Mapping[str, list[Callable[[], Wish]]]:
+        """By operation; each is made when it is sent."""
+        card, person = "/v1/cards/{card_id}", "/v1/cardholders/{cardholder_id}"
+        application, member = "/v1/applications/{application_id}", "/v1/staff/members/{staff_id}"
+        waiting, terminal = "/v1/second-person/{asked_id}", "/v1/terminals/{terminal_id}"
+        return {
+            **self._signing_in(),
+            "GET /v1/cards": [Wish, lambda: Wish(query={"state": "active", "limit": 1})],
+            f"GET {card}": [lambda: Wish(path=self._card())],
+            "POST /v1/card-orders": [lambda: self._keyed({"cardholder": self._person(), "kind": "citizen"})],
+            f"POST {card}/replacement": [lambda: self._keyed({}, self._card())],
+            f"POST {card}/dispatch": [lambda: Wish({}, {"card_id": self._made_to_be_sent()})],
+            f"POST {card}/activation": [self._activation],
+            f"POST {card}/suspension": [lambda: Wish({"reason": "found"}, self._card())],
+            f"POST {card}/release": [lambda: Wish({"reason": "hers"}, self._resting())],
+            f"POST {card}/report": [lambda: Wish({"what": "lost", "reason": "on a bus"}, self._card())],
+            f"POST {card}/revocation": [lambda: Wish({"reason": "withdrawn"}, self._card())],
+            "POST /v1/card-revocations": [
+                lambda: self._keyed({"cards": [self._card()["card_id"]], "reason": "stolen"})
+            ],
+            "POST /v1/cardholders/search": [lambda: Wish({"name": "morg"})],
+            "POST /v1/cardholders": [lambda: self._keyed({"name": "Robin Hale", "allergens": ["nuts"]})],
+            f"GET {person}": [lambda: Wish(path=self._holder())],
+            f"POST {person}/protected-address": [lambda: Wish({"because": "post"}, self._holder())],
+            f"POST {person}/changes": [self._change],
+            f"GET {person}/accesses": [lambda: Wish(path=self._holder())],
+            f"POST {person}/export": [lambda: Wish({}, self._holder())],
+            f"GET {person}/erasure": [lambda: Wish(path=self._holder())],
+            f"POST {person}/erasure": [self._erasure],
+            f"POST {person}/proofs": [
+                lambda: self._keyed({"kind": "identity", "reference": "passport"}, self._holder())
+            ],
+            "POST /v1/applications": [lambda: self._keyed({"kind": "citizen", "name": "Ann Other"})],
+            f"GET {application}": [lambda: Wish(path={"application_id": self._application()})],
+            f"POST {application}/approval": [lambda: Wish({}, {"application_id": self._eligible()})],
+            f"POST {application}/refusal": [
+                lambda: Wish({"reason": "lives elsewhere"}, {"application_id": self._application()})
+            ],
+            f"POST {application}/withdrawal": [lambda: Wish({}, {"application_id": self._application()})],
+            f"GET {terminal}": [lambda: Wish(path={"terminal_id": self._terminal()})],
+            f"POST {terminal}/revocation": [
+                lambda: Wish({"reason": "stolen"}, {"terminal_id": self._terminal()})
+            ],
+            "POST /v1/providers": [lambda: Wish({"provider": f"p-{self._number()}", "name": "New"})],
+            "GET /v1/providers/{provider_id}/card-keys": [lambda: Wish(path={"provider_id": "vale-buses"})],
+            "POST /v1/staff/members": [lambda: Wish({"staff": f"m-{self._number()}", "name": "Dee"})],
+            f"POST {member}/roles": [lambda: Wish({"role": "desk"}, {"staff_id": self._member()})],
+            f"POST {member}/roles/removal": [lambda: Wish({"role": "desk"}, {"staff_id": self._member()})],
+            f"POST {member}/access": [lambda: Wish({"active": False}, {"staff_id": self._member()})],
+            f"POST {member}/invitation": [lambda: Wish({}, {"staff_id": self._member()})],
+            f"POST {member}/recovery": [lambda: Wish({}, {"staff_id": self._member()})],
+            f"GET {member}/sessions": [lambda: Wish(path={"staff_id": self._member()})],
+            "POST /v1/audit/search": [lambda: Wish({"action": "card.", "limit": 2})],
+            f"POST {waiting}/agreement": [
+                lambda: Wish({}, {"asked_id": self._asked_revocation()}),
+                lambda: Wish({}, {"asked_id": self._asked_recovery()}),
+            ],
+            f"POST {waiting}/withdrawal": [lambda: Wish({}, {"asked_id": self._asked_revocation()})],
+            "POST /v1/staff/refunds": [lambda: Wish({"id": str(new_id()), "sale": self._sold()})],
+            "POST /v1/pupil-imports": [
+                lambda: Wish({"school": f"s-{self._number()}", "content": _ROLL, "dry_run": True}),
+                lambda: Wish({"school": f"s-{self._number()}", "content": to_base64url(b"nonsense")}),
+            ],
+            "POST /v1/pupil-imports/{import_id}/undoing": [lambda: Wish({}, {"import_id": self._imported()})],
+        }
+
+    def _signing_in(self) -> Mapping[str, list[Callable[[], Wish]]]:
+        passkey, session = "/v1/staff/passkeys", "/v1/staff/sessions"
+        return {
+            "POST /v1/staff/challenges": [lambda: Wish({})],
+            f"POST {session}/certificate": [
+                lambda: Wish(by_certificate(*enrolled_card(self._council, self._member()), self._challenge()))
+            ],
+            f"POST {session}/passkey": [self._by_passkey],
+            f"POST {session}/password": [self._by_password],
+            f"POST {session}/enrolment": [self._by_enrolment],
+            "POST /v1/staff/sign-out": [lambda: self._as_somebody({})],
+            f"POST {session}/{{session_id}}/end": [self._end],
+            f"POST {passkey}/offer": [lambda: Wish({})],
+            f"POST {passkey}": [self._passkey],
+            f"POST {passkey}/{{passkey_id}}/removal": [lambda: Wish({}, {"passkey_id": str(new_id())})],
+            "POST /v1/staff/password": [lambda: Wish({"password": PASSWORD})],
+            "POST /v1/staff/password/confirmation": [self._confirmation],
+        }
+
+    def _number(self) -> str:
+        return f"{self._name}-{next(self._numbers)}"
+
+    def _keyed(self, body: Mapping[str, Any], path: Mapping[str, str] | None = None) -> Wish:
+        return Wish(body, path or {}, headers={"Idempotency-Key": f"key-of-{self._number()}"})
+
+    def _card(self) -> dict[str, str]:
+        return {"card_id": str(self._council.card().id)}
+
+    def _holder(self) -> dict[str, str]:
+        return {"cardholder_id": self._person()}
+
+    def _resting(self) -> dict[str, str]:
+        path = self._card()
+        self._ok(self._other.post(f"/v1/cards/{path['card_id']}/suspension", {"reason": "found"}))
+        self._council.clock.advance(seconds=1)
+        return path
+
+    def _made_to_be_sent(self) -> str:
+        holder, moment = UUID(self._person()), self._council.clock()
+        how: dict[str, Any] = {"actor": ACTOR, "moment": moment}
+        with self._context.database.begin() as connection:
+            order = personalisation.order_card(
+                connection, holder, "visitor", delivery=personalisation.Delivery.POST, **how
+            )
+            authority = self._context.authority(AUTHORITY, connection)
+            request = csr(ec.generate_private_key(ec.SECP256R1()), "card").public_bytes(Encoding.DER)
+            personalisation.certify(connection, authority, order.id, request, **how)
+            personalisation.report(connection, authority, order.id, done=True, **how)
+        self._council.clock.advance(seconds=1)
+        return str(order.card_id)
+
+    def _activation(self) -> Wish:
+        card = self._made_to_be_sent()
+        code = self._ok(self._other.post(f"/v1/cards/{card}/dispatch", {})).json["code"]
+        self._council.clock.advance(seconds=1)
+        return Wish({"code": code}, {"card_id": card})
+
+    def _person(self) -> str:
+        body = {"name": "Morgan Reed"}
+        made = self._other.post("/v1/cardholders", body, Idempotency_Key=f"person-{self._number()}")
+        return str(self._ok(made).json["cardholder"])
+
+    def _change(self) -> Wish:
+        path = self._holder()
+        client = self._council.client.application.test_client(use_cookies=False)
+        bearer = {"Authorization": f"Bearer {self._other.token}"}
+        tag = client.get(f"/v1/cardholders/{path['cardholder_id']}", headers=bearer).headers["ETag"]
+        return Wish({"form": "5B", "flags": {"court_order": True}}, path, headers={"If-Match": tag})
+
+    def _erasure(self) -> Wish:
+        path = self._holder()
+        return Wish({"erase": path["cardholder_id"]}, path)
+
+    def _application(self) -> str:
+        body = {"kind": "citizen", "name": "Ann Other"}
+        made = self._other.post("/v1/applications", body, Idempotency_Key=f"apply-{self._number()}")
+        return str(self._ok(made).json["application"])
+
+    def _eligible(self) -> str:
+        application = self._application()
+        known = self._ok(self._other.get(f"/v1/applications/{application}")).json
+        holder, kek = CardholderId(UUID(known["cardholder"])), self._council.kek
+        with self._context.database.begin() as connection:
+            noting = Noting(kek, holder, ACTOR, self._council.clock())
+            set_born_on(connection, noting, date(1980, 2, 29))
+            note_proof(connection, noting, "identity", "passport", None)
+            note_proof(connection, noting, "residence", "a letter", date(2027, 6, 1))
+        return application
+
+    def _terminal(self) -> str:
+        return self._council.terminal(f"bus-{self._number()}").id
+
+    def _member(self) -> str:
+        return add(self._context, f"of-{self._number()}", Role.DESK).id
+
+    def _asked_revocation(self) -> str:
+        body = {"cards": [self._card()["card_id"]], "reason": "stolen"}
+        asked = self._other.post("/v1/card-revocations", body, Idempotency_Key=f"many-{self._number()}")
+        return str(self._ok(asked).json["id"])
+
+    def _asked_recovery(self) -> str:
+        path = f"/v1/staff/members/{self._member()}/recovery"
+        return str(self._ok(self._other.post(path, {})).json["id"])
+
+    def _sold(self) -> str:
+        bus = self._council.terminal(f"bus-{self._number()}")
+        card = self._council.card(top_up_minor=1000)
+        ride = request_for(bus, card)
+        assert bus.post("/v1/authorisations", message(ride, card)).status == 200
+        return str(ride.id)
+
+    def _imported(self) -> str:
+        body = {"school": f"s-{self._number()}", "content": _ROLL}
+        return str(self._ok(self._other.post("/v1/pupil-imports", body)).json["import"])
+
+    def _challenge(self) -> str:
+        return Browsing(self._council).challenge()
+
+    def _by_passkey(self) -> Wish:
+        somebody, key = signed_in(self._council, self._member()), Authenticator()
+        self._ok(with_passkey(somebody, key))
+        return Wish(key.signed(self._challenge()))
+
+    def _by_password(self) -> Wish:
+        member = self._member()
+        secret = with_password(signed_in(self._council, member))
+        self._council.clock.advance(seconds=30)
+        code = code_of(secret, self._council)
+        return Wish({"staff": member, "password": PASSWORD, "code": code})
+
+    def _by_enrolment(self) -> Wish:
+        member = self._member()
+        with self._context.database.begin() as connection:
+            code = enrolment.invite(self._context, connection, member, actor=ACTOR)
+        return Wish({"staff": member, "code": code})
+
+    def _as_somebody(self, body: Mapping[str, Any]) -> Wish:
+        somebody = signed_in(self._council, self._member())
+        return Wish(body, headers={"Authorization": f"Bearer {somebody.token}"})
+
+    def _end(self) -> Wish:
+        somebody = signed_in(self._council, self._member())
+        session = somebody.get("/v1/staff/me").json["session"]["session"]
+        return Wish({}, {"session_id": session}, headers={"Authorization": f"Bearer {somebody.token}"})
+
+    def _passkey(self) -> Wish:
+        options = self._ok(self.me.post("/v1/staff/passkeys/offer", {})).json["options"]
+        return Wish({"name": "mine", **Authenticator().made(options["challenge"])})
+
+    def _confirmation(self) -> Wish:
+        begun = self._ok(self.me.post("/v1/staff/password", {"password": PASSWORD})).json
+        return Wish({"code": code_of(typed(begun["secret"]), self._council)})
+
+    @staticmethod
+    def _ok(answer: Reply) -> Reply:
+        assert answer.status == 200, answer
+        return answer
