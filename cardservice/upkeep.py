@@ -15,11 +15,12 @@ from sqlalchemy.exc import OperationalError
 
 from cardservice.audit import chain
 from cardservice.authorisation.ending_holds import end_holds
+from cardservice.cards.ending_lendings import end_lendings
 from cardservice.context import Context
 from cardservice.ledger.closing.holding import Held, held_back
 from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
-from cardservice.ledger.errors import SequenceHeld
+from cardservice.ledger.errors import NodeAway, SequenceHeld
 from cardservice.ledger.resources import settle_reservations
 from cardservice.payments.polling import Polled, poll, provider_of
 from cardservice.rating.service import rate_all
@@ -59,6 +60,7 @@ def keep_up(context: Context, stop: Event | None = None) -> Round:
     """
     settled = settle_reservations(context.database, context.now())
     ended = end_holds(context)
+    end_lendings(context)
     calendar = calendar_of(context)
     chain.lengthen(context.database, context.now())
     numbered = sequence(context.database, calendar)
@@ -88,6 +90,8 @@ def keep_on(context: Context, every_s: float, stop: Event, done: Callable[[Round
             done(keep_up(context, stop))
         except SequenceHeld:
             log.info("another worker is numbering the ledger")
+        except NodeAway as away:
+            log.warning("a node of the cluster does not answer", extra={"members": {"nodes": away.nodes}})
         except (OperationalError, psycopg.OperationalError) as error:
             # Without its text, which can hold values of the statement.
             log.warning("the database does not answer", extra={"members": {"kind": type(error).__name__}})

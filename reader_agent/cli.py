@@ -10,6 +10,7 @@ from pki.lazy_commands import LazyGroup
 _COMMANDS = {
     "init": "reader_agent.commands.setting_up",
     "enrol": "reader_agent.commands.setting_up",
+    "renew": "reader_agent.commands.setting_up:renew_certificate",
     "personalise": "reader_agent.commands.issuing",
     "quote": "reader_agent.commands.cards",
     "tap": "reader_agent.commands.cards",

@@ -10,6 +10,7 @@ from pki.errors import PkiError
 from pki.trust import load_certificate
 from pki.verification import Purpose
 from reader_agent.agent import Agent
+from reader_agent.enrolling import renewed_from
 from reader_agent.errors import AgentError, PcscUnavailable, TrustMissing
 from reader_agent.machine import Machine
 from reader_agent.outbox_entries import EntryState
@@ -94,6 +95,9 @@ def _service(agent: Agent) -> str:
 def _certificate(agent: Agent) -> str:
     certificate = load_certificate(agent.directory.certificate_file)
     verified = agent.stored_trust().verify(certificate, Purpose.TERMINAL, agent.now())
+    if agent.now() >= renewed_from(certificate):
+        ends = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        raise _Unwell(f"it ends on {ends} and was not renewed; run reader-agent renew")
     return f"{verified.identity}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
 
 

@@ -339,15 +339,13 @@ class ServiceUnreachable(AgentError):
 
 
 class ServiceProblem(AgentError):
-    """The service answered with a problem document (RFC 9457); `problem` is its stable code."""
+    """A problem document (RFC 9457); `problem` is its stable code, `reason` what some say besides."""
 
     code = "service_problem"
 
     def __init__(self, problem: str, status: int, detail: str, reason: str | None = None) -> None:
         super().__init__(f"the card service refused: {detail} [{problem}]")
-        self.problem, self.status, self.detail = problem, status, detail
-        # What some say besides, such as why nothing is given back
-        self.reason = reason
+        self.problem, self.status, self.detail, self.reason = problem, status, detail, reason
 
 
 class ServiceAnswerInvalid(AgentError):

@@ -185,6 +185,20 @@ class ServiceClient:
         """Say how this terminal is (`reader_agent.health`)."""
         self._call("POST", "/v1/health", encode(dict(said)))
 
+    def enrol(self, code: str, csr: bytes) -> bytes:
+        """The certificate (DER) for the terminal's request (DER), by its one-time code.
+
+        It is signed as everything is, and the service does not look: it does not know the terminal yet.
+        """
+        asked = encode({"terminal": self._terminal, "code": code, "csr": to_base64url(csr)})
+        return Document(self._call("POST", "/enrolments", asked), "certificate").octets("certificate")
+
+    def renew(self, csr: bytes) -> bytes:
+        """A certificate (DER) for the terminal's present key; the one that it has until another is due."""
+        asked = encode({"csr": to_base64url(csr)})
+        answer = self._call("POST", "/v1/terminal-certificate", asked)
+        return Document(answer, "certificate").octets("certificate")
+
     def quote(self, service: str, action: str, card: UUID | None, details: Mapping[str, object]) -> Quote:
         """The price of an action; what its rules refuse is a ServiceProblem with their reason."""
         wanted = {

@@ -1,14 +1,18 @@
 """Telling the service what is in the outbox: what it was not told yet, in the order in which it happened."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from pki.errors import PkiError
 from reader_agent import health
 from reader_agent.agent import Agent
 from reader_agent.chunks import Told, join, readable
+from reader_agent.enrolling import renew_if_due
 from reader_agent.errors import (
+    AgentError,
     OutboxConflict,
     OutboxDamaged,
     ServiceAnswerInvalid,
@@ -19,6 +23,8 @@ from reader_agent.outbox_entries import Entry, EntryKind, EntryState
 from reader_agent.resending import SentAgain, send_if_asked
 from reader_agent.tapping.drafts import close_request
 from reader_agent.tapping.problems import is_final
+
+log = logging.getLogger(__name__)
 
 # One entry that the service cannot digest must not keep the others back; a service that is down, must.
 MAX_FAILURES_IN_A_ROW = 3
@@ -79,7 +85,17 @@ def sync(agent: Agent) -> SyncReport:
     purged = agent.outbox.purge(moment)
     waiting = len(agent.outbox.entries(EntryState.OPEN))
     health.tell(agent)
+    _renew(agent)
     return SyncReport((*damaged, *delivered), closed, purged, waiting, sent_again)
+
+
+def _renew(agent: Agent) -> None:
+    """Renew the terminal's certificate in time; what hinders that is tried again, and doctor says it."""
+    try:
+        if renew_if_due(agent):
+            log.info("the terminal's certificate is renewed")
+    except (AgentError, PkiError) as error:
+        log.warning("the terminal's certificate is not renewed: %s", error)
 
 
 def settle_abandoned(agent: Agent) -> tuple[int, list[Delivered]]:

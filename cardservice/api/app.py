@@ -24,6 +24,7 @@ from cardservice.staff_api import imports
 from cardservice.staff_api.blueprints import STAFF_BLUEPRINTS
 from cardservice.staff_api.sharing import Day
 from cardservice.tariffs import views as tariffs
+from cardservice.terminals.enrolment_views import blueprint as enrolment
 from cardservice.terminals.views import blueprint as health
 from pki.http import blueprint as pki
 
@@ -73,6 +74,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         card_maps.blueprint,
         card_keys,
         health,
+        enrolment,
         tariffs.blueprint,
         notifications,
         recovery,

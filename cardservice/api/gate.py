@@ -17,6 +17,8 @@ from cardservice.context import Context
 from cardservice.errors import MessageRefused, TooManyRequests
 
 UNSIGNED_EVENTS_A_MINUTE = 60
+# Ours: a van with new validators is done in minutes, and whoever tries codes is not.
+ENROLMENTS_A_MINUTE = 20
 _EXTENSION = "cardservice-gate"
 
 
@@ -29,6 +31,7 @@ class Gate:
         self._events = Budget(UNSIGNED_EVENTS_A_MINUTE)
         self._proxies = Proxies(settings.forwarded_allow_ips)
         self._signers, self._addresses = Rate(settings.terminal_limit), Rate(settings.address_limit)
+        self._enrolments = Rate(ENROLMENTS_A_MINUTE)
         self._sign_ins = Rate(settings.sign_in_limit)
 
     def admit(
@@ -51,6 +54,12 @@ class Gate:
         address = self._proxies.asking(peer, forwarded_for)
         if address is not None:
             self._count(self._addresses, address)
+
+    def count_enrolment(self, peer: str, forwarded_for: str) -> None:
+        """Count a code that somebody has tried. Raises TooManyRequests."""
+        address = self._proxies.asking(peer, forwarded_for)
+        if address is not None:
+            self._count(self._enrolments, address)
 
     def count_sign_in(self, peer: str, forwarded_for: str) -> None:
         """Count an attempt to sign in. Raises TooManyRequests."""

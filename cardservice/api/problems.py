@@ -140,6 +140,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "card_in_use": Kind(409, "The holder has another card of this kind in use"),
     "certificate_missing": Kind(409, "The card has no certificate yet"),
     "uid_refused": Kind(409, "A card cannot have this UID"),
+    "enrolment_refused": Kind(403, "The code does not enrol the terminal"),
     "certificate_request_refused": Kind(422, "The certificate signing request is refused"),
     # The service.
     "recovering": Kind(503, "The ledger is being recovered; send the same request again"),

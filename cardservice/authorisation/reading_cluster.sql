@@ -59,14 +59,9 @@ AS $$
     WHERE card.id = ANY (p_card);
 $$;
 
-CREATE OR REPLACE FUNCTION read_for_messages(
-    p_terminal text[], p_card uuid[], p_certificate bytea[], p_time timestamptz[], p_id uuid[], p_other uuid[],
-    p_service text[], p_tariff text[]
-)
-RETURNS TABLE (
-    out_row integer, out_terminal json, out_card json, out_certificate json, out_key json, out_tariff json,
-    out_payers json, out_crl json
-)
+-- In the place of the function for one node, with its arguments and its result, whatever they are (`distributing`).
+CREATE OR REPLACE FUNCTION read_for_messages(:arguments)
+RETURNS :result
 LANGUAGE plpgsql VOLATILE
 SET citus.function_opens_transaction_block = off
 AS $$
@@ -82,8 +77,7 @@ BEGIN
         FROM read_payers(v_payers, p_id || p_other) AS r;
     END IF;
     RETURN QUERY SELECT * FROM read_beside(
-        p_terminal, p_card, p_certificate, p_time, p_id, p_other, p_service, p_tariff, v_payer, v_view,
-        v_known
+        :passed, p_payer => v_payer, p_view => v_view, p_known => v_known
     ) AS r ORDER BY r.out_row;
     -- They only ever become more. A terminal that is told to repeat is answered by who pays then.
     IF payers_of_cards(p_card) IS DISTINCT FROM v_payers THEN

@@ -15,6 +15,8 @@ from cardservice.authorisation.proofs import CardCertificate
 from cardservice.cards.service import Card, StateChange
 from cardservice.cards.states import CardState
 from cardservice.ids import CardholderId, CardId, KeyId, PayerId, ProviderId, TerminalId
+from cardservice.ledger import nodes
+from cardservice.ledger.posting_postgresql import is_distributed
 from cardservice.ledger.prepared import Call, Row
 from cardservice.ledger.privacy import StoredKey
 from cardservice.ledger.values import AccountView, CounterView, LimitView, PayerView
@@ -60,8 +62,22 @@ CALL = Call(
 
 
 def read(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> list[Found]:
-    """One result for each message, in their order. Raises psycopg.Error."""
+    """One result for each message, in their order. Raises psycopg.Error.
+
+    On a cluster none where one of the payers lies on a node that does not answer: those are left alone.
+    """
+    if nodes.away() and is_distributed(connection):
+        _require_nodes(connection, wanted)
     return results(wanted, CALL.on(connection, arguments(wanted)))
+
+
+def _require_nodes(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> None:
+    """Raises what a call would, without making it."""
+    cards = [one.card_id for one in wanted]
+    [payers] = connection.execute("SELECT payers_of_cards(%s::uuid[])", (cards,)).fetchone() or (None,)
+    places = nodes.places(connection, payers or [])
+    if not nodes.away().isdisjoint(place.node for place in places.values()):
+        raise nodes.is_away()
 
 
 def arguments(wanted: Sequence[Wanted]) -> list[bytes]:

@@ -12,6 +12,7 @@ from cardservice.authorisation import reading_postgresql
 from cardservice.authorisation.found import Found, Wanted
 from cardservice.batching.lane import Lane
 from cardservice.database import Database, UnfitDatabase
+from cardservice.errors import Busy
 from cardservice.ledger import posting_postgresql
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.posting import REFUSALS, post
@@ -76,6 +77,8 @@ class BatchedExchange:
             [alone] = post(self._database, [posting], lock_timeout_s=LONE_TRY_S)
         except PostingRefused as refused:
             return refused
+        except psycopg.OperationalError:
+            return Busy("it is not known whether this was posted; send the same message again")
         finally:
             self._lone_tries.release()
         return alone

@@ -16,6 +16,7 @@ import psycopg
 from gevent.event import Event
 
 from cardservice.errors import Busy
+from cardservice.ledger.nodes import is_failure_of_node
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ class Lane(Generic[T, R]):
                 log.error("the %s lane has lost its connection", self._name, exc_info=error)  # noqa: TRY400 - its own words
                 _answer_all(turn, _lost())
             elif len(turn) == 1:
-                _answer_all(turn, error)
+                # Of a node of a cluster it is as little known whether it has posted.
+                _answer_all(turn, _lost() if (error.sqlstate or "").startswith("08") else error)
             else:
                 log.warning("a turn of %d in the %s lane was refused", len(turn), self._name, exc_info=error)
                 for ticket in turn:
@@ -181,7 +183,7 @@ class Lane(Generic[T, R]):
                 raise
             raise psycopg.OperationalError("the database did not answer in time") from None
         except psycopg.Error as error:
-            if _is_lost(error):
+            if self._connection is None or _is_lost(self._connection, error):
                 self._drop_connection()
             raise
         finally:
@@ -198,9 +200,14 @@ def _answer_all(tickets: Sequence[_Ticket[T, R]], answer: Exception) -> None:
         ticket.asked.answer(ticket.place, answer)
 
 
-def _is_lost(error: psycopg.Error) -> bool:
-    """Whether it is the connection that failed: without a code, or by one of PostgreSQL 15, appendix A."""
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+def _is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
+    """Whether it is the connection that failed: without a code, or by one of PostgreSQL 15, appendix A.
+
+    On a cluster class 08 can be of the server's own connection to a node: this one is still there then.
+    """
+    if error.sqlstate is None or error.sqlstate.startswith("57P"):
+        return True
+    return error.sqlstate.startswith("08") and not is_failure_of_node(connection, error)
 
 
 def _lost() -> Busy:

@@ -26,6 +26,7 @@ READS = frozenset(
         "cardholder.present",
         "cardholder.print",
         "cardholder.show",
+        "cardholder.verify",
         "lending.history",
         "lending.patron",
         "payer.statement",

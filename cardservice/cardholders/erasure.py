@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, or_, select, update
 
+from cardservice.accounts.models import account_closing
 from cardservice.applications.models import application, proof
 from cardservice.audit.models import audit, audit_link
 from cardservice.audit.service import record
@@ -27,7 +28,15 @@ from cardservice.cardholders.models import (
     record_read,
 )
 from cardservice.cardholders.service import require_cardholder
-from cardservice.cards.models import card, card_activation, card_state, card_uid, personalisation_order
+from cardservice.cards.models import (
+    card,
+    card_activation,
+    card_state,
+    card_uid,
+    loss_report,
+    personalisation_order,
+    temporary_card,
+)
 from cardservice.cards.service import AUTHORITY, find_card, revoke_card
 from cardservice.cards.states import CardState
 from cardservice.circulation.erasing import forget_member, open_loans
@@ -147,7 +156,8 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
     forget_member(connection, person)
-    for table in (record_field, cardholder_token, record_read, import_change, entitlement, proof):
+    own = (record_field, cardholder_token, record_read, import_change, entitlement, proof, account_closing)
+    for table in own:
         connection.execute(delete(table).where(table.c.cardholder_id == person))
     # The others keep their records, and say nothing of this person any more.
     concerned = or_(guardianship.c.child_id == person, guardianship.c.person_id == person)
@@ -166,7 +176,7 @@ def _forget_cards(
     forget_cards(connection, cards)
     orders = select(personalisation_order.c.id).where(personalisation_order.c.card_id.in_(cards))
     connection.execute(delete(bureau_item).where(bureau_item.c.order_id.in_(orders)))
-    for table in (card_state, card_uid, card_activation, personalisation_order):
+    for table in (card_state, card_uid, card_activation, personalisation_order, temporary_card, loss_report):
         connection.execute(delete(table).where(table.c.card_id.in_(cards)))
     connection.execute(delete(card).where(card.c.id.in_(cards)))
 

@@ -25,6 +25,18 @@ class CardTooEarly(CardServiceError):
         self.card, self.usable_from = card, usable_from
 
 
+class LendingRefused(CardServiceError):
+    """A card is not lent, or not taken back."""
+
+    code = "lending_refused"
+
+
+class LossRefused(CardServiceError):
+    """A report of a loss is not taken where it was made; a desk takes it."""
+
+    code = "loss_refused"
+
+
 class ActivationRefused(CardServiceError):
     """A card is not activated; `attempts_left` is how often a code may still be tried."""
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -115,6 +116,38 @@ card_activation = Table(
         nullable=False,
     ),
 )
+
+# A card that is lent for a day, and the one that was left at home.
+temporary_card = Table(
+    "temporary_card",
+    metadata,
+    Column("card_id", Uuid, ForeignKey(card.c.id), primary_key=True),
+    Column("acts_for", Uuid, ForeignKey(card.c.id), nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    # Taken back, or over
+    Column("ended_at", UtcDateTime, nullable=True),
+    CheckConstraint("card_id <> acts_for", name="acts_for"),
+)
+_LENT = temporary_card.c.ended_at.is_(None)
+Index("ix_temporary_card_due_at", temporary_card.c.due_at, sqlite_where=_LENT, postgresql_where=_LENT)
+
+# That somebody told that a card is lost, and whether they knew what its holder knows; never what they said.
+loss_report = Table(
+    "loss_report",
+    metadata,
+    Column("id", BigSerial, Identity(), primary_key=True),
+    Column("card_id", Uuid, ForeignKey(card.c.id), nullable=False),
+    Column("told_at", UtcDateTime, nullable=False),
+    Column(
+        "channel",
+        Text,
+        CheckConstraint("channel IN ('phone', 'web', 'kiosk')", name="channel"),
+        nullable=False,
+    ),
+    Column("verified", Boolean, nullable=False),
+    Column("told_to", Text, nullable=False),
+)
+Index(None, loss_report.c.card_id, loss_report.c.told_at)
 
 # What a card says of itself to a terminal that sees no certificate; of the cards whose desk could read it.
 card_uid = Table(

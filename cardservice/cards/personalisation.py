@@ -29,6 +29,7 @@ from cardservice.cards.service import (
 )
 from cardservice.cards.slots import PROFILE_OF, SLOTS_OF_KIND, Slot
 from cardservice.cards.states import CardState
+from cardservice.cards.temporary import TEMPORARY, begin, note_lending
 from cardservice.cards.uids import record_uid
 from cardservice.errors import (
     CertificateMissing,
@@ -42,7 +43,8 @@ from pki.authority import Authority
 from pki.errors import PkiError
 from pki.store import IssuedCertificate
 
-KINDS = tuple(SLOTS_OF_KIND)
+# A temporary card is lent, and neither applied for nor ordered otherwise.
+KINDS = tuple(kind for kind in SLOTS_OF_KIND if kind != TEMPORARY)
 LIFETIME_YEARS = 5
 
 
@@ -85,16 +87,18 @@ def order_card(
     delivery: Delivery = Delivery.DESK,
     replaces: CardId | None = None,
     days: tuple[date, date] | None = None,
+    lent_for: CardId | None = None,
     actor: str,
     moment: datetime,
 ) -> Order:
     """Order a card for a cardholder; its identifier is drawn here and written to it by the desk.
 
     `replaces` is the card that ends when this one comes into use; `days` are the first and the last one on
-    which it can be used, where it is not for as long as a card lasts. Raises OrderInvalid, CardholderUnknown,
+    which it can be used, where it is not for as long as a card lasts; `lent_for` the card that it acts for
+    (`lend_card`). Raises OrderInvalid, CardholderUnknown,
     and CardInUse where the holder has another of this kind.
     """
-    if kind not in KINDS:
+    if kind not in KINDS and lent_for is None:
         raise OrderInvalid(f"{kind!r} is no kind of card; there are {', '.join(KINDS)}")
     holder = require_cardholder(connection, cardholder_id)
     in_use = card_in_use(connection, holder, kind)
@@ -159,6 +163,27 @@ def order_replacement(
     )
 
 
+def lend_card(
+    connection: Connection, forgotten: UUID, due_at: datetime, *, actor: str, moment: datetime
+) -> Order:
+    """Order the card that is lent until a time to who has left theirs at home; a desk makes it.
+
+    Raises CardUnknown, LendingRefused, and CardInUse where one is lent to them already.
+    """
+    known = require_card(connection, forgotten)
+    order = order_card(
+        connection,
+        known.cardholder_id,
+        TEMPORARY,
+        days=(moment.date(), due_at.date()),
+        lent_for=known.id,
+        actor=actor,
+        moment=moment,
+    )
+    note_lending(connection, order.card_id, known.id, due_at, moment)
+    return order
+
+
 def open_order(connection: Connection, order_id: UUID) -> Order:
     """An order that something may still be written under. Raises OrderUnknown and OrderClosed."""
     order = require_order(connection, order_id)
@@ -219,7 +244,8 @@ def certify(
         for issued in standing:
             if issued.profile == profile.name:
                 authority.revoke(issued.serial, moment, "superseded")
-        days = (order.expires_on - moment.date()).days
+        # At least one, of a card whose last day is today.
+        days = max(1, (order.expires_on - moment.date()).days)
         certificate = authority.issue(request, profile, str(order.card_id), moment, validity_days=days)
     except (ValueError, PkiError) as error:
         raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
@@ -273,6 +299,7 @@ def _made(
         change_state(connection, known, CardState.PERSONALISED, reason="made", actor=actor, moment=moment)
         return CardState.PERSONALISED
     put_into_use(connection, authority, order.card_id, reason="handed over", actor=actor, moment=moment)
+    begin(connection, authority, order.card_id, actor=actor, moment=moment)
     return CardState.ACTIVE
 
 

@@ -26,4 +26,6 @@ SLOTS_OF_KIND: Mapping[str, tuple[Slot, ...]] = {
     "citizen": (Slot.PIV_AUTHENTICATION, Slot.DIGITAL_SIGNATURE, Slot.CARD_AUTHENTICATION),
     "young-citizen": (Slot.PIV_AUTHENTICATION, Slot.DIGITAL_SIGNATURE, Slot.CARD_AUTHENTICATION),
     "visitor": (Slot.CARD_AUTHENTICATION,),
+    # Lent for a day (`temporary`)
+    "temporary": (Slot.CARD_AUTHENTICATION,),
 }

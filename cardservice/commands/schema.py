@@ -61,8 +61,7 @@ def distribute_command(shards: int, as_json: bool) -> None:
     settings = load_settings()
     engine = create_engine(make_url(settings.owner_database_url).set(drivername="postgresql+psycopg"))
     try:
-        with engine.begin() as connection:
-            done = distribute(connection, shards)
+        done = distribute(engine, shards)
     finally:
         engine.dispose()
     upgrade(settings)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cardservice.commands.common import acting, actor, command, json_option, opened, say
-from cardservice.commands.issuing import terminal
+from cardservice.commands.inviting import terminal
 from cardservice.errors import OrderInvalid, TerminalUnknown
 from cardservice.ids import TerminalId
 from cardservice.staff.roles import Right

@@ -160,11 +160,17 @@ def _orphans() -> Select[Any]:
 
 
 def _named_missing() -> Select[Any]:
-    """The transaction that a duplicate or an annul names is there, under whichever payer."""
-    stored, other = ledger_transaction.c, ledger_transaction.alias()
+    """The transaction that a duplicate or an annul names is there, under whichever payer.
+
+    Nearly always under its own, by the key: only the others are looked for everywhere.
+    """
+    stored, other, elsewhere = ledger_transaction.c, ledger_transaction.alias(), ledger_transaction.alias()
     named = func.coalesce(stored.duplicate_of, stored.annuls)
+    own = exists().where(other.c.payer_id == stored.payer_id, other.c.id == named)
+    foreign = select(named).where(named.is_not(None), ~own)
+    found = select(elsewhere.c.id).where(elsewhere.c.id.in_(foreign))
     return select(stored.payer_id, stored.id.label("transaction_id"), stored.kind.label("detail")).where(
-        named.is_not(None), ~exists().where(other.c.id == named)
+        named.is_not(None), ~own, named.not_in(found)
     )
 
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import DataError, IntegrityError
 
-from cardservice.database import Database
+from cardservice.database import Database, driver_of
 from cardservice.ids import TransactionId
 from cardservice.ledger import chunks_postgresql, chunks_sqlite
 from cardservice.ledger.chunk_values import Taken
 from cardservice.ledger.errors import PostingInvalid
 from cardservice.ledger.posting import REFUSALS
+from cardservice.ledger.posting_postgresql import is_distributed
 from cardservice.ledger.values import Posting
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ def post_chunk(database: Database, postings: Sequence[Posting]) -> frozenset[Tra
             with database.begin() as connection:
                 return chunks_sqlite.post(connection, postings)
         with database.begin() as connection:
+            # A cluster locks rows of one shard at a time.
+            if is_distributed(driver_of(connection)):
+                return frozenset()
             return chunks_postgresql.post(connection, postings)
     except (*REFUSALS, IntegrityError, DataError, Taken) as refused:
         # One by one it comes out which of them it was; it costs the others nothing but time.

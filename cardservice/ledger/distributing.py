@@ -2,14 +2,17 @@
 
 Whatever begins with a payer is divided by the payer, and all of one payer lies on one node. Everything else
 is the coordinator's. Foreign keys between the two are dropped: one would need the other on every node.
+
+The functions for a cluster are made from those for one node as they stand in the database, after every
+migration anew: whatever revision has put them there, theirs is what is changed.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
-from cardservice.ledger.errors import NoCluster
-from cardservice.ledger.posting_postgresql import ARGUMENTS
+from cardservice.ledger.errors import NoCluster, NotForClusters
 
 # The first gives the others their places.
 BY_PAYER = (
@@ -22,11 +25,15 @@ BY_PAYER = (
     "ledger_transaction",
     "transfer",
     "transaction_details",
+    "rating",
+    "ledger_sequence",
 )
 # Few: what is posted together lies in one. Two to four for each node.
 SHARDS = 8
-_SQL = Path(__file__).with_name("posting.sql")
-_READING = Path(__file__).parents[1] / "authorisation"
+_ROUNDS = Path(__file__).with_name("rounds.sql")
+_READING = Path(__file__).parents[1] / "authorisation" / "reading_cluster.sql"
+# A line that begins so counts on a cluster alone.
+_MARK = "-- cluster: "
 # What `reading.sql` marks: on a cluster `read_payers` has asked the nodes for it.
 _AS_GIVEN = {
     "payers": """p_view[array_position(p_payer, h.payer_id)] AS view,
@@ -39,25 +46,59 @@ _AS_GIVEN = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function as the database has it."""
+
+    definition: str
+    # With their types, as they stand in the definition
+    arguments: str
+    names: tuple[str, ...]
+    types: str
+    result: str
+
+
 def is_distributed(connection: Connection) -> bool:
     """Whether this ledger lies on a cluster."""
-    return bool(connection.scalar(text("SELECT to_regproc('post_transactions_at') IS NOT NULL")))
+    return connection.dialect.name == "postgresql" and bool(
+        connection.scalar(text("SELECT to_regproc('post_transactions_at') IS NOT NULL"))
+    )
 
 
-def distribute(connection: Connection, shards: int = SHARDS) -> bool:
-    """Divide the ledger over the cluster's nodes, in the caller's transaction; whether there was need.
+def distribute(engine: Engine, shards: int = SHARDS) -> bool:
+    """Divide the ledger over the cluster's nodes; whether there was need.
 
-    As a superuser of the coordinator's. Raises NoCluster.
+    As a superuser of the coordinator's. Broken off, it is done again. Raises NoCluster and NotForClusters.
     """
-    installed = connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'citus'"))
-    if not installed:
-        raise NoCluster("the database has no Citus: CREATE EXTENSION citus, and citus_add_node for each node")
-    if is_distributed(connection):
-        return False
-    # Several tables in one transaction; triggers on what is divided hold for whoever is no superuser.
-    connection.execute(text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'"))
-    connection.execute(text("SET LOCAL citus.enable_unsafe_triggers = on"))
+    with engine.begin() as connection:
+        found = connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'citus'"))
+        if not found:
+            raise NoCluster(
+                "the database has no Citus: CREATE EXTENSION citus, and citus_add_node for each node"
+            )
+        if is_distributed(connection):
+            return False
+        _make_rounds(connection)
+    with engine.begin() as connection:
+        # Each node is asked in a session of its own, which sees what was committed.
+        connection.exec_driver_sql("SELECT run_command_on_all_nodes('SELECT round_has_begun(0)')")
+        _divide(connection, shards)
+    return True
+
+
+def _divide(connection: Connection, shards: int) -> None:
+    allow_changes(connection)
     _drop_crossing_keys(connection)
+    connection.exec_driver_sql("UPDATE ledger_position SET posted_below = 0")
+    connection.exec_driver_sql(
+        "CREATE TRIGGER ledger_transaction_round BEFORE INSERT ON ledger_transaction"
+        " FOR EACH ROW EXECUTE FUNCTION stamp_round()"
+    )
+    # What is unique on a cluster has the payer in it; that a number is given once, `verify` looks at.
+    connection.exec_driver_sql(
+        "ALTER TABLE ledger_sequence DROP CONSTRAINT pk_ledger_sequence,"
+        " ADD CONSTRAINT pk_ledger_sequence PRIMARY KEY (shard, epoch, sequence, payer_id)"
+    )
     first, *others = BY_PAYER
     connection.execute(
         text("SELECT create_distributed_table(:name, 'id', shard_count := :shards, colocate_with := 'none')"),
@@ -68,9 +109,26 @@ def distribute(connection: Connection, shards: int = SHARDS) -> bool:
             text("SELECT create_distributed_table(:name, 'payer_id', colocate_with := :first)"),
             {"name": name, "first": first},
         )
-    _post_at_the_node(connection)
-    _read_at_the_nodes(connection)
-    return True
+    put_functions(connection)
+
+
+def allow_changes(connection: Connection) -> None:
+    """Let this transaction change several divided tables, and triggers on them."""
+    connection.execute(text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'"))
+    connection.execute(text("SET LOCAL citus.enable_unsafe_triggers = on"))
+
+
+def put_functions(connection: Connection) -> None:
+    """Make the functions for a cluster from those for one node, where a migration has put these.
+
+    Done twice, it changes nothing. Raises NotForClusters where one of them does not say what is other there.
+    """
+    posting = _function(connection, "post_transactions")
+    reading = _function(connection, "read_for_messages")
+    if posting is None or reading is None:
+        return  # brought down to before they were
+    _post_at_the_node(connection, posting)
+    _read_at_the_nodes(connection, reading)
 
 
 def _drop_crossing_keys(connection: Connection) -> None:
@@ -86,57 +144,88 @@ def _drop_crossing_keys(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {quote(key.having)} DROP CONSTRAINT {quote(key.conname)}"))
 
 
-def replace_functions(connection: Connection) -> None:
-    """Put the functions of this program in the place of those that a cluster has, as `distribute` did."""
-    _replace_posting(connection)
-    _read_at_the_nodes(connection)
+def _make_rounds(connection: Connection) -> None:
+    """What gives rows their rounds, on every node; it is done again on a node that is added."""
+    _execute(connection, _ROUNDS.read_text(encoding="utf-8"))
+    for function in ("stamp_round()", "round_has_begun(bigint)"):
+        connection.exec_driver_sql(f"SELECT create_distributed_function('{function}')")
 
 
-def _replace_posting(connection: Connection) -> None:
-    posting = _SQL.read_text(encoding="utf-8").replace(
-        "SET plan_cache_mode = force_generic_plan", "SET plan_cache_mode = force_custom_plan"
-    )
-    connection.exec_driver_sql(posting.replace("-- cluster: ", "").replace("%", "%%"))
+def _function(connection: Connection, name: str) -> _Function | None:
+    row = connection.execute(
+        text(
+            "SELECT pg_get_functiondef(oid) AS definition, pg_get_function_arguments(oid) AS arguments,"
+            " proargnames[1\\:pronargs] AS names, pg_get_function_result(oid) AS result,"
+            " (SELECT string_agg(format_type(kind, NULL), ', ' ORDER BY place)"
+            "  FROM unnest(proargtypes) WITH ORDINALITY AS t (kind, place)) AS types"
+            " FROM pg_proc WHERE oid = to_regproc(:name)"
+        ),
+        {"name": name},
+    ).one_or_none()
+    if row is None:
+        return None
+    return _Function(row.definition, row.arguments, tuple(row.names), row.types, row.result)
 
 
-def _post_at_the_node(connection: Connection) -> None:
+def _post_at_the_node(connection: Connection, posting: _Function) -> None:
     """`post_transactions` on every node, and a function that is run by the node of its first argument.
 
     Its plans are made for each call: with values that are known it is one shard's, and sent there; a plan for
     any values would be one for all shards, which may not be locked together.
     """
-    _replace_posting(connection)
-    kinds = ", ".join(kind for _, kind in ARGUMENTS)
-    named = ", ".join(f"p_{name} {kind}" for name, kind in ARGUMENTS)
-    passed = ", ".join(f"p_{name} => p_{name}" for name, _ in ARGUMENTS)
-    connection.exec_driver_sql(
-        f"CREATE FUNCTION post_transactions_at(p_route uuid, {named})"  # noqa: S608 - only names of ours
-        " RETURNS TABLE (out_row integer, out_outcome text, out_version bigint, out_known_under uuid)"
-        " LANGUAGE plpgsql VOLATILE AS $$"
-        f" BEGIN RETURN QUERY SELECT * FROM post_transactions({passed}); END $$"
+    if _MARK in posting.definition:
+        made = posting.definition.replace(
+            "SET plan_cache_mode TO 'force_generic_plan'", "SET plan_cache_mode TO 'force_custom_plan'"
+        )
+        _execute(connection, made.replace(_MARK, ""))
+    elif "force_custom_plan" not in posting.definition:
+        raise NotForClusters("post_transactions")
+    former = _function(connection, "post_transactions_at")
+    if former is not None and former.types != f"uuid, {posting.types}":
+        connection.exec_driver_sql(f"DROP FUNCTION post_transactions_at({former.types})")
+    passed = ", ".join(f"{name} => {name}" for name in posting.names)
+    _execute(
+        connection,
+        f"CREATE OR REPLACE FUNCTION post_transactions_at(p_route uuid, {posting.arguments})"  # noqa: S608 - ours
+        f" RETURNS {posting.result} LANGUAGE plpgsql VOLATILE AS $$"
+        f" BEGIN RETURN QUERY SELECT * FROM post_transactions({passed}); END $$",
     )
-    connection.exec_driver_sql(f"SELECT create_distributed_function('post_transactions({kinds})')")
+    connection.exec_driver_sql(f"SELECT create_distributed_function('post_transactions({posting.types})')")
     connection.exec_driver_sql(
-        f"SELECT create_distributed_function('post_transactions_at(uuid, {kinds})', 'p_route',"
+        f"SELECT create_distributed_function('post_transactions_at(uuid, {posting.types})', 'p_route',"
         " colocate_with := 'payer')"
     )
 
 
-def _read_at_the_nodes(connection: Connection) -> None:
+def _read_at_the_nodes(connection: Connection, reading: _Function) -> None:
     """`read_for_messages` for a cluster: its rows of payers come from their nodes, all else from here.
 
     In the place of the function for one node, which reads all at one moment: of several there is none.
     """
-    beside = (_READING / "reading.sql").read_text(encoding="utf-8")
-    for marked, given in _AS_GIVEN.items():
-        before, rest = beside.split(f"-- {marked}:", 1)
-        beside = before + given + rest.split("-- end\n", 1)[1]
-    arguments = "p_service text[], p_tariff text[]"
-    given = ", p_payer uuid[], p_view json[], p_known json[]"
-    _, beside = beside.split("CREATE OR REPLACE FUNCTION read_for_messages", 1)
-    beside = "CREATE OR REPLACE FUNCTION read_beside" + beside.replace(arguments, arguments + given)
-    kinds = "text[], uuid[], bytea[], timestamptz[], uuid[], uuid[], text[], text[]"
-    connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS read_for_messages({kinds})")
-    connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS read_beside({kinds}, uuid[], json[], json[])")
-    for source in (beside, (_READING / "reading_cluster.sql").read_text(encoding="utf-8")):
-        connection.exec_driver_sql(source.replace("%", "%%"))
+    if "-- end\n" in reading.definition:
+        beside = reading.definition
+        for marked, given in _AS_GIVEN.items():
+            before, found, rest = beside.partition(f"-- {marked}:")
+            if not found:
+                raise NotForClusters("read_for_messages")
+            beside = before + given + rest.split("-- end\n", 1)[1]
+        own = f"read_for_messages({reading.arguments})"
+        given = "p_payer uuid[], p_view json[], p_known json[]"
+        for former in connection.scalars(
+            text("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'read_beside'")
+        ).all():
+            connection.exec_driver_sql(f"DROP FUNCTION {former}")
+        _execute(connection, beside.replace(own, f"read_beside({reading.arguments}, {given})"))
+    elif "read_beside" not in reading.definition:
+        raise NotForClusters("read_for_messages")
+    _execute(
+        connection,
+        _READING.read_text(encoding="utf-8")
+        .replace(":arguments", reading.arguments)
+        .replace(":result", reading.result)
+        .replace(":passed", ", ".join(f"{name} => {name}" for name in reading.names)),
+    )
+
+
+def _execute(connection: Connection, source: str) -> None:
+    connection.exec_driver_sql(source.replace("%", "%%"))

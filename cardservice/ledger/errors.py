@@ -1,5 +1,6 @@
 """What can go wrong in the ledger, other than the outcomes that a posting answers."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from cardservice.errors import CardServiceError
@@ -151,6 +152,28 @@ class StatementInvalid(LedgerError, ValueError):
     """A statement of no payer, of no days, or from a place that is none."""
 
     code = "statement_invalid"
+
+
+class NotForClusters(LedgerError):
+    """A function of this revision does not mark what is another on a cluster, and the ledger lies on one."""
+
+    code = "not_for_clusters"
+
+    def __init__(self, function: str) -> None:
+        super().__init__(
+            f"{function} as this revision has it cannot be brought to a cluster: nothing was changed;"
+            " stay at the revision before, and report it"
+        )
+
+
+class NodeAway(LedgerError):
+    """A node of the cluster does not answer: what needs all of them waits, what needs others goes on."""
+
+    code = "node_away"
+
+    def __init__(self, nodes: Sequence[int]) -> None:
+        super().__init__(f"nodes {', '.join(map(str, nodes))} of the cluster do not answer; bring them back")
+        self.nodes = tuple(nodes)
 
 
 class NoCluster(LedgerError):

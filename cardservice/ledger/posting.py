@@ -15,7 +15,7 @@ from cardservice.database import Database, driver_of
 from cardservice.ids import PayerId
 from cardservice.ledger import posting_postgresql, posting_sqlite
 from cardservice.ledger.errors import PostingInvalid, PostingRefused
-from cardservice.ledger.models import payer_state
+from cardservice.ledger.locking import lock_states
 from cardservice.ledger.reading import read_known
 from cardservice.ledger.values import Outcome, Posting, PostingResult
 
@@ -57,8 +57,7 @@ def locked(
         if database.dialect == "postgresql":
             timeout = func.set_config("lock_timeout", f"{round(lock_timeout_s * 1000)}ms", True)
             connection.execute(select(timeout))
-        rows = select(payer_state.c.payer_id).where(payer_state.c.payer_id.in_(payer_ids))
-        connection.execute(rows.order_by(payer_state.c.payer_id).with_for_update(key_share=True))
+        lock_states(connection, payer_ids)
         yield connection
 
 

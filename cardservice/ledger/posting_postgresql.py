@@ -1,11 +1,12 @@
 """Postings as the arrays of `post_transactions`, and its rows as results."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
 
+from cardservice.ledger import posting_cluster
 from cardservice.ledger.prepared import Call, Row
 from cardservice.ledger.values import Outcome, Posting, PostingResult
 from cardservice.ledger.wire import TYPES, scalar
@@ -136,13 +137,12 @@ def post(
         sent = encoded(arguments([postings[row] for row in order], wait, lock_timeout_s))
         given = dict(zip(order, results(CALL.on(connection, sent)), strict=True))
         return [given[row] for row in range(len(postings))]
-    found: dict[int, PostingResult] = {}
-    for rows in _by_shard(connection, postings):
-        some = [postings[row] for row in rows]
-        route = scalar("uuid", some[0].payer_id)
-        values = [route, *encoded(arguments(some, wait, lock_timeout_s))]
-        found |= zip(rows, results(_CALL_AT.on(connection, values)), strict=True)
-    return [found[row] for row in range(len(postings))]
+
+    def call(some: Sequence[Posting]) -> list[PostingResult]:
+        values = encoded(arguments(some, wait, lock_timeout_s))
+        return results(_CALL_AT.on(connection, [scalar("uuid", some[0].payer_id), *values]))
+
+    return posting_cluster.post(connection, postings, call, wait, lock_timeout_s)
 
 
 def is_distributed(connection: psycopg.Connection[Any]) -> bool:
@@ -151,21 +151,6 @@ def is_distributed(connection: psycopg.Connection[Any]) -> bool:
         row = connection.execute("SELECT to_regproc('post_transactions_at') IS NOT NULL").fetchone()
         _distributed[connection] = bool(row and row[0])
     return _distributed[connection]
-
-
-def _by_shard(connection: psycopg.Connection[Any], postings: Sequence[Posting]) -> Collection[Sequence[int]]:
-    """The postings' numbers, those together whose payers lie in one shard; the coordinator knows."""
-    if len(postings) == 1:
-        return [[0]]
-    shards = connection.execute(
-        "SELECT get_shard_id_for_distribution_column('payer_state', payer)"
-        " FROM unnest(%s::uuid[]) WITH ORDINALITY AS p (payer, row) ORDER BY row",
-        ([posting.payer_id for posting in postings],),
-    ).fetchall()
-    groups: dict[int, list[int]] = {}
-    for row, (shard,) in enumerate(shards):
-        groups.setdefault(shard, []).append(row)
-    return groups.values()
 
 
 def results(rows: Sequence[Row]) -> list[PostingResult]:

@@ -209,9 +209,13 @@ def settle_reservations(database: Database, moment: datetime, *, limit: int = 1_
 def _left(connection: Connection, moment: datetime, limit: int) -> Sequence[Row[*tuple[object, ...]]]:
     own = reservation.c
     annul = ledger_transaction.c
-    annulled = exists().where(annul.payer_id == own.payer_id, annul.annuls == own.transaction_id)
+    annulled = and_(annul.payer_id == own.payer_id, annul.annuls == own.transaction_id)
     expired = select(own.payer_id, own.transaction_id).where(own.state == "held", own.expires_at <= moment)
-    undone = select(own.payer_id, own.transaction_id).where(own.state == "confirmed", annulled)
+    undone = (
+        select(own.payer_id, own.transaction_id)
+        .select_from(reservation.join(ledger_transaction, annulled))
+        .where(own.state == "confirmed")
+    )
     found = expired.union(undone).limit(limit)
     return connection.execute(found).all()
 

@@ -1,11 +1,14 @@
 """Whether the ledger is right: what no single posting can see, found by adding everything up.
 
-Reads in one transaction, so that a busy ledger is checked as of one moment. Whole, or what the last seal
-covers and what came after it, with all that the payers concerned have.
+Reads in one transaction, so that a busy ledger is checked as of one moment. On a cluster there is none: while
+what is numbered is compared with what stands at the nodes, nothing is numbered; what is one payer's is looked
+at in one statement. Whole, or what the last seal covers and what came after it, with all that the payers
+concerned have.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, unio
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.checks import CHECKS
-from cardservice.ledger.closing import checking
+from cardservice.ledger.closing import checking, rounds
 from cardservice.ledger.closing.models import ledger_sequence
 from cardservice.ledger.closing.seals import Seal, last_seal
 from cardservice.ledger.closing.sequencing import read_position, unsequenced
@@ -71,10 +74,12 @@ def verify(
     `check_head` reads a seal's signed head, `check_tombstone` the word that a leaf was erased; each raises
     where its signature does not hold.
     """
-    with database.reading() as connection:
+    with ExitStack() as stack, ExitStack() as numbering:
+        numbering.enter_context(rounds.pause(database))
+        connection = stack.enter_context(database.reading())
         since = None if whole else last_seal(connection)
         concerned = _everything() if since is None else _since(connection, since)
-        findings = list(_broken(connection, since, concerned, progress))
+        findings: list[Finding] = []
         sums = (
             partial(checking.sequence_faults, connection, since),
             partial(checking.rollup_faults, connection, since),
@@ -83,6 +88,8 @@ def verify(
         for number, faults in enumerate(sums):
             progress("sums", number, len(sums))
             findings += faults()
+        numbering.close()
+        findings += _broken(connection, since, concerned, progress)
         seals = checking.SealCheck(connection, check_head, check_tombstone, progress)
         findings += seals.faults(since)
         proofs = _Proofs(connection, check_proof, progress)

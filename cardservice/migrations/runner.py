@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
+from cardservice.ledger.distributing import allow_changes, is_distributed, put_functions
+
 LOCK_TIMEOUT_S = 5
 
 
@@ -32,7 +34,13 @@ def migrate(owner_url: str | URL, revision: str = "head", kek: Any = None) -> No
             if connection.dialect.name == "postgresql":
                 # Whoever waits for a table's lock keeps everybody waiting who comes after: not for long.
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            divided = is_distributed(connection)
+            if divided:
+                allow_changes(connection)
             _run(connection, revision, kek)
+            if divided:
+                # A revision knows the functions for one node alone.
+                put_functions(connection)
     finally:
         engine.dispose()
 

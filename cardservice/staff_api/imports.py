@@ -118,7 +118,7 @@ def get_imports(page: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route(f"{PATH}/<uuid:import_id>/undoing", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, UndoneSchema)
-@blueprint.problems(400, 401, 403, 409)
+@blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_undoing(body: dict[str, Any], import_id: UUID) -> dict[str, Any]:
     """Put back what the newest import of a school has changed, and erase those who joined with it."""

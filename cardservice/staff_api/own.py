@@ -113,7 +113,7 @@ def post_passkey(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/v1/staff/passkeys/<uuid:passkey_id>/removal", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.PasskeysSchema)
-@blueprint.problems(400, 401, 403)
+@blueprint.problems(400, 401, 403, 404)
 @staff_alone
 def post_removal(body: dict[str, Any], passkey_id: UUID) -> dict[str, Any]:
     """Let a passkey of one's own sign nobody in any more; what is left."""

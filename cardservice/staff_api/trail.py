@@ -158,7 +158,7 @@ def get_waiting() -> dict[str, Any]:
 @blueprint.route(f"{_WAITING}/<uuid:asked_id>/agreement", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, DoneSchema)
-@blueprint.problems(400, 401, 403, 409, 422)
+@blueprint.problems(400, 401, 403, 404, 409, 422)
 @staff_alone
 def post_agreement(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
     """Agree to what another has asked for: it is done now. What broke off goes on by asking again."""
@@ -171,7 +171,7 @@ def post_agreement(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
 @blueprint.route(f"{_WAITING}/<uuid:asked_id>/withdrawal", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, WaitingSchema)
-@blueprint.problems(400, 401, 403, 409)
+@blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_withdrawal(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
     """Close what shall not be; whoever has asked for it may."""

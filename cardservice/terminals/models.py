@@ -1,6 +1,17 @@
 """Terminals and the history of their states."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+)
 
 from cardservice.database import BigSerial, JsonDocument, UtcDateTime, metadata
 from cardservice.providers.models import provider
@@ -35,6 +46,27 @@ terminal_state = Table(
     Column("actor", Text, nullable=False),
 )
 Index(None, terminal_state.c.terminal_id, terminal_state.c.valid_from)
+
+# Terminals that may enrol themselves by a one-time code, which is kept as a hash.
+terminal_invitation = Table(
+    "terminal_invitation",
+    metadata,
+    # Of a terminal that is not there yet
+    Column("terminal_id", Text, primary_key=True),
+    Column("provider_id", Text, ForeignKey(provider.c.id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("offline_limit_minor", BigInteger, nullable=True),
+    # Whether it is registered already, and is to have another key
+    Column("again", Boolean, nullable=False),
+    Column("code_sha256", LargeBinary, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("attempts_left", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("used_at", UtcDateTime, nullable=True),
+    # Of the key that has used it up
+    Column("key_sha256", LargeBinary, nullable=True),
+)
 
 # What each said last of how it is: one row, written over.
 terminal_health = Table(

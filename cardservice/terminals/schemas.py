@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length
 
-from cardservice.api.fields import Message, Moment, integer, text
+from cardservice.api.fields import Bytes, Message, Moment, integer, text
 
 _MOST_SERVICES = 32
 
@@ -28,6 +28,27 @@ class TerminalHealthSchema(Message):
         validate=Length(0, _MOST_SERVICES),
         metadata={"description": "versions of what it may charge without the service, by service"},
     )
+
+
+class EnrolmentSchema(Message):
+    """A terminal that was invited, its code, and its request."""
+
+    terminal = text(64, required=True)
+    code = text(64, required=True, metadata={"description": "as it was told once; dashes do not count"})
+    csr = Bytes(required=True, metadata={"description": "PKCS #10, DER, signed by the terminal's own key"})
+
+
+class RenewalSchema(Message):
+    """A request for the key that the terminal has."""
+
+    csr = Bytes(required=True, metadata={"description": "PKCS #10, DER, signed by its present key"})
+
+
+class TerminalCertificateSchema(Message):
+    """A terminal's certificate."""
+
+    certificate = Bytes(required=True, metadata={"description": "DER"})
+    chain = fields.List(Bytes(), required=True, metadata={"description": "DER, issuer first, root last"})
 
 
 class TerminalSeenSchema(Message):

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
@@ -133,13 +134,7 @@ def register_terminal(
 
     Raises OrderInvalid, AlreadyExists, ProviderUnknown and CertificateRequestRefused.
     """
-    if not _IDENTIFIER.fullmatch(new.id) or new.id.startswith(_OF_STAFF):
-        raise OrderInvalid(
-            f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -, and not {_OF_STAFF}…"
-        )
-    require_provider(connection, new.provider_id)
-    if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
-        raise AlreadyExists("terminal", new.id)
+    check_new(connection, new)
     connection.execute(
         insert(terminal).values(
             id=new.id,
@@ -153,12 +148,33 @@ def register_terminal(
     _state(connection, new.id, ACTIVE, "registered", actor, moment)
     _terms(connection, new.id, new.role, new.offline_limit_minor, actor, moment)
     try:
-        request = x509.load_pem_x509_csr(csr_pem)
-        issued = authority.issue(request, TERMINAL, new.id, moment)
-    except (ValueError, PkiError) as error:
+        csr_der = x509.load_pem_x509_csr(csr_pem).public_bytes(Encoding.DER)
+    except ValueError as error:
         raise CertificateRequestRefused(f"the terminal's request is refused: {error}") from error
+    issued = certify(authority, new.id, csr_der, moment)
     record(connection, actor, "terminal.add", new.id, moment, provider=new.provider_id, role=new.role)
     return issued
+
+
+def check_new(connection: Connection, new: NewTerminal) -> None:
+    """Raise OrderInvalid, AlreadyExists or ProviderUnknown where there can be no such terminal."""
+    if not _IDENTIFIER.fullmatch(new.id) or new.id.startswith(_OF_STAFF):
+        raise OrderInvalid(
+            f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -, and not {_OF_STAFF}…"
+        )
+    require_provider(connection, new.provider_id)
+    if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
+        raise AlreadyExists("terminal", new.id)
+
+
+def certify(
+    authority: Authority, terminal_id: TerminalId, csr_der: bytes, moment: datetime
+) -> x509.Certificate:
+    """A terminal's certificate for the key of its request. Raises CertificateRequestRefused."""
+    try:
+        return authority.issue(x509.load_der_x509_csr(csr_der), TERMINAL, terminal_id, moment)
+    except (ValueError, PkiError) as error:
+        raise CertificateRequestRefused(f"the terminal's request is refused: {error}") from error
 
 
 def terms_of(connection: Connection, terminal_id: str) -> TermsHistory:

@@ -1,5 +1,6 @@
-"""`init`, `enrol` and `doctor`: a terminal's agent from nothing, and whether it is well."""
+"""`init`, `enrol`, `renew` and `doctor`: a terminal's agent from nothing, and whether it is well."""
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reader_agent.agent import Agent
 from reader_agent.commands import common
 from reader_agent.config import DIRECTORY_VARIABLE, AgentDirectory, Settings, create_agent, store_certificate
 from reader_agent.doctor import examine
+from reader_agent.enrolling import enrol_by_code, renew
 from reader_agent.errors import ServiceUnreachable
 from reader_agent.machine import Machine
 
@@ -48,7 +50,9 @@ def init(
         as_json,
         {"agent": str(directory), "terminal": terminal, "csr": str(csr)},
         [
-            f"The terminal's key is made. Have {csr} certified:",
+            "The terminal's key is made. With a code of the scheme's (cardservice terminal invite):",
+            f"  reader-agent enrol {directory} --code",
+            f"Without one, have {csr} certified:",
             f"  cardservice terminal add {terminal} --csr {csr} --provider … --role … --out FILE",
             f"  reader-agent enrol {directory} --certificate FILE",
         ],
@@ -57,12 +61,28 @@ def init(
 
 @click.command()
 @common.directory_argument
-@click.option("--certificate", type=_FILE, required=True, help="what the service issued")
+@click.option("--certificate", type=_FILE, help="what the service issued")
+@click.option(
+    "--code",
+    "by_code",
+    is_flag=True,
+    help="ask for the scheme's one-time code",
+)
 @common.as_json_option
 @common.telling_errors
-def enrol(directory: Path, certificate: Path, as_json: bool) -> None:
-    """Take the terminal's certificate, and the scheme's certificates if the service answers."""
+def enrol(directory: Path, certificate: Path | None, by_code: bool, as_json: bool) -> None:
+    """Take the terminal's certificate, and the scheme's certificates if the service answers.
+
+    With --code the service certifies the terminal's key itself; the code is typed, and is in no argument.
+    """
+    if by_code is (certificate is not None):
+        raise click.UsageError("name the --certificate, or enrol by --code")
     with common.open_agent(directory) as agent:
+        if certificate is None:
+            enrol_by_code(agent, _typed_code())
+            words = f"The terminal {agent.terminal} is enrolled."
+            common.show(as_json, {"terminal": agent.terminal, "verified": True}, [words])
+            return
         found = load_certificate(certificate)
         is_verified = _is_verified(agent, found)
         store_certificate(AgentDirectory(directory), found)
@@ -75,6 +95,25 @@ def enrol(directory: Path, certificate: Path, as_json: bool) -> None:
                 else "The certificate is kept, but the service does not answer; run reader-agent sync later."
             ],
         )
+
+
+@click.command("renew")
+@common.directory_argument
+@common.as_json_option
+@common.telling_errors
+def renew_certificate(directory: Path, as_json: bool) -> None:
+    """Have the terminal's certificate renewed for the key that it has, once it is in its last third.
+
+    Sync and the daemon do that by themselves.
+    """
+    with common.open_agent(directory) as agent:
+        found = renew(agent)
+    words = f"good until {found.ends:%Y-%m-%d}; it can be renewed from {found.renewed_from:%Y-%m-%d} on"
+    common.show(
+        as_json,
+        {"terminal": agent.terminal, "renewed": found.is_new, "ends": found.ends.isoformat()},
+        [f"Renewed, {words}." if found.is_new else f"The certificate is {words}."],
+    )
 
 
 @click.command()
@@ -98,6 +137,13 @@ def doctor(directory: Path | None, as_json: bool) -> None:
     )
     if not all(finding.well for finding in findings):
         raise SystemExit(common.STATUS_ERROR)
+
+
+def _typed_code() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    code: str = click.prompt("The code", hide_input=True, err=True)
+    return code
 
 
 def _is_verified(agent: Agent, certificate: x509.Certificate) -> bool:

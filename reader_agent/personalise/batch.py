@@ -7,11 +7,14 @@ from uuid import UUID
 
 from reader_agent.agent import Agent
 from reader_agent.errors import AgentError, CardDataMissing, ServiceProblem
-from reader_agent.personalise.batch_files import BEGUN, MADE, ResultFile, ResultLine, StockOrder
-from reader_agent.personalise.flow import DONE, personalise
+from reader_agent.personalise.batch_files import BEGUN, MADE, WRITTEN, ResultFile, ResultLine, StockOrder
+from reader_agent.personalise.flow import DONE, Stage, personalise
 from reader_agent.personalise.uids import HoldCard
 from reader_agent.piv.session import PivSession
 from reader_agent.transport.connection import CardConnection
+
+# The stages of a card that are written down when it reaches them
+_STEP_AT: Mapping[Stage, str] = {Stage.AUTHENTICATED: BEGUN, Stage.IDENTITY_WRITTEN: WRITTEN}
 
 
 class FedReader(Protocol):
@@ -88,9 +91,9 @@ class _Batch:
         self._agent, self._cards, self._results = agent, cards, results
         self._progress, self._remark, self._hold = progress, remark, hold
         self._total = len(orders)
-        # Those that were tried before come last: a card that was begun may be at hand for each, and no blank
-        # is to become a second one of the same order.
-        ordered = sorted(orders, key=lambda each: results.is_known(each.order))
+        # Those that a card was begun for come last: it may be at hand, and no blank is to become a second one
+        # of the same order.
+        ordered = sorted(orders, key=lambda each: results.step(each.order))
         self._waiting = {each.order: each for each in ordered if not results.is_made(each.order)}
         self._made, self._failed = self._total - len(self._waiting), 0
 
@@ -138,14 +141,19 @@ class _Batch:
             self._remark(f"{fed.reader}: {error}")
             return
         card = next(card for card, order in by_card.items() if order == each)
-        self._results.add(ResultLine(each.order, card, BEGUN, "", fed.reader, self._agent.now()))
         stock = each.stock
+
+        def note(stage: Stage) -> None:
+            if (step := _STEP_AT.get(stage)) is not None and found is None:
+                self._results.add(ResultLine(each.order, card, step, "", fed.reader, self._agent.now()))
+
         try:
             personalise(
                 self._agent,
                 connection,
                 each.order,
                 stock.management_key,
+                note,
                 transport_puk=stock.puk,
                 hold=self._hold,
             )

@@ -18,8 +18,9 @@ ORDER, KEY, PUK = "order", "transport_key", "transport_puk"
 # Ours: more than anybody makes with one command, and what is read before anything is done
 MAX_ORDERS = 100_000
 MADE = "made"
-# Before a card is written to: if nothing follows it, a card may lie there that is half an order's.
-BEGUN = "begun"
+# Before a card is given its identity, and after: from then on another card is not to become this order's.
+BEGUN, WRITTEN = "begun", "identity_written"
+_STEPS = ("", BEGUN, WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class ResultLine:
     order: UUID
     # None where it is not known, as of an order that the service does not have
     card: UUID | None
-    # `begun`, `made`, or the code of what went wrong
+    # `begun`, `identity_written`, `made`, or the code of what went wrong
     outcome: str
     detail: str
     reader: str
@@ -92,7 +93,11 @@ class ResultFile:
         else:
             rows = []
         try:
-            self._outcomes = {UUID(row[ORDER]): row["outcome"] for _, row in rows}
+            self._outcomes: dict[UUID, str] = {}
+            # How far a card has come for an order, at most, in _STEPS
+            self._steps: dict[UUID, int] = {}
+            for _, row in rows:
+                self._know(UUID(row[ORDER]), row["outcome"])
             # Names cards: the owner's alone
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except (OSError, ValueError) as error:
@@ -114,14 +119,22 @@ class ResultFile:
         """Whether the card of this order was made, now or by an earlier run."""
         return self._outcomes.get(order) == MADE
 
-    def is_known(self, order: UUID) -> bool:
-        """Whether this order was tried."""
-        return order in self._outcomes
+    def step(self, order: UUID) -> int:
+        """How far a card has come for this order: 0, no card has been given its identity.
+
+        1: one may have been; 2: one has.
+        """
+        return self._steps.get(order, 0)
 
     def add(self, line: ResultLine) -> None:
         """Write down what became of an order."""
         self._put(line.row())
-        self._outcomes[line.order] = line.outcome
+        self._know(line.order, line.outcome)
+
+    def _know(self, order: UUID, outcome: str) -> None:
+        self._outcomes[order] = outcome
+        if outcome in _STEPS:
+            self._steps[order] = max(self.step(order), _STEPS.index(outcome))
 
     def _put(self, row: list[str]) -> None:
         self._writer.writerow(row)

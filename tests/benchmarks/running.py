@@ -6,8 +6,9 @@ A cluster is there where the tools beside the project are; elsewhere its measure
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -25,15 +26,17 @@ from cardservice.ledger.values import Outcome
 from tests.benchmarks.authorisation import THREADS, Load
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import BenchmarkFailed, require_right
-from tests.benchmarks.town import Town, running_town
+from tests.benchmarks.town import Town, populate, running_town, town_on
 from tests.cardservice.ledger.postings import MOMENT, sale, topup
 from tests.support.citus import running_cluster
 from tests.support.databases import OWNER, PostgresServer
+from tests.support.stack import Stack
 
 START_UP, MEMORY, CLUSTER = "start_up", "worker_memory", "cluster_posting"
 STARTS = 5
 REQUESTS, AT_ONCE = 100_000, 10_000
 PAYERS = 32
+RIDERS = 200
 
 
 def start_up(
@@ -96,32 +99,75 @@ def memory(
 
 
 def cluster(server: PostgresServer, seconds: float, say: Callable[[str], None]) -> Measurement:
-    """Single postings on a Citus cluster, and on one node in the same run; one session each, in turn."""
+    """Single postings, and authorisations by the API, on a Citus cluster and on one node in the same run."""
     what = "single postings of one session on a Citus cluster of a coordinator and two workers; on one node"
     plain = server.url(server.create(), OWNER)
     try:
         with running_cluster() as nodes:
             alone = _rate(plain, seconds)
             divided = _rate(nodes.url, seconds, is_cluster=True)
+        by_api = [_authorised(town, seconds) for town in (_town(server), _divided_town())]
     except pytest.skip.Exception as skipped:
         say(f"{CLUSTER} is left out: {skipped}")
         return Measurement(key=CLUSTER, what=what, unit="", detail={"left out": str(skipped)})
     say(f"{CLUSTER}: {divided:,.0f} a second beside {alone:,.0f} on one node")
+    say(f"{CLUSTER}: authorisations {by_api[1]:,.0f} a second beside {by_api[0]:,.0f} on one node")
     return Measurement(
         key=CLUSTER,
         what=what,
         rate=divided,
         baseline=alone,
-        detail={"on one node, transactions/s": round(alone), "the cluster's nodes share this machine": True},
+        detail={
+            "on one node, transactions/s": round(alone),
+            "authorisations over HTTP on one node, and on the cluster, 1/s": [round(each) for each in by_api],
+            "the cluster's nodes share this machine": True,
+        },
     )
+
+
+@contextmanager
+def _town(server: PostgresServer) -> Iterator[Town]:
+    """Riders and a running service, on one node."""
+    with (
+        tempfile.TemporaryDirectory(prefix="citizen-card-bench-") as folder,
+        running_town(server, Path(folder), cards=RIDERS, terminals=THREADS) as town,
+    ):
+        yield town
+
+
+@contextmanager
+def _divided_town() -> Iterator[Town]:
+    """The same on a cluster."""
+    with running_cluster() as nodes, tempfile.TemporaryDirectory(prefix="citizen-card-bench-") as folder:
+        with psycopg.connect(nodes.url, autocommit=True) as session:
+            session.execute("CREATE ROLE service LOGIN")
+        service = nodes.url.replace("postgres@", "service@")
+        stack = Stack(Path(folder), service, nodes.url, "GBP", "Europe/London")
+        with town_on(stack, populate, RIDERS, THREADS, _divide) as town:
+            yield town
+
+
+def _divide(stack: Stack) -> None:
+    stack.run("cardservice", "distribute")
+
+
+def _authorised(made: AbstractContextManager[Town], seconds: float) -> float:
+    """Single fares that were answered in a second, each of them found in the ledger."""
+    context = multiprocessing.get_context("spawn")
+    with (
+        made as town,
+        tempfile.TemporaryDirectory(prefix="citizen-card-bench-") as folder,
+        ProcessPoolExecutor(THREADS, context) as pool,
+    ):
+        load = Load(town, pool, Path(folder), 1)
+        return load.slice(seconds, AT_ONCE).rate
 
 
 def _rate(url: str, seconds: float, *, is_cluster: bool = False) -> float:
     migrate(url)
     if is_cluster:
         engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-        with engine.begin() as connection:
-            distribute(connection)
+        distribute(engine)
         engine.dispose()
     payers = _payers(url)
     versions = dict.fromkeys(payers, 1)

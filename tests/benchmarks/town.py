@@ -65,14 +65,27 @@ def running_town(
 ) -> Iterator[Town]:
     """A town whose service `cardservice serve` runs, until the block ends; `people`: other than riders."""
     name = server.create()
-    owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
-    stack = Stack(root, service_url, owner_url, "GBP", "Europe/London")
+    stack = Stack(root, server.url(name, SERVICE_ROLE), server.url(name, OWNER), "GBP", "Europe/London")
     stack.environment |= environment or {}
+    with town_on(stack, people or populate, cards, terminals) as town:
+        yield town
+
+
+@contextmanager
+def town_on(
+    stack: Stack,
+    people: Populate,
+    cards: int,
+    terminals: int,
+    set_up: Callable[[Stack], object] = lambda _: None,
+) -> Iterator[Town]:
+    """The same over an empty database that is there, set up further by `set_up` before there are people."""
     try:
         stack.install(SCHEME)
-        found, posts = (people or populate)(stack, cards, terminals)
+        set_up(stack)
+        found, posts = people(stack, cards, terminals)
         stack.start_service()
-        yield Town(stack, owner_url, found, posts)
+        yield Town(stack, stack.owner_url, found, posts)
     finally:
         stack.close()
 

@@ -1,12 +1,14 @@
 """Under load everything is killed again and again: what was acknowledged is there once, whatever else is."""
 
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import pytest
 
 from cardservice.migrations.versions import r0029_recovery
 from tests.faults.riders import Told
-from tests.faults.town import FaultTown, running_town, verified
+from tests.faults.town import TIMEOUT_S, FaultTown, running_town, verified
 from tests.support.council import FARE_MINOR
 from tests.support.databases import Kind
 from tests.support.told import PROPERTY
@@ -20,6 +22,8 @@ KILLS: Mapping[Kind, Sequence[str]] = {
     "sqlite": [*["process"] * 3, *["worker"] * 3],
 }
 MANY = 12
+# Several for each process, whichever takes them
+IDLE = 12
 # The one after it made tables that no sale needs.
 BEFORE_RECOVERY = r0029_recovery.down_revision
 
@@ -60,6 +64,24 @@ def test_reloaded_under_load(town: FaultTown, times: int, record_property: Recor
     said = settle(town, ride.told)
     assert ride.told.lost["refused"] == 0, "somebody always listens"
     record_property(PROPERTY, f"{times} reloads, {ride.told.lost['connection']} connections reset: {said}")
+
+
+def test_reloaded_with_connections_that_nobody_uses(town: FaultTown) -> None:
+    """They are closed at once, whether something was asked on them before or not; nothing waits for them."""
+    log, port = town.stack.root / "service.log", town.stack.port
+    begun = len(log.read_text())
+    with ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(IDLE)]
+        asked = idle[::2]
+        for each in asked:
+            each.sendall(b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert each.recv(4096).startswith(b"HTTP/1.1 200")
+        town.reload()
+        for each in idle:
+            each.settimeout(TIMEOUT_S)
+            while each.recv(4096):
+                pass
+    assert "graceful timeout" not in log.read_text()[begun:]
 
 
 def test_migrated_under_load(town: FaultTown) -> None:

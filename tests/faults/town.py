@@ -205,18 +205,29 @@ def running_town(kind: Kind, root: Path) -> Iterator[FaultTown]:
     else:
         name = server.create()
         urls = (server.url(name, SERVICE_ROLE), server.url(name, OWNER))
-    stack = Stack(root, *urls, "GBP", "Europe/London")
+    try:
+        with town_on(Stack(root, *urls, "GBP", "Europe/London"), server) as town:
+            yield town
+    finally:
+        if server is not None:
+            server.stop()
+
+
+@contextmanager
+def town_on(
+    stack: Stack, server: PostgresServer | None, set_up: Callable[[Stack], object] = lambda _: None
+) -> Iterator[FaultTown]:
+    """A town with an empty database, set up further by `set_up` before there are people."""
     town = FaultTown(stack, server, ())
     try:
         stack.install("ashcombe")
+        set_up(stack)
         town.people = _people(stack)
         stack.start_service()
         yield town
     finally:
         town.stop_worker()
         stack.close()
-        if server is not None:
-            server.stop()
 
 
 def _people(stack: Stack) -> tuple[tuple[Terminal, tuple[Card, ...]], ...]:

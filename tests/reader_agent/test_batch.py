@@ -102,7 +102,7 @@ def outcomes(out: Path) -> list[tuple[str, str]]:
     """Orders and outcomes of a result file, but for the lines of cards that were only begun."""
     with out.open(encoding="utf-8", newline="") as file:
         rows = [(row["order"], row["outcome"]) for row in csv.DictReader(file)]
-    return [row for row in rows if row[1] != "begun"]
+    return [row for row in rows if row[1] not in {"begun", "identity_written"}]
 
 
 def test_a_card_for_each_order(desk: Agent, card_service: CardService, tmp_path: Path) -> None:
@@ -155,7 +155,8 @@ def test_a_report_whose_line_was_lost_counts(desk: Agent, card_service: CardServ
     whole = out.read_bytes()
     head = whole.index(b"\n") + 1
     begun = whole.index(b"\n", head) + 1
-    for length in (head, head + 1, begun, begun + 1, len(whole) - 3):
+    written = whole.index(b"\n", begun) + 1
+    for length in (head, head + 1, begun, begun + 1, written, len(whole) - 3):
         out.write_bytes(whole[:length])
         assert make(desk, [order], Hand(), out) == Summary(made=1, failed=0, left=0)
         assert outcomes(out) == [(str(order.id), "made")]
@@ -174,11 +175,25 @@ def test_a_blank_is_not_made_a_second_one_of_a_begun_order(
     # As a process that is killed leaves the file: without the line that says how it ended.
     lines = out.read_bytes().splitlines(keepends=True)
     assert b",begun," in lines[1]
-    out.write_bytes(b"".join(lines[:2]))
+    assert b",identity_written," in lines[2]
+    out.write_bytes(b"".join(lines[:3]))
     assert make(desk, orders, Hand(blank, begun), out).is_complete
     assert {read_memory(card).objects[ObjectId.CHUID] for card in (begun, blank)} == {
         order.contents[ObjectId.CHUID] for order in orders
     }
+
+
+def test_orders_that_failed_before_a_card_was_begun(
+    desk: Agent, card_service: CardService, tmp_path: Path
+) -> None:
+    """A card that could not be written to leaves its order to the next blank; a begun card keeps its own."""
+    orders = [new_order(card_service) for _ in range(2)]
+    strange, begun = tmp_path / "strange.json", blank_card(tmp_path / "begun.json")
+    CardState.create(strange, factory_memory(os.urandom, transport_key=os.urandom(16))).close()
+    out = tmp_path / "result.csv"
+    make(desk, orders, Hand(begun, strange, pulled_at={"begun.json": 40}), out)
+    assert [outcome for _, outcome in outcomes(out)] == ["card_removed", "management_key_refused"]
+    assert make(desk, orders, Hand(blank_card(tmp_path / "blank.json"), begun), out).is_complete
 
 
 def test_what_the_service_refuses_is_written_down(

@@ -46,13 +46,12 @@ def sequence_faults(connection: Connection, since: Seal | None) -> Iterator[Find
     for row in connection.execute(gaps.limit(_MAX_FINDINGS)):
         yield _of_entry("sequence_broken", row, f"{row.sequence} follows {row.before}")
     yield from _passed_over(connection)
-    position = ledger_position.c
-    last = select(func.coalesce(func.max(entry.sequence), 0)).where(
-        entry.shard == position.shard, entry.epoch == position.epoch
-    )
-    behind = select(ledger_position).where(position.sequence != last.scalar_subquery())
-    for row in connection.execute(behind):
-        yield Finding("sequence_broken", None, None, f"the last number given is not {row.sequence}")
+    for position in connection.execute(select(ledger_position)).all():
+        last = select(func.coalesce(func.max(entry.sequence), 0)).where(
+            entry.shard == position.shard, entry.epoch == position.epoch
+        )
+        if connection.scalar(last) != position.sequence:
+            yield Finding("sequence_broken", None, None, f"the last number given is not {position.sequence}")
 
 
 def _before(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, text
 
 from cardservice.database import Database
+from cardservice.ledger.closing.rounds import on_cluster
 from cardservice.ledger.closing.sequencing import (
     SHARD,
     Calendar,
@@ -41,10 +42,12 @@ class Held:
 def held_back(
     database: Database, calendar: Calendar, *, longest: timedelta = LONGEST, shard: int = SHARD
 ) -> Held | None:
-    """Who has held numbers back for longer than `longest`; None where nobody does, and on SQLite."""
+    """Who has held numbers back for longer than `longest`; None where nobody does, or can: see `rounds`."""
     if database.dialect == "sqlite":
         return None
     with database.reading() as connection:
+        if on_cluster(connection):
+            return None
         oldest = connection.execute(
             select(func.min(ledger_transaction.c.posted_at)).where(
                 unsequenced(connection, read_position(connection, shard))

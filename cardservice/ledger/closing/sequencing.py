@@ -2,7 +2,7 @@
 
 Ids and clocks are not in the order of commits: whoever reads on by them skips what commits late. One worker
 numbers what lies below the oldest database transaction that still runs: there everything has committed,
-and is seen, or never will. On SQLite rows are in the order of commits.
+and is seen, or never will. On SQLite rows are in the order of commits; a cluster has rounds (`rounds`).
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,13 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
+    tuple_,
     update,
     values,
 )
 
 from cardservice.database import Database, UtcDateTime, Xid8
-from cardservice.ledger.closing import rollups
+from cardservice.ledger.closing import rollups, rounds
 from cardservice.ledger.closing.models import ledger_epoch, ledger_position, ledger_sequence
 from cardservice.ledger.errors import SequenceHeld
 from cardservice.ledger.models import ledger_transaction
@@ -49,7 +50,10 @@ _ROW: ColumnElement[int] = literal_column("ledger_transaction.rowid", Integer)
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the worker has come; `posted_below` is an xid on PostgreSQL, a row number on SQLite."""
+    """How far the worker has come.
+
+    `posted_below` is an xid on PostgreSQL, a round on a cluster, a row number on SQLite.
+    """
 
     shard: int
     epoch: int
@@ -95,9 +99,15 @@ def sequence_on(
 ) -> tuple[int, bool]:
     """A step of `sequence` in the caller's transaction: how many were numbered; whether there are more."""
     position = lock_position(connection, shard)
-    end = horizon(connection)
+    clustered = rounds.on_cluster(connection)
+    # Asked before anything is read: what is over by then is seen.
+    is_over = clustered and rounds.begun(connection, position.posted_below + 1)
+    end = rounds.NEVER if clustered else horizon(connection)
     cut = _cut(connection, position, end, at_once)
     numbered = _number(connection, position, cut, calendar)
+    if clustered:
+        below = position.posted_below + (is_over and cut == end)
+        numbered = replace(numbered, posted_below=below)
     if numbered.sequence > position.sequence:
         rollups.add(connection, position, numbered)
         store_position(connection, numbered)
@@ -113,6 +123,8 @@ def read_position(connection: Connection, shard: int = SHARD) -> Position:
 def lock_position(connection: Connection, shard: int = SHARD) -> Position:
     """How far the worker has come, for this transaction alone. Raises SequenceHeld where another has it."""
     query = select(ledger_position).where(ledger_position.c.shard == shard)
+    if rounds.on_cluster(connection) and not rounds.hold(connection):
+        raise SequenceHeld("the ledger is being verified, or another worker is numbering it")
     # A statement of its own: what follows sees all that the worker before committed.
     found = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
     if found is None:
@@ -142,6 +154,7 @@ def begin_epoch(
     Nothing may be posting. Rows may carry xids of another server: they are looked for one by one, this once.
     """
     position = lock_position(connection, shard)
+    clustered = rounds.on_cluster(connection)
     epoch = position.epoch + 1
     connection.execute(
         insert(ledger_epoch).values(
@@ -152,7 +165,13 @@ def begin_epoch(
     store_position(connection, begun)
     numbered = _number(connection, begun, None, calendar)
     rollups.add(connection, begun, numbered)
-    store_position(connection, replace(numbered, posted_below=horizon(connection)))
+    if clustered:
+        # A node that was restored may be in an earlier round than what the others have numbered.
+        rounds.begun(connection, position.posted_below + 1)
+        below = position.posted_below
+    else:
+        below = horizon(connection)
+    store_position(connection, replace(numbered, posted_below=below))
     return epoch
 
 
@@ -185,26 +204,38 @@ def bound(connection: Connection, number: int) -> Any:
 
 def unsequenced(connection: Connection, position: Position) -> ColumnElement[bool]:
     """Tells the transactions that have no number yet, among those that this position has not passed."""
-    return and_(place(connection) >= bound(connection, position.posted_below), ~_is_numbered())
+    return and_(
+        place(connection) >= bound(connection, position.posted_below), ~_is_numbered(connection, position)
+    )
 
 
 def is_passed_over(connection: Connection, position: Position) -> ColumnElement[bool]:
     """Tells the transactions that should have a number, and have none."""
-    return and_(place(connection) < bound(connection, position.posted_below), ~_is_numbered())
+    return and_(
+        place(connection) < bound(connection, position.posted_below), ~_is_numbered(connection, position)
+    )
 
 
-def _is_numbered() -> ColumnElement[bool]:
+def _is_numbered(connection: Connection, position: Position) -> ColumnElement[bool]:
     stored, entry = ledger_transaction.c, ledger_sequence.c
-    return exists().where(entry.payer_id == stored.payer_id, entry.transaction_id == stored.id)
+    found = exists().where(entry.payer_id == stored.payer_id, entry.transaction_id == stored.id)
+    if not rounds.on_cluster(connection):
+        return found
+    # A node is read later than the position, and may have numbers by then that the position has not.
+    return found.where(tuple_(entry.epoch, entry.sequence) <= tuple_(position.epoch, position.sequence))
 
 
 def _cut(connection: Connection, position: Position, end: int, at_once: int) -> int:
     """Where this step ends: no database transaction's rows are divided between two."""
     at = place(connection)
+    waiting = at >= bound(connection, position.posted_below)
+    if rounds.on_cluster(connection):
+        # There the worker's place need not move on with each step.
+        waiting = unsequenced(connection, position)
     beyond = connection.execute(
         select(cast(at, Text()))
         .select_from(ledger_transaction)
-        .where(at >= bound(connection, position.posted_below), at < bound(connection, end))
+        .where(waiting, at < bound(connection, end))
         .order_by(at)
         .offset(at_once)
         .limit(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     case,
     func,
     not_,
+    null,
     or_,
     select,
     true,
@@ -21,6 +23,7 @@ from sqlalchemy.sql import FromClause, Subquery
 
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing.models import ledger_sequence
+from cardservice.ledger.closing.rounds import on_cluster
 from cardservice.ledger.closing.sequencing import read_position, unsequenced
 from cardservice.ledger.models import account, ledger_transaction, transaction_details, transfer
 from cardservice.ledger.statements.values import Cursor, Money, Period
@@ -66,9 +69,9 @@ def money_before(connection: Connection, payer_id: PayerId, period: Period, afte
         select(func.count().filter(before), func.count()).where(entry.payer_id == payer_id)
     ).one()
     if 2 * earlier <= every:
-        return _moved(connection, _numbered(payer_id, before))
-    since = _moved(connection, _numbered(payer_id, not_(before)))
-    waiting = _moved(connection, _waiting(connection, payer_id))
+        return _moved(connection, payer_id, _numbered(payer_id, before))
+    since = _moved(connection, payer_id, _numbered(payer_id, not_(before)))
+    waiting = _moved(connection, payer_id, _waiting(connection, payer_id))
     return _held(connection, payer_id) - since - waiting
 
 
@@ -76,20 +79,21 @@ def settled(
     connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None, size: int | None
 ) -> Select[Any]:
     """Rows of the lines of a page, in their order; `size`: None for all that there are."""
-    entry = _with_changes(connection, _numbered(payer_id, is_in(period, after))).subquery("entry")
+    entry = _with_changes(connection, payer_id, _numbered(payer_id, is_in(period, after))).subquery("entry")
     found = entry.c
     order = (found.settled_on, found.epoch, found.sequence)
     moved = select(entry).where(found.prepaid_minor.is_not(None)).order_by(*order).limit(size)
     lines = moved.subquery("moved")
     place = (lines.c.settled_on, lines.c.epoch, lines.c.sequence)
-    return _lines(lines).add_columns(*place, lines.c.late).order_by(*place)
+    return _lines(connection, payer_id, lines).add_columns(*place, lines.c.late).order_by(*place)
 
 
 def waiting(connection: Connection, payer_id: PayerId) -> Select[Any]:
     """Rows of the lines that have no number yet."""
-    entry = _with_changes(connection, _waiting(connection, payer_id)).subquery("entry")
+    entry = _with_changes(connection, payer_id, _waiting(connection, payer_id)).subquery("entry")
     stored = ledger_transaction.c
-    return _lines(entry).where(entry.c.prepaid_minor.is_not(None)).order_by(stored.posted_at, stored.id)
+    lines = _lines(connection, payer_id, entry).where(entry.c.prepaid_minor.is_not(None))
+    return lines.order_by(stored.posted_at, stored.id)
 
 
 def undone(payer_id: PayerId, ids: Collection[TransactionId]) -> Select[Any]:
@@ -127,14 +131,19 @@ def _waiting(connection: Connection, payer_id: PayerId) -> FromClause:
     )
 
 
-def _with_changes(connection: Connection, entries: FromClause) -> Select[Any]:
+def _with_changes(connection: Connection, payer_id: PayerId, entries: FromClause) -> Select[Any]:
     """Entries with what each did to both accounts, NULL where it moved neither, and how much it gives back.
 
     Looked up from each entry, not joined: a database that takes the payer for one with few entries would go
     through all of the transfers for each entry. So it can but look each up by its whole key.
     """
     moved, entry = transfer.c, entries.c
-    same = and_(moved.payer_id == entry.payer_id, moved.transaction_id == entry.transaction_id, _is_own())
+    same = and_(
+        moved.payer_id == entry.payer_id,
+        moved.transaction_id == entry.transaction_id,
+        _is_own(),
+        *_whose(connection, payer_id, moved.payer_id),
+    )
     if connection.dialect.name == "sqlite":
         # It knows no LATERAL. Its look-ups are calls within the process.
         changes = [
@@ -166,8 +175,8 @@ def _is_own() -> ColumnElement[bool]:
     return or_(transfer.c.debit.in_(_OWN), transfer.c.credit.in_(_OWN))
 
 
-def _moved(connection: Connection, entries: FromClause) -> Money:
-    changed = _with_changes(connection, entries).subquery("changed").c
+def _moved(connection: Connection, payer_id: PayerId, entries: FromClause) -> Money:
+    changed = _with_changes(connection, payer_id, entries).subquery("changed").c
     row = connection.execute(select(func.sum(changed.prepaid_minor), func.sum(changed.arrears_minor))).one()
     # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
     return Money(int(row[0] or 0), int(row[1] or 0))
@@ -182,23 +191,38 @@ def _held(connection: Connection, payer_id: PayerId) -> Money:
     return Money(held.get("prepaid", 0), held.get("arrears", 0))
 
 
-def _lines(moved: Subquery) -> Select[Any]:
+def _whose(
+    connection: Connection, payer_id: PayerId, *columns: ColumnElement[UUID]
+) -> list[ColumnElement[bool]]:
+    """For a cluster, which sees that one shard has all that is wanted only where each table is told so."""
+    return [column == payer_id for column in columns] if on_cluster(connection) else []
+
+
+def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Select[Any]:
     stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
     # By the payer of each row, not by the one asked for: see `_with_changes`.
-    joined = (
-        moved.join(
-            ledger_transaction,
-            and_(stored.payer_id == found.payer_id, stored.id == found.transaction_id),
-        )
-        .outerjoin(provider, provider.c.id == stored.provider_id)
-        .outerjoin(
-            transaction_details,
-            and_(details.payer_id == found.payer_id, details.transaction_id == found.transaction_id),
-        )
+    joined = moved.join(
+        ledger_transaction,
+        and_(
+            stored.payer_id == found.payer_id,
+            stored.id == found.transaction_id,
+            *_whose(connection, payer_id, stored.payer_id),
+        ),
+    ).outerjoin(
+        transaction_details,
+        and_(
+            details.payer_id == found.payer_id,
+            details.transaction_id == found.transaction_id,
+            *_whose(connection, payer_id, details.payer_id),
+        ),
     )
+    name: ColumnElement[Any] = null()
+    # On a cluster providers lie elsewhere than entries: they go by their ids.
+    if not on_cluster(connection):
+        joined, name = joined.outerjoin(provider, provider.c.id == stored.provider_id), provider.c.name
     return select(
         *(stored.id, stored.kind, stored.service, stored.action, stored.provider_id, stored.occurred_at),
-        provider.c.name.label("provider_name"),
+        name.label("provider_name"),
         details.answer[("given", "receipt")].label("receipt"),
         found.prepaid_minor,
         found.arrears_minor,

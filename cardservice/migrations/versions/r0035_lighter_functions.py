@@ -8,8 +8,6 @@ from importlib.resources import files
 
 from alembic import op
 
-from cardservice.ledger.distributing import is_distributed, replace_functions
-
 revision = "0035"
 down_revision = "0034"
 
@@ -17,9 +15,6 @@ down_revision = "0034"
 def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
-        return
-    if is_distributed(connection):
-        replace_functions(connection)
         return
     for package, file in (
         ("cardservice.ledger", "posting.sql"),

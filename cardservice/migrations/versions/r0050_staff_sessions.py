@@ -1,7 +1,7 @@
 """What staff sign in with over HTTP, their sessions, and answers to requests that may be sent again.
 
 Revision ID: 0050
-Revises: 0048
+Revises: 0049
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0050"
-down_revision = "0048"
+down_revision = "0049"
 
 
 def upgrade() -> None:

@@ -35,6 +35,7 @@ BODIES: dict[str, Any] = {
         "version": "1",
         "tariffs": {},
     },
+    "/v1/terminal-certificate": {"csr": "AAAA"},
     "/v1/card-keys": {"key": "BA" + "A" * 85},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},

@@ -19,7 +19,10 @@ from cryptography.x509 import ocsp
 from cardservice.advices.wire import join
 from cardservice.api.fields import to_base64url
 from cardservice.cards.personalisation import order_card
+from cardservice.ids import ProviderId, TerminalId
 from cardservice.services import discover
+from cardservice.terminals.enrolment import VALIDITY, invite
+from cardservice.terminals.service import NewTerminal
 from pki import errors
 from pki.card_keys import KeyRequest
 from pki.request_signatures import sign_request
@@ -111,6 +114,7 @@ class World:
         self._office = council.terminal(f"office-{asker.id}", "office")
         self.card = council.card(top_up_minor=100_000, allergens=["nuts"], form="5B")
         self._bus = council.terminal(f"bus-{asker.id}")
+        self._codes: list[str] = []
 
     def known(self) -> Mapping[str, list[Any]]:
         """By the name of a parameter or member: what is worth more than what is made up."""
@@ -155,6 +159,14 @@ class World:
             ],
             "POST /v1/presentations": [lambda: Wish(card)],
             "POST /v1/health": [lambda: Wish(HEALTH), lambda: Wish({**HEALTH, "waiting": -1})],
+            "POST /enrolments": [
+                self._invited,
+                lambda: Wish(self._enrolment("bus-0", "2345" * 4)),
+            ],
+            "POST /v1/terminal-certificate": [
+                lambda: Wish({"csr": _request_of(self._asker.key)}),
+                lambda: Wish({"csr": _certificate_request()}),
+            ],
             "POST /v1/card-puks": [lambda: Wish(card)],
             "POST /v1/card-keys": [self._sealed],
             f"GET {order}": [lambda: Wish(path=self._ordered())],
@@ -190,6 +202,16 @@ class World:
             ],
             "POST /pki/ocsp": [lambda: Wish(self._status_request())],
         }
+
+    def _invited(self) -> Wish:
+        new = NewTerminal(TerminalId(f"new-{new_id()}"), ProviderId("vale-buses"), "New", "validator", None)
+        with self._council.context.database.begin() as connection:
+            made = invite(connection, new, VALIDITY, actor=ACTOR, moment=self._council.clock())
+        self._codes.append(made.code)
+        return Wish(self._enrolment(new.id, made.code))
+
+    def _enrolment(self, terminal: str, code: str) -> Mapping[str, str]:
+        return {"terminal": terminal, "code": code, "csr": _certificate_request()}
 
     def _messages(self) -> list[Callable[[], Any]]:
         asker, card = self._asker, self.card
@@ -254,6 +276,7 @@ class World:
         card = self.card
         key = self._council.context.keys.management_key(card.id)
         return [
+            *self._codes,
             *("Morgan", "market-place", "AB12CDE", "meal-pasta", ADDRESS, key.hex(), to_base64url(key)),
             *(form for each in (card.id, card.holder, card.payer) for form in (str(each), each.hex)),
         ]
@@ -279,4 +302,8 @@ def _notice(payment: str) -> Wish:
 
 
 def _certificate_request() -> str:
-    return to_base64url(csr(ec.generate_private_key(ec.SECP256R1()), "card").public_bytes(Encoding.DER))
+    return _request_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+def _request_of(key: ec.EllipticCurvePrivateKey) -> str:
+    return to_base64url(csr(key, "card").public_bytes(Encoding.DER))

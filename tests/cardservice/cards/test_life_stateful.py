@@ -1,6 +1,7 @@
 """Whatever is done to a person's cards in whatever order, they are where the documented transitions lead."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -20,16 +21,19 @@ from hypothesis.stateful import (
 from cardservice.cards import life, personalisation
 from cardservice.cards import service as cards
 from cardservice.cards.activation import activate, dispatch
-from cardservice.cards.errors import ActivationRefused, CardInUse
+from cardservice.cards.ending_lendings import end_lendings
+from cardservice.cards.errors import ActivationRefused, CardInUse, LendingRefused
+from cardservice.cards.losses import tell_lost
 from cardservice.cards.personalisation import Delivery, Order
 from cardservice.cards.slots import SLOTS_OF_KIND
 from cardservice.cards.states import CRL_REASONS, IN_USE, LEADS_TO, REPORTS, CardState
+from cardservice.cards.temporary import take_back
 from cardservice.errors import CardServiceError, OrderClosed, StateChangeRefused
 from cardservice.ids import CardholderId, CardId
 from cardservice.pki_store.store import DatabaseCertificateStore
 from tests.support.council import ACTOR, Council, csr
 
-HOLDERS = 2
+HOLDERS, LENT_HOURS = 2, 8
 
 
 def machine(council: Council) -> type[RuleBasedStateMachine]:  # noqa: C901 - one small rule after another
@@ -44,6 +48,9 @@ def machine(council: Council) -> type[RuleBasedStateMachine]:  # noqa: C901 - on
             self.replaces: dict[CardId, CardId] = {}
             self.codes: dict[CardId, str] = {}
             self.model: dict[CardId, CardState] = {}
+            # What is lent, for which card; and for which of them a card rests
+            self.acts_for: dict[CardId, CardId] = {}
+            self.rests_for: dict[CardId, CardId] = {}
 
         @rule(holder=st.integers(0, HOLDERS - 1), delivery=st.sampled_from(Delivery))
         def ordered(self, holder: int, delivery: Delivery) -> None:
@@ -129,6 +136,7 @@ def machine(council: Council) -> type[RuleBasedStateMachine]:  # noqa: C901 - on
             may = self.model[card] is CardState.SUSPENDED
             if self._tried(lambda: self._change(life.release, card), None if may else StateChangeRefused):
                 self.model[card] = CardState.ACTIVE
+                self.rests_for.pop(card, None)
 
         @precondition(lambda self: self.model)
         @rule(data=st.data(), what=st.sampled_from(REPORTS))
@@ -139,6 +147,58 @@ def machine(council: Council) -> type[RuleBasedStateMachine]:  # noqa: C901 - on
                 lambda: self._change(life.report, card, what), None if may else StateChangeRefused
             ):
                 self.model[card] = CardState.REVOKED
+
+        @precondition(lambda self: self.model)
+        @rule(data=st.data())
+        def lent(self, data: st.DataObject) -> None:
+            """Another one for a day, made at once."""
+            home = self._some(data)
+            holder = self.holder_of[home]
+            expected: type[CardServiceError] | None = None
+            if any(self.holder_of[each] == holder for each in self.acts_for):
+                # One at a time, whatever has become of the card at home.
+                expected = CardInUse
+            elif self.model[home] is not CardState.ACTIVE:
+                expected = LendingRefused
+            made: list[Order] = []
+            if self._tried(lambda: made.append(self._lend(home)), expected):
+                self._make(made[0], done=True)
+                self.acts_for[made[0].card_id] = home
+                self.holder_of[made[0].card_id] = holder
+                self.model[home] = CardState.SUSPENDED
+                self.rests_for[home] = made[0].card_id
+
+        @precondition(lambda self: self.acts_for)
+        @rule(data=st.data(), by_itself=st.booleans())
+        def taken_back(self, data: st.DataObject, by_itself: bool) -> None:
+            """At a desk, or since its time is over; then all that are lent."""
+            card = data.draw(st.sampled_from(list(self.acts_for)))
+            if by_itself:
+                council.clock.advance(hours=LENT_HOURS)
+                # Those that an earlier run has left, too.
+                assert end_lendings(council.context) >= len(self.acts_for)
+                ended = list(self.acts_for)
+            else:
+                with council.context.database.begin() as connection:
+                    authority = council.context.authority(cards.AUTHORITY, connection)
+                    take_back(connection, authority, card, actor=ACTOR, moment=council.clock())
+                ended = [card]
+            for each in ended:
+                home = self.acts_for.pop(each)
+                if self.model[home] is CardState.SUSPENDED and self.rests_for.get(home) == each:
+                    self.model[home] = CardState.ACTIVE
+
+        @precondition(lambda self: self.model)
+        @rule(data=st.data())
+        def told_lost_by_a_stranger(self, data: st.DataObject) -> None:
+            """Nobody ends a card for good by ringing up."""
+            card = self._some(data)
+            # Five a day are taken.
+            council.clock.advance(hours=5)
+            assert not tell_lost(council.context, card, "phone", {}, actor=ACTOR).verified
+            if self.model[card] is CardState.ACTIVE:
+                self.model[card] = CardState.SUSPENDED
+                self.rests_for.pop(card, None)
 
         @precondition(lambda self: self.model)
         @rule(data=st.data(), reason=st.sampled_from(sorted(CRL_REASONS)))
@@ -175,6 +235,11 @@ def machine(council: Council) -> type[RuleBasedStateMachine]:  # noqa: C901 - on
             self.orders[made[0].card_id] = made[0]
             self.holder_of[made[0].card_id] = holder
             return made[0].card_id
+
+        def _lend(self, home: CardId) -> Order:
+            due = council.clock() + timedelta(hours=LENT_HOURS)
+            with council.context.database.begin() as connection:
+                return personalisation.lend_card(connection, home, due, actor=ACTOR, moment=council.clock())
 
         def _make(self, order: Order, *, done: bool) -> None:
             now = council.clock()

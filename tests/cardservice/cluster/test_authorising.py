@@ -1,58 +1,18 @@
 """A whole authorisation by the service on a Citus cluster: what goes to the nodes, and one that is dead."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from cardservice.api.app import create_app
-from cardservice.config import load_settings
-from cardservice.context import open_context
-from tests.support.citus import Cluster, running_cluster
-from tests.support.council import FARE_MINOR, ORIGIN, Card, Council, StandingClock, message, request_for
-from tests.support.stack import Stack
+from tests.cardservice.cluster.conftest import FUNDS_MINOR, Divided
+from tests.support.citus import Cluster
+from tests.support.council import FARE_MINOR, Card, message, request_for
 
 pytestmark = pytest.mark.long
 
-CARDS, FUNDS_MINOR = 8, 1_000_000
 # One command reads what the payer has, one posts; the rules are judged in between, in the service.
 COMMANDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Divided:
-    """A council's service over a cluster, by the role that owns nothing."""
-
-    cluster: Cluster
-    council: Council
-    cards: tuple[Card, ...]
-
-
-@pytest.fixture(scope="module")
-def divided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Divided]:
-    """Set up by the console scripts, with people who have money."""
-    with running_cluster() as cluster:
-        with psycopg.connect(cluster.url, autocommit=True) as session:
-            session.execute("CREATE ROLE service LOGIN")
-            session.execute("ALTER DATABASE ledger SET citus.log_remote_commands = on")
-            session.execute("ALTER DATABASE ledger SET log_min_messages = notice")
-        url = cluster.url.replace("postgres@", "service@")
-        stack = Stack(tmp_path_factory.mktemp("divided"), url, cluster.url, "GBP", "Europe/London")
-        stack.install("ashcombe")
-        assert stack.run("cardservice", "distribute", "--json").json["done"]
-        clock = StandingClock(datetime.now(UTC))
-        context = open_context(load_settings(stack.programs({"CARDSERVICE_PUBLIC_ORIGIN": ORIGIN})), clock)
-        try:
-            council = Council(context, create_app(context).test_client(), clock)
-            council.provider()
-            council.load_fares()
-            cards = tuple(council.card(top_up_minor=FUNDS_MINOR) for _ in range(CARDS))
-            yield Divided(cluster, council, cards)
-        finally:
-            context.close()
 
 
 def test_an_authorisation_is_two_remote_commands(divided: Divided) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+import cardservice
 from cardservice.database import Database, connect, migrate
 from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.distributing import distribute
+from cardservice.ledger.distributing import allow_changes, distribute, put_functions
+from cardservice.ledger.errors import NotForClusters
 from cardservice.ledger.payers import create_payer
 from cardservice.ledger.posting import locked, post, post_on
 from cardservice.ledger.posting_postgresql import post as post_by_call
@@ -29,17 +31,21 @@ CALLS = 50_000
 # What a session's caches may still grow by after so many calls, where nothing leaks
 WARM_AFTER, SPARE_KB = 5_000, 24_000
 PAYERS = 24
+# The newest when ledgers were first divided
+BEFORE = "0034"
+FUNCTIONS = ("post_transactions", "read_for_messages")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A cluster with the ledger's tables, divided."""
     with running_cluster() as made:
-        migrate(made.url)
+        migrate(made.url, BEFORE)
         engine = create_engine(made.url.replace("postgresql:", "postgresql+psycopg:"))
-        with engine.begin() as connection:
-            assert distribute(connection)
-            assert not distribute(connection)
+        assert distribute(engine)
+        assert not distribute(engine)
+        # Whatever newer revisions have put there, the functions are the cluster's.
+        migrate(made.url)
         engine.dispose()
         yield made
 
@@ -89,6 +95,45 @@ def test_what_was_posted_is_never_changed(database: Database, table: str) -> Non
     [payer] = payers(database, 1)
     with pytest.raises(DBAPIError, match="never changed"), database.begin() as connection:
         connection.execute(text(f"DELETE FROM {table} WHERE payer_id = :payer"), {"payer": payer})  # noqa: S608
+
+
+def test_a_migration_puts_the_functions_in_again(cluster: Cluster, database: Database) -> None:
+    """A revision that changes them knows those for one node alone."""
+    engine = create_engine(cluster.url.replace("postgresql:", "postgresql+psycopg:"))
+    package = Path(cardservice.__file__).parent
+    try:
+        with engine.begin() as connection:
+            ours = _definitions(connection)
+            allow_changes(connection)
+            for source in ("ledger/posting.sql", "authorisation/reading.sql"):
+                connection.exec_driver_sql((package / source).read_text().replace("%", "%%"))
+            assert ours.isdisjoint(_definitions(connection))
+        migrate(cluster.url)
+        with engine.begin() as connection:
+            assert _definitions(connection) == ours
+    finally:
+        engine.dispose()
+    [payer] = payers(database, 1)
+    assert post(database, [sale(payer, 1, 240)])[0].outcome is Outcome.POSTED
+
+
+def test_what_does_not_say_what_is_another_on_a_cluster_is_refused(cluster: Cluster) -> None:
+    """Nothing is changed then: better the revision before than postings that lock every shard."""
+    engine = create_engine(cluster.url.replace("postgresql:", "postgresql+psycopg:"))
+    try:
+        with engine.connect() as connection:
+            allow_changes(connection)
+            source = (Path(cardservice.__file__).parent / "ledger" / "posting.sql").read_text()
+            connection.exec_driver_sql(source.replace("%", "%%").replace("-- cluster: ", "-- "))
+            with pytest.raises(NotForClusters):
+                put_functions(connection)
+    finally:
+        engine.dispose()
+
+
+def _definitions(connection: Connection) -> set[str]:
+    query = text("SELECT pg_get_functiondef(to_regproc(:name))")
+    return {str(connection.scalar(query, {"name": name})) for name in FUNCTIONS}
 
 
 def test_a_posting_is_one_remote_command(cluster: Cluster, database: Database) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect, text
 
+import cardservice.accounts.models
 import cardservice.applications.models
 import cardservice.audit.models
 import cardservice.blanks.models

@@ -27,6 +27,7 @@ from tests.support.council import Council
 _PROVIDERS_SEEN = {"provider statement", "provider sales"}
 _TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
 _MONEY_SEEN = {
+    "account show",
     *("balance", "payer show", "payer history", "payer statement", "settlement report", "advices losses"),
     *("payment show", "payment list", "payment exceptions", "library takings"),
 }
@@ -42,12 +43,21 @@ MAY: Mapping[Role, set[str]] = {
             "sip2",
             *_TARIFFS_SEEN,
         ),
-        *("card list", "card show", "card revoke", "card revoke-many", "stock show"),
+        *("card list", "card show", "card revoke", "card revoke-many", "card lent", "stock show"),
     },
-    Role.ISSUER: {"application", "bureau", "card", "cardholder", "import", "second-person", "stock"},
+    Role.ISSUER: {
+        *("account close", "account dormant", "account tell"),
+        "application",
+        "bureau",
+        "card",
+        "cardholder",
+        "import",
+        "second-person",
+        "stock",
+    },
     Role.DESK: {
         *("card list", "card show", "card activate", "card suspend", "card release", "card report"),
-        "stock show",
+        *("stock show", "card lend", "card lent", "card take-back", "card told-lost", "account give-back"),
         *("cardholder find", "cardholder accesses"),
         *(
             "cardholder show",
@@ -66,6 +76,7 @@ MAY: Mapping[Role, set[str]] = {
     },
     Role.FINANCE: {
         *("payer", "payment", "settlement", "topup", "refund", "concession", "ledger", "load", "tariff"),
+        "account give-back",
         *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
         *(
             "pki audit",
@@ -86,7 +97,7 @@ MAY: Mapping[Role, set[str]] = {
     },
     Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
-        *("card list", "card show", "stock show", "provider statement", "provider sales"),
+        *("card list", "card lent", "card show", "stock show", "provider statement", "provider sales"),
         "provider card-keys",
         "terminal gaps",
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),
@@ -175,6 +186,7 @@ PEOPLE = {role: f"one-{role.value}" for role in Role}
 VALUES = {"application": "F5C011", "profile_json": "{}"}
 MORE: Mapping[str, tuple[str, ...]] = {
     "application add": ("--name", "Ann Other"),
+    "card lend": ("--until", "2026-06-15T17:00+01:00"),
     "cardholder address": ("--none",),
     "cardholder born": ("--unknown",),
     "cardholder contact": ("--none",),
@@ -297,7 +309,7 @@ def test_every_command_asks_before_it_does_anything(
         if name not in MACHINE:
             given = [each for parameter in command.params for each in argument_for(parameter, tmp_path)]
             typed = [*name.split(), *given, *MORE.get(name, ())]
-            done = CliRunner().invoke(main, typed, env=environment, input="2468\n2468\n")
+            done = CliRunner().invoke(main, typed, env=environment, input="2468\n" * 3)
             if (done.exit_code, "staff:nobody may not do this" in done.stderr) != (1, True):
                 wrong[name] = done.output
     assert not wrong, "\n".join(f"{name}: {said}" for name, said in wrong.items())

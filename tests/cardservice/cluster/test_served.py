@@ -1,0 +1,70 @@
+"""The whole service over a Citus cluster, at work: a node is killed while everybody pays, by the API."""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from tests.faults.test_killed import settle
+from tests.faults.town import FaultTown, town_on, verified
+from tests.support.citus import Cluster, running_cluster
+from tests.support.stack import Stack
+from tests.support.told import PROPERTY
+
+pytestmark = pytest.mark.long
+
+Record = Callable[[str, object], None]
+FARES = 40
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, FaultTown]]:
+    """A town that is served from a cluster."""
+    with running_cluster() as cluster:
+        with psycopg.connect(cluster.url, autocommit=True) as session:
+            session.execute("CREATE ROLE service LOGIN")
+        url = cluster.url.replace("postgres@", "service@")
+        stack = Stack(tmp_path_factory.mktemp("served"), url, cluster.url, "GBP", "Europe/London")
+        with town_on(stack, None, lambda made: made.run("cardservice", "distribute")) as town:
+            yield cluster, town
+
+
+def test_a_node_is_killed_under_load(served: tuple[Cluster, FaultTown], record_property: Record) -> None:
+    """Nothing acknowledged is lost; who lies on the other node is served all the while; then everybody is.
+
+    The worker waits for the node, and numbers, seals and verifies what there is when it is back.
+    """
+    cluster, town = served
+    homes = {card.id: _home(cluster, card.payer) for _, cards in town.people for card in cards}
+    assert set(homes.values()) == {1, 2}
+    town.start_worker()
+    with town.ridden() as ride:
+        ride.go_on(FARES)
+        cluster.kill(1)
+        # Only those can be answered whose node lives.
+        before = set(ride.told.answered)
+        ride.go_on(FARES)
+        meanwhile = set(ride.told.answered) - before
+        cluster.start()
+        ride.go_on(FARES)
+    town.stop_worker()
+    said = settle(town, ride.told)
+    with psycopg.connect(cluster.url, autocommit=True) as session:
+        rows = session.execute(
+            "SELECT id, payer_id FROM ledger_transaction WHERE id = ANY (%s)", (list(meanwhile),)
+        ).fetchall()
+    served_by = {_home(cluster, payer) for _, payer in rows}
+    assert 2 in served_by
+    verified(town.stack)
+    record_property(
+        PROPERTY, f"Citus, by the API: a node killed, {len(meanwhile)} answered meanwhile: {said}"
+    )
+
+
+def _home(cluster: Cluster, payer: object) -> int:
+    query = (
+        "SELECT nodeport FROM pg_dist_shard_placement"
+        " WHERE shardid = get_shard_id_for_distribution_column('payer_state', %s::uuid)"
+    )
+    with psycopg.connect(cluster.url, autocommit=True) as session:
+        return cluster.ports.index(session.execute(query, (payer,)).fetchall()[0][0])
