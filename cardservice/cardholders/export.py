@@ -46,9 +46,9 @@ def export_person(
 ) -> dict[str, Any]:
     """What is kept of a person, as JSON can say it; that it was read is noted.
 
-    `asker` may be a guardian (`asking.require_asker`), who is told neither a protected address nor of others.
-    Raises CardholderUnknown, and AskerRefused where a court has ordered something of this person and it is not
-    said who asks.
+    `asker` may be a guardian (`asking.require_asker`), who is told no protected address, nor of others.
+    Raises CardholderUnknown, and AskerRefused where a court has ordered something of this person and it is
+    not said who asks.
     """
     person, moment = require_cardholder(connection, holder), context.now()
     if asker is None:
