@@ -327,24 +327,6 @@ class CatalogueMissing(CardServiceError):
         self.service = service
 
 
-class EnrolmentRefused(CardServiceError):
-    """A code does not enrol a terminal; that it is wrong, too old or used up is not told apart."""
-
-    code = "enrolment_refused"
-
-    def __init__(self) -> None:
-        super().__init__("this code does not enrol this terminal; ask the scheme for a new one")
-
-
-class InvitationUnknown(Unknown):
-    """No terminal of this identifier is invited."""
-
-    code = "invitation_unknown"
-
-    def __init__(self, terminal: object) -> None:
-        super().__init__("invitation of a terminal", terminal)
-
-
 class PhotoRefused(CardServiceError):
     """A file is no photo that can be shown of somebody."""
 

@@ -152,10 +152,16 @@ def read_signer(keyid: str) -> Terminal | Signed | None:
         return find_signer(connection, keyid.removeprefix(PREFIX), context().now())
 
 
+def function_asked() -> str:
+    """The route that is asked, as the audit trail names it."""
+    rule = request.url_rule.rule if request.url_rule is not None else ""
+    return f"{request.method} {rule}"
+
+
 def check_staff(signer: OfStaff, service: Context) -> None:
     """Whether they may ask this; either is in the audit trail. Raises RightMissing and EnrolmentAlone."""
     rule = request.url_rule.rule if request.url_rule is not None else ""
-    function, moment = f"{request.method} {rule}", service.now()
+    function, moment = function_asked(), service.now()
     if (request.method, rule) in OWN_ROUTES:
         return
     try:

@@ -6,12 +6,19 @@ from typing import Any, TypeVar, cast
 
 from flask import g
 
-from cardservice.api.current import authenticated, check_staff, context, signed_by, signed_in
+from cardservice.api.current import (
+    authenticated,
+    check_staff,
+    context,
+    function_asked,
+    signed_by,
+    signed_in,
+)
 from cardservice.api.openapi import OR_STAFF, SIGNED, STAFF_ALONE
 from cardservice.api.signatures import note_request
 from cardservice.errors import MessageRefused
 from cardservice.staff.acting import note_denied
-from cardservice.staff.errors import NotTheirs
+from cardservice.staff.errors import NotTheirs, RightMissing
 from cardservice.staff.service import PREFIX, OfStaff, Person, Signed, find_signer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,8 +40,9 @@ def staff_alone(view: F) -> F:
             raise
         try:
             return view(*args, **kwargs)
-        except NotTheirs as refusal:
-            note_denied(context().database, me().actor, view.__name__, refusal.code, context().now())
+        except (NotTheirs, RightMissing) as refusal:
+            # Only the view sees of whom or what it is asked: another provider's, or what waits for a second.
+            note_denied(context().database, me().actor, function_asked(), refusal.code, context().now())
             raise
 
     for mark in (SIGNED, OR_STAFF, STAFF_ALONE):

@@ -19,12 +19,11 @@ from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import (
     CertificateRequestRefused,
-    EnrolmentRefused,
-    InvitationUnknown,
     OrderInvalid,
     TerminalUnknown,
 )
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.terminals.errors import EnrolmentRefused, InvitationUnknown
 from cardservice.terminals.models import terminal_invitation
 from cardservice.terminals.service import (
     AUTHORITY,

@@ -94,6 +94,9 @@ def test_many_are_revoked_by_two(council: Council, come: Come) -> None:
     agreement = f"/v1/second-person/{asked['id']}/agreement"
     assert ida.post(agreement, {}).outcome == (409, "second_person_refused")
     assert desk.post(agreement, {}).outcome == (403, "right_missing")
+    with council.context.database.reading() as connection:
+        [denied] = search(connection, Wanted(actor="staff:ben", action="staff.denied"))
+    assert denied.subject == "POST /v1/second-person/<uuid:asked_id>/agreement"
     assert ivy.get(f"/v1/cards/{cards[0]}").json["state"] == "active"
     done = ivy.post(agreement, {}).json
     assert (done["state"], done["cards"]) == ("agreed", 3)

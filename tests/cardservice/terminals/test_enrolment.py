@@ -16,7 +16,6 @@ from cardservice.api.gate import ENROLMENTS_A_MINUTE
 from cardservice.audit.models import audit
 from cardservice.errors import (
     AlreadyExists,
-    InvitationUnknown,
     OrderInvalid,
     ProviderUnknown,
     TerminalUnknown,
@@ -34,6 +33,7 @@ from cardservice.terminals.enrolment import (
     renewed_from,
     withdraw_invitation,
 )
+from cardservice.terminals.errors import InvitationUnknown
 from cardservice.terminals.models import terminal_invitation
 from pki.errors import CertificateRevoked
 from pki.verification import Purpose, TrustStore, verify
