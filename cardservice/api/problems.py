@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cardservice.applications.errors import NotEligible
+from cardservice.cardholders.errors import AskerRefused
 from cardservice.cards.errors import ActivationRefused
 from cardservice.errors import (
     CardServiceError,
@@ -89,6 +90,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "application_unknown": Kind(404, "There is no such application"),
     "application_closed": Kind(409, "The application was decided, or there is an open one"),
     "not_eligible": Kind(409, "Something stands against this card"),
+    "asker_refused": Kind(409, "It is not told who asks, or they may not"),
     "erasure_refused": Kind(409, "This person cannot be erased yet"),
     "import_refused": Kind(422, "Nothing of the file was taken"),
     "undo_refused": Kind(409, "This import cannot be undone"),
@@ -205,7 +207,7 @@ def _data(error: CardServiceError) -> object:
             return error.data
         case NotEligible():
             return {"missing": list(error.missing)}
-        case ErasureRefused():
+        case ErasureRefused() | AskerRefused():
             return {"reason": error.reason}
         case ActivationRefused():
             return {"attempts_left": error.attempts_left}

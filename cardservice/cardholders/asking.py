@@ -75,14 +75,14 @@ def require_asker(
     return person
 
 
-def require_asker_named(connection: Connection, asked: Asked, holder: CardholderId) -> None:
+def require_asker_named(connection: Connection, kek: KeyRing, holder: CardholderId, moment: datetime) -> None:
     """Nothing is told of somebody about whom a court has ordered something without saying who asks.
 
     Raises AskerRefused.
     """
-    flags = read_fields(connection, asked.kek, holder, [Field.FLAGS]).get(Field.FLAGS, {})
-    day = asked.moment.date()
-    barred = any(each.bars and each.holds_on(day) for each in guardians_of(connection, asked.kek, holder))
+    flags = read_fields(connection, kek, holder, [Field.FLAGS]).get(Field.FLAGS, {})
+    day = moment.date()
+    barred = any(each.bars and each.holds_on(day) for each in guardians_of(connection, kek, holder))
     if barred or COURT_ORDER in flags:
         raise AskerRefused(
             "asker_needed", "a court has ordered who may be told what: say who asks (--asked-by)"

@@ -16,6 +16,7 @@ from cardservice.applications.proofs import proofs_of
 from cardservice.applications.service import applications_of, reason_of
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.asking import require_asker_named
 from cardservice.cardholders.details import PROTECTED
 from cardservice.cardholders.guardians import Guardianship, children_of, guardians_of
 from cardservice.cardholders.models import cardholder
@@ -43,12 +44,15 @@ def export_person(
     actor: str,
     asker: CardholderId | None = None,
 ) -> dict[str, Any]:
-    """What is kept of a person, as JSON can say it; that it was read is noted. Raises CardholderUnknown.
+    """What is kept of a person, as JSON can say it; that it was read is noted.
 
-    `asker` may be a guardian (`asking.require_asker`), who is told neither an address that is protected nor
-    of the other guardians.
+    `asker` may be a guardian (`asking.require_asker`), who is told no protected address, nor of others.
+    Raises CardholderUnknown, and AskerRefused where a court has ordered something of this person and it is
+    not said who asks.
     """
     person, moment = require_cardholder(connection, holder), context.now()
+    if asker is None:
+        require_asker_named(connection, context.keys.cardholder_kek, person, moment)
     payers = payers_for_erasure(connection, person, moment)
     record(connection, actor, "cardholder.export", person, moment)
     return {

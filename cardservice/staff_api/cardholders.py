@@ -145,7 +145,7 @@ def get_accesses(cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(f"{ONE}/export", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.ExportSchema)
-@blueprint.problems(400, 401, 403, 404)
+@blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_export(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     """All that is kept of a person, for that person (subject access); others are left out."""

@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from cardservice.audit.models import audit
 from cardservice.cardholders.erasure import erase_cardholder
+from cardservice.cardholders.errors import AskerRefused
+from cardservice.cardholders.export import export_person
 from cardservice.cardholders.models import guardianship
 from cardservice.database import Database
 from tests.cardservice.applications.test_applications import Desk
@@ -139,6 +141,9 @@ def test_who_is_barred_is_told_nothing(desk: Desk, ava: str, kim: str, tmp_path:
         assert "a court has barred this person" in desk.refused(*asked, "--asked-by", lee)
     assert "say who asks" in desk.refused("cardholder", "export", ava, str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
+    # Whoever serves them in another way than by a command is held to it, too.
+    with pytest.raises(AskerRefused, match="say who asks"), desk.context.database.begin() as connection:
+        export_person(desk.context, connection, UUID(ava), actor=ACTOR)
     assert [each for each in actions(desk) if each[0] == "guardian.refused"] == [
         *[("guardian.refused", "barred")] * 3,
         ("guardian.refused", "asker_needed"),
