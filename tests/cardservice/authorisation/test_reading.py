@@ -11,7 +11,7 @@ from cardservice.authorisation.found import Found, Wanted
 from cardservice.authorisation.reading import read_for_messages
 from cardservice.database import connect, driver_of
 from cardservice.ids import CardId, TransactionId
-from cardservice.ledger.distributing import _read_at_the_nodes
+from cardservice.ledger.distributing import _function, _read_at_the_nodes
 from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.privacy import destroy_key
 from tests.support.council import Card, Council, message, new_id, request_for
@@ -147,7 +147,9 @@ def test_the_functions_read_what_the_statements_read(council: Council, database_
     # Settings of Citus are the administrator's to write down where there is none.
     administrator = connect(database_urls.owner.replace(f"://{OWNER}@", f"://{ADMINISTRATOR}@"))
     with administrator.begin() as connection:
-        _read_at_the_nodes(connection)
+        reading = _function(connection, "read_for_messages")
+        assert reading is not None
+        _read_at_the_nodes(connection, reading)
     administrator.dispose()
     with database.posting_engine.connect() as connection:
         divided = reading_postgresql.read(driver_of(connection), changed)
