@@ -1,7 +1,9 @@
 """`make bench`: everything in one run, on a durable PostgreSQL of its own, beside TPC-B on the same."""
 
 import sys
-from collections.abc import Callable, Mapping
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -200,6 +202,7 @@ def _part(whole: int, share: float) -> int:
     help="Length of a slice; three make a figure.",
 )
 @click.option("--only", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Measure only this.")
+@click.option("--without", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Leave this out.")
 @click.option("--no-write", is_flag=True, help="Leave docs/benchmarks.* as they are.")
 @click.option(
     "--scale",
@@ -208,45 +211,79 @@ def _part(whole: int, share: float) -> int:
     show_default=True,
     help="Of what is measured as a whole, such as a day of taps: this share of it. Goes with --no-write.",
 )
-def main(seconds: float, only: tuple[str, ...], no_write: bool, scale: float) -> None:
-    """Measure the hot paths and write docs/benchmarks.json and docs/benchmarks.md."""
+def main(
+    seconds: float, only: tuple[str, ...], without: tuple[str, ...], no_write: bool, scale: float
+) -> None:
+    """Measure the hot paths and write docs/benchmarks.json and docs/benchmarks.md.
+
+    What fails is said there, and costs the others nothing. Ctrl-C ends it with what has been measured.
+    """
     if scale < 1 and not no_write:
         raise click.UsageError("what is scaled down is not written: add --no-write")
     load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
+    keys = tuple(key for key in only or MEASUREMENTS if key not in without)
     server = PostgresServer(SETTINGS)
     try:
         run = replace(report.this_run(version(server)), load_before=float(load))
-        tpc_b, measured = _measure(server, seconds, only or tuple(MEASUREMENTS), scale)
+        tpc_b, measured, missing = _measure(server, seconds, keys, scale)
     except BenchmarkFailed as failure:
         click.echo(f"bench: {failure}", err=True)
         sys.exit(1)
     finally:
         server.stop()
     entries = [report.entry(found, tpc_b.median, run) for found in (_of_tpc_b(tpc_b), *measured)]
-    left_out = {key: "not asked for in this run" for key in MEASUREMENTS if only and key not in only}
+    left_out = {key: "not asked for in this run" for key in MEASUREMENTS if key not in keys} | missing
     click.echo(f"\n{report.table(entries)}\n")
     for key, why in left_out.items():
         _say(f"{key} is left out: {why}")
     if not no_write:
         report.write(entries, left_out, run)
         _say("wrote docs/benchmarks.json and docs/benchmarks.md")
+    if missing:
+        sys.exit(1)
 
 
 def _measure(
     server: PostgresServer, seconds: float, keys: tuple[str, ...], scale: float
-) -> tuple[TpcB, list[Measurement]]:
+) -> tuple[TpcB, list[Measurement], dict[str, str]]:
+    """TPC-B, what was measured, and of what was not why."""
     _say(f"TPC-B: filling tables at scale {SCALE}")
     tpc_b = TpcB(server)
     tpc_b.prepare()
     tpc_b.before = tpc_b.measure(seconds)
     _say(f"TPC-B before: {_rates(tpc_b.before)} transactions/s")
-    measured = [
-        SCALED[key](server, scale) if scale < 1 and key in SCALED else MEASUREMENTS[key](server, seconds)
-        for key in keys
-    ]
+    measured, missing = each(server, seconds, keys, scale)
     tpc_b.after = tpc_b.measure(seconds)
     _say(f"TPC-B after: {_rates(tpc_b.after)} transactions/s")
-    return tpc_b, measured
+    return tpc_b, measured, missing
+
+
+def each(
+    server: PostgresServer, seconds: float, keys: Sequence[str], scale: float
+) -> tuple[list[Measurement], dict[str, str]]:
+    """What was measured, and of what was not why."""
+    measured: list[Measurement] = []
+    missing: dict[str, str] = {}
+    for number, key in enumerate(keys):
+        _say(f"{number + 1} of {len(keys)}: {key}")
+        began = time.monotonic()
+        try:
+            if scale < 1 and key in SCALED:
+                measured.append(SCALED[key](server, scale))
+            else:
+                measured.append(MEASUREMENTS[key](server, seconds))
+        except BenchmarkFailed as failure:
+            missing[key] = f"it failed: {failure}"
+            _say(f"{key} failed: {failure}")
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the others are wanted
+            missing[key] = f"it broke: {type(failure).__name__}: {failure}"
+            traceback.print_exc()
+        except KeyboardInterrupt:
+            missing |= dict.fromkeys(keys[number:], "the run was stopped before")
+            _say("stopped: what has been measured is kept")
+            break
+        _say(f"{key} took {time.monotonic() - began:.0f} s")
+    return measured, missing
 
 
 def _of_tpc_b(measured: TpcB) -> Measurement:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import __main__ as bench
 from tests.benchmarks import (
     growth,
     ingest,
@@ -298,6 +299,33 @@ def test_a_goal_in_time_is_one_to_stay_under(value: float, met: bool, least_met:
     entry = report.entry(measured, 100.0, RUN)
 
     assert (entry["met"], entry["least_met"]) == (met, least_met)
+
+
+def test_what_fails_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And Ctrl-C keeps what there is."""
+
+    def fails(*_: object) -> Measurement:
+        raise BenchmarkFailed("it did not add up")
+
+    def breaks(*_: object) -> Measurement:
+        raise ValueError("broken")
+
+    def stops(*_: object) -> Measurement:
+        raise KeyboardInterrupt
+
+    def measures(*_: object) -> Measurement:
+        return Measurement(key="one", what="something")
+
+    ways = {"fails": fails, "breaks": breaks, "one": measures, "stopped": stops, "after": measures}
+    monkeypatch.setattr(bench, "MEASUREMENTS", ways)
+    measured, missing = bench.each(PostgresServer.__new__(PostgresServer), 1.0, tuple(ways), 1.0)
+    assert [found.key for found in measured] == ["one"]
+    assert missing == {
+        "fails": "it failed: it did not add up",
+        "breaks": "it broke: ValueError: broken",
+        "stopped": "the run was stopped before",
+        "after": "the run was stopped before",
+    }
 
 
 def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
