@@ -14,7 +14,7 @@ from cardservice.ids import CardId, PayerId
 from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.statements import Money, Period, statement_pages
 from tests.benchmarks.filling import CURRENCY
-from tests.benchmarks.posting import FARE_MINOR, Ledger
+from tests.benchmarks.posting import Ledger
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import BenchmarkFailed, administrator_url, require_right
 
@@ -28,6 +28,8 @@ MANY = 2_000
 # Others beside whom: what a statement reads is looked up by its payer.
 PAYERS = 10_000
 _DAYS = 365
+# So little that what the account was opened with is enough for all the years.
+_FARE_MINOR = 100
 _ENOUGH = 20
 
 _PAYMENTS = """
@@ -136,7 +138,7 @@ def _fill(ledger: Ledger, card: CardId, transactions: int, before: int) -> _Want
         row = connection.execute(_PAYER, (card,)).fetchone()
         if row is None:
             raise BenchmarkFailed(f"{KEY}: the card has no payer")
-        values = {"payer": row[0], "unit": CURRENCY, "fare": FARE_MINOR}
+        values = {"payer": row[0], "unit": CURRENCY, "fare": _FARE_MINOR}
         years = -(-before // transactions)
         for count, days, after in ((transactions, _DAYS - 1, 0), (before, _DAYS * years, _DAYS + 2)):
             if count:
@@ -146,7 +148,7 @@ def _fill(ledger: Ledger, card: CardId, transactions: int, before: int) -> _Want
         raise BenchmarkFailed(f"{KEY}: the payer has no account")
     # The accounts begin with nothing: what was paid in is of today, and a line like the others.
     lines, balance_minor = held
-    return _Wanted(PayerId(row[0]), lines, -before * FARE_MINOR, balance_minor)
+    return _Wanted(PayerId(row[0]), lines, -before * _FARE_MINOR, balance_minor)
 
 
 def _read(database: Database, wanted: _Wanted) -> None:
