@@ -54,9 +54,9 @@ def personalisation(server: PostgresServer, seconds: float, say: Callable[[str],
     """A citizen's card, from the connected blank card to the service's last answer."""
     found: list[tuple[float, float, int]] = []
     with _stack(server, PERSONALISATION, say) as (stack, pcscd):
-        holder = stack.add_holder("Morgan Reed")
         deadline = time.monotonic() + seconds
         while len(found) < FEWEST_CARDS or time.monotonic() < deadline:
+            holder = stack.add_holder("Morgan Reed")
             order = stack.run("cardservice", "card", "order", holder, "--json").json["order"]
             card = stack.root / f"card-{len(found)}.json"
             stack.run("reader-agent", "virtual-card", "new", str(card))

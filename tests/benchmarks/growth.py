@@ -6,7 +6,6 @@ verified as a whole each time; the large one is where that is what is measured.
 
 import multiprocessing
 import random
-import resource
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +25,7 @@ from cardservice.ledger.values import ReadQuery
 from cardservice.ledger.verify import verify
 from tests.benchmarks import posting
 from tests.benchmarks.filling import CURRENCY, OPENING_MINOR, fill_payers, filling, vacuum
+from tests.benchmarks.memory import peak_mib
 from tests.benchmarks.posting import FARE_MINOR, PROCESSES, PROVIDERS, Ledger
 from tests.benchmarks.report import Measurement
 from tests.benchmarks.server import SLICES, BenchmarkFailed, require_right
@@ -263,13 +263,13 @@ class _Verified:
 
 
 def _verified(service_url: str) -> _Verified:
-    database, before_mib, begun = connect(service_url, pool_size=1), _peak_mib(), time.monotonic()
+    database, before_mib, begun = connect(service_url, pool_size=1), peak_mib(), time.monotonic()
     try:
         report = verify(database)
     finally:
         database.dispose()
     faults = "" if report.is_clean else repr(report.findings[:3])
-    return _Verified(faults, report.transactions, time.monotonic() - begun, before_mib, _peak_mib())
+    return _Verified(faults, report.transactions, time.monotonic() - begun, before_mib, peak_mib())
 
 
 def _balance(database: Database, payer: PayerId) -> None:
@@ -311,7 +311,3 @@ def _half_load(ledger: Ledger, seconds: float) -> Iterator[None]:
         yield
     finally:
         loading.join()
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB: getrusage(2)

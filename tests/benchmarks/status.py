@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from pki.published import PublishedScheme, publish
 from pki.scheme import Scheme, create_scheme, open_scheme
 from pki.status_list import CardStatus, StatusList, StatusListBuilder
 from pki.store import IssuedCertificate
+from tests.benchmarks.memory import peak_mib
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed
 from tests.benchmarks.turns import Action, in_turns, on_one_core
@@ -155,9 +155,9 @@ def measure_list(key: str, say: Callable[[str], None]) -> Measurement:
 
 def _make_list(scheme: Scheme) -> dict[str, float]:
     authority = scheme.authority("cards")
-    before, begun, worked = _peak_mib(), time.perf_counter(), time.process_time()
+    before, begun, worked = peak_mib(), time.perf_counter(), time.process_time()
     made = authority.make_list(_START + timedelta(days=1))
-    seconds, peak = time.perf_counter() - begun, _peak_mib()
+    seconds, peak = time.perf_counter() - begun, peak_mib()
     processor_s = time.process_time() - worked
     entries = len(x509.load_der_x509_crl(made.der))
     return {
@@ -212,10 +212,6 @@ def _world(folder: Path) -> World:
         authority.revoke(card.serial_number, _START, "key_compromise")
     published = publish(scheme, lambda: _START + timedelta(hours=1))
     return World(published, authority.certificate, tuple(card.serial_number for card in cards))
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB: getrusage(2)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ a fare does not depend on and which are therefore not read. It is loaded in a pr
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from cardservice.services.seam import Ask, AskKind, Holder, Quote
 from cardservice.services.transport import SERVICE
 from cardservice.services.transport.legs import RiddenLeg, price_legs
 from cardservice.services.transport.tariff import Tariff
+from tests.benchmarks.memory import peak_mib
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import SLICES, BenchmarkFailed
 from tests.benchmarks.turns import Action, on_one_core
@@ -220,9 +220,9 @@ def measure_feed(
 
 
 def _load(feed: Path) -> dict[str, float]:
-    before, begun, worked = _peak_mib(), time.perf_counter(), time.process_time()
+    before, begun, worked = peak_mib(), time.perf_counter(), time.process_time()
     content = SERVICE.load([feed, feed.with_suffix(".json")], currency="GBP").content
-    seconds, peak = time.perf_counter() - begun, _peak_mib()
+    seconds, peak = time.perf_counter() - begun, peak_mib()
     tariff = SERVICE.prepare(content)
     if not isinstance(tariff, Tariff):
         raise BenchmarkFailed("the feed was not prepared")
@@ -234,10 +234,6 @@ def _load(feed: Path) -> dict[str, float]:
         "stops": len(tariff.places),
         "rules": len(tariff.rules),
     }
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB: getrusage(2)
 
 
 if __name__ == "__main__":
