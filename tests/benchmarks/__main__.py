@@ -203,6 +203,7 @@ def _part(whole: int, share: float) -> int:
 )
 @click.option("--only", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Measure only this.")
 @click.option("--without", multiple=True, type=click.Choice(sorted(MEASUREMENTS)), help="Leave this out.")
+@click.option("--keep", is_flag=True, help="Keep the figures that are there of what is not measured now.")
 @click.option("--no-write", is_flag=True, help="Leave docs/benchmarks.* as they are.")
 @click.option(
     "--scale",
@@ -212,7 +213,7 @@ def _part(whole: int, share: float) -> int:
     help="Of what is measured as a whole, such as a day of taps: this share of it. Goes with --no-write.",
 )
 def main(
-    seconds: float, only: tuple[str, ...], without: tuple[str, ...], no_write: bool, scale: float
+    seconds: float, only: tuple[str, ...], without: tuple[str, ...], keep: bool, no_write: bool, scale: float
 ) -> None:
     """Measure the hot paths and write docs/benchmarks.json and docs/benchmarks.md.
 
@@ -231,8 +232,13 @@ def main(
         sys.exit(1)
     finally:
         server.stop()
-    entries = [report.entry(found, tpc_b.median, run) for found in (_of_tpc_b(tpc_b), *measured)]
-    left_out = {key: "not asked for in this run" for key in MEASUREMENTS if key not in keys} | missing
+    entries: list[Mapping[str, object]] = [
+        report.entry(found, tpc_b.median, run) for found in (_of_tpc_b(tpc_b), *measured)
+    ]
+    if keep:
+        entries, run = report.together(entries, tuple(MEASUREMENTS))
+    there = {entry["key"] for entry in entries}
+    left_out = {key: "not asked for in this run" for key in MEASUREMENTS if key not in there} | missing
     click.echo(f"\n{report.table(entries)}\n")
     for key, why in left_out.items():
         _say(f"{key} is left out: {why}")
@@ -289,7 +295,7 @@ def each(
 def _of_tpc_b(measured: TpcB) -> Measurement:
     slices = [*measured.before, *measured.after]
     return Measurement(
-        key="tpc_b",
+        key=report.TPC_B,
         what=f"`pgbench -i -s {SCALE}`, then `-M prepared -c {CLIENTS} -j 2`: the median of all slices, "
         "before and after, is what ratios are to",
         rate=measured.median,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -59,7 +60,7 @@ GOALS: Mapping[str, Goal] = {
     # In ms, the 95th percentile, beside the reader's own time
     "tap_to_painted": Goal(150.0, 150.0, is_time=True),
 }
-RATIO = "of TPC-B"
+RATIO, TPC_B = "of TPC-B", "tpc_b"
 QUIET_LOAD = 0.5
 
 
@@ -175,7 +176,7 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; do not edit. All figures are of one run:",
+        "Written by `make bench`; do not edit. All figures are of one run, but for those that say otherwise:",
         "",
         f"- commit {run.commit}, {run.date}",
         f"- {run.machine}",
@@ -199,9 +200,22 @@ def markdown(entries: Sequence[Mapping[str, object]], left_out: Mapping[str, str
         detail = found["detail"]
         if isinstance(detail, Mapping):
             lines += [f"  - {name}: {_said(value)}" for name, value in detail.items()]
+        if found["commit"] != run.commit:
+            lines.append(f"  - of a run of its own, on commit {found['commit']}, {found['date']}")
     if left_out:
         lines += ["", "## Left out", "", *(f"- `{key}`: {why}" for key, why in left_out.items())]
     return "\n".join(lines) + "\n"
+
+
+def together(
+    entries: Sequence[Mapping[str, object]], order: Sequence[str], folder: Path = DOCS
+) -> tuple[list[Mapping[str, object]], Run]:
+    """What was measured, in the place of what was found earlier, and the run of the rest: its TPC-B's."""
+    earlier: list[dict[str, Any]] = json.loads((folder / "benchmarks.json").read_text(encoding="utf-8"))
+    found: dict[str, Mapping[str, object]] = {str(each["key"]): each for each in (*earlier, *entries)}
+    whole = next(each for each in earlier if each["key"] == TPC_B)
+    run = Run(whole["commit"], whole["machine"], whole["date"], whole["load_before"])
+    return [whole, *(found[key] for key in order if key in found)], run
 
 
 def _busy(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -348,3 +349,24 @@ def test_the_report_holds_every_figure_with_its_goal(tmp_path: Path) -> None:
     assert "- `x`: not ready" in page
     for entry in entries:
         assert f"| `{entry['key']}`" in page
+
+
+def test_what_is_measured_again_says_on_which_commit(tmp_path: Path) -> None:
+    def entry(key: str, rate: float, run: Run) -> dict[str, object]:
+        return report.entry(Measurement(key=key, what=key, rate=rate), 1_000.0, run)
+
+    first = [entry(key, 1_000.0, RUN) for key in ("tpc_b", "naive", "growth")]
+    report.write(first, {}, RUN, tmp_path)
+    later = replace(RUN, commit="ba9876543210")
+
+    again = [entry("tpc_b", 10.0, later), entry("growth", 900.0, later)]
+    entries, run = report.together(again, ("growth", "naive", "never"), tmp_path)
+    report.write(entries, {}, run, tmp_path)
+
+    assert run == RUN
+    assert [(each["key"], each["ratio"]) for each in entries] == [
+        *(("tpc_b", 1.0), ("growth", 0.9), ("naive", 1.0)),
+    ]
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert page.count("of a run of its own, on commit ba9876543210") == 1
+    assert f"- commit {RUN.commit}" in page
