@@ -79,7 +79,7 @@ def memory(
             load = Load(town, pool, requests, 1)
             early_mb: list[float] = []
             while load.accepted < count:
-                load.slice(seconds, min(AT_ONCE, count - load.accepted))
+                load.slice(seconds, AT_ONCE)
                 early_mb = early_mb or (_private_mb(town) if load.accepted >= count // 10 else [])
                 say(f"{MEMORY}: {load.accepted:,} requests, {_private_mb(town)} MB")
             found_mb = _private_mb(town)
