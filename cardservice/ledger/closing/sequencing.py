@@ -232,15 +232,18 @@ def _cut(connection: Connection, position: Position, end: int, at_once: int) -> 
     if rounds.on_cluster(connection):
         # There the worker's place need not move on with each step.
         waiting = unsequenced(connection, position)
-    beyond = connection.execute(
+    places = (
         select(cast(at, Text()))
         .select_from(ledger_transaction)
         .where(waiting, at < bound(connection, end))
         .order_by(at)
-        .offset(at_once)
         .limit(1)
-    ).scalar_one_or_none()
-    return end if beyond is None else max(int(beyond), position.posted_below + 1)
+    )
+    beyond = connection.execute(places.offset(at_once)).scalar_one_or_none()
+    if beyond is None:
+        return end
+    # However many rows one database transaction has posted, those are numbered.
+    return max(int(beyond), int(connection.execute(places).scalar_one()) + 1)
 
 
 def _number(connection: Connection, position: Position, cut: int | None, calendar: Calendar) -> Position:

@@ -71,6 +71,19 @@ def test_every_transaction_has_its_number_once(database: Database, make_payer: M
     assert (owed(database), rolled_up(database)) == (650, 650)
 
 
+def test_more_rows_of_one_commit_than_a_step_numbers_are_numbered(
+    database: Database, make_payer: MakePayer
+) -> None:
+    """Also where other database transactions lie between them and what was numbered last."""
+    payers = [make_payer(1000) for _ in range(3)]
+    assert sequence(database, calendar()) == 3
+    make_payer(0)  # which posts nothing
+    post(database, [sale(payer, 1, 100) for payer in payers])
+    post(database, [sale(payers[0], 2, 100)])
+    assert sequence(database, calendar(), at_once=2) == 4
+    assert [entry[:2] for entry in entries(database)] == [(0, number) for number in range(1, 8)]
+
+
 def test_an_entry_settles_on_the_day_it_was_posted_in_the_schemes_time_zone(
     database: Database, payer: PayerId
 ) -> None:
