@@ -23,6 +23,7 @@ READS = frozenset(
         "cardholder.export",
         "cardholder.find",
         "cardholder.guardians",
+        "cardholder.photo",
         "cardholder.present",
         "cardholder.print",
         "cardholder.show",

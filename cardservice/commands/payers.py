@@ -1,13 +1,13 @@
 """Payers: whose money it is, for whom, since when; and what moves between them."""
 
 from datetime import datetime
+from typing import Literal
 
 import click
 
-from cardservice.audit.service import record
-from cardservice.cardholders.guardians import May
+from cardservice.cardholders.families import add_payer, change_payer
 from cardservice.cardholders.service import require_cardholder
-from cardservice.commands.asking import asked_by_option, asked_of, check_asker
+from cardservice.commands.asking import asked_by_option, asked_here, asked_of
 from cardservice.commands.common import (
     actor,
     command,
@@ -21,7 +21,7 @@ from cardservice.commands.common import (
 from cardservice.commands.statements import payer_statement
 from cardservice.errors import OrderInvalid
 from cardservice.ids import PayerId, TransactionId, new_id
-from cardservice.ledger.payers import Assignment, assign_payer, assignments, create_payer, history_of
+from cardservice.ledger.payers import Assignment, assignments, history_of
 from cardservice.ledger.reading import read_payers
 from cardservice.payments.moving import CarryOver, Goodwill, carry_over, give_goodwill
 
@@ -43,11 +43,9 @@ payer.add_command(payer_statement)
 def payer_add(kind: str, as_json: bool) -> None:
     """Make a payer with empty accounts."""
     with opened() as context, context.database.begin() as connection:
-        moment = context.now()
-        made = create_payer(
-            connection, "family" if kind == "family" else "person", context.scheme.currency, moment
-        )
-        record(connection, actor(), "payer.add", made, moment, kind=kind)
+        currency, who = context.scheme.currency, actor()
+        named: Literal["person", "family"] = "family" if kind == "family" else "person"
+        made = add_payer(connection, named, currency, actor=who, moment=context.now())
     say(f"Payer {made}", {"payer": str(made)}, as_json=as_json)
 
 
@@ -69,11 +67,9 @@ def payer_assign(
     """Let a payer pay for a cardholder, from now on or from a later moment; never from an earlier one."""
     with opened() as context, asked_of(context, identifier(cardholder_id)) as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        check_asker(context, connection, holder, asked_by, May.PAY)
-        chosen, moment = PayerId(identifier(payer_id)), context.now()
-        since = moment if begins is None else begins
-        assign_payer(connection, holder, chosen, since, moment)
-        record(connection, actor(), "payer.assign", holder, moment, payer=str(chosen))
+        chosen, asker = PayerId(identifier(payer_id)), None if asked_by is None else identifier(asked_by)
+        asked = asked_here(context)
+        since = change_payer(connection, asked, holder, chosen, since=begins, asked_by=asker)
     when = "now" if begins is None else since.isoformat()
     say(
         f"{chosen} pays for {holder} from {when} on.",
