@@ -30,6 +30,8 @@ READS = frozenset(
         "cardholder.verify",
         "lending.history",
         "lending.patron",
+        "payer.history",
+        "payer.show",
         "payer.statement",
         "proof.due",
     }

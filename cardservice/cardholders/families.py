@@ -11,7 +11,10 @@ from cardservice.cardholders.asking import Asked, Child, family_of, require_aske
 from cardservice.cardholders.details import Noting
 from cardservice.cardholders.guardians import Guardianship, May, guardians_of
 from cardservice.ids import CardholderId, PayerId
-from cardservice.ledger.payers import assign_payer, create_payer
+from cardservice.ledger.errors import PayerUnknown
+from cardservice.ledger.payers import Assignment, assign_payer, assignments, create_payer, history_of
+from cardservice.ledger.reading import read_payers
+from cardservice.ledger.values import PayerView
 
 _SEEN = "cardholder.guardians"
 
@@ -60,3 +63,22 @@ def change_payer(
     assign_payer(connection, holder, payer, begins, asked.moment)
     record(connection, asked.actor, "payer.assign", holder, asked.moment, payer=str(payer))
     return begins
+
+
+def show_payer(
+    connection: Connection, payer: PayerId, *, actor: str, moment: datetime
+) -> tuple[PayerView, tuple[Assignment, ...]]:
+    """A payer's accounts, and for whom it has paid, pays and will; noted as read. Raises PayerUnknown."""
+    view = read_payers(connection, (payer,)).get(payer)
+    if view is None:
+        raise PayerUnknown(f"no payer {payer}")
+    record(connection, actor, "payer.show", payer, moment)
+    return view, assignments(connection, payer)
+
+
+def show_payers(
+    connection: Connection, holder: CardholderId, *, actor: str, moment: datetime
+) -> tuple[Assignment, ...]:
+    """Who has paid for somebody, pays and will, the first first; noted as read."""
+    record(connection, actor, "payer.history", holder, moment)
+    return history_of(connection, holder)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from cardservice.cardholders.families import add_payer, change_payer
+from cardservice.cardholders.families import add_payer, change_payer, show_payer, show_payers
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.asking import asked_by_option, asked_here, asked_of
 from cardservice.commands.common import (
@@ -19,10 +19,8 @@ from cardservice.commands.common import (
     say,
 )
 from cardservice.commands.statements import payer_statement
-from cardservice.errors import OrderInvalid
 from cardservice.ids import PayerId, TransactionId, new_id
-from cardservice.ledger.payers import Assignment, assignments, history_of
-from cardservice.ledger.reading import read_payers
+from cardservice.ledger.payers import Assignment
 from cardservice.payments.moving import CarryOver, Goodwill, carry_over, give_goodwill
 
 id_option = click.option("--id", "own_id", help="The movement's own id: given again, it is made once.")
@@ -85,11 +83,8 @@ def payer_assign(
 def payer_show(payer_id: str, as_json: bool) -> None:
     """Show a payer's accounts, and for whom it pays."""
     wanted = PayerId(identifier(payer_id))
-    with opened() as context, context.database.reading() as connection:
-        view = read_payers(connection, (wanted,)).get(wanted)
-        if view is None:
-            raise OrderInvalid(f"no payer {wanted}")
-        whom = assignments(connection, wanted)
+    with opened() as context, context.database.begin() as connection:
+        view, whom = show_payer(connection, wanted, actor=actor(), moment=context.now())
     words = [
         *(f"{each.name.removeprefix('payer:')}: {money(each.balance, each.unit)}" for each in view.accounts),
         *(
@@ -113,9 +108,9 @@ def payer_show(payer_id: str, as_json: bool) -> None:
 @command
 def payer_history(cardholder_id: str, as_json: bool) -> None:
     """Show who has paid for a cardholder, pays now, and will."""
-    with opened() as context, context.database.reading() as connection:
+    with opened() as context, context.database.begin() as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        found = history_of(connection, holder)
+        found = show_payers(connection, holder, actor=actor(), moment=context.now())
     words = [f"{each.payer_id} since {each.valid_from.isoformat()}{_until(each)}" for each in found]
     say("\n".join(words), {"payers": [_values(each) for each in found]}, as_json=as_json)
 
