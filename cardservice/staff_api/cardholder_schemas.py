@@ -139,6 +139,7 @@ class BecauseSchema(Message):
 class ChangesSchema(Message):
     """What is to be noted; what is not named stays, null takes away."""
 
+    name = text(MAX_NAME)
     form = text(MAX_FORM, allow_none=True)
     allergens = fields.List(
         fields.String(validate=OneOf(list(ALLERGENS))), validate=Length(max=len(ALLERGENS))

@@ -25,6 +25,7 @@ from cardservice.cardholders.service import (
     require_cardholder,
     set_allergens,
     set_form,
+    set_name,
     set_photo,
 )
 from cardservice.cardholders.showing import MORE, look, show, show_photo
@@ -232,6 +233,11 @@ def _values(cardholder_id: UUID, profile: Profile, more: Mapping[Field, Any]) ->
     }
 
 
+def _name(connection: Connection, noting: Noting, value: str) -> None:
+    who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
+    set_name(connection, noting.kek, noting.holder, value, **who)
+
+
 def _form(connection: Connection, noting: Noting, value: str | None) -> None:
     who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
     set_form(connection, noting.kek, noting.holder, value, **who)
@@ -265,6 +271,7 @@ def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str,
 
 
 _CHANGES: Mapping[str, Callable[..., None]] = {
+    "name": _name,
     "form": _form,
     "allergens": _allergens,
     "born_on": details.set_born_on,
