@@ -10,7 +10,7 @@ from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
-from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.accesses import Place, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
@@ -37,6 +37,7 @@ from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
     NothingSchema,
+    StaffPageSchema,
     once,
     require_unchanged,
     tag_of,
@@ -157,19 +158,22 @@ def post_photo(body: dict[str, Any], cardholder_id: UUID) -> Any:
 
 
 @blueprint.route(f"{ONE}/accesses")
+@blueprint.arguments(StaffPageSchema, location="query")
 @blueprint.response(200, schemas.AccessesSchema)
-@blueprint.problems(401, 403, 404)
+@blueprint.problems(400, 401, 403, 404)
 @staff_alone
-def get_accesses(cardholder_id: UUID) -> dict[str, Any]:
+def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     """Who has seen or changed somebody's record, and done something with their cards; for that person."""
+    limit: int = page["limit"]
     with context().database.begin() as connection:
         holder = require_cardholder(connection, cardholder_id)
-        found = accesses(connection, holder)
+        found = accesses(connection, holder, after=_place(page["after"]), limit=limit + 1)
         record(connection, actor(), "cardholder.accesses", holder, context().now())
+    shown = found[:limit]
     listed = [
-        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in found
+        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in shown
     ]
-    return {"accesses": listed}
+    return {"accesses": listed, "next": str(shown[-1].place) if len(found) > limit else None}
 
 
 @blueprint.route(f"{ONE}/export", methods=["POST"])
@@ -204,6 +208,13 @@ def post_erasure(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     if body["erase"] != cardholder_id:
         raise Malformed("`erase` names another person than the address")
     return erase_cardholder(context(), cardholder_id, actor=actor()).to_json()
+
+
+def _place(after: str | None) -> Place | None:
+    try:
+        return None if after is None else Place.of_text(after)
+    except (ValueError, OverflowError):
+        raise Malformed("`after` is none that a page had as its `next`") from None
 
 
 def _unchanged(connection: Connection, cardholder_id: UUID) -> Noting:
