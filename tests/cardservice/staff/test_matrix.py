@@ -136,6 +136,8 @@ _PEOPLE_SEEN = {
 _TERMINALS_SEEN = {"GET /v1/terminals", "GET /v1/terminals/<terminal_id>"}
 _PROVIDERS_SEEN = {"GET /v1/providers", "GET /v1/providers/<provider_id>/card-keys"}
 _TRAIL = {"POST /v1/audit/search"}
+_PAYMENT = "GET /v1/payments/<uuid:payment_id>"
+_PAYING_IN = {_PAYMENT, "POST /v1/payments", "POST /v1/payments/<uuid:payment_id>/cancellation"}
 ROUTES_OF: Mapping[Role, set[str]] = {
     Role.ADMINISTRATOR: {
         *(
@@ -167,17 +169,17 @@ ROUTES_OF: Mapping[Role, set[str]] = {
     },
     Role.DESK: {
         *(*_TARIFFS_READ, *_CARDS_SEEN, *_CARDS_STOPPED, *_WAITING, *_PEOPLE_SEEN),
-        "POST /v1/staff/refunds",
+        *("POST /v1/staff/refunds", *_PAYING_IN),
     },
     Role.FINANCE: {
         *(*_TARIFFS_DRAFTED, *_WAITING, *_PROVIDERS_SEEN),
-        *(f"POST {_DRAFT}/<uuid:draft_id>/approval", "POST /v1/staff/refunds"),
+        *(f"POST {_DRAFT}/<uuid:draft_id>/approval", "POST /v1/staff/refunds", *_PAYING_IN),
     },
     Role.PROVIDER: {*_TERMINALS_SEEN, *_PROVIDERS_SEEN},
     Role.KITCHEN: _TARIFFS_DRAFTED,
     Role.AUDITOR: {
         *(*_TARIFFS_READ, *_CARDS_SEEN, *_WAITING, *_TERMINALS_SEEN, *_PROVIDERS_SEEN, *_TRAIL),
-        "GET /v1/staff/members",
+        *("GET /v1/staff/members", _PAYMENT),
     },
     Role.OPERATOR: set(),
 }
