@@ -20,6 +20,7 @@ from pki.status_list.fetching import Fetched, fetch_by
 from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
 from reader_agent.errors import ServiceAnswerInvalid
+from reader_agent.paying_in import PayIn, read_pay_in
 from reader_agent.presentations import Presentation, read_presentation
 from reader_agent.service_connection import HttpAnswer, ServiceConnection
 from reader_agent.wire import Document, to_base64url
@@ -31,6 +32,8 @@ MAX_CATALOGUE_BYTES = 4 * 1024 * 1024
 MAX_PRESENTATION_BYTES = 128 * 1024
 # RFC 8742, 6.3. Nobody stands there with a card: the service may take its time over many.
 CHUNK_TYPE, CHUNK_ANSWER_S = "application/cbor-seq", 60.0
+# The service asks a payment provider meanwhile.
+PAY_IN_ANSWER_S = 20.0
 # Ours: more than there are
 MAX_SLOTS, MAX_OBJECTS = 8, 16
 
@@ -233,6 +236,19 @@ class ServiceClient:
         answer = Document(self._call("POST", "/v1/refunds", encode(asked)), "answer")
         return Refunded(answer.integer("amount_minor"), answer.text("currency"))
 
+    def pay_in(self, payment: UUID, card: UUID, amount_minor: int, return_url: str) -> PayIn:
+        """A payment for whoever pays for the card; under the same id it is begun once."""
+        named = {"id": str(payment), "card": str(card), "return_url": return_url}
+        return self._pay_in("POST", "/v1/payments", encode({**named, "amount_minor": amount_minor}))
+
+    def pay_in_state(self, payment: UUID) -> PayIn:
+        """How a payment that this terminal has begun is now."""
+        return self._pay_in("GET", f"/v1/payments/{payment}")
+
+    def give_pay_in_up(self, payment: UUID) -> PayIn:
+        """Give a payment up, and how it is then."""
+        return self._pay_in("POST", f"/v1/payments/{payment}/cancellation", encode({}))
+
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
         return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)
@@ -290,6 +306,9 @@ class ServiceClient:
         told |= ({} if uid is None else {"uid": to_base64url(uid)}) | ({"spoiled": True} if spoiled else {})
         answer = Document(self._call("POST", path, encode(told)), "result")
         return CardStanding(answer.identifier("card"), answer.text("state"))
+
+    def _pay_in(self, method: str, path: str, body: bytes = b"") -> PayIn:
+        return read_pay_in(Document(self._call(method, path, body, answer_s=PAY_IN_ANSWER_S), "payment"))
 
     def _call(
         self,

@@ -57,6 +57,12 @@ PROBLEMS: Mapping[str, Kind] = {
     "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
     "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
+    # Paying in.
+    "payments_missing": Kind(404, "The service has no payment provider"),
+    "payment_unknown": Kind(404, "There is no such payment"),
+    "payer_unknown": Kind(404, "Nobody pays for this cardholder"),
+    "payment_refused": Kind(422, "The payment provider refuses this"),
+    "payment_provider_away": Kind(503, "The payment provider does not answer; send the same request again"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no signature, and no session"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
