@@ -6,6 +6,7 @@ A command that is not here is refused to everybody, and a test fails (tests/card
 from collections.abc import Mapping
 
 from cardservice.staff.roles import Right
+from cardservice.staff.thing_routes import THING_ROUTES
 
 _R = Right
 # For whoever holds the machine and its keys, before and beside all accounts; and what opens nothing.
@@ -299,4 +300,5 @@ ROUTES: Mapping[tuple[str, str], Right] = {
     ("GET", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports/<uuid:import_id>/undoing"): _R.KEEP_PEOPLE,
+    **THING_ROUTES,
 }

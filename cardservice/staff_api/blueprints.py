@@ -2,12 +2,14 @@
 
 from cardservice.staff_api import (
     applications,
+    bureaux,
     cardholders,
     cards,
     imports,
     members,
     own,
     sign_in,
+    stock,
     terminals,
     trail,
 )
@@ -22,4 +24,6 @@ STAFF_BLUEPRINTS = (
     members.blueprint,
     trail.blueprint,
     imports.blueprint,
+    stock.blueprint,
+    bureaux.blueprint,
 )

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.cardservice.api.thing_bodies import THING_BODIES
 from tests.support.council import new_id
 
 _NOTICE = {
@@ -80,6 +81,7 @@ BODIES: dict[str, Any] = {
     "/v1/staff/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"]},
     "/v1/pupil-imports": {"school": "ashcombe-primary", "content": "AAAA", "dry_run": True},
     "/v1/pupil-imports/<uuid:import_id>/undoing": {},
+    **THING_BODIES,
 }
 
 

@@ -23,6 +23,7 @@ from cardservice.staff import enrolment
 from cardservice.staff.functions import SIGN_IN_ROUTES
 from cardservice.staff.roles import Role
 from tests.cardservice.api.contract import Wish
+from tests.cardservice.api.thing_contract import Things
 from tests.cardservice.staff.authenticator import Authenticator, typed
 from tests.cardservice.staff.browsing import (
     PASSWORD,
@@ -78,6 +79,7 @@ class StaffWorld:
         self._context, self._numbers = council.context, count(1)
         add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
         self._other = signed_in(council, f"other-of-{name}")
+        self._things = Things(council, name)
 
     def known(self) -> Mapping[str, list[Any]]:
         """By the name of a parameter or member: what is worth more than what is made up."""
@@ -92,6 +94,7 @@ class StaffWorld:
             "provider": ["vale-buses"],
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
+            **self._things.known(),
         }
 
     def wishes(self) -> Mapping[str, list[Callable[[], Wish]]]:
@@ -101,6 +104,7 @@ class StaffWorld:
         waiting, terminal = "/v1/second-person/{asked_id}", "/v1/terminals/{terminal_id}"
         return {
             **self._signing_in(),
+            **self._things.wishes(),
             "GET /v1/cards": [Wish, lambda: Wish(query={"state": "active", "limit": 1})],
             f"GET {card}": [lambda: Wish(path=self._card())],
             "POST /v1/card-orders": [lambda: self._keyed({"cardholder": self._person(), "kind": "citizen"})],
