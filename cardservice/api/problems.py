@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cardservice.applications.errors import NotEligible
+from cardservice.bureau.errors import BureauFileRefused
 from cardservice.cardholders.errors import AskerRefused
 from cardservice.cards.errors import ActivationRefused
 from cardservice.errors import (
@@ -111,6 +112,13 @@ PROBLEMS: Mapping[str, Kind] = {
     "idempotency_key_taken": Kind(422, "The Idempotency-Key was another request's"),
     "if_match_missing": Kind(428, "The request does not say what it changes"),
     "changed_meanwhile": Kind(412, "It has changed since it was looked at"),
+    # What there is of blanks, bureaux, terminals, accounts and payments.
+    "stock_too_low": Kind(409, "Fewer blanks lie there than are to be taken"),
+    "delivery_refused": Kind(422, "The delivery is not what its numbers say, or was taken in before"),
+    "bureau_unknown": Kind(404, "There is no such card bureau"),
+    "batch_unknown": Kind(404, "There is no such batch"),
+    "batch_refused": Kind(409, "No batch is made of these orders"),
+    "bureau_file_refused": Kind(422, "Nothing of the bureau's file was taken"),
     "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
@@ -222,6 +230,8 @@ def _data(error: CardServiceError) -> object:
             return {"reason": error.reason}
         case ActivationRefused():
             return {"attempts_left": error.attempts_left}
+        case BureauFileRefused():
+            return {"problems": [{"line": each.line, "reason": each.reason} for each in error.lines]}
         case ImportRefused():
             return {"problems": [{"line": each.line, "reason": each.reason} for each in error.problems]}
         case TariffError():

@@ -6,6 +6,7 @@ A command that is not here is refused to everybody, and a test fails (tests/card
 from collections.abc import Mapping
 
 from cardservice.staff.roles import Right
+from cardservice.staff.thing_routes import THING_ROUTES
 
 _R = Right
 # For whoever holds the machine and its keys, before and beside all accounts; and what opens nothing.
@@ -320,4 +321,5 @@ ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/card-reviews"): _R.REVIEW_CARDS,
     ("POST", "/v1/coming-of-age"): _R.REVIEW_CARDS,
     ("POST", "/v1/cards/<uuid:card_id>/entitlements"): _R.ISSUE_CARDS,
+    **THING_ROUTES,
 }

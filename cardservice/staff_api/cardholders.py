@@ -35,6 +35,7 @@ from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
+    TAG,
     NothingSchema,
     once,
     require_unchanged,
@@ -44,7 +45,6 @@ from cardservice.staff_api.sharing import (
 blueprint = Blueprint("staff-cardholders", "cardservice.staff_api.cardholders", description="Cardholders.")
 ONE = "/v1/cardholders/<uuid:cardholder_id>"
 PHOTO = f"{ONE}/photo"
-_TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
 
 
 @blueprint.route("/v1/cardholders/search", methods=["POST"])
@@ -88,7 +88,7 @@ def post_cardholder(body: dict[str, Any]) -> Any:
 
 
 @blueprint.route(ONE)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(401, 403, 404)
 @staff_alone
 def get_cardholder(cardholder_id: UUID) -> Any:
@@ -112,7 +112,7 @@ def post_protected(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(f"{ONE}/changes", methods=["POST"])
 @blueprint.doc(parameters=[MATCH_PARAMETER])
 @blueprint.arguments(schemas.ChangesSchema)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(400, 401, 403, 404, 412, 422, 428)
 @staff_alone
 def post_changes(body: dict[str, Any], cardholder_id: UUID) -> Any:
@@ -140,7 +140,7 @@ def get_photo(cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(PHOTO, methods=["POST"])
 @blueprint.doc(parameters=[MATCH_PARAMETER])
 @blueprint.arguments(schemas.NewPhotoSchema)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(400, 401, 403, 404, 412, 422, 428)
 @staff_alone
 def post_photo(body: dict[str, Any], cardholder_id: UUID) -> Any:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.cardservice.api.thing_bodies import THING_BODIES
 from tests.support.council import new_id
 
 _NOTICE = {
@@ -98,6 +99,7 @@ BODIES: dict[str, Any] = {
     "/v1/card-reviews": {"limit": 1},
     "/v1/coming-of-age": {"limit": 1, "dry_run": True},
     "/v1/cards/<uuid:card_id>/entitlements": {},
+    **THING_BODIES,
 }
 
 
