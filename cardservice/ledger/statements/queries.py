@@ -1,12 +1,13 @@
 """The queries of an account statement: each entry is looked up once, by its whole key."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Tuple,
     and_,
@@ -198,6 +199,15 @@ def _whose(
     return [column == payer_id for column in columns] if on_cluster(connection) else []
 
 
+def names_beside(connection: Connection, rows: Iterable[Row[Any]]) -> Mapping[str, str]:
+    """On a cluster the providers of these lines by their ids; elsewhere the lines have their names."""
+    wanted = {row.provider_id for row in rows} - {None} if on_cluster(connection) else set()
+    if not wanted:
+        return {}
+    named = select(provider.c.id, provider.c.name).where(provider.c.id.in_(wanted))
+    return {row.id: row.name for row in connection.execute(named)}
+
+
 def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Select[Any]:
     stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
     # By the payer of each row, not by the one asked for: see `_with_changes`.
@@ -217,7 +227,7 @@ def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Select
         ),
     )
     name: ColumnElement[Any] = null()
-    # On a cluster providers lie elsewhere than entries: they go by their ids.
+    # On a cluster providers lie elsewhere than entries: `names_beside` has them.
     if not on_cluster(connection):
         joined, name = joined.outerjoin(provider, provider.c.id == stored.provider_id), provider.c.name
     return select(
