@@ -61,7 +61,6 @@ PROBLEMS: Mapping[str, Kind] = {
     # Paying in.
     "payments_missing": Kind(404, "The service has no payment provider"),
     "payment_unknown": Kind(404, "There is no such payment"),
-    "payer_unknown": Kind(404, "Nobody pays for this cardholder"),
     "payment_refused": Kind(422, "The payment provider refuses this"),
     "payment_provider_away": Kind(503, "The payment provider does not answer; send the same request again"),
     # The terminal.

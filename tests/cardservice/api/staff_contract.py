@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,9 +33,6 @@ from tests.cardservice.staff.browsing import (
 )
 from tests.cardservice.staff.people import add
 from tests.support.council import ACTOR, Council, Reply, csr, message, new_id, request_for
-
-if TYPE_CHECKING:
-    pass
 
 _ROLL = to_base64url(b"number,name,born_on,form\n1,Ava Reed,2016-04-30,5B\n")
 BORN = date(2016, 4, 30)
