@@ -6,6 +6,7 @@ A command that is not here is refused to everybody, and a test fails (tests/card
 from collections.abc import Mapping
 
 from cardservice.staff.roles import Right
+from cardservice.staff.thing_routes import THING_ROUTES
 
 _R = Right
 # For whoever holds the machine and its keys, before and beside all accounts; and what opens nothing.
@@ -296,6 +297,9 @@ ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/second-person/<uuid:asked_id>/agreement"): _R.SEE_WAITING,
     ("POST", "/v1/second-person/<uuid:asked_id>/withdrawal"): _R.SEE_WAITING,
     ("POST", "/v1/staff/refunds"): _R.REFUND,
+    ("POST", "/v1/payments"): _R.TAKE_MONEY,
+    ("GET", "/v1/payments/<uuid:payment_id>"): _R.SEE_MONEY,
+    ("POST", "/v1/payments/<uuid:payment_id>/cancellation"): _R.TAKE_MONEY,
     ("GET", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports/<uuid:import_id>/undoing"): _R.KEEP_PEOPLE,
@@ -317,4 +321,5 @@ ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/card-reviews"): _R.REVIEW_CARDS,
     ("POST", "/v1/coming-of-age"): _R.REVIEW_CARDS,
     ("POST", "/v1/cards/<uuid:card_id>/entitlements"): _R.ISSUE_CARDS,
+    **THING_ROUTES,
 }

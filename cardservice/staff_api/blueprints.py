@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from cardservice.staff_api import (
     applications,
+    bureaux,
     cardholders,
     cards,
     entitlements,
@@ -14,6 +15,7 @@ from cardservice.staff_api import (
     own,
     reviews,
     sign_in,
+    stock,
     terminals,
     trail,
 )
@@ -24,6 +26,7 @@ LARGER: Mapping[str, int] = {
     imports.PATH: imports.MAX_IMPORT_BYTES,
     imports.PROOFS_PATH: imports.MAX_PROOF_IMPORT_BYTES,
     cardholders.PHOTO: MAX_PHOTO_BODY_BYTES,
+    bureaux.RESULTS: bureaux.MAX_RESULTS_BYTES,
 }
 STAFF_BLUEPRINTS = (
     sign_in.blueprint,
@@ -39,4 +42,6 @@ STAFF_BLUEPRINTS = (
     families.blueprint,
     reviews.blueprint,
     entitlements.blueprint,
+    stock.blueprint,
+    bureaux.blueprint,
 )

@@ -14,7 +14,7 @@ from cardservice.cardholders.accesses import Place, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
-from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.finding import find
 from cardservice.cardholders.photos import prepared
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
@@ -36,6 +36,7 @@ from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
+    TAG,
     NothingSchema,
     StaffPageSchema,
     once,
@@ -46,7 +47,6 @@ from cardservice.staff_api.sharing import (
 blueprint = Blueprint("staff-cardholders", "cardservice.staff_api.cardholders", description="Cardholders.")
 ONE = "/v1/cardholders/<uuid:cardholder_id>"
 PHOTO = f"{ONE}/photo"
-_TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
 
 
 @blueprint.route("/v1/cardholders/search", methods=["POST"])
@@ -63,9 +63,9 @@ def post_search(body: dict[str, Any]) -> dict[str, Any]:
         found = find(connection, kek, wanted, actor=actor(), moment=context().now())
     listed = [
         {"cardholder": each.id, "name": each.name, "born_on": each.born_on, "postcode": each.postcode}
-        for each in found
+        for each in found.people
     ]
-    return {"cardholders": listed, "more": len(found) == MAX_FOUND}
+    return {"cardholders": listed, "more": found.more, "hint": found.hint}
 
 
 @blueprint.route("/v1/cardholders", methods=["POST"])
@@ -90,7 +90,7 @@ def post_cardholder(body: dict[str, Any]) -> Any:
 
 
 @blueprint.route(ONE)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(401, 403, 404)
 @staff_alone
 def get_cardholder(cardholder_id: UUID) -> Any:
@@ -114,7 +114,7 @@ def post_protected(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(f"{ONE}/changes", methods=["POST"])
 @blueprint.doc(parameters=[MATCH_PARAMETER])
 @blueprint.arguments(schemas.ChangesSchema)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(400, 401, 403, 404, 412, 422, 428)
 @staff_alone
 def post_changes(body: dict[str, Any], cardholder_id: UUID) -> Any:
@@ -142,7 +142,7 @@ def get_photo(cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(PHOTO, methods=["POST"])
 @blueprint.doc(parameters=[MATCH_PARAMETER])
 @blueprint.arguments(schemas.NewPhotoSchema)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(400, 401, 403, 404, 412, 422, 428)
 @staff_alone
 def post_photo(body: dict[str, Any], cardholder_id: UUID) -> Any:

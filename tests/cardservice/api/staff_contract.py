@@ -1,28 +1,24 @@
 """What staff ask of the service as schemathesis asks it: with a session, and something to ask for."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Flask
 
 from cardservice.api.fields import to_base64url
-from cardservice.api.openapi import STAFF_ALONE
 from cardservice.applications.proofs import note_proof
 from cardservice.cardholders.details import Noting, set_born_on
 from cardservice.cards import personalisation
 from cardservice.cards.service import AUTHORITY
 from cardservice.ids import CardholderId
 from cardservice.staff import enrolment
-from cardservice.staff.functions import SIGN_IN_ROUTES
 from cardservice.staff.roles import Role
 from tests.cardservice.api.contract import Wish
+from tests.cardservice.api.thing_contract import Things
 from tests.cardservice.cardholders.test_photos import file_of, halves
 from tests.cardservice.staff.authenticator import Authenticator, typed
 from tests.cardservice.staff.browsing import (
@@ -38,37 +34,8 @@ from tests.cardservice.staff.browsing import (
 from tests.cardservice.staff.people import add
 from tests.support.council import ACTOR, Council, Reply, csr, message, new_id, request_for
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 _ROLL = to_base64url(b"number,name,born_on,form\n1,Ava Reed,2016-04-30,5B\n")
 BORN = date(2016, 4, 30)
-_PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
-
-
-def of_staff(app: Flask) -> set[str]:
-    """The operations that are for staff alone, those of signing in among them."""
-    rules = [
-        (method, rule.rule)
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if getattr(app.view_functions[rule.endpoint], STAFF_ALONE, False)
-        or (method, rule.rule) in SIGN_IN_ROUTES
-    ]
-    return {f"{method} {_PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule)}" for method, rule in rules}
-
-
-@dataclass(slots=True)
-class Carrying:
-    """The service, asked by somebody who has signed in (PEP 3333); who says otherwise is let."""
-
-    service: "WSGIApplication"
-    token: str | None
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Add the token, and pass it on."""
-        environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {self.token}")
-        return self.service(environ, start_response)
 
 
 class StaffWorld:
@@ -80,6 +47,7 @@ class StaffWorld:
         self._context, self._numbers = council.context, count(1)
         add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
         self._other = signed_in(council, f"other-of-{name}")
+        self._things = Things(council, name)
 
     def known(self) -> Mapping[str, list[Any]]:
         """By the name of a parameter or member: what is worth more than what is made up."""
@@ -94,6 +62,7 @@ class StaffWorld:
             "provider": ["vale-buses"],
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
+            **self._things.known(),
         }
 
     def wishes(self) -> Mapping[str, list[Callable[[], Wish]]]:
@@ -103,6 +72,7 @@ class StaffWorld:
         waiting, terminal = "/v1/second-person/{asked_id}", "/v1/terminals/{terminal_id}"
         return {
             **self._signing_in(),
+            **self._things.wishes(),
             "GET /v1/cards": [Wish, lambda: Wish(query={"state": "active", "limit": 1})],
             f"GET {card}": [lambda: Wish(path=self._card())],
             "POST /v1/card-orders": [lambda: self._keyed({"cardholder": self._person(), "kind": "citizen"})],
