@@ -15,6 +15,7 @@ from cardservice.ledger.models import cardholder_payer
 # Each way of reading what is known of a person; whoever adds one names it here, which a test asks for.
 READS = frozenset(
     {
+        "account.show",
         "application.show",
         "card.puk",
         "funding.names",
@@ -30,6 +31,7 @@ READS = frozenset(
         "cardholder.verify",
         "lending.history",
         "lending.patron",
+        "payer.balance",
         "payer.history",
         "payer.show",
         "payer.statement",
