@@ -50,8 +50,7 @@ def add_cardholder(
     connection: Connection, new: NewCardholder, currency: str, kek: KeyRing, *, actor: str, moment: datetime
 ) -> tuple[CardholderId, PayerId]:
     """Register a person, who from now on pays for themself. Raises OrderInvalid."""
-    if not (1 <= len(new.name) <= MAX_NAME and new.name.isprintable() and new.name == new.name.strip()):
-        raise OrderInvalid(f"{new.name[:40]!r} is no name; write up to {MAX_NAME} characters on one line")
+    _require_name(new.name)
     holder = CardholderId(new_id())
     connection.execute(insert(cardholder).values(id=holder, category=new.category, created_at=moment))
     payer = create_payer(connection, "person", currency, moment)
@@ -106,6 +105,25 @@ def names_of(
         for holder, values in read.items()
         if Field.NAME in values
     }
+
+
+def set_name(
+    connection: Connection,
+    kek: KeyRing,
+    holder: CardholderId,
+    name: str,
+    *,
+    actor: str,
+    moment: datetime,
+) -> None:
+    """Put right what somebody is called, also what they are found by. Raises OrderInvalid.
+
+    What is printed on their card stays: order a replacement.
+    """
+    _require_name(name)
+    lock_cardholder(connection, holder)
+    write_field(connection, kek, holder, Field.NAME, name, moment)
+    _changed(connection, holder, "name", actor, moment)
 
 
 def set_form(
@@ -186,6 +204,11 @@ def category_of(connection: Connection, holder: CardholderId) -> str:
 def lock_cardholder(connection: Connection, holder: CardholderId) -> None:
     """Two who replace the same thing do so one after the other."""
     connection.execute(select(cardholder.c.id).where(cardholder.c.id == holder).with_for_update())
+
+
+def _require_name(name: str) -> None:
+    if not (1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
+        raise OrderInvalid(f"{name[:40]!r} is no name; write up to {MAX_NAME} characters on one line")
 
 
 def _changed(connection: Connection, holder: CardholderId, what: str, actor: str, moment: datetime) -> None:

@@ -15,6 +15,7 @@ from cardservice.cardholders.service import (
     require_cardholder,
     set_allergens,
     set_form,
+    set_name,
     set_photo,
 )
 from cardservice.cardholders.showing import MORE, show
@@ -64,6 +65,7 @@ def cardholder_add(
 
 @cardholder.command("set")
 @click.argument("cardholder_id")
+@click.option("--name", help="What this person is called, where it was wrong or has changed.")
 @_form
 @click.option("--no-form", is_flag=True, help="In no school class any more.")
 @_allergen
@@ -72,20 +74,26 @@ def cardholder_add(
 @command
 def cardholder_set(
     cardholder_id: str,
+    name: str | None,
     form: str | None,
     no_form: bool,
     allergens: tuple[str, ...],
     no_allergens: bool,
     as_json: bool,
 ) -> None:
-    """Change what a till shows of a cardholder. Allergens replace all that were noted before."""
+    """Change what a till shows of a cardholder. Allergens replace all that were noted before.
+
+    What is printed on a card stays as it is: order a replacement after another name.
+    """
     if (form is not None and no_form) or (allergens and no_allergens):
         raise click.UsageError("a thing is given or taken away, not both")
-    if not (form is not None or no_form or allergens or no_allergens):
-        raise click.UsageError("say what to change: --form, --no-form, --allergen, --no-allergens")
+    if not (name is not None or form is not None or no_form or allergens or no_allergens):
+        raise click.UsageError("say what to change: --name, --form, --no-form, --allergen, --no-allergens")
     with opened() as context, context.database.begin() as connection:
         holder, moment = require_cardholder(connection, identifier(cardholder_id)), context.now()
         kek = context.keys.cardholder_kek
+        if name is not None:
+            set_name(connection, kek, holder, name, actor=actor(), moment=moment)
         if form is not None or no_form:
             set_form(connection, kek, holder, form, actor=actor(), moment=moment)
         if allergens or no_allergens:

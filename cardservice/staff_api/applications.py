@@ -119,6 +119,13 @@ class ApprovalSchema(Message):
     )
 
 
+class ApprovedSchema(ListedApplicationSchema):
+    """An application that was approved, and the order by which a desk makes the card."""
+
+    order = Identifier(required=True)
+    card = Identifier(required=True)
+
+
 class NewProofSchema(Message):
     """A proof that somebody has shown; no copy is kept."""
 
@@ -191,15 +198,16 @@ def get_application(application_id: UUID) -> dict[str, Any]:
 
 @blueprint.route(f"{ONE}/approval", methods=["POST"])
 @blueprint.arguments(ApprovalSchema)
-@blueprint.response(200, ListedApplicationSchema)
+@blueprint.response(200, ApprovedSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_approval(body: dict[str, Any], application_id: UUID) -> dict[str, Any]:
     """Approve an application: the person is a cardholder with that, and the card is ordered."""
     with context().database.begin() as connection:
         how: dict[str, Any] = {"category": body["category"], "delivery": Delivery(body["delivery"])}
-        approve(connection, _by(), application_id, **how)
-        return _listed(require_application(connection, application_id))
+        order = approve(connection, _by(), application_id, **how)
+        listed = _listed(require_application(connection, application_id))
+        return {**listed, "order": order.id, "card": order.card_id}
 
 
 @blueprint.route(f"{ONE}/refusal", methods=["POST"])

@@ -9,7 +9,7 @@ from cardservice.allergens import ALLERGENS
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, text
 from cardservice.cardholders.details import CONSENTS, FLAGS, MAX_LINE, PREFERENCES
 from cardservice.cardholders.service import MAX_FORM, MAX_NAME
-from cardservice.staff_api.sharing import Day
+from cardservice.staff_api.sharing import Day, next_field
 
 # Ours: what comes from a camera at a desk; what is larger is made smaller, or kept by command.
 MAX_PHOTO_BYTES, MAX_PHOTO_BODY_BYTES = 4 << 20, 6 << 20
@@ -139,6 +139,7 @@ class BecauseSchema(Message):
 class ChangesSchema(Message):
     """What is to be noted; what is not named stays, null takes away."""
 
+    name = text(MAX_NAME)
     form = text(MAX_FORM, allow_none=True)
     allergens = fields.List(
         fields.String(validate=OneOf(list(ALLERGENS))), validate=Length(max=len(ALLERGENS))
@@ -169,9 +170,10 @@ class AccessSchema(Message):
 
 
 class AccessesSchema(Message):
-    """All of them, the earliest first."""
+    """A page of them, the earliest first."""
 
     accesses = fields.List(fields.Nested(AccessSchema), required=True)
+    next = next_field()
 
 
 class ExportSchema(Message):

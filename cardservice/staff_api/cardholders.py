@@ -10,7 +10,7 @@ from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
-from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.accesses import Place, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
@@ -25,6 +25,7 @@ from cardservice.cardholders.service import (
     require_cardholder,
     set_allergens,
     set_form,
+    set_name,
     set_photo,
 )
 from cardservice.cardholders.showing import MORE, look, show, show_photo
@@ -37,6 +38,7 @@ from cardservice.staff_api.sharing import (
     MATCH_PARAMETER,
     TAG,
     NothingSchema,
+    StaffPageSchema,
     once,
     require_unchanged,
     tag_of,
@@ -156,19 +158,22 @@ def post_photo(body: dict[str, Any], cardholder_id: UUID) -> Any:
 
 
 @blueprint.route(f"{ONE}/accesses")
+@blueprint.arguments(StaffPageSchema, location="query")
 @blueprint.response(200, schemas.AccessesSchema)
-@blueprint.problems(401, 403, 404)
+@blueprint.problems(400, 401, 403, 404)
 @staff_alone
-def get_accesses(cardholder_id: UUID) -> dict[str, Any]:
+def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     """Who has seen or changed somebody's record, and done something with their cards; for that person."""
+    limit: int = page["limit"]
     with context().database.begin() as connection:
         holder = require_cardholder(connection, cardholder_id)
-        found = accesses(connection, holder)
+        found = accesses(connection, holder, after=_place(page["after"]), limit=limit + 1)
         record(connection, actor(), "cardholder.accesses", holder, context().now())
+    shown = found[:limit]
     listed = [
-        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in found
+        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in shown
     ]
-    return {"accesses": listed}
+    return {"accesses": listed, "next": str(shown[-1].place) if len(found) > limit else None}
 
 
 @blueprint.route(f"{ONE}/export", methods=["POST"])
@@ -205,6 +210,13 @@ def post_erasure(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     return erase_cardholder(context(), cardholder_id, actor=actor()).to_json()
 
 
+def _place(after: str | None) -> Place | None:
+    try:
+        return None if after is None else Place.of_text(after)
+    except (ValueError, OverflowError):
+        raise Malformed("`after` is none that a page had as its `next`") from None
+
+
 def _unchanged(connection: Connection, cardholder_id: UUID) -> Noting:
     """Who notes something of somebody, whose record is as it was looked at. Raises as `require_unchanged`."""
     holder, kek = require_cardholder(connection, cardholder_id), context().keys.cardholder_kek
@@ -230,6 +242,11 @@ def _values(cardholder_id: UUID, profile: Profile, more: Mapping[Field, Any]) ->
         "photo": profile.photo,
         **{field.value: more.get(field) for field in MORE},
     }
+
+
+def _name(connection: Connection, noting: Noting, value: str) -> None:
+    who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
+    set_name(connection, noting.kek, noting.holder, value, **who)
 
 
 def _form(connection: Connection, noting: Noting, value: str | None) -> None:
@@ -265,6 +282,7 @@ def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str,
 
 
 _CHANGES: Mapping[str, Callable[..., None]] = {
+    "name": _name,
     "form": _form,
     "allergens": _allergens,
     "born_on": details.set_born_on,

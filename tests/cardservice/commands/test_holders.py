@@ -102,11 +102,15 @@ def test_each_thing_is_changed_by_itself(context: Context, ava: CardholderId) ->
     assert (profile(context, ava).form, profile(context, ava).allergens) == ("6B", ("eggs",))
     ok(run(context, "set", str(ava), "--no-form", "--no-allergens"))
     assert (profile(context, ava).form, profile(context, ava).allergens) == (None, ())
+    ok(run(context, "set", str(ava), "--name", "Ava Hale"))
+    assert profile(context, ava).name == "Ava Hale"
+    assert "is no name" in run(context, "set", str(ava), "--name", " ").stderr
     assert noted(context, ava)[before:] == [
         (WHO, "cardholder.set", {"changed": "form"}),
         (WHO, "cardholder.set", {"changed": "allergens"}),
         (WHO, "cardholder.set", {"changed": "form"}),
         (WHO, "cardholder.set", {"changed": "allergens"}),
+        (WHO, "cardholder.set", {"changed": "name"}),
     ]
 
 

@@ -1,6 +1,7 @@
 """Cardholders, applications and imports over HTTP: each read is noted, changes do not run into each other."""
 
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -60,6 +61,16 @@ def test_a_record_is_found_shown_and_changed_and_all_of_it_is_noted(council: Cou
     why = issuer.post(f"{path}/protected-address", because)
     assert why.json["address"]["street"] == "Mill Lane"
     told = desk.get(f"{path}/accesses").json["accesses"]
+    pages: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = desk.get(f"{path}/accesses?limit=2{after and f'&after={quote(after)}'}").json
+        pages += page["accesses"]
+        after = page["next"]
+    # Looking at each page is told, too.
+    assert pages[: len(told)] == told
+    assert len(pages) > len(told)
+    assert desk.get(f"{path}/accesses?after=2026-06-15~x~y").outcome == (400, "malformed")
     reads = [(each["actor"], each["action"]) for each in told if each["read"]]
     assert reads == [
         ("staff:ben", "cardholder.find"),
