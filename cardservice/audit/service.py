@@ -51,6 +51,8 @@ class SecurityEvent:
     body: bytes | None = None
     # An advice whose goods are gone, but whose proof or terminal does not stand: shown, posted to nobody.
     quarantined: bool = False
+    # Its place in the log, once it is there
+    number: int | None = None
 
 
 def record_security_event(connection: Connection, event: SecurityEvent) -> None:
@@ -69,10 +71,14 @@ def record_security_event(connection: Connection, event: SecurityEvent) -> None:
     log.warning("message refused", extra={"members": {"code": event.code, "quarantined": event.quarantined}})
 
 
-def security_events(connection: Connection, *, limit: int = 100) -> Iterator[SecurityEvent]:
-    """The latest refused messages, the newest first."""
-    rows = connection.execute(select(security_event).order_by(security_event.c.id.desc()).limit(limit))
-    for row in rows:
+def security_events(
+    connection: Connection, *, limit: int = 100, before: int | None = None
+) -> Iterator[SecurityEvent]:
+    """The latest refused messages, the newest first; those before a number."""
+    wanted = select(security_event).order_by(security_event.c.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(security_event.c.id < before)
+    for row in connection.execute(wanted):
         yield SecurityEvent(
             at=row.at,
             code=row.code,
@@ -81,4 +87,5 @@ def security_events(connection: Connection, *, limit: int = 100) -> Iterator[Sec
             transaction_id=row.transaction_id,
             body=row.body,
             quarantined=row.quarantined,
+            number=row.id,
         )

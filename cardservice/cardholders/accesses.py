@@ -20,6 +20,7 @@ _ABOVE = 2**63 - 1
 # Each way of reading what is known of a person; whoever adds one names it here, which a test asks for.
 READS = frozenset(
     {
+        "account.show",
         "application.show",
         "card.puk",
         "funding.names",
@@ -35,6 +36,7 @@ READS = frozenset(
         "cardholder.verify",
         "lending.history",
         "lending.patron",
+        "payer.balance",
         "payer.history",
         "payer.show",
         "payer.statement",

@@ -6,7 +6,8 @@ from uuid import UUID
 import click
 
 from cardservice.accounts import closing, dormancy
-from cardservice.accounts.closing import CASH, WAYS, WHY, Standing
+from cardservice.accounts.closing import WAYS, WHY, Standing
+from cardservice.audit.service import record
 from cardservice.commands.common import (
     acting,
     actor,
@@ -18,8 +19,7 @@ from cardservice.commands.common import (
     say,
 )
 from cardservice.context import Context
-from cardservice.payments.polling import provider_of
-from cardservice.staff.roles import Right
+from cardservice.staff.closing_refunds import give_back_at_closing
 
 # Of dormant holders that are read at once.
 _AT_ONCE = 500
@@ -36,8 +36,9 @@ def account() -> None:
 @command
 def account_show(cardholder_id: str, as_json: bool) -> None:
     """Show what somebody is to get back, and what stands against closing their account."""
-    with opened() as context, context.database.reading() as connection:
+    with opened() as context, context.database.begin() as connection:
         found = closing.standing(connection, identifier(cardholder_id), context.now())
+        record(connection, actor(), "account.show", found.cardholder, context.now())
     say("\n".join(_words(context, found)), _values(found), as_json=as_json)
 
 
@@ -71,15 +72,9 @@ def account_give_back(cardholder_id: str, way: str, as_json: bool) -> None:
     closed when nothing is left.
     """
     with opened() as context:
-        person = identifier(cardholder_id)
-        with context.database.reading() as connection:
-            before = closing.standing(connection, person, context.now())
-        limit = context.settings.refund_limit_minor
-        if way != CASH or (limit is not None and before.to_give_back_minor > limit):
-            acting().require(Right.KEEP_BOOKS, "account give-back")
-        provider = provider_of(context.settings)
-        given_minor = closing.give_back(context, provider, person, way, actor=actor())
-        ended, currency = closing.finish(context, person, actor=actor()), context.scheme.currency
+        asked = identifier(cardholder_id), way, acting(), "account give-back"
+        given_minor, ended = give_back_at_closing(context, *asked)
+        currency = context.scheme.currency
     words = (
         f"{money(given_minor, currency)} by {way}; the account is {'closed' if ended else 'not closed yet'}."
     )

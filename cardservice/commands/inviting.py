@@ -9,7 +9,7 @@ from cardservice.commands.issuing import terminal
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.terminals.enrolment import LONGEST, VALIDITY, invite, invite_again, withdraw_invitation
-from cardservice.terminals.roles import known_roles
+from cardservice.terminals.roles import require_role
 from cardservice.terminals.service import NewTerminal
 
 __all__ = ["terminal"]
@@ -60,11 +60,9 @@ def terminal_invite(
                 )
             made = invite_again(connection, terminal_id, minutes * _MINUTE, actor=who, moment=now)
         else:
-            roles = known_roles(context.services)
             if provider is None or role is None:
                 raise OrderInvalid("say whose terminal it is and what it may do: --provider and --role")
-            if role not in roles:
-                raise OrderInvalid(f"{role!r} is no role; there are {', '.join(sorted(roles))}")
+            require_role(context.services, role)
             new = NewTerminal(
                 TerminalId(terminal_id), ProviderId(provider), name or terminal_id, role, offline_limit
             )

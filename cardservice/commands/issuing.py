@@ -6,10 +6,9 @@ import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardservice.commands.common import actor, command, json_option, opened, say
-from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.terminals import service as terminals
-from cardservice.terminals.roles import known_roles
+from cardservice.terminals.roles import require_role
 
 
 @click.group()
@@ -43,9 +42,7 @@ def terminal_add(
 ) -> None:
     """Register a terminal and certify the key of its signing request (PEM)."""
     with opened() as context:
-        roles = known_roles(context.services)
-        if role not in roles:
-            raise OrderInvalid(f"{role!r} is no role; there are {', '.join(sorted(roles))}")
+        require_role(context.services, role)
         new = terminals.NewTerminal(
             id=TerminalId(terminal_id),
             provider_id=ProviderId(provider),

@@ -1,8 +1,11 @@
 """Limits: what a cardholder may use, as whoever pays wants it."""
 
+from typing import Any
+
 import click
 
-from cardservice.audit.service import record
+from cardservice.accounts.limiting import is_counted, limit_holder, listed_rule
+from cardservice.accounts.limiting import limit_rules as rules_of
 from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.asking import asked_by_option, asked_of, check_asker
@@ -10,11 +13,7 @@ from cardservice.commands.common import actor, command, identifier, json_option,
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId, PayerId
-from cardservice.ledger.limits import NewLimit, set_limit
-from cardservice.ledger.payers import payer_at
 from cardservice.money import parse_minor
-from cardservice.services.limits import LIFTED, day_rule
-from cardservice.services.seam import Counted
 
 
 @click.group()
@@ -42,7 +41,7 @@ def limit_set(
     """
     with opened() as context:
         currency = context.scheme.currency
-        counted = _is_counted(context, _known(context, rule))
+        counted = is_counted(context.services, listed_rule(context.services, rule))
         amount_minor = _pieces(amount) if counted else _amount(amount, currency)
         holder, payer = _set(context, cardholder_id, rule, amount_minor, asked_by, shared=shared)
     values = {
@@ -68,7 +67,7 @@ def limit_set(
 def limit_lift(cardholder_id: str, rule: str, shared: bool, asked_by: str | None, as_json: bool) -> None:
     """Lift a limit from now on; what it was is kept."""
     with opened() as context:
-        holder, payer = _set(context, cardholder_id, rule, LIFTED, asked_by, shared=shared)
+        holder, payer = _set(context, cardholder_id, rule, None, asked_by, shared=shared)
     values = {"cardholder": str(holder), "payer": str(payer), "rule": rule, "shared": shared}
     whose = f"All of payer {payer}" if shared else f"{holder}"
     say(f"{whose}: {rule} without a limit from now on.", values, as_json=as_json)
@@ -80,48 +79,20 @@ def limit_lift(cardholder_id: str, rule: str, shared: bool, asked_by: str | None
 def limit_rules(as_json: bool) -> None:
     """List what can be limited."""
     with opened() as context:
-        rules = _rules(context)
+        rules = rules_of(context.services)
     words = "\n".join(f"{rule}: {what}" for rule, what in rules.items())
     say(words or "Nothing can be limited.", {"rules": rules}, as_json=as_json)
 
 
 def _set(
-    context: Context, cardholder_id: str, rule: str, amount_minor: int, asked_by: str | None, *, shared: bool
+    context: Context, cardholder_id: str, rule: str, most: int | None, asked_by: str | None, *, shared: bool
 ) -> tuple[CardholderId, PayerId]:
-    _known(context, rule)
-    moment, did = context.now(), "limit.lift" if amount_minor == LIFTED else "limit.set"
     with asked_of(context, identifier(cardholder_id)) as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
         check_asker(context, connection, holder, asked_by, May.LIMITS)
-        payer = payer_at(connection, holder, moment)
-        if payer is None:
-            raise OrderInvalid(f"nobody pays for {holder}; assign a payer first")
-        set_limit(connection, NewLimit(payer, None if shared else holder, rule, amount_minor), moment, moment)
-        record(connection, actor(), did, holder, moment, rule=rule, shared=shared)
+        how: dict[str, Any] = {"shared": shared, "actor": actor(), "moment": context.now()}
+        payer = limit_holder(connection, context.services, holder, rule, most, **how)
     return holder, payer
-
-
-def _rules(context: Context) -> dict[str, str]:
-    """The services' own, and for each that has none of its own what is spent with it in a day."""
-    found: dict[str, str] = {}
-    for name, service in sorted(context.services.items()):
-        found |= service.limits
-        found.setdefault(day_rule(name), f"what is spent on {name} in a day")
-    return found
-
-
-def _known(context: Context, rule: str) -> str:
-    """The rule as it is listed. Raises OrderInvalid."""
-    for listed in _rules(context):
-        prefix = listed.removesuffix("*")
-        if rule == listed or (prefix != listed and len(rule) > len(prefix) and rule.startswith(prefix)):
-            return listed
-    raise OrderInvalid(f"{rule!r} cannot be limited; there are {', '.join(_rules(context))}")
-
-
-def _is_counted(context: Context, listed: str) -> bool:
-    services = (service for service in context.services.values() if isinstance(service, Counted))
-    return any(listed in service.counted_limits for service in services)
 
 
 def _pieces(text: str) -> int:

@@ -2,10 +2,12 @@
 
 import click
 
+from cardservice.audit.service import record
 from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import (
+    actor,
     command,
     identifier,
     json_option,
@@ -55,8 +57,9 @@ def topup(
 def balance(cardholder_id: str, as_json: bool) -> None:
     """Show what a cardholder can spend, and owes."""
     with opened() as context:
-        with context.database.reading() as connection:
+        with context.database.begin() as connection:
             holder = require_cardholder(connection, identifier(cardholder_id))
+            record(connection, actor(), "payer.balance", holder, context.now())
         accounts = accounts_of(context, CardholderId(holder))
     _say_accounts(accounts, {}, as_json=as_json)
 

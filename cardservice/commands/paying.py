@@ -14,27 +14,17 @@ from cardservice.commands.common import (
     say,
 )
 from cardservice.commands.payments import payment
-from cardservice.context import Context
-from cardservice.errors import SettingsInvalid
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.payments import attempts
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.matters import KINDS, close_matter, matters
-from cardservice.payments.polling import provider_of
-from cardservice.payments.provider import PaymentProvider
+from cardservice.payments.polling import provider_of, require_provider_of
 from cardservice.payments.redeeming import approve, redeem
 from cardservice.payments.taking_back import TakeBack
 
 __all__ = ["payment"]
 
 id_option = click.option("--id", "own_id", help="Its own id: given again, it is done once.")
-
-
-def _provider(context: Context) -> PaymentProvider:
-    found = provider_of(context.settings)
-    if found is None:
-        raise SettingsInvalid("pay_url", "is not set: there is no payment provider to ask")
-    return found
 
 
 def _own(own_id: str | None) -> TransactionId:
@@ -75,7 +65,9 @@ def payment_start(
             holder = require_cardholder(connection, identifier(cardholder_id))
         minor = minor_units(amount, context.scheme.currency)
         wanted = attempts.Start(CardholderId(holder), minor, _own(own_id), return_url)
-        begun, next_url = attempts.start(context, _provider(context), wanted, actor=actor())
+        begun, next_url = attempts.start(
+            context, require_provider_of(context.settings), wanted, actor=actor()
+        )
     words = _words(begun) + (f"\nPay at {next_url}" if next_url else "")
     say(words, {**_values(begun), "next_url": next_url}, as_json=as_json)
 
@@ -87,7 +79,9 @@ def payment_start(
 def payment_show(payment_id: str, as_json: bool) -> None:
     """Ask the provider how a payment is, and post it if it has been captured."""
     with opened() as context:
-        found = attempts.refresh(context, _provider(context), TransactionId(identifier(payment_id)))
+        found = attempts.refresh(
+            context, require_provider_of(context.settings), TransactionId(identifier(payment_id))
+        )
     say(_words(found), _values(found), as_json=as_json)
 
 
@@ -112,7 +106,7 @@ def payment_cancel(payment_id: str, as_json: bool) -> None:
     """Give a payment up; one that has been captured meanwhile stays."""
     with opened() as context:
         wanted = TransactionId(identifier(payment_id))
-        found = attempts.cancel(context, _provider(context), wanted, actor=actor())
+        found = attempts.cancel(context, require_provider_of(context.settings), wanted, actor=actor())
     say(_words(found), _values(found), as_json=as_json)
 
 
@@ -127,7 +121,7 @@ def payment_refund(payment_id: str, amount: str, own_id: str | None, as_json: bo
     with opened() as context:
         minor = minor_units(amount, context.scheme.currency)
         wanted = TakeBack(TransactionId(identifier(payment_id)), minor, id=_own(own_id))
-        given = give_back(context, _provider(context), wanted, actor=actor())
+        given = give_back(context, require_provider_of(context.settings), wanted, actor=actor())
         currency = context.scheme.currency
     values = {
         "refund": str(given.id),
@@ -142,15 +136,16 @@ def payment_refund(payment_id: str, amount: str, own_id: str | None, as_json: bo
 @payment.command("redeem")
 @click.argument("payer_id")
 @click.argument("amount", required=False)
+@id_option
 @json_option
 @command
-def payment_redeem(payer_id: str, amount: str | None, as_json: bool) -> None:
+def payment_redeem(payer_id: str, amount: str | None, own_id: str | None, as_json: bool) -> None:
     """Give money back at par: an amount such as 20.00, or all. What no payment brought is a bank transfer."""
     with opened() as context:
         currency = context.scheme.currency
         minor = None if amount is None else minor_units(amount, currency)
         provider, payer = provider_of(context.settings), PayerId(identifier(payer_id))
-        done = redeem(context, provider, payer, minor, actor=actor())
+        done = redeem(context, provider, payer, minor, own_id=_own(own_id), actor=actor())
     words = [f"{money(each.amount_minor, currency)} by refund {each.id}." for each in done.refunds]
     if done.payout:
         words.append(

@@ -5,14 +5,12 @@ from typing import Any
 
 import click
 
-from cardservice.advices.wire import join, read_entry
+from cardservice.advices.wire import join
 from cardservice.api.fields import to_rfc3339
-from cardservice.authorisation.messages import AnnulMessage
-from cardservice.commands.common import actor, command, json_option, money, opened, say
-from cardservice.context import Context
-from cardservice.errors import AlreadyExists, MessageRefused
-from cardservice.ids import TerminalId
+from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.errors import AlreadyExists
 from cardservice.quarantine import service
+from cardservice.quarantine.looking import look, said_in
 from cardservice.quarantine.service import Held
 
 
@@ -54,8 +52,8 @@ def quarantine_list(terminal_id: str | None, everything: bool, as_json: bool) ->
 def quarantine_show(number: int, as_json: bool) -> None:
     """Show a held message and what it says; the look is logged."""
     with opened() as context:
-        known, entry = _opened(context, number)
-        said = _said(context, known, entry)
+        known, entry = look(context, number, actor=actor())
+        said = said_in(context, known, entry)
     words = [_line(known), f"  {known.detail}", *(f"  {name}: {value}" for name, value in said.items())]
     say("\n".join(words), {**_values(known), "message": said}, as_json=as_json)
 
@@ -68,7 +66,7 @@ def quarantine_show(number: int, as_json: bool) -> None:
 def quarantine_export(number: int, file: Path, as_json: bool) -> None:
     """Write a held message to a new file, which `advices deliver` takes once its cause is put right."""
     with opened() as context:
-        _, entry = _opened(context, number)
+        _, entry = look(context, number, actor=actor())
     _write_new(file, join([entry]))
     say(f"Wrote {file}.", {"number": number, "file": str(file)}, as_json=as_json)
 
@@ -83,36 +81,6 @@ def quarantine_dismiss(number: int, reason: str, as_json: bool) -> None:
     with opened() as context, context.database.begin() as connection:
         service.dismiss(connection, number, reason, actor=actor(), moment=context.now())
     say(f"{number} is dismissed.", {"number": number, "state": "dismissed"}, as_json=as_json)
-
-
-def _opened(context: Context, number: int) -> tuple[Held, bytes]:
-    with context.database.begin() as connection:
-        entry = service.opened(
-            connection, context.keys.cardholder_kek, number, actor=actor(), moment=context.now()
-        )
-        [known] = service.held(connection, number=number, everything=True)
-    return known, entry
-
-
-def _said(context: Context, known: Held, entry: bytes) -> dict[str, Any]:
-    message = read_entry(context.scheme.id, TerminalId(known.terminal_id), entry)
-    if isinstance(message, MessageRefused):
-        return {"bytes": entry.hex()}
-    if isinstance(message, AnnulMessage):
-        return {"card": str(message.card_id), "annuls": str(message.annuls), "time": to_rfc3339(message.time)}
-    statement = message.signed.statement
-    amount_minor = statement.amount_minor
-    return {
-        "card": str(statement.card),
-        "terminal": statement.terminal,
-        "sequence": statement.sequence,
-        "service": statement.service,
-        "action": statement.action,
-        "amount": None if amount_minor is None else money(amount_minor, statement.currency),
-        "time": to_rfc3339(statement.time),
-        "replaces": None if statement.replaces is None else str(statement.replaces),
-        "details": dict(message.details),
-    }
 
 
 def _line(each: Held) -> str:

@@ -22,23 +22,13 @@ from cardservice.ledger.statements import (
     Period,
     StatementLine,
     StatementPage,
-    Undone,
     statement_pages,
 )
+from cardservice.ledger.statements.words import described, sold
 from cardservice.money import format_minor
 
 # What a spreadsheet takes for the beginning of a formula, in either width, and what it skips before one.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_KINDS = {
-    "annul": "annulment",
-    "refund": "refund",
-    "goodwill": "goodwill",
-    "rating": "fares of a day",
-    "topup": "paid in",
-    "repayment": "paid back",
-    "chargeback": "taken back by the payment provider",
-    "carry_over": "carried over",
-}
 _COLUMNS = (
     *("settled_on", "number", "occurred_at", "transaction", "what", "provider", "reverses", "late"),
     *("currency", "prepaid", "arrears", "prepaid_after", "arrears_after"),
@@ -94,24 +84,8 @@ def _note(context: Context, asked: object, period: Period) -> None:
         record(connection, actor(), "payer.statement", asked, context.now(), **days)
 
 
-def described(line: StatementLine) -> str:
-    """What it was, in plain words; of what was erased, as much as the ledger's row says."""
-    if line.kind == "carry_over":
-        return f"carried over {'from' if line.moved.total_minor > 0 else 'to'} another account"
-    if line.kind not in {"request", "advice", "rating"}:
-        return _KINDS.get(line.kind, line.kind)
-    what = _sold(line)
-    return f"{what} ({', '.join(line.items)})" if line.items else what
-
-
-def _sold(line: StatementLine | Undone) -> str:
-    if line.kind not in {"request", "advice", "rating"} or line.service is None:
-        return _KINDS.get(line.kind, "booked by staff")
-    return f"{line.service}: {line.action or _KINDS.get(line.kind, 'sale')}"
-
-
 def _given_back(line: StatementLine, zone: ZoneInfo) -> str:
-    return ", ".join(f"{_sold(each)} of {_date(each.occurred_at, zone)}" for each in line.reverses)
+    return ", ".join(f"{sold(each)} of {_date(each.occurred_at, zone)}" for each in line.reverses)
 
 
 def _date(moment: datetime, zone: ZoneInfo) -> date:

@@ -2,13 +2,11 @@
 
 import click
 
-from cardservice.audit.service import record
+from cardservice.accounts.limiting import switch
 from cardservice.cardholders.guardians import May
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.asking import asked_by_option, asked_of, check_asker
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
-from cardservice.errors import ServiceUnknown
-from cardservice.ledger.limits import switch_service
 
 
 @click.group()
@@ -40,14 +38,10 @@ def service_on(cardholder_id: str, service_name: str, asked_by: str | None, as_j
 
 def _switch(cardholder_id: str, service_name: str, asked_by: str | None, *, on: bool, as_json: bool) -> None:
     word = "on" if on else "off"
-    with opened() as context:
-        if service_name not in context.services:
-            raise ServiceUnknown(service_name)
-        moment = context.now()
-        with asked_of(context, identifier(cardholder_id)) as connection:
-            holder = require_cardholder(connection, identifier(cardholder_id))
-            check_asker(context, connection, holder, asked_by, May.LIMITS)
-            switch_service(connection, holder, service_name, on=on, moment=moment)
-            record(connection, actor(), f"service.{word}", holder, moment, service=service_name)
+    with opened() as context, asked_of(context, identifier(cardholder_id)) as connection:
+        holder = require_cardholder(connection, identifier(cardholder_id))
+        check_asker(context, connection, holder, asked_by, May.LIMITS)
+        moment, services = context.now(), context.services
+        switch(connection, services, holder, service_name, on=on, actor=actor(), moment=moment)
     values = {"cardholder": str(holder), "service": service_name, "on": on}
     say(f"{holder}: {service_name} is {word} from now on.", values, as_json=as_json)

@@ -7,12 +7,12 @@ import click
 
 from cardservice.commands.common import acting, actor, command, json_option, opened, say
 from cardservice.commands.inviting import terminal
-from cardservice.errors import OrderInvalid, TerminalUnknown
+from cardservice.errors import TerminalUnknown
 from cardservice.ids import TerminalId
 from cardservice.staff.roles import Right
 from cardservice.terminals.gaps import Sequences, sequences
 from cardservice.terminals.health import Listed, list_terminals
-from cardservice.terminals.roles import known_roles
+from cardservice.terminals.roles import require_role
 from cardservice.terminals.service import find_terminal, set_terms, terminals_of
 
 __all__ = ["terminal"]
@@ -37,9 +37,8 @@ def terminal_set(
         known = find_terminal(connection, terminal_id)
         if known is None:
             raise TerminalUnknown(terminal_id)
-        roles = known_roles(context.services)
-        if role is not None and role not in roles:
-            raise OrderInvalid(f"{role!r} is no role; there are {', '.join(sorted(roles))}")
+        if role is not None:
+            require_role(context.services, role)
         limit = known.offline_limit_minor if offline_limit is None else offline_limit
         values: dict[str, Any] = {
             "role": role or known.role,

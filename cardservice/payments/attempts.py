@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
 from cardservice.audit.service import record
 from cardservice.context import Context
@@ -168,11 +169,24 @@ def attempt_of(connection: Connection, attempt_id: TransactionId) -> Attempt:
     return _attempt(row)
 
 
-def attempts_of(connection: Connection, payer_id: PayerId | None = None, limit: int = 100) -> list[Attempt]:
-    """The newest payments, of one payer or of all."""
-    found = _attempts().order_by(payment_attempt.c.begun_at.desc(), payment_attempt.c.id.desc()).limit(limit)
+def attempts_of(
+    connection: Connection,
+    payer_id: PayerId | None = None,
+    limit: int = 100,
+    *,
+    after: UUID | None = None,
+) -> list[Attempt]:
+    """The newest payments, of one payer or of all; those that were begun before `after`.
+
+    Raises AttemptUnknown where that is none.
+    """
+    own = payment_attempt.c
+    found = _attempts().order_by(own.begun_at.desc(), own.id.desc()).limit(limit)
     if payer_id is not None:
-        found = found.where(payment_attempt.c.payer_id == payer_id)
+        found = found.where(own.payer_id == payer_id)
+    if after is not None:
+        begun_at = attempt_of(connection, TransactionId(after)).begun_at
+        found = found.where(or_(own.begun_at < begun_at, and_(own.begun_at == begun_at, own.id < after)))
     return [_attempt(row) for row in connection.execute(found)]
 
 

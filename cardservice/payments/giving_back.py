@@ -1,9 +1,11 @@
 """Refunds through the provider: posted first, asked for once, and paid in again where they fail."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Select, insert, select, update
 
@@ -25,6 +27,7 @@ from cardservice.payments.taking_back import TakeBack, take_payment_back
 # The provider's objection that another sum could be given back than was said: something else has come of it.
 _MISMATCH = frozenset({"412", "P0604"})
 _EVERY = timedelta(minutes=5)
+_IDS_AT_ONCE = 500
 _PENDING_AFTER = timedelta(hours=1)
 
 
@@ -114,6 +117,16 @@ def refunds_of(connection: Connection, attempt_id: TransactionId) -> list[Given]
     """What has been given back of a payment, or is about to be."""
     wanted = _refunds().where(payment_refund.c.attempt_id == attempt_id).order_by(payment_refund.c.id)
     return [Given(*row) for row in connection.execute(wanted)]
+
+
+def refunds_among(connection: Connection, ids: Collection[UUID]) -> tuple[Given, ...]:
+    """Those of these that there are."""
+    own, some, found = payment_refund.c, sorted(ids), []
+    # SQLite bounds the variables of a statement.
+    for first in range(0, len(some), _IDS_AT_ONCE):
+        wanted = _refunds().where(own.id.in_(some[first : first + _IDS_AT_ONCE])).order_by(own.id)
+        found += [Given(*row) for row in connection.execute(wanted)]
+    return tuple(found)
 
 
 def refunds_due(connection: Connection, moment: datetime, limit: int) -> list[TransactionId]:

@@ -48,10 +48,11 @@ def open_matter(connection: Connection, kind: str, subject: object, moment: date
     connection.execute(statement.on_conflict_do_nothing())
 
 
-def matters(connection: Connection, limit: int = 1000) -> list[Matter]:
-    """What is open, the oldest first."""
+def matters(connection: Connection, limit: int = 1000, *, after: int = 0) -> list[Matter]:
+    """What is open, the oldest first; those after a number."""
     own = payment_matter.c
     found = select(own.number, own.kind, own.subject, own.opened_at).where(own.closed_at.is_(None))
+    found = found.where(own.number > after)
     return [Matter(*row) for row in connection.execute(found.order_by(own.number).limit(limit))]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from cardservice.config import Settings
 from cardservice.context import Context
-from cardservice.errors import CardServiceError
+from cardservice.errors import CardServiceError, SettingsInvalid
 from cardservice.ids import TransactionId
 from cardservice.payments import attempts, giving_back
 from cardservice.payments.disputes import look_for_disputes
@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 # Of payments, and of refunds, in one round; the rest waits for the next.
 MOST = 100
 _PUT_OFF = timedelta(minutes=5)
+
+
+class NoPaymentProvider(SettingsInvalid):
+    """The scheme takes no payments through a provider."""
+
+    code = "no_payment_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,14 @@ def provider_of(settings: Settings) -> PaymentProvider | None:
     if settings.pay_url is None or settings.pay_key_file is None:
         return None
     return GovUkPay(settings.pay_url, settings.pay_key_file.read_text(encoding="ascii").strip())
+
+
+def require_provider_of(settings: Settings) -> PaymentProvider:
+    """The same. Raises NoPaymentProvider where the settings name none."""
+    found = provider_of(settings)
+    if found is None:
+        raise NoPaymentProvider("pay_url", "is not set: there is no payment provider to ask")
+    return found
 
 
 def poll(context: Context, provider: PaymentProvider) -> Polled:

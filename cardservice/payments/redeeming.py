@@ -8,13 +8,13 @@ from sqlalchemy import insert, select, update
 from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid, RefundRefused
-from cardservice.ids import PayerId, TransactionId, new_id
+from cardservice.ids import PayerId, TransactionId, companion, new_id
 from cardservice.ledger.errors import PayerUnknown
 from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read, read_on
 from cardservice.ledger.values import PAYER_PREPAID, NewTransfer, ReadQuery, scheme_clearing
 from cardservice.payments.attempts import attempts_of
-from cardservice.payments.giving_back import Given, give_back
+from cardservice.payments.giving_back import Given, give_back, refunds_among
 from cardservice.payments.matters import open_matter
 from cardservice.payments.models import payout
 from cardservice.payments.provider import PaymentProvider
@@ -41,24 +41,37 @@ def redeem(
     payer_id: PayerId,
     amount_minor: int | None,
     *,
+    own_id: TransactionId | None = None,
     actor: str,
 ) -> Redeemed:
-    """Give so much back, or all that can be spent. Raises PayerUnknown, RefundRefused, ProviderAway, Busy."""
+    """Give so much back, or all that can be spent; asked again with the same id, it goes on and is done once.
+
+    Raises PayerUnknown, RefundRefused, ProviderAway, Busy, and OrderInvalid where the id is another payer's.
+    """
+    redemption = TransactionId(new_id()) if own_id is None else own_id
+    before = _before(context, payer_id, redemption)
+    if before.payout is not None or (before.refunds and amount_minor == _sum(before)):
+        return before
     [found] = read(context.database, [ReadQuery((payer_id,))])
     if payer_id not in found.views:
         raise PayerUnknown(f"no payer {payer_id}")
     available_minor = max(0, found.views[payer_id].prepaid.available_minor)
-    left_minor = available_minor if amount_minor is None else amount_minor
+    left_minor = available_minor if amount_minor is None else amount_minor - _sum(before)
+    if before.refunds and amount_minor is None and not left_minor:
+        return before
     if not 0 < left_minor <= available_minor:
         raise RefundRefused("more_than_left", "That is more than there is to spend.", available_minor)
-    refunds: list[Given] = []
+    refunds = list(before.refunds)
     if provider is not None:
         for attempt_id, refundable_minor in _sources(context, provider, payer_id):
             share = min(left_minor, refundable_minor)
             if share:
-                refunds.append(give_back(context, provider, TakeBack(attempt_id, share), actor=actor))
+                share_id = TransactionId(companion(redemption, attempt_id.bytes))
+                wanted = TakeBack(attempt_id, share, id=share_id)
+                refunds.append(give_back(context, provider, wanted, actor=actor))
                 left_minor -= share
-    return Redeemed(tuple(refunds), _asked(context, payer_id, left_minor, actor), left_minor)
+    asked = _asked(context, payer_id, redemption, left_minor, actor)
+    return Redeemed(tuple(refunds), asked, left_minor)
 
 
 def approve(context: Context, payout_id: TransactionId, *, actor: str) -> int:
@@ -110,10 +123,29 @@ def _sources(
     return [(each, known[each].moved_minor - known[each].reversed_minor) for each in made]
 
 
-def _asked(context: Context, payer_id: PayerId, amount_minor: int, actor: str) -> TransactionId | None:
+def _before(context: Context, payer_id: PayerId, redemption: TransactionId) -> Redeemed:
+    """What this redemption has come to already."""
+    with context.database.reading() as connection:
+        asked = connection.execute(select(payout).where(payout.c.id == redemption)).one_or_none()
+        ids = [companion(redemption, each.id.bytes) for each in attempts_of(connection, payer_id, _MOST)]
+        refunds = refunds_among(connection, ids)
+    if asked is not None and asked.payer_id != payer_id:
+        raise OrderInvalid("this id is another redemption's; a new one takes a new id")
+    if asked is None:
+        return Redeemed(refunds, None, 0)
+    return Redeemed(refunds, redemption, int(asked.amount_minor))
+
+
+def _sum(done: Redeemed) -> int:
+    return done.payout_minor + sum(each.amount_minor for each in done.refunds)
+
+
+def _asked(
+    context: Context, payer_id: PayerId, own_id: TransactionId, amount_minor: int, actor: str
+) -> TransactionId | None:
     if not amount_minor:
         return None
-    own_id, moment = TransactionId(new_id()), context.now()
+    moment = context.now()
     with context.database.begin() as connection:
         connection.execute(
             insert(payout).values(

@@ -113,10 +113,15 @@ def held(
     terminal_id: str | None = None,
     number: int | None = None,
     everything: bool = False,
+    after: int = 0,
+    limit: int | None = None,
 ) -> list[Held]:
-    """What lies in quarantine, the oldest first; `everything`: what was dismissed, too."""
+    """What lies in quarantine, the oldest first; `everything`: what was dismissed, too.
+
+    Of them `limit`, those `after` a number.
+    """
     columns = [column for column in quarantine.c if column is not quarantine.c.sealed]
-    wanted = select(*columns).order_by(quarantine.c.id)
+    wanted = select(*columns).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
     if terminal_id is not None:
         wanted = wanted.where(quarantine.c.terminal_id == terminal_id)
     if number is not None:

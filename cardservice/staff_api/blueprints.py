@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cardservice.staff_api import (
+    accounts,
     applications,
     bureaux,
     cardholders,
@@ -11,11 +12,18 @@ from cardservice.staff_api import (
     families,
     guardians,
     imports,
+    lendings,
+    limits,
+    looking,
     members,
+    money,
     own,
+    payments,
+    providers,
     reviews,
     sign_in,
     stock,
+    terminal_orders,
     terminals,
     trail,
 )
@@ -27,6 +35,7 @@ LARGER: Mapping[str, int] = {
     imports.PROOFS_PATH: imports.MAX_PROOF_IMPORT_BYTES,
     cardholders.PHOTO: MAX_PHOTO_BODY_BYTES,
     bureaux.RESULTS: bureaux.MAX_RESULTS_BYTES,
+    payments.FILES: payments.MAX_SETTLEMENT_BYTES,
 }
 STAFF_BLUEPRINTS = (
     sign_in.blueprint,
@@ -44,4 +53,12 @@ STAFF_BLUEPRINTS = (
     entitlements.blueprint,
     stock.blueprint,
     bureaux.blueprint,
+    lendings.blueprint,
+    providers.blueprint,
+    terminal_orders.blueprint,
+    accounts.blueprint,
+    limits.blueprint,
+    money.blueprint,
+    payments.blueprint,
+    looking.blueprint,
 )

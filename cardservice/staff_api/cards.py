@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
 from cardservice.api.fields import Identifier, Message, Moment, text
+from cardservice.cardholders.guardians import May
 from cardservice.cards import activation, life, personalisation
 from cardservice.cards import service as cards
 from cardservice.cards.finding import list_cards
@@ -23,6 +24,7 @@ from cardservice.pki_store.store import DatabaseCertificateStore
 from cardservice.staff.agreeing import ask_many_revoked
 from cardservice.staff.errors import CardMissing
 from cardservice.staff_api.access import staff_alone
+from cardservice.staff_api.serving import asked_by_field, serving
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     Day,
@@ -113,6 +115,7 @@ class CardReportSchema(ReasonSchema):
     """What somebody tells of a card."""
 
     what = fields.String(required=True, validate=OneOf([each.value for each in REPORTS]))
+    asked_by = asked_by_field()
 
 
 class RevocationSchema(Message):
@@ -219,7 +222,7 @@ def post_order(body: dict[str, Any]) -> Any:
 def post_replacement(body: dict[str, Any], card_id: UUID) -> Any:
     """Order the card that takes another's place."""
     with context().database.begin() as connection:
-        _required(connection, card_id)
+        require_shown(connection, card_id)
 
         def make() -> dict[str, Any]:
             return _order(
@@ -287,7 +290,10 @@ def post_release(body: dict[str, Any], card_id: UUID) -> dict[str, Any]:
 @staff_alone
 def post_report(body: dict[str, Any], card_id: UUID) -> dict[str, Any]:
     """Note that a card is lost, stolen, damaged or withdrawn; it is revoked with that, for good."""
-    return _changed(card_id, life.report, CardState(body["what"]), reason=body["reason"])
+    with context().database.reading() as connection:
+        holder = require_shown(connection, card_id).cardholder_id
+    with serving(holder, body["asked_by"], May.REPORT_LOSS) as (connection, _):
+        return _changed_on(connection, card_id, life.report, CardState(body["what"]), reason=body["reason"])
 
 
 @blueprint.route(f"{ONE}/revocation", methods=["POST"])
@@ -320,18 +326,25 @@ def post_revocations(body: dict[str, Any]) -> Any:
 
 def _changed(card_id: UUID, change: Callable[..., None], *values: Any, reason: str) -> dict[str, Any]:
     with context().database.begin() as connection:
-        _required(connection, card_id)
-        authority = context().authority(cards.AUTHORITY, connection)
-        change(connection, authority, card_id, *values, reason=reason, actor=actor(), moment=context().now())
-        return _shown(connection, card_id)
+        return _changed_on(connection, card_id, change, *values, reason=reason)
+
+
+def _changed_on(
+    connection: Connection, card_id: UUID, change: Callable[..., None], *values: Any, reason: str
+) -> dict[str, Any]:
+    require_shown(connection, card_id)
+    authority = context().authority(cards.AUTHORITY, connection)
+    change(connection, authority, card_id, *values, reason=reason, actor=actor(), moment=context().now())
+    return _shown(connection, card_id)
 
 
 def _known(card_id: UUID) -> None:
     with context().database.reading() as connection:
-        _required(connection, card_id)
+        require_shown(connection, card_id)
 
 
-def _required(connection: Connection, card_id: UUID) -> Card:
+def require_shown(connection: Connection, card_id: UUID) -> Card:
+    """The card of an address. Raises CardMissing."""
     known = cards.find_card(connection, card_id)
     if known is None:
         raise CardMissing(card_id)
@@ -339,7 +352,7 @@ def _required(connection: Connection, card_id: UUID) -> Card:
 
 
 def _shown(connection: Connection, card_id: UUID) -> dict[str, Any]:
-    known = _required(connection, card_id)
+    known = require_shown(connection, card_id)
     issued = cards.card_certificate(DatabaseCertificateStore(connection), known.id)
     certificate = None if issued is None else x509.load_der_x509_certificate(issued.der)
     return {

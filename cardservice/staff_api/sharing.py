@@ -26,7 +26,10 @@ from cardservice.staff_api.access import me
 MAX_PAGE, MAX_CURSOR = 100, 128
 # Of an entry of a list, as both databases keep it.
 MAX_NUMBER = 2**62
-_DAYS = timedelta(days=30)
+# Ours: whatever is added to it, the sum fits into 64 bits.
+MAX_AMOUNT_MINOR = 10**12
+# Ours: some reports are made day by day.
+_DAYS, MAX_DAYS = timedelta(days=30), 366
 # Ours: for how long it is known what a request has come to.
 REMEMBERED = timedelta(days=2)
 KEY_HEADER, _KEY = "Idempotency-Key", re.compile(r"[!-~]{8,64}")
@@ -85,6 +88,11 @@ class StaffPageSchema(Message):
     limit = fields.Integer(load_default=MAX_PAGE, validate=Range(1, MAX_PAGE))
 
 
+def amount_field(minimum: int = 1, **kwargs: Any) -> fields.Integer:
+    """An amount in minor units that a person may have meant."""
+    return fields.Integer(strict=True, validate=Range(minimum, MAX_AMOUNT_MINOR), **kwargs)
+
+
 class NumberedPageSchema(Message):
     """Which page of a list whose entries have numbers."""
 
@@ -104,11 +112,24 @@ class DaysSchema(Message):
 
 
 def days_of(asked: Mapping[str, Any]) -> Period:
-    """The days that are asked for. Raises StatementInvalid where they end before they begin."""
-    last = asked["last"] or context().now().date()
-    # The calendar's first day is nobody's: of that there are no thirty before.
-    first = asked["first"] or (last - _DAYS if last.toordinal() > _DAYS.days else date.min)
+    """The days that are asked for. Raises Malformed, and StatementInvalid where they are turned."""
+    last = sensible_day(asked["last"] or context().now().date())
+    first = sensible_day(asked["first"] or last - _DAYS)
+    if (last - first).days > MAX_DAYS:
+        raise Malformed(f"`first` to `last` are {MAX_DAYS} days at most; ask for them year by year")
     return Period(first, last)
+
+
+def sensible_day(day: date) -> date:
+    """The same. Raises Malformed for one that no calendar of ours has."""
+    if not 2000 <= day.year < 2200:
+        raise Malformed(f"{day} is no day of this scheme; they are of this century or the next")
+    return day
+
+
+def bounded(number: int) -> int:
+    """A number of an address, as far as the databases know numbers: beyond, it is that of nothing."""
+    return min(number, MAX_NUMBER)
 
 
 def next_number() -> fields.Integer:

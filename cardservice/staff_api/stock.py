@@ -18,7 +18,7 @@ from cardservice.staff_api.sharing import KEY_PARAMETER, once
 blueprint = Blueprint("staff-stock", "cardservice.staff_api.stock", description="Blank cards, for staff.")
 
 
-class PlaceSchema(Message):
+class BlankPlaceSchema(Message):
     """A place that holds blanks, under an identifier of one's choice, such as town-hall."""
 
     place = text(required=True)
@@ -28,7 +28,7 @@ class PlaceSchema(Message):
 class PlacesSchema(Message):
     """All places; a scheme has few."""
 
-    places = fields.List(fields.Nested(PlaceSchema), required=True)
+    places = fields.List(fields.Nested(BlankPlaceSchema), required=True)
 
 
 class WhichStockSchema(Message):
@@ -133,8 +133,8 @@ def get_places() -> dict[str, Any]:
 
 
 @blueprint.route("/v1/blank-places", methods=["POST"])
-@blueprint.arguments(PlaceSchema)
-@blueprint.response(200, PlaceSchema)
+@blueprint.arguments(BlankPlaceSchema)
+@blueprint.response(200, BlankPlaceSchema)
 @blueprint.problems(400, 401, 403, 422)
 @staff_alone
 def post_place(body: dict[str, Any]) -> dict[str, Any]:

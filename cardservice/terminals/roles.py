@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from cardservice.errors import OrderInvalid
 from cardservice.services.findable import Findable
 from cardservice.services.seam import Service
 
@@ -48,6 +49,13 @@ def known_roles(services: Mapping[str, Service]) -> frozenset[str]:
     actions = (action for service in services.values() for action in service.actions.values())
     finders = (service.find_roles for service in services.values() if isinstance(service, Findable))
     return frozenset(DUTIES).union(*(action.roles for action in actions), *finders)
+
+
+def require_role(services: Mapping[str, Service], role: str) -> None:
+    """Raises OrderInvalid for what is no role."""
+    roles = known_roles(services)
+    if role not in roles:
+        raise OrderInvalid(f"{role[:40]!r} is no role; there are {', '.join(sorted(roles))}")
 
 
 def has_duty(role: str, duty: Duty) -> bool:

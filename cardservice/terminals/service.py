@@ -188,6 +188,11 @@ def terms_of(connection: Connection, terminal_id: str) -> TermsHistory:
     return TermsHistory(tuple(Terms(*row) for row in rows))
 
 
+def lock_terminal(connection: Connection, terminal_id: str) -> None:
+    """Hold a terminal's record to the end of the transaction; of one that is not there, nothing."""
+    connection.execute(select(terminal.c.id).where(terminal.c.id == terminal_id).with_for_update()).all()
+
+
 def set_terms(
     connection: Connection,
     terminal_id: TerminalId,

@@ -1,18 +1,25 @@
-"""A terminal from nothing by a one-time code, renewed, its key replaced, revoked: as people type it.
+"""A terminal from nothing by a one-time code, renewed, its key replaced, revoked: typed, and asked over HTTP.
 
-On the whole stack with either database; of the certificates `openssl` judges.
+On the whole stack with either database; of the certificates `openssl` judges, by the list and by OCSP.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pki.request_signatures import sign_request
 from pki.trust import load_certificate
+from tests.cardservice.staff.people import request_of
 from tests.support.databases import DatabaseUrls
 from tests.support.stack import BIN, Done, Stack
 
@@ -147,3 +154,85 @@ def test_a_certificate_is_renewed_with_the_sync(stack: Stack) -> None:
     assert (
         stack.run("reader-agent", "renew", str(folder), "--json", environment=later).json["renewed"] is False
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """Ann, who asks the running service with the key of her certificate."""
+
+    stack: Stack
+    key: ec.EllipticCurvePrivateKey
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What a GET is answered."""
+        return self._said("GET", path, None)
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """What an order is answered."""
+        return self._said("POST", path, json.dumps(body).encode())
+
+    def _said(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+        uri = self.stack.origin + path
+        content = {} if body is None else {"Content-Type": "application/json"}
+        headers = sign_request(method, uri, content, body, self.key, "staff:ann", datetime.now(UTC))
+        answer = requests.request(method, uri, data=body, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        said: dict[str, Any] = answer.json()
+        return said
+
+
+@pytest.fixture
+def ann(stack: Stack) -> Administrator:
+    """The scheme's first account, with a certificate."""
+    me = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    named = ("--name", "Ann Field", "--role", "administrator", "--user", me)
+    stack.run("cardservice", "staff", "add", "ann", *named)
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = stack.root / "ann.csr"
+    request.write_bytes(request_of(key, "ann").public_bytes(Encoding.PEM))
+    stack.run(
+        *("cardservice", "staff", "enrol", "ann", "--csr", str(request)),
+        *("--out", str(stack.root / "ann.crt")),
+    )
+    return Administrator(stack, key)
+
+
+def by_ocsp(stack: Stack, certificate: Path) -> str:
+    """What openssl is told of a terminal's certificate: `good` or `revoked`; whose word it is, it checks."""
+    public = stack.root / "scheme" / "public"
+    asked = ("-issuer", str(public / "terminals.crt"), "-cert", str(certificate))
+    trusted = ("-CAfile", str(public / "root.crt"), "-url", f"{stack.origin}/pki/ocsp")
+    command = ["openssl", "ocsp", *asked, *trusted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "Response verify OK" in done.stderr, done.stdout + done.stderr
+    return done.stdout.splitlines()[0].removeprefix(f"{certificate}: ")
+
+
+@pytest.mark.parametrize(
+    "database_kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.long)], indirect=True
+)
+def test_a_terminals_life_as_an_administrator_asks_it(stack: Stack, ann: Administrator) -> None:
+    """A provider is made, its terminal invited, enrolled by the agent, seen; revoked, it is refused at once.
+
+    What openssl is told by OCSP, and by the list, changes with that.
+    """
+    ann.post("/v1/providers", provider="town-buses", name="Town Buses")
+    ann.post("/v1/providers/town-buses/services", service="transport", sells=True)
+    new = {"provider": "town-buses", "role": "validator", "offline_limit_minor": 500}
+    code = ann.post("/v1/terminal-invitations", terminal=BUS, **new)["code"]
+    folder, where = fresh(stack, "bus"), {"READER_AGENT_DIR": str(stack.root / "bus")}
+    done = by_code(stack, folder, code)
+    assert (done.status, done.json) == (0, {"terminal": BUS, "verified": True}), done.err
+    certificate = folder / "terminal.crt"
+    assert (judged(stack, certificate)[-5:], by_ocsp(stack, certificate)) == (": OK\n", "good")
+    assert stack.run("reader-agent", "sync", environment=where).status == 0
+    seen = ann.get(f"/v1/terminals/{BUS}")
+    assert (seen["provider"], seen["state"], seen["seen_at"] is None) == ("town-buses", "active", False)
+
+    revoked = ann.post(f"/v1/terminals/{BUS}/revocation", reason="stolen")
+    assert revoked["state"] == "revoked"
+    refused = stack.attempt("reader-agent", "renew", str(folder))
+    assert (refused.status, "[terminal_revoked]" in refused.err) == (1, True)
+    assert by_ocsp(stack, certificate) == "revoked"
+    assert "certificate revoked" in judged(stack, certificate)
+    assert code not in (stack.root / "service.log").read_text()

@@ -17,7 +17,9 @@ from cardservice.cards.service import AUTHORITY
 from cardservice.ids import CardholderId
 from cardservice.staff import enrolment
 from cardservice.staff.roles import Role
+from kiosk.pay_stand_in import Pay
 from tests.cardservice.api.contract import Wish
+from tests.cardservice.api.money_contract import Money
 from tests.cardservice.api.thing_contract import Things
 from tests.cardservice.cardholders.test_photos import file_of, halves
 from tests.cardservice.staff.authenticator import Authenticator, typed
@@ -41,13 +43,13 @@ BORN = date(2016, 4, 30)
 class StaffWorld:
     """What there is to ask for, for one of the staff; made by others, so that they may agree."""
 
-    def __init__(self, council: Council, me: Browsing, name: str) -> None:
+    def __init__(self, council: Council, pay: Pay, me: Browsing, name: str) -> None:
         self.me = me
         self._council, self._name = council, name
         self._context, self._numbers = council.context, count(1)
         add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
         self._other = signed_in(council, f"other-of-{name}")
-        self._things = Things(council, name)
+        self._things, self._money = Things(council, self._other, name), Money(council, pay, name)
 
     def known(self) -> Mapping[str, list[Any]]:
         """By the name of a parameter or member: what is worth more than what is made up."""
@@ -63,6 +65,7 @@ class StaffWorld:
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
             **self._things.known(),
+            **self._money.known(),
         }
 
     def wishes(self) -> Mapping[str, list[Callable[[], Wish]]]:
@@ -73,6 +76,7 @@ class StaffWorld:
         return {
             **self._signing_in(),
             **self._things.wishes(),
+            **self._money.wishes(),
             "GET /v1/cards": [Wish, lambda: Wish(query={"state": "active", "limit": 1})],
             f"GET {card}": [lambda: Wish(path=self._card())],
             "POST /v1/card-orders": [lambda: self._keyed({"cardholder": self._person(), "kind": "citizen"})],

@@ -8,6 +8,10 @@ from tests.support.council import new_id
 _SOMEBODY = str(new_id())
 _BLANKS = {"product": "dual-8k", "place": "town-hall"}
 _BATCH = "/v1/bureau-batches/<uuid:batch_id>"
+_CARD, _HOLDER = "/v1/cards/<uuid:card_id>", "/v1/cardholders/<uuid:cardholder_id>"
+_PAYER, _PAYMENT = "/v1/payers/<uuid:payer_id>", "/v1/payments/<uuid:payment_id>"
+_TERMINAL = {"terminal": "bus-9", "provider": "vale-buses", "role": "validator"}
+_MOVED = {"id": _SOMEBODY, "amount_minor": 500}
 THING_BODIES: Mapping[str, Any] = {
     "/v1/blank-places": {"place": "town-hall", "name": "Town hall"},
     "/v1/blank-deliveries": {**_BLANKS, "supplier": "Vale Cards", "count": 500},
@@ -26,4 +30,34 @@ THING_BODIES: Mapping[str, Any] = {
     "/v1/bureau-batches": {"bureau": "vale-cards", "orders": [_SOMEBODY]},
     f"{_BATCH}/order-file": {},
     f"{_BATCH}/letters": {"again": True},
+    f"{_CARD}/lending": {"until": "2026-06-16T16:00:00.000Z"},
+    f"{_CARD}/taking-back": {},
+    f"{_CARD}/told-loss": {"channel": "phone", "answers": {"postcode": "AB1 2CD"}},
+    "/v1/providers/<provider_id>/services": {"service": "meals", "sells": True},
+    "/v1/providers/<provider_id>/card-keys": {"application": "F5C011", "key": 1, "granted": True},
+    "/v1/terminals": {**_TERMINAL, "csr": "-----BEGIN CERTIFICATE REQUEST-----"},
+    "/v1/terminal-invitations": {**_TERMINAL, "minutes": 30},
+    "/v1/terminal-invitations/<terminal_id>/withdrawal": {},
+    "/v1/terminals/<terminal_id>/invitation": {"minutes": 30},
+    "/v1/terminals/<terminal_id>/terms": {"role": "validator", "offline_limit_minor": 500},
+    f"{_HOLDER}/account/closing": {"why": "asked"},
+    f"{_HOLDER}/account/giving-back": {"by": "cash"},
+    f"{_HOLDER}/account/notice": {},
+    f"{_HOLDER}/limits": {"rule": "meals.day", "most": 350},
+    f"{_HOLDER}/services": {"service": "meals", "on": False},
+    f"{_HOLDER}/top-ups": {**_MOVED, "method": "cash"},
+    f"{_HOLDER}/payments": {**_MOVED, "return_url": "https://cards.ashcombe.example/paid"},
+    f"{_PAYER}/carry-over": {**_MOVED, "to": _SOMEBODY},
+    f"{_PAYER}/goodwill": _MOVED,
+    f"{_PAYER}/redemption": _MOVED,
+    "/v1/payouts/<uuid:payout_id>/approval": {},
+    f"{_PAYMENT}/inquiry": {},
+    f"{_PAYMENT}/cancellation": {},
+    f"{_PAYMENT}/refund": _MOVED,
+    f"{_PAYMENT}/repayment": _MOVED,
+    f"{_PAYMENT}/chargeback": _MOVED,
+    "/v1/payment-exceptions/<int:number>/closing": {"reason": "seen to"},
+    "/v1/settlement-files": {"name": "day.csv", "content": "AAAA"},
+    "/v1/settlement-matching": {},
+    "/v1/quarantine/<int:number>/dismissal": {"reason": "seen to"},
 }

@@ -1,6 +1,7 @@
 """What staff ask of blanks, bureaux, providers, terminals and money, as schemathesis asks it."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cardservice.api.fields import to_base64url
+from cardservice.api.fields import to_base64url, to_rfc3339
 from cardservice.blanks import service as blanks
 from cardservice.blanks.service import By, Delivery
 from cardservice.bureau import orders
@@ -16,7 +17,11 @@ from cardservice.bureau.files import RESULT, write
 from cardservice.cards import personalisation
 from cardservice.cards.service import AUTHORITY
 from cardservice.cards.slots import SLOTS_OF_KIND
+from cardservice.ids import ProviderId, TerminalId
+from cardservice.terminals.enrolment import VALIDITY, invite
+from cardservice.terminals.service import NewTerminal
 from tests.cardservice.api.contract import Wish
+from tests.cardservice.staff.browsing import Browsing
 from tests.support.council import ACTOR, Council, csr
 
 Wishes = Mapping[str, list[Callable[[], Wish]]]
@@ -26,7 +31,8 @@ PRODUCT = "dual-8k"
 class Things:
     """What there is to ask for, beside people; `name` tells what one asker has made from another's."""
 
-    def __init__(self, council: Council, name: str) -> None:
+    def __init__(self, council: Council, other: Browsing, name: str) -> None:
+        self._other = other
         self._council, self._context, self._name = council, council.context, name
         self._numbers = count(1)
         self._place, self._bureau = f"{name}-hall", f"{name}-cards"
@@ -47,11 +53,20 @@ class Things:
             "bureau": [self._bureau],
             "bureau_id": [self._bureau],
             "batch_id": [self._batch()["batch_id"]],
+            "service": ["transport", "library"],
+            "first": ["2026-06-01"],
+            "last": ["2026-06-20"],
         }
 
     def wishes(self) -> Wishes:
         """By operation; each is made when it is sent."""
-        return {**self._of_stock(), **self._of_bureaux()}
+        return {
+            **self._of_stock(),
+            **self._of_bureaux(),
+            **self._of_cards(),
+            **self._of_providers(),
+            **self._of_terminals(),
+        }
 
     def _of_stock(self) -> Wishes:
         blank = {"product": PRODUCT, "place": self._place}
@@ -94,6 +109,81 @@ class Things:
                 lambda: Wish({}, self._batch()),
             ],
         }
+
+    def _of_cards(self) -> Wishes:
+        card = "/v1/cards/{card_id}"
+        until = to_rfc3339(self._council.clock() + timedelta(hours=6))
+        answers = {"postcode": "AB1 2CD"}
+        return {
+            f"POST {card}/lending": [lambda: self._keyed({"until": until}, self._card())],
+            f"POST {card}/taking-back": [lambda: Wish({}, self._lent()), lambda: Wish({}, self._card())],
+            f"POST {card}/told-loss": [lambda: Wish({"answers": answers}, self._card())],
+        }
+
+    def _of_providers(self) -> Wishes:
+        one, theirs = "/v1/providers/{provider_id}", {"provider_id": "vale-buses"}
+        key = {"application": f"F5C0{len(self._name):02X}", "key": 1}
+        return {
+            f"GET {one}/services": [lambda: Wish(path=theirs)],
+            f"POST {one}/services": [
+                lambda: Wish({"service": "library", "sells": True}, theirs),
+                lambda: Wish({"service": "library", "sells": False}, theirs),
+            ],
+            f"POST {one}/card-keys": [
+                lambda: Wish({**key, "granted": True}, theirs),
+                lambda: Wish({**key, "granted": False}, theirs),
+            ],
+            f"GET {one}/statement": [
+                lambda: Wish(path=theirs),
+                lambda: Wish(path=theirs, query={"first": "2026-06-15", "last": "2026-06-01"}),
+            ],
+            f"GET {one}/sales": [
+                lambda: Wish(path=theirs, query={"limit": 1}),
+                lambda: Wish(path=theirs, query={"after": "nonsense"}),
+            ],
+        }
+
+    def _of_terminals(self) -> Wishes:
+        one, invitation = "/v1/terminals/{terminal_id}", "/v1/terminal-invitations"
+        terms = {"role": "gate", "offline_limit_minor": None}
+        return {
+            "POST /v1/terminals": [lambda: Wish(self._new_terminal() | {"csr": _request()})],
+            f"POST {invitation}": [lambda: Wish(self._new_terminal() | {"minutes": 5})],
+            f"POST {invitation}/{{terminal_id}}/withdrawal": [lambda: Wish({}, self._invited())],
+            f"POST {one}/invitation": [lambda: Wish({}, self._terminal())],
+            f"GET {one}/terms": [lambda: Wish(path=self._terminal())],
+            f"POST {one}/terms": [lambda: self._tagged(terms, self._terminal(), "terms")],
+            f"GET {one}/gaps": [lambda: Wish(path=self._terminal())],
+        }
+
+    def _tagged(self, body: Mapping[str, Any], path: Mapping[str, str], what: str) -> Wish:
+        """A change of what somebody else has looked at."""
+        client = self._council.client.application.test_client(use_cookies=False)
+        bearer = {"Authorization": f"Bearer {self._other.token}"}
+        seen = client.get(f"/v1/terminals/{path['terminal_id']}/{what}", headers=bearer)
+        return Wish(body, path, headers={"If-Match": seen.headers["ETag"]})
+
+    def _card(self) -> dict[str, str]:
+        return {"card_id": str(self._council.card().id)}
+
+    def _lent(self) -> dict[str, str]:
+        forgotten, moment = self._council.card(), self._council.clock()
+        until = moment + timedelta(hours=6)
+        with self._context.database.begin() as connection:
+            order = personalisation.lend_card(connection, forgotten.id, until, actor=ACTOR, moment=moment)
+        return {"card_id": str(order.card_id)}
+
+    def _new_terminal(self) -> dict[str, Any]:
+        return {"terminal": self._number(), "provider": "vale-buses", "role": "validator"}
+
+    def _terminal(self) -> dict[str, str]:
+        return {"terminal_id": self._council.terminal(self._number()).id}
+
+    def _invited(self) -> dict[str, str]:
+        new = NewTerminal(TerminalId(self._number()), ProviderId("vale-buses"), "New", "gate", None)
+        with self._context.database.begin() as connection:
+            invite(connection, new, VALIDITY, actor=ACTOR, moment=self._council.clock())
+        return {"terminal_id": new.id}
 
     def _number(self) -> str:
         return f"{self._name}-thing-{next(self._numbers)}"
@@ -146,6 +236,11 @@ class Things:
         head = {"format": RESULT, "scheme": self._context.scheme.id, "batch": str(batch)}
         line = {"order": str(order.id), "card": str(order.card_id), "outcome": "failed", "spoiled": False}
         return to_base64url(write(head, [line], self._signing))
+
+
+def _request() -> str:
+    request = csr(ec.generate_private_key(ec.SECP256R1()), "terminal")
+    return request.public_bytes(Encoding.PEM).decode()
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

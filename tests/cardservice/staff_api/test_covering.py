@@ -7,7 +7,7 @@ from cardservice.staff.functions import COMMANDS, ROUTES
 from tests.cardservice.staff.test_matrix import ALL_COMMANDS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "staff.md").read_text(encoding="utf-8")
-TABLE = PAGE.partition("### People: each command and its route")[2].partition("\n## ")[0]
+TABLE = PAGE.partition("### People: each command and its route")[2].partition("\n##")[0]
 # Commands of groups of which the rest is about something else.
 OTHERS = {"card entitlements", "card expire", "card grow-up"}
 PAYERS = {"payer add", "payer assign", "payer history", "payer show"}
