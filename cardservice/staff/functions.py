@@ -19,6 +19,7 @@ MACHINE = frozenset(
         "worker",
         "tariff holidays",
         "ledger check-proof",
+        "ledger partition",
     }
 )
 COMMANDS: Mapping[str, Right] = {
