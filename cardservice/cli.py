@@ -41,7 +41,7 @@ _COMMANDS = {
     "transaction": "cardservice.commands.transactions",
     "proof": "cardservice.commands.inspecting",
     "recovery": "cardservice.commands.recovering",
-    "ledger": "cardservice.commands.proving",
+    "ledger": "cardservice.commands.partitioning",
     "library": "cardservice.commands.lending",
     "sip2": "cardservice.commands.sip2",
     "security": "cardservice.commands.inspecting",

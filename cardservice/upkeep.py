@@ -21,6 +21,7 @@ from cardservice.ledger.closing.holding import Held, held_back
 from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import Calendar, sequence
 from cardservice.ledger.errors import NodeAway, SequenceHeld
+from cardservice.ledger.partitioning import make_months
 from cardservice.ledger.resources import settle_reservations
 from cardservice.payments.polling import Polled, poll, provider_of
 from cardservice.rating.service import rate_all
@@ -46,6 +47,8 @@ class Round:
     ended: int = 0
     # None: there is no payment provider
     polled: Polled | None = None
+    # Partitions that were made for months to come
+    months: tuple[str, ...] = ()
 
 
 def calendar_of(context: Context) -> Calendar:
@@ -58,6 +61,7 @@ def keep_up(context: Context, stop: Event | None = None) -> Round:
 
     Raises SequenceHeld where another worker is numbering at this moment.
     """
+    months = make_months(context.database, context.now())
     settled = settle_reservations(context.database, context.now())
     ended = end_holds(context)
     end_lendings(context)
@@ -80,6 +84,7 @@ def keep_up(context: Context, stop: Event | None = None) -> Round:
         ended=ended,
         held=held_back(context.database, calendar),
         polled=None if provider is None else poll(context, provider),
+        months=tuple(months),
     )
 
 

@@ -143,6 +143,8 @@ def _words(done: Round) -> str:
             f"Asked the payment provider about {asked}"
             + (", without an answer." if done.polled.away else ".")
         )
+    if done.months:
+        lines.append(f"Made {', '.join(done.months)}.")
     if done.held is not None:
         who = f"session {done.held.pid} ({done.held.application or done.held.role or 'of another role'})"
         lines.append(f"Since {done.held.since} numbers are held back by {who}: end its transaction.")
@@ -158,6 +160,7 @@ def _values(done: Round) -> dict[str, object]:
         "rated": done.rated,
         "held": None if done.held is None else _held(done),
         "polled": None if done.polled is None else asdict(done.polled),
+        "months": list(done.months),
     }
 
 

@@ -180,3 +180,9 @@ class NoCluster(LedgerError):
     """The database is no Citus cluster's coordinator."""
 
     code = "no_cluster"
+
+
+class CannotDivide(LedgerError):
+    """The ledger cannot be divided by months as it lies."""
+
+    code = "ledger_not_divided"

@@ -20,6 +20,7 @@ MACHINE = frozenset(
         "worker",
         "tariff holidays",
         "ledger check-proof",
+        "ledger partition",
     }
 )
 COMMANDS: Mapping[str, Right] = {
