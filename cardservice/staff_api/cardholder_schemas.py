@@ -159,6 +159,12 @@ class AccessesSchema(Message):
     accesses = fields.List(fields.Nested(AccessSchema), required=True)
 
 
+class ExportOrderSchema(Message):
+    """Who asks for what is kept of a person: that person, or a guardian with the right `see`."""
+
+    asked_by = Identifier(load_default=None, allow_none=True)
+
+
 class ExportSchema(Message):
     """All that is kept of a person, for that person."""
 

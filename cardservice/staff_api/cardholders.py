@@ -11,10 +11,12 @@ from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
 from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.asking import Asked, noting_refusals, require_asker
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
 from cardservice.cardholders.finding import find
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
     NewCardholder,
@@ -33,7 +35,6 @@ from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
-    NothingSchema,
     once,
     require_unchanged,
     tag_of,
@@ -143,15 +144,27 @@ def get_accesses(cardholder_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.route(f"{ONE}/export", methods=["POST"])
-@blueprint.arguments(NothingSchema)
+@blueprint.arguments(schemas.ExportOrderSchema)
 @blueprint.response(200, schemas.ExportSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_export(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
-    """All that is kept of a person, for that person (subject access); others are left out."""
-    del body
-    with context().database.begin() as connection:
-        return {"record": export_person(context(), connection, cardholder_id, actor=actor())}
+    """All that is kept of a person, for that person (subject access); others are left out.
+
+    `asked_by` says who asks: a guardian is told no protected address, nor of others.
+    """
+    keys, until_age = context().keys, context().settings.guardian_age
+    asked = Asked(keys.cardholder_kek, until_age, actor(), context().now())
+    with (
+        noting_refusals(context().database, asked, cardholder_id),
+        context().database.begin() as connection,
+    ):
+        asker = None
+        if body["asked_by"] is not None:
+            holder = require_cardholder(connection, cardholder_id)
+            asker = require_asker(connection, asked, holder, body["asked_by"], May.SEE)
+        exported = export_person(context(), connection, cardholder_id, actor=actor(), asker=asker)
+    return {"record": exported}
 
 
 @blueprint.route(f"{ONE}/erasure")
