@@ -15,6 +15,7 @@ from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
 from cardservice.cardholders.finding import find
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.photos import prepared
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
@@ -31,13 +32,14 @@ from cardservice.cardholders.service import (
 from cardservice.cardholders.showing import MORE, look, show, show_photo
 from cardservice.cardholders.tokens import Wanted
 from cardservice.errors import Malformed
+from cardservice.ids import CardholderId
 from cardservice.staff_api import cardholder_schemas as schemas
 from cardservice.staff_api.access import staff_alone
+from cardservice.staff_api.serving import serving
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
     TAG,
-    NothingSchema,
     StaffPageSchema,
     once,
     require_unchanged,
@@ -177,15 +179,19 @@ def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.route(f"{ONE}/export", methods=["POST"])
-@blueprint.arguments(NothingSchema)
+@blueprint.arguments(schemas.ExportOrderSchema)
 @blueprint.response(200, schemas.ExportSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_export(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
-    """All that is kept of a person, for that person (subject access); others are left out."""
-    del body
-    with context().database.begin() as connection:
-        return {"record": export_person(context(), connection, cardholder_id, actor=actor())}
+    """All that is kept of a person, for that person (subject access); others are left out.
+
+    `asked_by` says who asks: a guardian is told no protected address, nor of others.
+    """
+    asker = None if body["asked_by"] is None else CardholderId(body["asked_by"])
+    with serving(cardholder_id, asker, May.SEE) as (connection, holder):
+        exported = export_person(context(), connection, holder, actor=actor(), asker=asker)
+    return {"record": exported}
 
 
 @blueprint.route(f"{ONE}/erasure")

@@ -41,8 +41,7 @@ _MONEY_SEEN = {
     "GET /v1/advice-losses",
 }
 _MONEY_TAKEN = {
-    *(f"POST {_HOLDER}/{what}" for what in ("top-ups", "payments")),
-    f"POST {_PAYMENT}/cancellation",
+    f"POST {_HOLDER}/top-ups",
 }
 _BOOKS = {
     *(f"POST {_PAYER}/{what}" for what in ("carry-over", "goodwill", "redemption")),
