@@ -162,6 +162,8 @@ def test_memory_stays_flat(cluster: Cluster, database: Database, record_property
     before = own = 0
     began = time.monotonic()
     with psycopg.connect(cluster.url, autocommit=True) as session:
+        # Else a session at a node is another after ten minutes, which a slow machine takes for so many calls.
+        session.execute("SET citus.max_cached_connection_lifetime = '3h'")
         for number in range(CALLS):
             payer = every[number % len(every)]
             [done] = post_by_call(session, [sale(payer, versions[payer], 1)], True, 1.0)
