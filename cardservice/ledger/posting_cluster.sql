@@ -7,7 +7,7 @@
 -- The version is counted up first, and that is the lock. A row that is only locked keeps no shard from being moved
 -- to another node; what is written does, until the end. What is not posted has its version put back.
 --
--- Checks without a text are those of `post_transactions`.
+-- Checks without a text are those of `post_transactions`, which know `n` and `v_lines`.
 CREATE OR REPLACE FUNCTION post_one_by_one(p_route uuid, :arguments)
 RETURNS :result
 LANGUAGE plpgsql VOLATILE
@@ -19,6 +19,7 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
     n CONSTANT integer := cardinality(p_payer);
+    v_lines CONSTANT integer := cardinality(p_transfer_row);
     v_tombstone CONSTANT uuid[] := array_remove(p_tombstone, NULL);
     -- every payer that a row locks: its own, then the others; and the version that each was found at
     v_row CONSTANT integer[] := ARRAY(SELECT generate_series(1, n)) || p_also_row;
@@ -46,7 +47,13 @@ DECLARE
 BEGIN
     -- check: isolation
     -- check: lengths
-    -- check: distinct
+
+    IF cardinality(v_payer) + cardinality(v_tombstone) > 1 AND (
+        (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
+        OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id)
+    ) THEN
+        RAISE EXCEPTION 'a payer or an id occurs twice' USING ERRCODE = 'cardinality_violation';
+    END IF;
 
     IF p_wait THEN
         PERFORM set_config('lock_timeout', p_lock_timeout_ms || 'ms', true);

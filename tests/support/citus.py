@@ -67,7 +67,7 @@ class Cluster:
         """Start every node that does not run."""
         for _ in range(ATTEMPTS):
             with suppress(subprocess.CalledProcessError):
-                run(self, "start", str(WORKERS), str(self.ports[0]))
+                run(self, "start", str(len(self.ports) - 1), str(self.ports[0]))
                 return
             # What is left of a node that was killed keeps the next one out for a moment.
             time.sleep(1)
@@ -89,10 +89,10 @@ def run(cluster: Cluster, verb: str, *more: str) -> None:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(workers: int = WORKERS) -> Iterator[Cluster]:
     """A cluster until the end of the block; skips where there is none to be had, and says why."""
     binaries = _binaries()
-    ports = _ports()
+    ports = _ports(workers)
     folder = own_folder("citizen-card-citus")
     folder.chmod(0o755)
     environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
@@ -134,7 +134,7 @@ def _binaries() -> Path:
     return config.parent
 
 
-def _ports() -> tuple[int, ...]:
+def _ports(workers: int) -> tuple[int, ...]:
     """Ports one after the other, as the tools want them."""
     first = free_port()
-    return tuple(range(first, first + WORKERS + 1))
+    return tuple(range(first, first + workers + 1))

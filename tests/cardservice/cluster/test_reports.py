@@ -1,0 +1,93 @@
+"""Every command that reports on the ledger, once, on a Citus cluster; and the names of providers."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cardservice.upkeep import keep_up
+from tests.cardservice.cluster.conftest import Divided
+from tests.support.council import FARE_MINOR, message, request_for
+
+pytestmark = pytest.mark.long
+
+FIRST, LAST = "2026-01-01", "2099-12-31"
+
+
+def _reports(divided: Divided, sold: UUID, folder: Path) -> list[tuple[str, ...]]:
+    """What is asked, about a card that has paid a fare on a day that is sealed."""
+    card, other = divided.cards[0], divided.cards[1]
+    holder, payer, day = str(card.holder), str(card.payer), str(divided.council.clock().date())
+    return [
+        ("account", "show", holder),
+        ("account", "dormant"),
+        ("advices", "losses"),
+        ("audit", "verify"),
+        ("balance", holder),
+        ("card", "show", str(card.id)),
+        ("card", "list"),
+        ("card", "entitlements", str(card.id)),
+        ("cardholder", "show", holder),
+        ("cardholder", "accesses", holder),
+        ("cardholder", "export", holder, str(folder / "everything")),
+        ("concession", "claim", "transport", day, day, str(folder / "claims.csv")),
+        ("funding", "counts", "meals", FIRST, LAST),
+        ("kitchen", "sold", "meals", day),
+        ("kitchen", "orders", "meals", day),
+        ("ledger", "heads"),
+        ("ledger", "prove", str(sold)),
+        ("ledger", "verify"),
+        ("library", "counts", day[:7]),
+        ("library", "takings", day),
+        ("limit", "rules"),
+        ("payer", "history", holder),
+        ("payer", "show", payer),
+        ("payer", "statement", payer, "--from", FIRST, "--to", LAST),
+        ("payment", "list"),
+        ("payment", "exceptions"),
+        ("proof", "export", str(sold), str(folder / "proof")),
+        ("provider", "sales", "vale-buses", FIRST, LAST),
+        ("provider", "statement", "vale-buses", day),
+        ("quarantine", "list"),
+        ("retention", "run", "--dry-run"),
+        ("security", "list"),
+        ("settlement", "report"),
+        ("terminal", "gaps"),
+        ("terminal", "list"),
+        ("transaction", "day", str(other.holder), "transport", day),
+        ("transaction", "explain", str(sold)),
+        ("retention", "run"),
+    ]
+
+
+def test_every_report_is_made(divided: Divided, tmp_path: Path) -> None:
+    """None of them asks what a cluster cannot answer."""
+    council = divided.council
+    terminal, card = council.terminal("reported"), divided.cards[0]
+    asked = request_for(terminal, card)
+    assert terminal.post("/v1/authorisations", message(asked, card)).outcome == (200, "approved")
+    council.clock.advance(days=1)
+    assert keep_up(council.context).sealed
+    failed = {}
+    for report in _reports(divided, asked.id, tmp_path):
+        done = divided.stack.attempt("cardservice", *report)
+        if done.status:
+            failed[report] = done.err
+    assert not failed, "\n".join(f"{' '.join(report)}: {said}" for report, said in failed.items())
+
+
+def test_a_statement_names_providers(divided: Divided) -> None:
+    """They lie at the coordinator, and entries at the nodes."""
+    council = divided.council
+    terminal, card = council.terminal("named"), divided.cards[1]
+    assert terminal.post("/v1/authorisations", message(request_for(terminal, card), card)).outcome == (
+        200,
+        "approved",
+    )
+    period = ("--from", FIRST, "--to", LAST)
+    told = divided.stack.run("cardservice", "payer", "statement", str(card.payer), *period, "--json").json
+    paid = [
+        line for line in [*told["lines"], *told["not_settled_yet"]] if line["prepaid_minor"] == -FARE_MINOR
+    ]
+    assert paid
+    assert {line["provider_name"] for line in paid} == {"vale-buses"}
