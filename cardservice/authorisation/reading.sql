@@ -24,33 +24,43 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
+DECLARE
+    v_terminal json[];
 BEGIN
+    -- Apart: where the terminal is known already none is asked for, and to have this ready takes as long as
+    -- reading three rows.
+    IF array_remove(p_terminal, NULL) <> '{}' THEN
+        SELECT array_agg(
+            CASE WHEN m.terminal IS NOT NULL THEN (
+                SELECT json_build_array(
+                    t.provider_id, t.role, t.offline_limit_minor, encode(c.der, 'hex'),
+                    (
+                        SELECT (date_part('epoch', s.valid_from) * 1000)::bigint FROM terminal_state AS s
+                        WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
+                    ),
+                    (
+                        SELECT json_agg(
+                            json_build_array(
+                                s.service, s.provider_id,
+                                (date_part('epoch', s.valid_from) * 1000)::bigint,
+                                (date_part('epoch', s.valid_until) * 1000)::bigint
+                            )
+                            ORDER BY s.provider_id, s.valid_from
+                        )
+                        FROM service_seller AS s WHERE s.service = m.service
+                    )
+                )
+                FROM terminal AS t
+                JOIN certificate AS c ON c.authority = 'terminals' AND c.identity = t.id
+                WHERE t.id = m.terminal ORDER BY c.issued_at DESC LIMIT 1
+            ) END
+        ) INTO v_terminal
+        FROM unnest(p_terminal, p_service) AS m (terminal, service);
+    END IF;
     RETURN QUERY
     SELECT
         m.row::integer,
-        CASE WHEN m.terminal IS NOT NULL THEN (
-            SELECT json_build_array(
-                t.provider_id, t.role, t.offline_limit_minor, encode(c.der, 'hex'),
-                (
-                    SELECT (date_part('epoch', s.valid_from) * 1000)::bigint FROM terminal_state AS s
-                    WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
-                ),
-                (
-                    SELECT json_agg(
-                        json_build_array(
-                            s.service, s.provider_id,
-                            (date_part('epoch', s.valid_from) * 1000)::bigint,
-                            (date_part('epoch', s.valid_until) * 1000)::bigint
-                        )
-                        ORDER BY s.provider_id, s.valid_from
-                    )
-                    FROM service_seller AS s WHERE s.service = m.service
-                )
-            )
-            FROM terminal AS t
-            JOIN certificate AS c ON c.authority = 'terminals' AND c.identity = t.id
-            WHERE t.id = m.terminal ORDER BY c.issued_at DESC LIMIT 1
-        ) END,
+        v_terminal[m.row],
         CASE WHEN card.id IS NOT NULL THEN json_build_array(
             card.cardholder_id, card.kind, card.expires_on,
             holder.category,

@@ -57,6 +57,7 @@ DECLARE
     -- every payer that a row locks: its own, then the others, in the order of `p_also_row`
     v_payer CONSTANT uuid[] := p_payer || p_also_payer;
     v_expected CONSTANT bigint[] := p_version || p_also_version;
+    v_timeout text;
     -- what was locked
     v_locked uuid[];
     v_version bigint[];
@@ -123,7 +124,12 @@ BEGIN
 
     -- check: lock
     IF p_wait THEN
-        PERFORM set_config('lock_timeout', p_lock_timeout_ms || 'ms', true);
+        v_timeout := set_config('lock_timeout', p_lock_timeout_ms || 'ms', true);
+    END IF;
+    IF cardinality(v_payer) = 1 AND p_wait THEN
+        SELECT ARRAY[payer_id], ARRAY[version] INTO v_locked, v_version FROM payer_state
+        WHERE payer_id = v_payer[1] FOR NO KEY UPDATE;
+    ELSIF p_wait THEN
         SELECT array_agg(s.payer_id), array_agg(s.version) INTO v_locked, v_version FROM (
             SELECT payer_id, version FROM payer_state WHERE payer_id = ANY (v_payer)
             ORDER BY payer_id FOR NO KEY UPDATE

@@ -37,7 +37,8 @@ certificate = Table(
     Column("status_changed_at", UtcDateTime, nullable=True),
     CheckConstraint("(revoked_at IS NULL) = (revocation_reason IS NULL)", name="revocation"),
 )
-Index(None, certificate.c.authority, certificate.c.identity)
+# The newest of a card's or terminal's own comes first, without sorting.
+Index(None, certificate.c.authority, certificate.c.identity, certificate.c.issued_at)
 Index(None, certificate.c.authority, certificate.c.revoked_at)
 Index(
     None,

@@ -1,4 +1,4 @@
-"""Posting by fewer and smaller statements: accounts are looked at where they are changed (docs/adr/0158).
+"""Posting by fewer statements, and the newest certificate found without sorting (docs/adr/0158).
 
 Revision ID: 0051
 Revises: 0041
@@ -12,7 +12,12 @@ revision = "0051"
 down_revision = "0041"
 
 
+_FORMER, _INDEX = "ix_certificate_authority_identity", "ix_certificate_authority_identity_issued_at"
+
+
 def upgrade() -> None:
+    op.create_index(_INDEX, "certificate", ["authority", "identity", "issued_at"])
+    op.drop_index(_FORMER, "certificate")
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
@@ -26,4 +31,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The functions stay: they are the ones that this program calls, whatever the tables' revision."""
+    # The functions stay: they are the ones that this program calls, whatever the tables' revision.
+    op.create_index(_FORMER, "certificate", ["authority", "identity"])
+    op.drop_index(_INDEX, "certificate")
