@@ -109,14 +109,16 @@ CALL = Call(
     ).encode(),
 )
 # On a cluster: run by the node that has the payer of the first argument (`distributing`).
-_CALL_AT = Call(
-    b"post_transactions_at",
-    (
-        "SELECT out_outcome, out_version FROM post_transactions_at($1::uuid, "  # noqa: S608 - as above
-        + ", ".join(f"${at}::{kind}" for at, (_, kind) in enumerate(ARGUMENTS, 2))
-        + ") ORDER BY out_row"
-    ).encode(),
+_VALUES = ", ".join(f"${at}::{kind}" for at, (_, kind) in enumerate(ARGUMENTS, 2))
+_TOGETHER_AT, _ONE_BY_ONE_AT = (
+    Call(
+        function.encode(),
+        f"SELECT out_outcome, out_version FROM {function}($1::uuid, {_VALUES}) ORDER BY out_row".encode(),  # noqa: S608 - as above
+    )
+    for function in ("post_transactions_at", "post_one_by_one")
 )
+# Ours: so many take as long one after the other as together, where plans are made for each call.
+ONE_BY_ONE = 6
 _distributed: WeakKeyDictionary[psycopg.Connection[Any], bool] = WeakKeyDictionary()
 
 
@@ -136,7 +138,8 @@ def post(
 
     def call(some: Sequence[Posting]) -> list[PostingResult]:
         values = encoded(arguments(some, wait, lock_timeout_s))
-        return results(_CALL_AT.on(connection, [scalar("uuid", some[0].payer_id), *values]))
+        at = _ONE_BY_ONE_AT if len(some) <= ONE_BY_ONE else _TOGETHER_AT
+        return results(at.on(connection, [scalar("uuid", some[0].payer_id), *values]))
 
     return posting_cluster.post(connection, postings, call, wait, lock_timeout_s)
 

@@ -4,7 +4,6 @@ The numbers of the keys are ours; `docs/pki.md` has them for other implementers.
 deterministic CBOR, so that the same statement always has the same bytes.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from uuid import UUID
 from pki.errors import StatementMalformed
 from pki.statements import fields
 from pki.statements.cbor import deterministic
+from pki.statements.usual import Parts, read_usual
 
 DETAILS_SALT_BYTES = 16
 DETAILS_HMAC_BYTES = 32
@@ -119,8 +119,14 @@ class TransactionStatement:
         return deterministic({key: value for key, value in values.items() if value is not None})
 
 
+_FIELDS = TransactionStatement.__slots__
+
+
 def parse_payload(payload: bytes) -> TransactionStatement:
     """Read a statement's bytes. Raises StatementMalformed unless they are exactly what `payload` writes."""
+    usual = read_usual(payload)
+    if usual is not None and usual.sale.kind == StatementKind.ADVICE:
+        return _advice(usual)
     values = fields.read_map(payload, _REQUIRED, _OPTIONAL)
     if None in values.values():
         raise StatementMalformed("what a statement does not say has no key, and no null")
@@ -145,6 +151,16 @@ def parse_payload(payload: bytes) -> TransactionStatement:
     )
 
 
+def _advice(parts: Parts) -> TransactionStatement:
+    """The same statement, of fields that have been looked at already."""
+    advice = object.__new__(TransactionStatement)
+    values = (*parts[:5], StatementKind.ADVICE, *parts.sale[1:], parts.details_hmac, parts.time, None, None)
+    for name, value in zip(_FIELDS, values, strict=True):
+        # Frozen, and made without `__init__`, which would look at each of them again.
+        object.__setattr__(advice, name, value)
+    return advice
+
+
 def details_hmac(salt: bytes, details: Mapping[str, object]) -> bytes:
     """HMAC-SHA-256 of the details' deterministic CBOR under a salt of 16 random bytes.
 
@@ -152,8 +168,13 @@ def details_hmac(salt: bytes, details: Mapping[str, object]) -> bytes:
     StatementMalformed for details that hold anything else than text, whole numbers, booleans, null, byte
     strings, lists and maps of these.
     """
+    return encoded_details_hmac(salt, deterministic(details))
+
+
+def encoded_details_hmac(salt: bytes, details_cbor: bytes) -> bytes:
+    """The same of details that are there as deterministic CBOR. Raises StatementMalformed for the salt."""
     fields.octets("details salt", salt, DETAILS_SALT_BYTES)
-    return hmac.digest(salt, deterministic(details), hashlib.sha256)
+    return hmac.digest(salt, details_cbor, "sha256")
 
 
 def _kind(value: object) -> StatementKind:
