@@ -141,7 +141,8 @@ def _signature_base(
             f'"content-digest": {fields["content-digest"]}',
         ]
     lines.append(f'"@signature-params": {parameters}')
-    if not all(line.isascii() and line.isprintable() for line in lines):
+    text = "".join(lines)
+    if not (text.isascii() and text.isprintable()):
         raise RequestSignatureInvalid("what is signed must be printable ASCII")
     return "\n".join(lines).encode()
 

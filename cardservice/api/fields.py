@@ -131,4 +131,5 @@ def to_rfc3339(value: datetime) -> str:
     """`value` in UTC with milliseconds, truncated, and `Z`. Raises ValueError if it is naive."""
     if value.tzinfo is None:
         raise ValueError("a time without a zone")
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

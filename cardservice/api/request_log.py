@@ -50,6 +50,8 @@ def configure() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # No line says them, and each of a request's would look them up (logging's "Optimization").
+    logging.logThreads = logging.logMultiprocessing = False
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 

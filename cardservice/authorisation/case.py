@@ -41,18 +41,21 @@ class Case:
     day_kept: str | None = None
     # What the holder must not eat, where the action's rules are to know.
     allergens: frozenset[str] = frozenset()
+    # What is known of the request that this statement stands for; a terminal replaces its own alone.
+    replaced: KnownTransaction | None = field(init=False, repr=False, compare=False)
+    # Who it is posted under: with the request it stands for, else the holder's payer at its time.
+    payer_id: PayerId = field(init=False, repr=False, compare=False)
+    # The payer's state.
+    view: PayerView = field(init=False, repr=False, compare=False)
 
-    @property
-    def replaced(self) -> KnownTransaction | None:
-        """What is known of the request that this statement stands for; a terminal replaces its own alone."""
+    def __post_init__(self) -> None:
         known = None if self.message.replaces is None else self.facts.known.get(self.message.replaces)
-        return known if known is not None and known.terminal_id == self.terminal.id else None
-
-    @property
-    def payer_id(self) -> PayerId:
-        """Who it is posted under: with the request it stands for, else the holder's payer at its time."""
-        replaced = self.replaced
-        return self.facts.payer_id if replaced is None else replaced.payer_id
+        replaced = known if known is not None and known.terminal_id == self.terminal.id else None
+        payer_id = self.facts.payer_id if replaced is None else replaced.payer_id
+        # Nearly every check asks for these.
+        object.__setattr__(self, "replaced", replaced)
+        object.__setattr__(self, "payer_id", payer_id)
+        object.__setattr__(self, "view", self.facts.views[payer_id])
 
     @property
     def day(self) -> str:
@@ -60,11 +63,6 @@ class Case:
         if self.day_kept is not None:
             return self.day_kept
         return self.message.time.astimezone(ZoneInfo(self.timezone)).date().isoformat()
-
-    @property
-    def view(self) -> PayerView:
-        """The payer's state."""
-        return self.facts.views[self.payer_id]
 
     @property
     def entitlements(self) -> tuple[Entitlement, ...]:

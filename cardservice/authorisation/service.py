@@ -99,11 +99,12 @@ def question_of(
             terminal, notice, wanted, lambda facts: annulment_of(context, terminal, notice, facts), found
         )
     statement = message
-    _check_terminal(terminal, statement.time if statement.is_advice else context.now())
+    moment = statement.time if statement.is_advice else context.now()
+    _check_terminal(terminal, moment)
     check_addressed(statement, context.scheme.id, terminal.id)
     if statement.is_advice:
         terminal = (terms or read_terms(context, terminal)).at(terminal, statement.time)
-    _check_role(context, terminal, statement)
+    _check_role(context, terminal, statement, moment)
 
     def decide(facts: Facts) -> Prepared:
         if not statement.is_advice:
@@ -121,12 +122,12 @@ def _check_terminal(terminal: Terminal, moment: datetime) -> None:
         raise TerminalRevoked(terminal.id, terminal.revoked_at)
 
 
-def _check_role(context: Context, terminal: Terminal, message: CardMessage) -> None:
+def _check_role(context: Context, terminal: Terminal, message: CardMessage, moment: datetime) -> None:
     """Check 3."""
     statement = message.signed.statement
     if not may_ask(terminal.role, context.services.get(statement.service), statement.action):
         raise RoleNotAllowed(terminal.id, terminal.role, f"{statement.service} {statement.action}")
-    if not terminal.may_sell(statement.service, statement.time if message.is_advice else context.now()):
+    if not terminal.may_sell(statement.service, moment):
         raise ServiceOfAnother(terminal.id, terminal.provider_id, statement.service)
 
 

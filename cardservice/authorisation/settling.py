@@ -3,7 +3,6 @@
 Any number of messages together: in rounds of distinct payers, in the order in which they came.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ class _Settlement:
     def __init__(self, context: Context, questions: Sequence[Question]) -> None:
         self._context, self._questions = context, questions
         self.settled: dict[int, Settled] = {}
-        self._misses: Counter[int] = Counter()
+        self._misses: dict[int, int] = {}
         # Read before; good for one attempt.
         self._at_hand = {
             row: question.found for row, question in enumerate(questions) if question.found is not None
@@ -150,7 +149,7 @@ class _Settlement:
             if isinstance(outcome, Exception):
                 self.settled[row] = outcome
             elif outcome.outcome is Outcome.POSTED:
-                self.settled[row] = _attempt(_given, self._context, self._questions[row].message, each)
+                self.settled[row] = _attempt(_given, self._context, each)
             elif outcome.outcome is Outcome.BUSY:
                 # It was waited for; its terminal repeats it.
                 self.settled[row] = _busy()
@@ -158,7 +157,7 @@ class _Settlement:
                 self._missed(row)
 
     def _missed(self, row: int) -> None:
-        self._misses[row] += 1
+        self._misses[row] = self._misses.get(row, 0) + 1
         if self._misses[row] == ATTEMPTS:
             self.settled[row] = _attempt(_under_lock, self._context, self._questions[row])
 
@@ -188,7 +187,7 @@ def _under_lock(context: Context, question: Question) -> Given:
     # The transaction is committed: only now may the answer leave.
     if result.outcome is not Outcome.POSTED:
         raise _busy()
-    return _given(context, question.message, found)
+    return _given(context, found)
 
 
 def _busy() -> Busy:
@@ -225,11 +224,11 @@ def _held(context: Context, prepared: Prepared, connection: Connection | None) -
     return prepared
 
 
-def _given(context: Context, message: Message, posted: Prepared) -> Given:
+def _given(context: Context, posted: Prepared) -> Given:
     if posted.claims or posted.undoes:
         with context.database.begin() as connection:
             confirm(connection, posted.posting.transaction.id)
             if posted.undoes is not None:
                 release(connection, posted.undoes)
-    answered_at = posted.posting.transaction.posted_at
-    return Given(body=message.body, answer=posted.answer, answered_at=answered_at)
+    transaction = posted.posting.transaction
+    return Given(body=transaction.body, answer=posted.answer, answered_at=transaction.posted_at)

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +28,8 @@ from cardservice.ledger.values import NewProof
 # RFC 8452: AES-256-GCM-SIV, which a repeated nonce does not break; 12 bytes of it.
 _KEY_BITS = 256
 _NONCE_BYTES = 12
+# The versions in use: to make the cipher takes as long as to open a cardholder's key by it.
+_WRAPPING_KEYS_IN_MEMORY = 4
 # Ours: what an encryption is for, so that one cannot be taken for another.
 _KEY_CONTEXT = b"citizen-card cardholder key\x00"
 _PROOF_CONTEXT = b"citizen-card proof\x00"
@@ -154,7 +157,7 @@ def open_proof(
         day = row.destroyed_at.date()
         raise ProofErased(f"the proof of transaction {transaction_id} was erased on {day}", day)
     key = _unwrapped(ring, KeyId(row.id), row.kek_version, row.wrapped)
-    return _decrypt(key, row.nonce + row.ciphertext, _PROOF_CONTEXT + transaction_id.bytes)
+    return _decrypt(AESGCMSIV(key), row.nonce + row.ciphertext, _PROOF_CONTEXT + transaction_id.bytes)
 
 
 def destroy_key(connection: Connection, cardholder_id: CardholderId, moment: datetime) -> None:
@@ -227,16 +230,22 @@ def wrapped_under(connection: Connection) -> dict[int, int]:
 
 def _wrapped(ring: KeyRing, key_id: KeyId, key: bytes) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, key, _KEY_CONTEXT + key_id.bytes)
+    return nonce + _under(ring.key(ring.newest)).encrypt(nonce, key, _KEY_CONTEXT + key_id.bytes)
 
 
 def _unwrapped(ring: KeyRing, key_id: KeyId, version: int, wrapped: bytes) -> bytes:
-    return _decrypt(ring.key(version), wrapped, _KEY_CONTEXT + key_id.bytes)
+    return _decrypt(_under(ring.key(version)), wrapped, _KEY_CONTEXT + key_id.bytes)
 
 
-def _decrypt(key: bytes, sealed: bytes, context: bytes) -> bytes:
+@lru_cache(maxsize=_WRAPPING_KEYS_IN_MEMORY)
+def _under(kek: bytes) -> AESGCMSIV:
+    """The cipher of a key that wraps, which the ring keeps as long; a cardholder's is never kept."""
+    return AESGCMSIV(kek)
+
+
+def _decrypt(cipher: AESGCMSIV, sealed: bytes, context: bytes) -> bytes:
     nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
-        return AESGCMSIV(key).decrypt(nonce, ciphertext, context)
+        return cipher.decrypt(nonce, ciphertext, context)
     except (InvalidTag, ValueError) as error:
         raise ProofUnreadable("it was changed, or the key is not the one it was sealed under") from error
