@@ -98,7 +98,8 @@ class _Pages:
     def page(self, shown: Sequence[Row[Any]], opening: Money, *, more: bool) -> StatementPage:
         """The page of these rows, which begins with `opening`."""
         waiting: Sequence[Row[Any]] = () if more else self._waiting()
-        told = _Told(self._undone([*shown, *waiting]))
+        rows = [*shown, *waiting]
+        told = _Told(self._undone(rows), queries.names_beside(self._connection, self.kind, rows))
         lines = tuple(told.settled(shown, opening))
         return StatementPage(
             payer_id=self._payer_id,
@@ -138,6 +139,8 @@ class _Told:
     """Rows as lines."""
 
     undone: Mapping[TransactionId, Sequence[Undone]]
+    # Of providers, where they do not come with the rows
+    names: Mapping[str, str]
 
     def settled(self, rows: Iterable[Row[Any]], opening: Money) -> Iterator[StatementLine]:
         """Lines with the money after each."""
@@ -156,7 +159,7 @@ class _Told:
             service=row.service,
             action=row.action,
             provider_id=row.provider_id,
-            provider_name=row.provider_name,
+            provider_name=row.provider_name or self.names.get(row.provider_id),
             # Labels alone: what of a price somebody else paid is nobody's business.
             items=tuple(str(each["label"]) for each in row.receipt or ()),
             reverses=tuple(self.undone.get(row.id, ())),

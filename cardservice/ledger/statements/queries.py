@@ -3,7 +3,7 @@
 Each is built once for a kind of database: to build one takes longer than to ask it. The values are `asked`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Date,
     Integer,
+    Row,
     Select,
     Uuid,
     and_,
@@ -228,6 +229,15 @@ def _whose(kind: Kind, *columns: ColumnElement[UUID]) -> list[ColumnElement[bool
     return [column == _PAYER for column in columns] if kind.clustered else []
 
 
+def names_beside(connection: Connection, kind: Kind, rows: Iterable[Row[Any]]) -> Mapping[str, str]:
+    """On a cluster the providers of these lines by their ids; elsewhere the lines have their names."""
+    wanted = {row.provider_id for row in rows} - {None} if kind.clustered else set()
+    if not wanted:
+        return {}
+    named = select(provider.c.id, provider.c.name).where(provider.c.id.in_(wanted))
+    return {row.id: row.name for row in connection.execute(named)}
+
+
 def _lines(kind: Kind, moved: Subquery) -> Select[Any]:
     stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
     # By the payer of each row, not by the one asked for: see `_with_changes`.
@@ -247,7 +257,7 @@ def _lines(kind: Kind, moved: Subquery) -> Select[Any]:
         ),
     )
     name: ColumnElement[Any] = null()
-    # On a cluster providers lie elsewhere than entries: they go by their ids.
+    # On a cluster providers lie elsewhere than entries: `names_beside` has them.
     if not kind.clustered:
         joined, name = joined.outerjoin(provider, provider.c.id == stored.provider_id), provider.c.name
     return select(
