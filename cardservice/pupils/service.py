@@ -17,10 +17,10 @@ from sqlalchemy import Connection, func, insert, select, update
 from cardservice.audit.service import record, record_all
 from cardservice.bulk import insert_many
 from cardservice.cardholders.adding import add_cardholders
+from cardservice.cardholders.changing import keys_of, write_many
 from cardservice.cardholders.finding import having_all
-from cardservice.cardholders.records import read_many, record_key, write_field
-from cardservice.cardholders.sealing import Field
-from cardservice.cardholders.service import lock_cardholder
+from cardservice.cardholders.records import read_many
+from cardservice.cardholders.sealing import Field, RecordKey
 from cardservice.cardholders.tokens import school_token
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
@@ -37,6 +37,8 @@ MAX_SCHOOL = 40  # ours
 _MANY = 0.25
 _OF_A_PUPIL = (Field.PUPIL, Field.NAME, Field.BORN_ON, Field.FORM, Field.ALLERGENS)
 _IDS_AT_ONCE = 500
+# What is taken from who is of no school any more
+_LEFT: Mapping[Field, Any] = {Field.PUPIL: None, Field.FORM: None}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,15 +115,14 @@ def undo_import(context: Context, run: UUID, *, actor: str) -> tuple[CardholderI
         changes = connection.execute(select(import_change).where(import_change.c.run_id == run)).all()
         if not changes:
             raise UndoRefused(f"of import {run} there is nothing to undo, or it is kept no longer")
-        joined: list[CardholderId] = []
-        for row in changes:
-            holder = CardholderId(row.cardholder_id)
-            if row.what == "joined":
-                joined.append(holder)
-                _write(connection, kek, holder, {Field.PUPIL: None, Field.FORM: None}, moment)
-            else:
-                _write(connection, kek, holder, _opened(connection, kek, holder, row.before), moment)
-            record(connection, actor, "cardholder.set", holder, moment, changed="import undone")
+        joined = [CardholderId(row.cardholder_id) for row in changes if row.what == "joined"]
+        back: dict[CardholderId, Mapping[Field, Any]] = dict.fromkeys(joined, _LEFT)
+        known = [CardholderId(row.cardholder_id) for row in changes if row.what != "joined"]
+        keys = keys_of(connection, kek, known)
+        sealed = {CardholderId(row.cardholder_id): row.before for row in changes}
+        back |= {holder: _opened(keys[holder], sealed[holder]) for holder in known}
+        write_many(connection, kek, back, moment)
+        record_all(connection, actor, "cardholder.set", sorted(back), moment, changed="import undone")
         connection.execute(update(import_run).where(import_run.c.id == run).values(undone_by=actor))
         record(connection, actor, "import.undo", run, moment)
     return tuple(joined)
@@ -171,9 +172,8 @@ def _plan(
             if after:
                 changes.append(Change(holder, {field: values.get(field) for field in after}, after))
         lines[holder] = pupil.line
-    gone: dict[Field, Any] = {Field.PUPIL: None, Field.FORM: None}
     leavers = tuple(
-        Change(holder, {field: values.get(field) for field in gone}, gone)
+        Change(holder, {field: values.get(field) for field in _LEFT}, _LEFT)
         for holder, values in known.values()
     )
     unchanged = len(pupils) - len(joiners) - len(changes)
@@ -246,34 +246,23 @@ def _apply(
         {"run_id": run, "cardholder_id": holder, "what": "joined", "before": None} for holder in plan.joiners
     ]
     for what, changes in (("changed", plan.changes), ("left", plan.leavers)):
-        for change in changes:
-            before = _sealed(connection, kek, change.holder, change.before)
-            _write(connection, kek, change.holder, change.after, moment)
-            record(connection, actor, "cardholder.set", change.holder, moment, changed=f"import, {what}")
-            rows.append({"run_id": run, "cardholder_id": change.holder, "what": what, "before": before})
+        keys = write_many(connection, kek, {each.holder: each.after for each in changes}, moment)
+        people = [each.holder for each in changes]
+        record_all(connection, actor, "cardholder.set", people, moment, changed=f"import, {what}")
+        rows += [
+            {"run_id": run, "cardholder_id": each.holder, "what": what, "before": _sealed(keys, each)}
+            for each in changes
+        ]
     insert_many(connection, import_change, rows)
 
 
-def _write(
-    connection: Connection,
-    kek: KeyRing,
-    holder: CardholderId,
-    values: Mapping[Field, Any],
-    moment: datetime,
-) -> None:
-    lock_cardholder(connection, holder)
-    for field, value in values.items():
-        write_field(connection, kek, holder, field, value, moment)
+def _sealed(keys: Mapping[CardholderId, RecordKey], change: Change) -> bytes:
+    said = {field.value: value for field, value in change.before.items()}
+    return keys[change.holder].seal(Field.IMPORT, said)
 
 
-def _sealed(connection: Connection, kek: KeyRing, holder: CardholderId, before: Mapping[Field, Any]) -> bytes:
-    said = {field.value: value for field, value in before.items()}
-    return record_key(connection, kek, holder).seal(Field.IMPORT, said)
-
-
-def _opened(connection: Connection, kek: KeyRing, holder: CardholderId, sealed: bytes) -> dict[Field, Any]:
-    said = record_key(connection, kek, holder).open(Field.IMPORT, sealed)
-    return {Field(name): value for name, value in said.items()}
+def _opened(key: RecordKey, sealed: bytes) -> dict[Field, Any]:
+    return {Field(name): value for name, value in key.open(Field.IMPORT, sealed).items()}
 
 
 def _require_newest(connection: Connection, run: UUID) -> None:

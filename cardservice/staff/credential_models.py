@@ -92,6 +92,7 @@ staff_request = Table(
     metadata,
     Column("staff_id", Text, ForeignKey(staff.c.id), primary_key=True),
     Column("key", Text, primary_key=True),
+    # HMAC-SHA-256 of what was asked
     Column("request_sha256", LargeBinary, nullable=False),
     # Identifiers alone: nothing of a person's record.
     Column("answer", Text, nullable=False),

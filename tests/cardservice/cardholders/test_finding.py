@@ -14,6 +14,7 @@ from sqlalchemy import LargeBinary, Text, Uuid, column, insert, select, table, t
 from cardservice.audit.models import audit
 from cardservice.cardholders import details, finding
 from cardservice.cardholders.accesses import READS, accesses
+from cardservice.cardholders.changing import write_many
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.finding import MAX_FOUND, find
 from cardservice.cardholders.guardians import Days, bar
@@ -155,6 +156,27 @@ def test_what_is_changed_is_found_by_what_it_is_now(council: Council, wilhelmina
         details.set_born_on(connection, noting, None)
     assert names(council, Wanted(postcode="AB1")) == [NAME]
     assert names(council, Wanted(postcode=POSTCODE)) == names(council, Wanted(born_on="1987-11-23")) == []
+
+
+def test_many_who_are_changed_at_once_are_as_if_each_had_been(council: Council) -> None:
+    """What is given takes the place of what was, or takes it away; all else stays."""
+    people = [add(council, f"Robin Number{number}", form="5B", born_on=BORN) for number in range(22)]
+    changes: dict[CardholderId, dict[Field, Any]] = {each: {Field.NAME: "Kim Reed"} for each in people[:21]}
+    changes[people[21]] = {Field.FORM: None, Field.BORN_ON: None}
+    with council.context.database.begin() as connection:
+        write_many(connection, council.kek, changes, council.clock())
+    with council.context.database.reading() as connection:
+        known = read_fields(connection, council.kek, people[0])
+        last = read_fields(connection, council.kek, people[21])
+    assert (known[Field.NAME], known[Field.FORM], known[Field.BORN_ON]) == (
+        "Kim Reed",
+        "5B",
+        BORN.isoformat(),
+    )
+    assert (last[Field.NAME], Field.FORM in last, Field.BORN_ON in last) == ("Robin Number21", False, False)
+    assert names(council, Wanted("kim", born_on=BORN.isoformat())) == ["Kim Reed"] * 21
+    assert names(council, Wanted("robin")) == ["Robin Number21"]
+    assert names(council, Wanted("robin", born_on=BORN.isoformat())) == []
 
 
 def test_no_more_are_shown_than_anybody_needs(council: Council) -> None:
