@@ -12,28 +12,36 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from cardservice.accounts.models import account_closing
 from cardservice.applications.proofs import proofs_of
 from cardservice.applications.service import applications_of, reason_of
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
 from cardservice.cardholders.asking import require_asker_named
 from cardservice.cardholders.details import PROTECTED
+from cardservice.cardholders.export_cards import cards_of, said
 from cardservice.cardholders.guardians import Guardianship, children_of, guardians_of
 from cardservice.cardholders.models import cardholder
-from cardservice.cardholders.records import read_fields
+from cardservice.cardholders.records import read_fields, record_key
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import require_cardholder
-from cardservice.cards.models import card
-from cardservice.cards.service import find_cards
 from cardservice.circulation.models import fine, history, hold, loan, member, payment
 from cardservice.context import Context
-from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
+from cardservice.funding.models import entitlement
+from cardservice.ids import CardholderId, PayerId, TransactionId
 from cardservice.ledger.erasing import OwnPayer, payers_for_erasure, transactions_for_erasure
 from cardservice.ledger.models import account, counter, ledger_transaction, payer_limit, transaction_details
 from cardservice.ledger.payers import history_of
+from cardservice.pupils.models import import_change, import_run
 
 FORMAT = "citizen-card subject access 1"
 _IDS_AT_ONCE = 500
+_IMPORTED = {"joined": "came to the school", "changed": "was changed", "left": "left the school"}
+_CLOSED = {
+    "asked": "it was asked for",
+    "deceased": "it was told that the holder has died",
+    "dormant": "no card of the holder was seen for long",
+}
 
 
 def export_person(
@@ -67,7 +75,10 @@ def export_person(
         else _guardians(children_of(connection, context.keys.cardholder_kek, person)),
         "applications": _applications(context, connection, person),
         "proofs": _proofs(context, connection, person),
-        "cards": _cards(connection, person),
+        "programmes": _programmes(connection, person),
+        "imports": _imports(context, connection, person),
+        "cards": cards_of(connection, person),
+        "account_closing": _closing(connection, person),
         "payers": _payers(connection, person, payers),
         "limits": _limits(connection, person),
         "counters": _counters(connection, person),
@@ -149,23 +160,60 @@ def _proofs(context: Context, connection: Connection, holder: CardholderId) -> l
     ]
 
 
-def _cards(connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
-    own = connection.scalars(
-        select(card.c.id).where(card.c.cardholder_id == holder).order_by(card.c.created_at, card.c.id)
-    ).all()
-    by_id = {each.id: each for each in find_cards(connection, own)}
+def _programmes(connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
+    """What others fund for the person, and has been noted as checked."""
+    own = entitlement.c
+    rows = connection.execute(
+        select(own.service, own.programme, own.year, own.first_day, own.review_on, own.reference)
+        .where(own.cardholder_id == holder)
+        .order_by(own.id)
+    )
     return [
         {
-            "card": str(each.id),
-            "kind": each.kind,
-            "expires_on": each.expires_on.isoformat(),
-            "states": [
-                {"state": change.state.value, "since": _said(change.valid_from), "reason": change.reason}
-                for change in each.states
-            ],
+            "service": row.service,
+            "programme": row.programme,
+            "year": row.year or None,
+            "from": row.first_day.isoformat(),
+            "not_after": row.review_on.isoformat(),
+            "checked_as": row.reference,
         }
-        for each in (by_id[CardId(one)] for one in own)
+        for row in rows
     ]
+
+
+def _imports(context: Context, connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
+    """What a school's files have changed, with what the record said before, as long as that is kept."""
+    run, change = import_run.c, import_change.c
+    rows = connection.execute(
+        select(run.school, run.at, change.what, change.before)
+        .join_from(import_change, import_run)
+        .where(change.cardholder_id == holder)
+        .order_by(run.at, run.id)
+    ).all()
+    key = record_key(connection, context.keys.cardholder_kek, holder) if rows else None
+    return [
+        {
+            "school": row.school,
+            "at": _said(row.at),
+            "what": _IMPORTED[row.what],
+            "before": None if key is None or row.before is None else key.open(Field.IMPORT, row.before),
+        }
+        for row in rows
+    ]
+
+
+def _closing(connection: Connection, holder: CardholderId) -> dict[str, Any] | None:
+    """That the person's accounts are being closed, or were; None: they are not."""
+    query = select(account_closing).where(account_closing.c.cardholder_id == holder)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return {
+        "why": _CLOSED[row.why],
+        "holder_told_at": said(row.told_at),
+        "cards_stopped_at": said(row.stopped_at),
+        "ended_at": said(row.ended_at),
+    }
 
 
 def _payers(

@@ -181,6 +181,12 @@ class AccessesSchema(Message):
     next = next_field()
 
 
+class ExportOrderSchema(Message):
+    """Who asks for what is kept of a person: that person, or a guardian with the right `see`."""
+
+    asked_by = Identifier(load_default=None, allow_none=True)
+
+
 class ExportSchema(Message):
     """All that is kept of a person, for that person."""
 

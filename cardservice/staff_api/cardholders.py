@@ -11,10 +11,12 @@ from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
 from cardservice.cardholders.accesses import Place, accesses
+from cardservice.cardholders.asking import asked_of, asking, require_asker
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
 from cardservice.cardholders.finding import find
+from cardservice.cardholders.guardians import May
 from cardservice.cardholders.photos import prepared
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
@@ -37,7 +39,6 @@ from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
     TAG,
-    NothingSchema,
     StaffPageSchema,
     once,
     require_unchanged,
@@ -177,15 +178,22 @@ def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.route(f"{ONE}/export", methods=["POST"])
-@blueprint.arguments(NothingSchema)
+@blueprint.arguments(schemas.ExportOrderSchema)
 @blueprint.response(200, schemas.ExportSchema)
 @blueprint.problems(400, 401, 403, 404, 409)
 @staff_alone
 def post_export(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
-    """All that is kept of a person, for that person (subject access); others are left out."""
-    del body
-    with context().database.begin() as connection:
-        return {"record": export_person(context(), connection, cardholder_id, actor=actor())}
+    """All that is kept of a person, for that person (subject access); others are left out.
+
+    `asked_by` says who asks: a guardian is told no protected address, nor of others.
+    """
+    with asked_of(context(), actor(), cardholder_id) as connection:
+        asker = None
+        if body["asked_by"] is not None:
+            asked, holder = asking(context(), actor()), require_cardholder(connection, cardholder_id)
+            asker = require_asker(connection, asked, holder, body["asked_by"], May.SEE)
+        exported = export_person(context(), connection, cardholder_id, actor=actor(), asker=asker)
+    return {"record": exported}
 
 
 @blueprint.route(f"{ONE}/erasure")

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     naive,
     painted,
     posting,
+    pupils,
     rating,
     recovering,
     report,
@@ -169,6 +170,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     ingest.BUS_DAY: _bus_day,
     rating.KEY: _rating,
     searching.KEY: partial(_cards, searching.measure),
+    pupils.KEY: partial(_cards, pupils.measure),
     sip2.KEY: partial(_cards, sip2.measure),
 }
 # What is measured as a whole can be measured smaller: a share of it.
@@ -182,6 +184,7 @@ SCALED: Mapping[str, Callable[[PostgresServer, float], Measurement]] = {
     searching.KEY: lambda server, share: searching.measure(
         server, 10.0, _say, count=_part(searching.PEOPLE, share)
     ),
+    pupils.KEY: lambda server, share: pupils.measure(server, 0.0, _say, pupils=_part(pupils.PUPILS, share)),
     rating.KEY: lambda server, share: rating.measure(server, _say, taps=_part(rating.TAPS, share)),
     "verify_rate": lambda server, share: growth.measure_verify(
         server, _say, payers=_part(growth.PAYERS, share)

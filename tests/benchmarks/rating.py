@@ -3,10 +3,8 @@
 What was tapped is filled in in SQL, as advices leave it; numbers are given and days rated as the worker does.
 """
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,22 +12,19 @@ from tempfile import TemporaryDirectory
 import psycopg
 from sqlalchemy import func, select
 
-from cardservice.config import load_settings
-from cardservice.context import Context, open_context
+from cardservice.context import Context
 from cardservice.ledger.closing.sequencing import sequence
 from cardservice.ledger.event_models import rating
 from cardservice.rating.service import rate_all
 from cardservice.tariffs.service import store_tariff
 from cardservice.upkeep import calendar_of
 from tests.benchmarks.filling import CURRENCY, fill_payers
+from tests.benchmarks.installed import installed
 from tests.benchmarks.posting import fill_top_ups
 from tests.benchmarks.report import ROOT, Measurement
 from tests.benchmarks.server import BenchmarkFailed, administrator_url, require_right
-from tests.benchmarks.town import SCHEME
 from tests.cardservice.services.travels import load_travel
-from tests.support.council import StandingClock
-from tests.support.databases import OWNER, SERVICE_ROLE, PostgresServer
-from tests.support.stack import Stack
+from tests.support.databases import PostgresServer
 
 KEY = "rating_day"
 TAPS, TAPS_EACH = 1_000_000, 10
@@ -75,7 +70,7 @@ _TAPPED = (
 def measure(server: PostgresServer, say: Callable[[str], None], *, taps: int = TAPS) -> Measurement:
     """How long the day takes the first time and again; raises BenchmarkFailed unless everybody was rated."""
     riders = max(1, taps // TAPS_EACH)
-    with _installed(server) as (context, owner_url, service_url):
+    with installed(server, _CLOCK) as (context, owner_url, service_url):
         with TemporaryDirectory(prefix="citizen-card-bench-", dir=ROOT) as folder:
             loaded = load_travel(Path(folder))
         with context.database.begin() as connection:
@@ -105,26 +100,6 @@ def measure(server: PostgresServer, say: Callable[[str], None], *, taps: int = T
             ],
         },
     )
-
-
-@contextmanager
-def _installed(server: PostgresServer) -> Iterator[tuple[Context, str, str]]:
-    """A service that is set up, without anybody in it; how its owner and the service itself connect."""
-    name = server.create()
-    owner_url, service_url = server.url(name, OWNER), server.url(name, SERVICE_ROLE)
-    with TemporaryDirectory(prefix="citizen-card-bench-") as folder:
-        stack = Stack(Path(folder), service_url, owner_url, CURRENCY, "Europe/London")
-        try:
-            stack.install(SCHEME)
-            origin = {"CARDSERVICE_PUBLIC_ORIGIN": stack.origin}
-            settings = load_settings({**os.environ, **stack.environment, **origin})
-            context = open_context(settings, StandingClock(_CLOCK))
-            try:
-                yield context, owner_url, service_url
-            finally:
-                context.close()
-        finally:
-            stack.close()
 
 
 def _tap(owner_url: str, version: str, first: int, last: int) -> None:

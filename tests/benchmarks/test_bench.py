@@ -15,6 +15,7 @@ from tests.benchmarks import (
     issuing,
     lunch,
     posting,
+    pupils,
     rating,
     report,
     rules,
@@ -111,6 +112,16 @@ def test_everybody_who_is_looked_for_is_found() -> None:
     searches = measured.detail["searches"]
     assert isinstance(searches, int)
     assert searches >= 7 * 60
+    assert measured.value
+
+
+@pytest.mark.long
+def test_everybody_in_a_schools_file_joins_and_is_changed_a_year_later() -> None:
+    server = PostgresServer()
+    try:
+        measured = pupils.measure(server, 0.0, print, pupils=40)
+    finally:
+        server.stop()
     assert measured.value
 
 

@@ -1,5 +1,6 @@
 """Cardholders, applications and imports over HTTP: each read is noted, changes do not run into each other."""
 
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -7,6 +8,9 @@ from uuid import uuid4
 import pytest
 
 from cardservice.api.fields import to_base64url
+from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.details import Noting, set_born_on
+from cardservice.cardholders.guardians import Days, May, add_guardian
 from cardservice.staff.roles import Role
 from tests.cardservice.staff.browsing import Browsing
 from tests.cardservice.staff_api.conftest import Come
@@ -114,6 +118,31 @@ def test_somebody_is_exported_and_erased(council: Council, come: Come) -> None:
     assert issuer.post(f"{other}/erasure", {"erase": str(card.holder)}).outcome == (400, "malformed")
     assert issuer.post(f"{other}/erasure", {"erase": holder}).status == 200
     assert issuer.get(other).outcome == (404, "cardholder_unknown")
+
+
+def test_who_asks_for_a_record_is_told_what_is_theirs(council: Council, come: Come) -> None:
+    """The person all of it; a guardian who may see it not of others; and nobody else anything."""
+    issuer, card, other = come("ida", Role.ISSUER), council.card("child"), council.card()
+    path, noted = f"/v1/cardholders/{card.holder}/export", council.clock()
+    with council.context.database.begin() as connection:
+        noting = Noting(council.kek, card.holder, "test", noted)
+        set_born_on(connection, noting, date(noted.year - 9, 1, 1))
+    refused = issuer.post(path, {"asked_by": str(other.holder)})
+    assert (refused.outcome, refused.json["data"]) == ((409, "asker_refused"), {"reason": "not_a_guardian"})
+    with council.context.database.begin() as connection:
+        add_guardian(connection, noting, other.holder, "parent", {May.SEE}, Days(noted.date()), 16)
+    told = issuer.post(path, {"asked_by": str(other.holder)}).json["record"]
+    assert (told["cardholder"], len(told["guardians"])) == (str(card.holder), 1)
+    assert issuer.post(path, {"asked_by": str(card.holder)}).status == 200
+    assert issuer.post(path, {"asked_by": str(uuid4())}).outcome == (404, "cardholder_unknown")
+    assert issuer.post(path, {"asked_by": "kim"}).outcome == (400, "malformed")
+    with council.context.database.reading() as connection:
+        done = [each.action for each in accesses(connection, card.holder)]
+    assert [done.count(each) for each in ("guardian.refused", "guardian.acted", "cardholder.export")] == [
+        1,
+        1,
+        2,
+    ]
 
 
 def test_an_application_is_made_approved_and_ordered(council: Council, come: Come) -> None:
