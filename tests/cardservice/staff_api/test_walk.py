@@ -82,7 +82,10 @@ def test_a_childs_card_from_the_application_to_the_erasure(council: Council, com
     changed(issuer, path, {"address": {"uprn": "10091", "street": "Mill Lane", "postcode": "AB1 2CD"}})
     rides(council, card)
 
-    told = ok(issuer.post(f"{path}/export", {}))["record"]
+    lee = born(issuer, "Lee Hale", "1980-01-01")
+    nobodys = issuer.post(f"{path}/export", {"asked_by": id_of(lee)})
+    assert (nobodys.outcome, nobodys.json["data"]["reason"]) == ((409, "asker_refused"), "not_a_guardian")
+    told = ok(issuer.post(f"{path}/export", {"asked_by": id_of(kim)}))["record"]
     assert (told["record"]["name"], len(told["cards"]), len(told["transactions"])) == ("Ava Read", 1, 2)
     right = changed(issuer, path, {"name": "Ava Reed"})
     assert right["name"] == "Ava Reed"
