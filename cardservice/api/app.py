@@ -14,6 +14,7 @@ from cardservice.cards import map_views as card_maps
 from cardservice.cards.maps import CardMaps
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.payments.paying_views import blueprint as payments
 from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
@@ -76,6 +77,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         enrolment,
         tariffs.blueprint,
         notifications,
+        payments,
         recovery,
         public,
         *STAFF_BLUEPRINTS,

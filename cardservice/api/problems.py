@@ -58,6 +58,11 @@ PROBLEMS: Mapping[str, Kind] = {
     "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
     "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
+    # Paying in.
+    "payments_missing": Kind(404, "The service has no payment provider"),
+    "payment_unknown": Kind(404, "There is no such payment"),
+    "payment_refused": Kind(422, "The payment provider refuses this"),
+    "payment_provider_away": Kind(503, "The payment provider does not answer; send the same request again"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no signature, and no session"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
@@ -118,10 +123,6 @@ PROBLEMS: Mapping[str, Kind] = {
     "loss_refused": Kind(409, "The report is not taken from afar any more"),
     "closing_refused": Kind(409, "The account is not closed, or not yet"),
     "statement_invalid": Kind(422, "There is no such statement, or no such page of it"),
-    "payment_unknown": Kind(404, "There is no such payment through a provider"),
-    "payment_refused": Kind(422, "The payment provider refuses this"),
-    "payment_provider_away": Kind(503, "The payment provider gives no answer; send the same request again"),
-    "no_payment_provider": Kind(409, "The scheme takes no payments through a provider"),
     "explanation_missing": Kind(409, "What the decision was reached by is not there any more"),
     "quarantine_unknown": Kind(404, "Nothing of this number is held"),
     "quarantine_unreadable": Kind(409, "The held message cannot be read any more"),

@@ -9,10 +9,11 @@ from sqlalchemy import select, update
 
 from cardservice.config import Settings
 from cardservice.context import Context
-from cardservice.errors import CardServiceError, SettingsInvalid
+from cardservice.errors import CardServiceError
 from cardservice.ids import TransactionId
 from cardservice.payments import attempts, giving_back
 from cardservice.payments.disputes import look_for_disputes
+from cardservice.payments.errors import NoProvider
 from cardservice.payments.govuk_pay import GovUkPay
 from cardservice.payments.models import payment_attempt, payment_provider, payment_refund
 from cardservice.payments.provider import PaymentProvider, ProviderAway
@@ -22,12 +23,6 @@ log = logging.getLogger(__name__)
 # Of payments, and of refunds, in one round; the rest waits for the next.
 MOST = 100
 _PUT_OFF = timedelta(minutes=5)
-
-
-class NoPaymentProvider(SettingsInvalid):
-    """The scheme takes no payments through a provider."""
-
-    code = "no_payment_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +45,10 @@ def provider_of(settings: Settings) -> PaymentProvider | None:
 
 
 def require_provider_of(settings: Settings) -> PaymentProvider:
-    """The same. Raises NoPaymentProvider where the settings name none."""
+    """The same. Raises NoProvider where the settings name none."""
     found = provider_of(settings)
     if found is None:
-        raise NoPaymentProvider("pay_url", "is not set: there is no payment provider to ask")
+        raise NoProvider
     return found
 
 

@@ -38,11 +38,16 @@ class FoundSchema(Message):
 
 
 class FoundAllSchema(Message):
-    """Who fits; where there are more, none of the others is shown."""
+    """Who fits, who has the whole name first; nobody is left out without `more`."""
 
     cardholders = fields.List(fields.Nested(FoundSchema), required=True)
     more = fields.Boolean(
-        required=True, metadata={"description": "there may be: say more of whom you look for"}
+        required=True, metadata={"description": "others fit, or may: say more of whom you look for"}
+    )
+    hint = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "how to narrow it down, in words"},
     )
 
 

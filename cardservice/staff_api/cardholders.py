@@ -14,7 +14,7 @@ from cardservice.cardholders.accesses import Place, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
-from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.finding import find
 from cardservice.cardholders.photos import prepared
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
@@ -63,9 +63,9 @@ def post_search(body: dict[str, Any]) -> dict[str, Any]:
         found = find(connection, kek, wanted, actor=actor(), moment=context().now())
     listed = [
         {"cardholder": each.id, "name": each.name, "born_on": each.born_on, "postcode": each.postcode}
-        for each in found
+        for each in found.people
     ]
-    return {"cardholders": listed, "more": len(found) == MAX_FOUND}
+    return {"cardholders": listed, "more": found.more, "hint": found.hint}
 
 
 @blueprint.route("/v1/cardholders", methods=["POST"])

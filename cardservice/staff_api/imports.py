@@ -23,8 +23,8 @@ from cardservice.staff_api.sharing import NothingSchema, StaffPageSchema, cursor
 
 blueprint = Blueprint("staff-imports", "cardservice.staff_api.imports", description="Pupils of schools.")
 PATH, PROOFS_PATH = "/v1/pupil-imports", "/v1/proof-imports"
-# Ours: some 40,000 pupils, and some 800 proofs, each of which is looked at by itself, in a few seconds; what is
-# longer is imported at the keyboard.
+# Ours: some 40,000 pupils, and some 800 proofs, each of which is looked at by itself, in a few seconds;
+# what is longer is imported at the keyboard.
 MAX_FILE_BYTES, MAX_IMPORT_BYTES = 4 << 20, 6 << 20
 MAX_PROOFS_BYTES, MAX_PROOF_IMPORT_BYTES = 64 << 10, 96 << 10
 

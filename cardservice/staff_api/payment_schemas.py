@@ -3,7 +3,6 @@
 from dataclasses import fields as members
 
 from marshmallow import Schema, fields
-from marshmallow.validate import URL
 
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, text
 from cardservice.payments.equation import Equation
@@ -13,7 +12,7 @@ from cardservice.staff_api.sharing import StaffPageSchema, amount_field, next_fi
 
 # Ours: some 60,000 lines; what is longer is loaded at the keyboard.
 MAX_FILE_BYTES, MAX_SETTLEMENT_BYTES = 4 << 20, 6 << 20
-_MAX_URL, _MAX_REFERENCE = 2000, 255
+_MAX_REFERENCE = 255
 
 
 class PaymentPageSchema(StaffPageSchema):
@@ -22,17 +21,7 @@ class PaymentPageSchema(StaffPageSchema):
     payer = Identifier(load_default=None)
 
 
-class NewPaymentSchema(Message):
-    """A payment to be begun; its provider sends the person back to `return_url`."""
-
-    id = own_id()
-    amount_minor = amount_field(required=True)
-    return_url = fields.String(
-        required=True, validate=[URL(schemes={"https"}), lambda url: len(url) <= _MAX_URL]
-    )
-
-
-class PaymentSchema(Message):
+class ListedPaymentSchema(Message):
     """A payment as it is known here."""
 
     payment = Identifier(required=True)
@@ -45,16 +34,10 @@ class PaymentSchema(Message):
     begun_at = Moment(required=True)
 
 
-class BegunPaymentSchema(PaymentSchema):
-    """A payment, and where to pay; null where there is nothing to pay any more."""
-
-    next_url = fields.String(required=True, allow_none=True)
-
-
-class PaymentsSchema(Message):
+class ListedPaymentsSchema(Message):
     """A page of payments, the newest first."""
 
-    payments = fields.List(fields.Nested(PaymentSchema), required=True)
+    payments = fields.List(fields.Nested(ListedPaymentSchema), required=True)
     next = next_field()
 
 

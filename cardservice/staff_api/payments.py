@@ -5,7 +5,6 @@ from uuid import UUID
 
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
-from cardservice.cardholders.service import require_cardholder
 from cardservice.ids import PayerId, TransactionId
 from cardservice.payments import attempts
 from cardservice.payments.equation import equation
@@ -27,7 +26,7 @@ FILES, MAX_SETTLEMENT_BYTES = "/v1/settlement-files", schemas.MAX_SETTLEMENT_BYT
 
 @blueprint.route("/v1/payments")
 @blueprint.arguments(schemas.PaymentPageSchema, location="query")
-@blueprint.response(200, schemas.PaymentsSchema)
+@blueprint.response(200, schemas.ListedPaymentsSchema)
 @blueprint.problems(400, 401, 403, 404)
 @staff_alone
 def get_payments(page: dict[str, Any]) -> dict[str, Any]:
@@ -41,46 +40,6 @@ def get_payments(page: dict[str, Any]) -> dict[str, Any]:
         "payments": [_attempt(each) for each in shown],
         "next": str(shown[-1].id) if len(found) > limit else None,
     }
-
-
-@blueprint.route("/v1/cardholders/<uuid:cardholder_id>/payments", methods=["POST"])
-@blueprint.arguments(schemas.NewPaymentSchema)
-@blueprint.response(200, schemas.BegunPaymentSchema)
-@blueprint.problems(400, 401, 403, 404, 409, 422)
-@staff_alone
-def post_payment(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
-    """Begin a payment, once by its id, and say where to pay."""
-    with context().database.reading() as connection:
-        holder = require_cardholder(connection, cardholder_id)
-    own_id = TransactionId(body["id"])
-    wanted = attempts.Start(holder, body["amount_minor"], own_id, body["return_url"])
-    provider = require_provider_of(context().settings)
-    begun, next_url = attempts.start(context(), provider, wanted, actor=actor())
-    return {**_attempt(begun), "next_url": next_url}
-
-
-@blueprint.route(f"{_ONE}/inquiry", methods=["POST"])
-@blueprint.arguments(NothingSchema)
-@blueprint.response(200, schemas.PaymentSchema)
-@blueprint.problems(400, 401, 403, 404, 409, 422)
-@staff_alone
-def post_inquiry(body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
-    """Ask the provider how a payment is, and post it if it has been captured."""
-    del body
-    provider = require_provider_of(context().settings)
-    return _attempt(attempts.refresh(context(), provider, TransactionId(payment_id)))
-
-
-@blueprint.route(f"{_ONE}/cancellation", methods=["POST"])
-@blueprint.arguments(NothingSchema)
-@blueprint.response(200, schemas.PaymentSchema)
-@blueprint.problems(400, 401, 403, 404, 409, 422)
-@staff_alone
-def post_cancellation(body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
-    """Give a payment up; one that has been captured meanwhile stays."""
-    del body
-    provider = require_provider_of(context().settings)
-    return _attempt(attempts.cancel(context(), provider, TransactionId(payment_id), actor=actor()))
 
 
 @blueprint.route(f"{_ONE}/refund", methods=["POST"])

@@ -20,6 +20,13 @@ BODIES: dict[str, Any] = {
     "/v1/authorisations": {"annul": _NOTICE},
     "/v1/look-ups": {"service": "parking", "details": {}},
     "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
+    "/v1/payments": {
+        "id": "0197a4c2-0000-7000-8000-000000000000",
+        "card": _SOMEBODY,
+        "amount_minor": 2000,
+        "return_url": "https://cards.ashcombe.example/",
+    },
+    "/v1/payments/<uuid:payment_id>/cancellation": {},
     "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
     "/v1/recovery/messages": {"messages": [], "complete": True},
     "/v1/presentations": {"card": str(new_id())},

@@ -96,14 +96,9 @@ class Money:
         }
 
     def _of_payments(self) -> Wishes:
-        one, holder = "/v1/payments/{payment_id}", "/v1/cardholders/{cardholder_id}"
+        one = "/v1/payments/{payment_id}"
         return {
             "GET /v1/payments": [Wish, lambda: Wish(query={"after": str(new_id())})],
-            f"POST {holder}/payments": [
-                lambda: Wish({**self._moved(), "return_url": RETURN_URL}, self._holder())
-            ],
-            f"POST {one}/inquiry": [lambda: Wish({}, self._begun()), lambda: Wish({}, self._nothing())],
-            f"POST {one}/cancellation": [lambda: Wish({}, self._begun())],
             f"POST {one}/refund": [
                 lambda: Wish(self._moved(), self._begun(captured=True)),
                 lambda: Wish(self._moved(), self._begun()),
@@ -154,9 +149,6 @@ class Money:
 
     def _payer(self) -> dict[str, str]:
         return {"payer_id": str(self._card().payer)}
-
-    def _nothing(self) -> dict[str, str]:
-        return {"payment_id": str(new_id())}
 
     def _stopped(self) -> dict[str, str]:
         card = self._card()

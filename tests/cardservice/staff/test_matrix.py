@@ -149,6 +149,8 @@ _PAYERS_KEPT = {f"POST {_PERSON}/payers", "POST /v1/payers"}
 _TERMINALS_SEEN = {"GET /v1/terminals", "GET /v1/terminals/<terminal_id>"}
 _PROVIDERS_SEEN = {"GET /v1/providers", "GET /v1/providers/<provider_id>/card-keys"}
 _TRAIL = {"POST /v1/audit/search"}
+_PAYMENT = "GET /v1/payments/<uuid:payment_id>"
+_PAYING_IN = {_PAYMENT, "POST /v1/payments", "POST /v1/payments/<uuid:payment_id>/cancellation"}
 ROUTES_OF: Mapping[Role, set[str]] = {
     Role.ADMINISTRATOR: {
         *(
@@ -181,19 +183,19 @@ ROUTES_OF: Mapping[Role, set[str]] = {
     },
     Role.DESK: {
         *(*_TARIFFS_READ, *_CARDS_SEEN, *_CARDS_STOPPED, *_WAITING, *_PEOPLE_SEEN),
-        "POST /v1/staff/refunds",
+        *("POST /v1/staff/refunds", *_PAYING_IN),
         *(*_GUARDIANS_SEEN, *_PAYERS_SEEN, *_PAYERS_KEPT),
     },
     Role.FINANCE: {
         *(*_TARIFFS_DRAFTED, *_WAITING, *_PROVIDERS_SEEN),
-        *(f"POST {_DRAFT}/<uuid:draft_id>/approval", "POST /v1/staff/refunds"),
+        *(f"POST {_DRAFT}/<uuid:draft_id>/approval", "POST /v1/staff/refunds", *_PAYING_IN),
         *(*_PAYERS_SEEN, *_PAYERS_KEPT),
     },
     Role.PROVIDER: {*_TERMINALS_SEEN, *_PROVIDERS_SEEN},
     Role.KITCHEN: _TARIFFS_DRAFTED,
     Role.AUDITOR: {
         *(*_TARIFFS_READ, *_CARDS_SEEN, *_WAITING, *_TERMINALS_SEEN, *_PROVIDERS_SEEN, *_TRAIL),
-        "GET /v1/staff/members",
+        *("GET /v1/staff/members", _PAYMENT),
         *_PAYERS_SEEN,
     },
     Role.OPERATOR: _REVIEWS,
