@@ -14,9 +14,8 @@ from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import PayerView, ReadQuery
 from cardservice.payments import attempts
 from cardservice.payments.attempts import Attempt, AttemptUnknown, Start
-from cardservice.payments.errors import NoProvider
-from cardservice.payments.polling import provider_of
-from cardservice.payments.provider import FINAL, PaymentProvider, ProviderAway, ProviderRefused
+from cardservice.payments.polling import require_provider_of
+from cardservice.payments.provider import FINAL, ProviderAway, ProviderRefused
 from cardservice.presentations.service import usable_card
 
 # Whoever has just paid in stands there still; later a payment says nothing of what there is.
@@ -54,7 +53,7 @@ def begin(context: Context, wanted: Wanted, *, actor: str) -> Standing:
     Raises NoProvider, CardNotInScheme, CardUnusable, CardholderUnknown, OrderInvalid, ProviderRefused, and
     ProviderAway: then ask again with the same id.
     """
-    provider, moment = _provider(context), context.now()
+    provider, moment = require_provider_of(context.settings), context.now()
     with context.database.reading() as connection:
         if wanted.is_card:
             holder = usable_card(connection, wanted.of, moment).cardholder_id
@@ -70,7 +69,7 @@ def look(context: Context, payment: UUID, *, of: str | None) -> Standing:
 
     `of`: whose it must be, as the audit trail names them; None: anybody's. Raises NoProvider, AttemptUnknown.
     """
-    provider = _provider(context)
+    provider = require_provider_of(context.settings)
     attempt = _own(context, payment, of)
     if attempt.state not in FINAL:
         # What is known here stands where it is away; the worker asks again by itself.
@@ -81,7 +80,7 @@ def look(context: Context, payment: UUID, *, of: str | None) -> Standing:
 
 def give_up(context: Context, payment: UUID, *, of: str | None, actor: str) -> Standing:
     """Give a payment up; one that has been captured meanwhile stays. Raises as `look`, and ProviderAway."""
-    provider = _provider(context)
+    provider = require_provider_of(context.settings)
     attempt = _own(context, payment, of)
     try:
         attempt = attempts.cancel(context, provider, attempt.id, actor=actor)
@@ -89,12 +88,6 @@ def give_up(context: Context, payment: UUID, *, of: str | None, actor: str) -> S
         # It has ended meanwhile: how, it says when it is asked.
         attempt = attempts.refresh(context, provider, attempt.id)
     return _standing(context, attempt)
-
-
-def _provider(context: Context) -> PaymentProvider:
-    if (found := provider_of(context.settings)) is None:
-        raise NoProvider
-    return found
 
 
 def _own(context: Context, payment: UUID, of: str | None) -> Attempt:

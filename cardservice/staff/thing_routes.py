@@ -63,7 +63,6 @@ THING_ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", f"{_PAYER}/redemption"): _R.KEEP_BOOKS,
     ("POST", "/v1/payouts/<uuid:payout_id>/approval"): _R.KEEP_BOOKS,
     ("GET", "/v1/payments"): _R.SEE_MONEY,
-    ("POST", f"{_PAYMENT}/inquiry"): _R.SEE_MONEY,
     ("POST", f"{_PAYMENT}/refund"): _R.KEEP_BOOKS,
     ("POST", f"{_PAYMENT}/repayment"): _R.KEEP_BOOKS,
     ("POST", f"{_PAYMENT}/chargeback"): _R.KEEP_BOOKS,

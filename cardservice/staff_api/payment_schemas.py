@@ -12,7 +12,7 @@ from cardservice.staff_api.sharing import StaffPageSchema, amount_field, next_fi
 
 # Ours: some 60,000 lines; what is longer is loaded at the keyboard.
 MAX_FILE_BYTES, MAX_SETTLEMENT_BYTES = 4 << 20, 6 << 20
-_MAX_URL, _MAX_REFERENCE = 2000, 255
+_MAX_REFERENCE = 255
 
 
 class PaymentPageSchema(StaffPageSchema):
@@ -21,7 +21,7 @@ class PaymentPageSchema(StaffPageSchema):
     payer = Identifier(load_default=None)
 
 
-class KnownPaymentSchema(Message):
+class ListedPaymentSchema(Message):
     """A payment as it is known here."""
 
     payment = Identifier(required=True)
@@ -34,10 +34,10 @@ class KnownPaymentSchema(Message):
     begun_at = Moment(required=True)
 
 
-class PaymentsSchema(Message):
+class ListedPaymentsSchema(Message):
     """A page of payments, the newest first."""
 
-    payments = fields.List(fields.Nested(KnownPaymentSchema), required=True)
+    payments = fields.List(fields.Nested(ListedPaymentSchema), required=True)
     next = next_field()
 
 

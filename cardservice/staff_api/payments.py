@@ -26,7 +26,7 @@ FILES, MAX_SETTLEMENT_BYTES = "/v1/settlement-files", schemas.MAX_SETTLEMENT_BYT
 
 @blueprint.route("/v1/payments")
 @blueprint.arguments(schemas.PaymentPageSchema, location="query")
-@blueprint.response(200, schemas.PaymentsSchema)
+@blueprint.response(200, schemas.ListedPaymentsSchema)
 @blueprint.problems(400, 401, 403, 404)
 @staff_alone
 def get_payments(page: dict[str, Any]) -> dict[str, Any]:
@@ -40,18 +40,6 @@ def get_payments(page: dict[str, Any]) -> dict[str, Any]:
         "payments": [_attempt(each) for each in shown],
         "next": str(shown[-1].id) if len(found) > limit else None,
     }
-
-
-@blueprint.route(f"{_ONE}/inquiry", methods=["POST"])
-@blueprint.arguments(NothingSchema)
-@blueprint.response(200, schemas.KnownPaymentSchema)
-@blueprint.problems(400, 401, 403, 404, 409, 422)
-@staff_alone
-def post_inquiry(body: dict[str, Any], payment_id: UUID) -> dict[str, Any]:
-    """Ask the provider how a payment is, and post it if it has been captured."""
-    del body
-    provider = require_provider_of(context().settings)
-    return _attempt(attempts.refresh(context(), provider, TransactionId(payment_id)))
 
 
 @blueprint.route(f"{_ONE}/refund", methods=["POST"])

@@ -1,6 +1,5 @@
 """The routes by which terminals are registered, invited, and let do something else."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -152,8 +151,10 @@ def post_terminal(body: dict[str, Any]) -> dict[str, Any]:
 @staff_alone
 def post_invitation(body: dict[str, Any]) -> dict[str, Any]:
     """The code by which a new terminal enrols itself, once; another invitation makes it void."""
-    new = _new(body)
-    return _invited(new.id, body["minutes"], lambda *given, **who: invite(given[0], new, given[1], **who))
+    new, validity = _new(body), body["minutes"] * _MINUTE
+    with context().database.begin() as connection:
+        made = invite(connection, new, validity, actor=actor(), moment=context().now())
+    return _told(new.id, made)
 
 
 @blueprint.route(f"{ONE}/invitation", methods=["POST"])
@@ -163,12 +164,11 @@ def post_invitation(body: dict[str, Any]) -> dict[str, Any]:
 @staff_alone
 def post_invitation_again(body: dict[str, Any], terminal_id: str) -> dict[str, Any]:
     """The same for a registered terminal that has lost its key; what it may do stays."""
-    _known(terminal_id)
-    return _invited(
-        terminal_id,
-        body["minutes"],
-        lambda *given, **who: invite_again(given[0], terminal_id, given[1], **who),
-    )
+    validity = body["minutes"] * _MINUTE
+    with context().database.begin() as connection:
+        known = _require(connection, terminal_id)
+        made = invite_again(connection, known.id, validity, actor=actor(), moment=context().now())
+    return _told(known.id, made)
 
 
 @blueprint.route("/v1/terminal-invitations/<terminal_id>/withdrawal", methods=["POST"])
@@ -240,15 +240,8 @@ def _new(body: dict[str, Any]) -> NewTerminal:
     )
 
 
-def _invited(terminal_id: str, minutes: int, make: Callable[..., Invitation]) -> dict[str, Any]:
-    with context().database.begin() as connection:
-        made = make(connection, minutes * _MINUTE, actor=actor(), moment=context().now())
+def _told(terminal_id: str, made: Invitation) -> dict[str, Any]:
     return {"terminal": terminal_id, "code": made.code, "expires_at": made.expires_at}
-
-
-def _known(terminal_id: str) -> None:
-    with context().database.reading() as connection:
-        _require(connection, terminal_id)
 
 
 def _require(connection: Connection, terminal_id: str) -> Terminal:

@@ -99,7 +99,6 @@ class Money:
         one = "/v1/payments/{payment_id}"
         return {
             "GET /v1/payments": [Wish, lambda: Wish(query={"after": str(new_id())})],
-            f"POST {one}/inquiry": [lambda: Wish({}, self._begun()), lambda: Wish({}, self._nothing())],
             f"POST {one}/refund": [
                 lambda: Wish(self._moved(), self._begun(captured=True)),
                 lambda: Wish(self._moved(), self._begun()),
@@ -150,9 +149,6 @@ class Money:
 
     def _payer(self) -> dict[str, str]:
         return {"payer_id": str(self._card().payer)}
-
-    def _nothing(self) -> dict[str, str]:
-        return {"payment_id": str(new_id())}
 
     def _stopped(self) -> dict[str, str]:
         card = self._card()

@@ -50,7 +50,6 @@ THING_BODIES: Mapping[str, Any] = {
     f"{_PAYER}/goodwill": _MOVED,
     f"{_PAYER}/redemption": _MOVED,
     "/v1/payouts/<uuid:payout_id>/approval": {},
-    f"{_PAYMENT}/inquiry": {},
     f"{_PAYMENT}/refund": _MOVED,
     f"{_PAYMENT}/repayment": _MOVED,
     f"{_PAYMENT}/chargeback": _MOVED,

@@ -36,13 +36,11 @@ _RULES_SEEN, _LIMITS = {"GET /v1/limit-rules"}, {f"POST {_HOLDER}/limits", f"POS
 _GIVEN_BACK = {f"POST {_HOLDER}/account/giving-back"}
 _MONEY_SEEN = {
     *(f"GET {_HOLDER}/{what}" for what in ("account", "balance", "statement")),
-    *(f"GET {_PAYER}/statement", f"POST {_PAYMENT}/inquiry"),
+    f"GET {_PAYER}/statement",
     *("GET /v1/payments", "GET /v1/payment-exceptions", "GET /v1/settlement-report"),
     "GET /v1/advice-losses",
 }
-_MONEY_TAKEN = {
-    f"POST {_HOLDER}/top-ups",
-}
+_MONEY_TAKEN = {f"POST {_HOLDER}/top-ups"}
 _BOOKS = {
     *(f"POST {_PAYER}/{what}" for what in ("carry-over", "goodwill", "redemption")),
     *(f"POST {_PAYMENT}/{what}" for what in ("refund", "repayment", "chargeback")),
