@@ -9,8 +9,11 @@ The same bytes are what a terminal's outbox is exported as, and what quarantine 
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from uuid import UUID
 
 from cardservice.authorisation.messages import AnnulMessage, CardMessage, Message, read_statement
@@ -33,6 +36,12 @@ MAX_CHUNK_BYTES = 16 * 1024 * 1024
 # An array of four or five items, and a byte string of 16 bytes (RFC 8949, 3).
 _BEGINNINGS = (b"\x84\x50", b"\x85\x50")
 _CARD = slice(2, 18)
+# Then a byte string of 24 bytes or more, and at the end one of 16.
+_STATEMENT_HEAD = re.compile(rb"\x58.|\x59.{2}", re.DOTALL)
+_SHORTEST = {0x58: 24, 0x59: 256}
+_SALT_HEAD, _SALT_HEAD_BYTES = b"\x50", 1
+# Details that are the same again and again: from where to where, what was eaten.
+DETAILS_IN_MEMORY, MAX_FLAT_BYTES = 4_096, 512
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -78,11 +87,51 @@ def encode_entry(message: Message) -> bytes:
 def read_entry(scheme_id: str, terminal: TerminalId, entry: bytes) -> Message | MessageRefused:
     """The message of an entry, or why it is none: an advice, or an annulment by this terminal."""
     try:
+        advice = _read_flat(entry)
+        if advice is not None:
+            return advice
         return _read(scheme_id, terminal, decode_deterministic(entry, MAX_ENTRY_BYTES))
     except PkiError as error:
         return StatementMalformed(f"the entry cannot be read: {error}")
     except MessageRefused as refusal:
         return refusal
+
+
+def _read_flat(entry: bytes) -> Message | None:
+    """An advice whose details are of plain values, cut out by its lengths; None for whatever else it is.
+
+    Raises MessageRefused.
+    """
+    end = len(entry) - _SALT_HEAD_BYTES - DETAILS_SALT_BYTES
+    if not (entry.startswith(_BEGINNINGS[0]) and entry.startswith(_SALT_HEAD, end)):
+        return None
+    found = _STATEMENT_HEAD.match(entry, _CARD.stop)
+    if found is None:
+        return None
+    length = int.from_bytes(found[0][1:], "big")
+    start = found.end()
+    # RFC 8949, 4.2.1: the shortest form of the length.
+    if length < _SHORTEST[entry[_CARD.stop]] or start + length >= end:
+        return None
+    details = _flat(entry[start + length : end])
+    if details is None:
+        return None
+    raw = entry[start : start + length]
+    message = read_statement(raw, details, entry[-DETAILS_SALT_BYTES:], entry[start + length : end])
+    _check_advice(message, entry[_CARD])
+    return message
+
+
+@lru_cache(maxsize=DETAILS_IN_MEMORY)
+def _flat(encoded: bytes) -> Mapping[str, object] | None:
+    """The details, where they hold neither lists nor maps: those are for one message alone."""
+    try:
+        details = decode_deterministic(encoded, MAX_FLAT_BYTES)
+    except PkiError:
+        return None
+    if not isinstance(details, dict) or any(isinstance(value, dict | list) for value in details.values()):
+        return None
+    return MappingProxyType(details)
 
 
 def _read(scheme_id: str, terminal: TerminalId, value: object) -> Message:

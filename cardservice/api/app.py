@@ -21,8 +21,7 @@ from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
-from cardservice.staff_api import imports
-from cardservice.staff_api.blueprints import STAFF_BLUEPRINTS
+from cardservice.staff_api.blueprints import LARGER, STAFF_BLUEPRINTS
 from cardservice.staff_api.sharing import Day
 from cardservice.tariffs import views as tariffs
 from cardservice.terminals.enrolment_views import blueprint as enrolment
@@ -104,7 +103,7 @@ def _allow_more() -> None:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES
-    elif request.path == imports.PATH:
-        request.max_content_length = imports.MAX_IMPORT_BYTES
+    elif request.url_rule is not None and request.url_rule.rule in LARGER:
+        request.max_content_length = LARGER[request.url_rule.rule]
     elif request.path == tariffs.DRAFTS_PATH:
         request.max_content_length = MAX_TARIFF_BYTES

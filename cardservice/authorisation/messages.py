@@ -9,7 +9,14 @@ from cardservice.authorisation.errors import AmountNegative, AmountTooLarge
 from cardservice.errors import DetailsMismatch, SchemeMismatch, StatementMalformed, TerminalMismatch
 from cardservice.ids import CardId, TerminalId, TransactionId
 from pki.errors import PkiError
-from pki.statements import AnnulNotice, SignedStatement, StatementKind, details_hmac, open_statement
+from pki.statements import (
+    AnnulNotice,
+    SignedStatement,
+    StatementKind,
+    details_hmac,
+    encoded_details_hmac,
+    open_statement,
+)
 from pki.statements import errors as pki
 
 
@@ -20,6 +27,8 @@ class CardMessage:
     signed: SignedStatement
     details: Mapping[str, object]
     details_salt: bytes
+    # Their deterministic CBOR, where they came in it.
+    details_cbor: bytes | None = None
 
     @property
     def id(self) -> TransactionId:
@@ -88,10 +97,12 @@ class AnnulMessage:
 Message = CardMessage | AnnulMessage
 
 
-def read_statement(raw: bytes, details: Mapping[str, object], details_salt: bytes) -> CardMessage:
+def read_statement(
+    raw: bytes, details: Mapping[str, object], details_salt: bytes, details_cbor: bytes | None = None
+) -> CardMessage:
     """The first check: syntax. Raises StatementMalformed, AmountNegative and AmountTooLarge among it."""
     try:
-        return CardMessage(open_statement(raw), details, details_salt)
+        return CardMessage(open_statement(raw), details, details_salt, details_cbor)
     except pki.AmountNegative as error:
         raise AmountNegative(str(error)) from error
     except pki.AmountTooLarge as error:
@@ -123,7 +134,10 @@ def check_addressed(message: CardMessage, scheme_id: str, terminal: TerminalId) 
 def check_details(message: CardMessage) -> None:
     """Whether the details are those that the card signed the HMAC of. Raises DetailsMismatch."""
     try:
-        digest = details_hmac(message.details_salt, message.details)
+        if message.details_cbor is not None:
+            digest = encoded_details_hmac(message.details_salt, message.details_cbor)
+        else:
+            digest = details_hmac(message.details_salt, message.details)
     except PkiError as error:
         raise DetailsMismatch(f"the details cannot be those that were signed: {error}") from error
     if digest != message.signed.statement.details_hmac:

@@ -1,7 +1,8 @@
-"""A chunk on PostgreSQL: COPY to temporary tables, lock, look, one INSERT a table, grouped updates.
+"""A chunk on PostgreSQL: encode, lock, look, one COPY a table, grouped updates.
 
-COPY comes first: nobody's payer is locked while rows travel. READ COMMITTED: each statement sees what was
-committed before it, so that what is looked at after the lock is the newest.
+READ COMMITTED: each statement sees what was committed before it, so that what is looked at after the lock is
+the newest. Rows go straight to their tables: an id that is taken all the same breaks the key, and with it the
+chunk is taken back.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from cardservice.database import driver_of
 from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.chunk_rows import COPY_ROWS, COPY_TRANSFERS, TABLES, rows_of, transfers_of
+from cardservice.ledger.chunk_rows import TABLES, Rows, rows_of, sent
 from cardservice.ledger.chunk_values import Sums, Taken, check_versions, payers_of
 from cardservice.ledger.values import Posting, account_key
 
@@ -20,43 +21,6 @@ from cardservice.ledger.values import Posting, account_key
 _LOCK = """
     SELECT payer_id, version FROM payer_state WHERE payer_id = ANY (%s)
     ORDER BY payer_id FOR NO KEY UPDATE SKIP LOCKED
-"""
-_LEAVE_OUT = (
-    "DELETE FROM advice_chunk WHERE id = ANY (%s)",
-    "DELETE FROM advice_chunk_transfer WHERE transaction_id = ANY (%s)",
-)
-# Rows are inserted in key order: two chunks then wait for each other in one direction only.
-_PROOFS = """
-    INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
-    SELECT payer_id, id, key_id, nonce, ciphertext FROM advice_chunk ORDER BY payer_id, id
-    ON CONFLICT DO NOTHING
-"""
-_TRANSACTIONS = """
-    INSERT INTO ledger_transaction (
-        payer_id, id, origin, kind, terminal_id, sequence, provider_id, service, action, decision, reason,
-        amount_minor, unit, tariff_version, offline, flags, body, occurred_at, posted_at, proof_of
-    )
-    SELECT
-        payer_id, id, origin, kind, terminal_id, sequence, provider_id, service, action, decision, reason,
-        amount_minor, unit, tariff_version, offline, flags, body, occurred_at, posted_at, id
-    FROM advice_chunk ORDER BY payer_id, id
-    ON CONFLICT DO NOTHING
-"""
-_TRANSFERS = """
-    INSERT INTO transfer (
-        payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
-        tax_minor, supplier
-    )
-    SELECT
-        payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
-        tax_minor, supplier
-    FROM advice_chunk_transfer ORDER BY payer_id, transaction_id, line
-    ON CONFLICT DO NOTHING
-"""
-_DETAILS = """
-    INSERT INTO transaction_details (payer_id, transaction_id, retention_class, details, salt, answer)
-    SELECT payer_id, id, retention_class, details, salt, answer FROM advice_chunk ORDER BY payer_id, id
-    ON CONFLICT DO NOTHING
 """
 _ACCOUNTS = """
     UPDATE account AS a SET balance = a.balance + g.gain
@@ -78,14 +42,16 @@ _VERSIONS = """
 
 def post(connection: Connection, postings: Sequence[Posting]) -> frozenset[TransactionId]:
     """The ids of those that were posted, in the caller's transaction."""
+    # Nobody's payer is locked while rows are encoded. They go in key order: two chunks then wait for each
+    # other in one direction only, and each finds its place in an index beside the one before.
+    rows = [(posting.transaction.id, rows_of(posting)) for posting in sorted(postings, key=_key)]
     with driver_of(connection).cursor() as cursor:
-        _bring(cursor, postings)
         standing = check_versions(postings, lock(cursor, payers_of(postings)))
-        _leave_out(cursor, postings, standing)
+        ids = frozenset(posting.transaction.id for posting in standing)
         if standing:
-            _store(cursor, standing)
+            _store(cursor, [each for id_, each in rows if id_ in ids])
             _add_up(cursor, Sums(standing))
-    return frozenset(posting.transaction.id for posting in standing)
+    return ids
 
 
 def lock(cursor: psycopg.Cursor[Any], payers: Sequence[PayerId]) -> dict[PayerId, int]:
@@ -94,27 +60,14 @@ def lock(cursor: psycopg.Cursor[Any], payers: Sequence[PayerId]) -> dict[PayerId
     return {PayerId(payer): version for payer, version in cursor.fetchall()}
 
 
-def _bring(cursor: psycopg.Cursor[Any], postings: Sequence[Posting]) -> None:
-    for table in TABLES:
-        cursor.execute(table)
-    for statement, rows in ((COPY_ROWS, rows_of(postings)), (COPY_TRANSFERS, transfers_of(postings))):
+def _key(posting: Posting) -> bytes:
+    return posting.payer_id.bytes + posting.transaction.id.bytes
+
+
+def _store(cursor: psycopg.Cursor[Any], rows: Sequence[Rows]) -> None:
+    for statement, part in TABLES:
         with cursor.copy(statement) as copy:
-            copy.write(rows)
-
-
-def _leave_out(cursor: psycopg.Cursor[Any], postings: Sequence[Posting], standing: Sequence[Posting]) -> None:
-    out = {p.transaction.id for p in postings} - {p.transaction.id for p in standing}
-    if out:
-        for statement in _LEAVE_OUT:
-            cursor.execute(statement, (list(out),))
-
-
-def _store(cursor: psycopg.Cursor[Any], postings: Sequence[Posting]) -> None:
-    moved = sum(len(posting.transfers) for posting in postings)
-    expected = ((_PROOFS, len(postings)), (_TRANSACTIONS, len(postings)), (_TRANSFERS, moved))
-    for statement, count in (*expected, (_DETAILS, len(postings))):
-        if cursor.execute(statement).rowcount != count:
-            raise Taken("an id of the chunk is taken")
+            copy.write(sent(map(part, rows)))
 
 
 def _add_up(cursor: psycopg.Cursor[Any], sums: Sums) -> None:

@@ -38,6 +38,7 @@ from pki.statements.transaction import (
     StatementKind,
     TransactionStatement,
     details_hmac,
+    encoded_details_hmac,
     parse_payload,
 )
 from pki.statements.tree_head import (
@@ -66,6 +67,7 @@ __all__ = [
     "details_hmac",
     "deterministic",
     "enclose",
+    "encoded_details_hmac",
     "key_id",
     "key_thumbprint",
     "open_answer",

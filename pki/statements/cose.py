@@ -25,6 +25,16 @@ SIGNATURE_BYTES = 64
 MAX_SIGN1_BYTES = 4_096
 
 _CURVE_BYTES = 32
+# What a COSE_Sign1 begins with that names its certificate, up to the 32 bytes of its hash; and what comes
+# before the signature.
+_NAMED = (
+    TAG_COSE_SIGN1
+    + b"\x84"
+    + deterministic(PROTECTED)
+    + deterministic({X5T: [SHA_256, b""]})[:-1]
+    + b"\x58\x20"
+)
+_SIGNATURE_HEAD = b"\x58\x40"
 ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
 
 
@@ -62,6 +72,8 @@ def encode_sign1(sign1: Sign1) -> bytes:
 
 def decode_sign1(data: bytes) -> Sign1:
     """Read a tagged COSE_Sign1 of exactly our form. Raises StatementMalformed."""
+    if (named := _named(data)) is not None:
+        return named
     if data[:1] != TAG_COSE_SIGN1:
         raise StatementMalformed("not a COSE_Sign1 with its tag 18")
     match decode_deterministic(data[1:], MAX_SIGN1_BYTES):
@@ -73,6 +85,25 @@ def decode_sign1(data: bytes) -> Sign1:
         raise StatementMalformed("the protected header is not {1: -7} (ES256)")
     _require_signature(signature)
     return Sign1(payload, signature, _thumbprint(unprotected))
+
+
+def _named(data: bytes) -> Sign1 | None:
+    """One of the usual form, cut out by its lengths; None where the strict reader has to look."""
+    at = len(_NAMED) + 32
+    if not data.startswith(_NAMED) or len(data) > MAX_SIGN1_BYTES:
+        return None
+    # RFC 8949, 4.2.1: each form of a length is for what the one before is too short for.
+    if data.startswith(b"\x58", at):
+        start, shortest = at + 2, 24
+    elif data.startswith(b"\x59", at):
+        start, shortest = at + 3, 256
+    else:
+        return None
+    length = int.from_bytes(data[at + 1 : start], "big")
+    end = start + length
+    if length < shortest or len(data) != end + 66 or not data.startswith(_SIGNATURE_HEAD, end):
+        return None
+    return Sign1(data[start:end], data[end + 2 :], data[at - 32 : at])
 
 
 def _require_signature(signature: bytes) -> None:

@@ -4,7 +4,6 @@ The numbers of the keys are ours; `docs/pki.md` has them for other implementers.
 deterministic CBOR, so that the same statement always has the same bytes.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from uuid import UUID
 from pki.errors import StatementMalformed
 from pki.statements import fields
 from pki.statements.cbor import deterministic
+from pki.statements.usual import Parts, read_usual
 
 DETAILS_SALT_BYTES = 16
 DETAILS_HMAC_BYTES = 32
@@ -29,6 +29,9 @@ class StatementKind(IntEnum):
 
     REQUEST = 1
     ADVICE = 2
+
+
+_KINDS = {int(kind): kind for kind in StatementKind}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,27 +119,46 @@ class TransactionStatement:
         return deterministic({key: value for key, value in values.items() if value is not None})
 
 
+_FIELDS = TransactionStatement.__slots__
+
+
 def parse_payload(payload: bytes) -> TransactionStatement:
     """Read a statement's bytes. Raises StatementMalformed unless they are exactly what `payload` writes."""
+    usual = read_usual(payload)
+    if usual is not None and usual.sale.kind == StatementKind.ADVICE:
+        return _advice(usual)
     values = fields.read_map(payload, _REQUIRED, _OPTIONAL)
+    if None in values.values():
+        raise StatementMalformed("what a statement does not say has no key, and no null")
+    # The other fields are checked as every statement's are, and once.
     return TransactionStatement(
-        scheme=fields.identifier("scheme", values[1]),
+        scheme=values[1],
         id=fields.uuid("id", values[2]),
-        terminal=fields.identifier("terminal", values[3]),
-        sequence=fields.integer("sequence", values[4]),
+        terminal=values[3],
+        sequence=values[4],
         card=fields.uuid("card", values[5]),
         kind=_kind(values[6]),
-        service=fields.identifier("service", values[7]),
-        action=fields.identifier("action", values[8]),
-        amount_minor=fields.amount("amount_minor", values[9]) if 9 in values else None,
-        currency=fields.currency("currency", values[10]),
-        tariff_version=fields.label("tariff_version", values[11]) if 11 in values else None,
-        offline=fields.boolean("offline", values[12]),
-        details_hmac=fields.octets("details_hmac", values[13], DETAILS_HMAC_BYTES),
+        service=values[7],
+        action=values[8],
+        amount_minor=values.get(9),
+        currency=values[10],
+        tariff_version=values.get(11),
+        offline=values[12],
+        details_hmac=values[13],
         time=fields.moment("time", values[14]),
-        nonce=fields.octets("nonce", values[15], *NONCE_BYTES) if 15 in values else None,
+        nonce=values.get(15),
         replaces=fields.uuid("replaces", values[16]) if 16 in values else None,
     )
+
+
+def _advice(parts: Parts) -> TransactionStatement:
+    """The same statement, of fields that have been looked at already."""
+    advice = object.__new__(TransactionStatement)
+    values = (*parts[:5], StatementKind.ADVICE, *parts.sale[1:], parts.details_hmac, parts.time, None, None)
+    for name, value in zip(_FIELDS, values, strict=True):
+        # Frozen, and made without `__init__`, which would look at each of them again.
+        object.__setattr__(advice, name, value)
+    return advice
 
 
 def details_hmac(salt: bytes, details: Mapping[str, object]) -> bytes:
@@ -146,15 +168,20 @@ def details_hmac(salt: bytes, details: Mapping[str, object]) -> bytes:
     StatementMalformed for details that hold anything else than text, whole numbers, booleans, null, byte
     strings, lists and maps of these.
     """
+    return encoded_details_hmac(salt, deterministic(details))
+
+
+def encoded_details_hmac(salt: bytes, details_cbor: bytes) -> bytes:
+    """The same of details that are there as deterministic CBOR. Raises StatementMalformed for the salt."""
     fields.octets("details salt", salt, DETAILS_SALT_BYTES)
-    return hmac.digest(salt, deterministic(details), hashlib.sha256)
+    return hmac.digest(salt, details_cbor, "sha256")
 
 
 def _kind(value: object) -> StatementKind:
-    try:
-        return StatementKind(fields.integer("kind", value))
-    except ValueError as error:
-        raise StatementMalformed("kind is neither request nor advice") from error
+    kind = _KINDS.get(fields.integer("kind", value))
+    if kind is None:
+        raise StatementMalformed("kind is neither request nor advice")
+    return kind
 
 
 def _require_uuid(name: str, value: object) -> None:

@@ -21,7 +21,7 @@ from reader_agent.daemon.errors import (
 )
 from reader_agent.daemon.outcomes import failure
 from reader_agent.errors import AgentError, CardError, ReaderError, ServiceProblem
-from reader_agent.service_client import PROBLEM_TYPE, PROBLEM_URN
+from reader_agent.service_connection import PROBLEM_TYPE, PROBLEM_URN
 from reader_agent.tapping.problems import is_final
 
 log = logging.getLogger(__name__)

@@ -1,14 +1,14 @@
 """Who has begun a payment: what a terminal has begun it may look at, and another not.
 
 Revision ID: 0057
-Revises: 0041
+Revises: 0051
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0057"
-down_revision = "0041"
+down_revision = "0051"
 
 
 def upgrade() -> None:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.cardservice.api.thing_bodies import THING_BODIES
 from tests.support.council import new_id
 
 _NOTICE = {
@@ -87,6 +88,18 @@ BODIES: dict[str, Any] = {
     "/v1/staff/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"]},
     "/v1/pupil-imports": {"school": "ashcombe-primary", "content": "AAAA", "dry_run": True},
     "/v1/pupil-imports/<uuid:import_id>/undoing": {},
+    "/v1/cardholders/<uuid:cardholder_id>/guardians": {"person": _SOMEBODY, "may": ["pay"]},
+    "/v1/cardholders/<uuid:cardholder_id>/guardians/<uuid:guardianship_id>/end": {},
+    "/v1/cardholders/<uuid:cardholder_id>/bars": {"person": _SOMEBODY, "order": "Family Court 17/2026"},
+    "/v1/cardholders/<uuid:cardholder_id>/photo": {"photo": None},
+    "/v1/cardholders/<uuid:cardholder_id>/payers": {"payer": _SOMEBODY},
+    "/v1/payers": {"kind": "family"},
+    "/v1/cardholders/<uuid:cardholder_id>/proofs/end": {"kind": "residence"},
+    "/v1/proof-imports": {"content": "AAAA", "dry_run": True},
+    "/v1/card-reviews": {"limit": 1},
+    "/v1/coming-of-age": {"limit": 1, "dry_run": True},
+    "/v1/cards/<uuid:card_id>/entitlements": {},
+    **THING_BODIES,
 }
 
 
