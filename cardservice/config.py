@@ -126,6 +126,11 @@ class Settings:
     threads: Annotated[int, "threads of the process on SQLite, 8"] = 8
     # The proxy must not keep more to it.
     connections: Annotated[int, "connections that a process on PostgreSQL serves at a time, 512"] = 512
+    node_timeout_s: Annotated[
+        float,
+        "on a Citus cluster, in which time a node answers a call, 2; who lies on one that does not is told to"
+        " come again, at once, until it answers",
+    ] = 2.0
     # Each process counts for itself.
     terminal_limit: Annotated[
         int, "requests a minute that a process takes from one terminal, 6000; 0: as many as come"
@@ -242,6 +247,7 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         workers=int(_number(values, "workers", 1)) if "workers" in values else None,
         threads=int(_number(values, "threads", 8)),
         connections=int(_number(values, "connections", 512)),
+        node_timeout_s=_seconds(values, "node_timeout_s", 2.0),
         terminal_limit=_limit(values, "terminal_limit", 6000),
         address_limit=_limit(values, "address_limit", 3000),
         sign_in_limit=_limit(values, "sign_in_limit", 20),
@@ -355,6 +361,13 @@ def _number(values: Mapping[str, object], name: str, default: float) -> float:
         return float(str(value))
     except ValueError:
         raise SettingsInvalid(name, f"{value!r} is not a number") from None
+
+
+def _seconds(values: Mapping[str, object], name: str, default: float) -> float:
+    value = _number(values, name, default)
+    if not 0 < value < float("inf"):
+        raise SettingsInvalid(name, f"{value} is no number of seconds, such as {default:g}")
+    return value
 
 
 def _minor(value: object) -> int | None:

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cardservice.advices.workers import Here, Workers
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 request_log.configure()
 _settings = load_settings()
 # On SQLite a greenlet that waited for the write lock would stop all the others: there threads wait.
-_context = open_when_answered(_settings, DirectExchange if _settings.is_sqlite else BatchedExchange)
+_batched = partial(BatchedExchange, node_timeout_s=_settings.node_timeout_s)
+_context = open_when_answered(_settings, DirectExchange if _settings.is_sqlite else _batched)
 atexit.register(_context.close)
 _ingest = Here(_context) if _settings.is_sqlite else Workers(_context.scheme.id)
 atexit.register(_ingest.close)

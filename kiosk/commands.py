@@ -1,4 +1,4 @@
-"""`kiosk run till|validator`: a face in a process of its own."""
+"""`kiosk run till|validator|pay-in`: a face in a process of its own."""
 
 import functools
 import json
@@ -15,7 +15,9 @@ from kiosk.errors import ConfigInvalid, KioskError
 if TYPE_CHECKING:
     from kiosk.web.server import Build
 
-TILL_PORT, VALIDATOR_PORT = 7420, 7421
+TILL_PORT, VALIDATOR_PORT, PAY_IN_PORT = 7420, 7421, 7423
+# On the keys, and what may be typed; in minor units
+AMOUNTS, LEAST, MOST = (500, 1000, 2000, 5000), 100, 50_000
 AGENT_URL = "http://127.0.0.1:7410"
 AGENT_TOKEN = "api-token"  # noqa: S105 -- the name of a file
 STATUS_ERROR = 1
@@ -96,6 +98,40 @@ def validator(trip: Path, **options: Any) -> None:
     url, token_file = options["agent_url"], _token_file(options)
     settings = ValidatorSettings(url, token_file, options["reader"], read_trip(trip))
     _serve("validator", options, builder(settings))
+
+
+@run.command("pay-in")
+@_face_options(PAY_IN_PORT)
+@click.option("--currency", default="GBP", show_default=True, help="the scheme's")
+@click.option(
+    "--amount",
+    "amounts",
+    type=click.IntRange(1),
+    multiple=True,
+    default=AMOUNTS,
+    show_default=True,
+    help="what is on the keys, in minor units; several times",
+)
+@click.option("--least", type=click.IntRange(1), default=LEAST, show_default=True, help="that may be typed")
+@click.option("--most", type=click.IntRange(1), default=MOST, show_default=True, help="that may be typed")
+@click.option(
+    "--return-url", help="an https page that leads back to this one, for a provider that takes no other"
+)
+@_telling_errors
+def pay_in(
+    currency: str, amounts: tuple[int, ...], least: int, most: int, return_url: str | None, **options: Any
+) -> None:
+    """The kiosk where holders pay in."""
+    check_extra()
+    from kiosk.pay_in import PayInSettings, builder  # noqa: PLC0415 -- see above
+
+    if not all(least <= amount <= most for amount in amounts):
+        raise ConfigInvalid("each --amount lies between --least and --most")
+    url, token_file = options["agent_url"], _token_file(options)
+    settings = PayInSettings(
+        url, token_file, options["reader"], currency, amounts, least, most, return_url=return_url
+    )
+    _serve("pay-in", options, builder(settings))
 
 
 def check_extra() -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 # Returns the present moment as an aware datetime in UTC.
 Clock = Callable[[], datetime]
@@ -14,7 +15,7 @@ OFFSET_VARIABLE = "CITIZEN_CARD_CLOCK_OFFSET_S"
 def system_clock(offset_s: float = 0.0) -> Clock:
     """The machine's clock, shifted by `offset_s` seconds."""
     offset = timedelta(seconds=offset_s)
-    return lambda: datetime.now(UTC) + offset
+    return (lambda: datetime.now(UTC) + offset) if offset else partial(datetime.now, UTC)
 
 
 def require_aware(moment: datetime) -> datetime:

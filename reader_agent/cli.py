@@ -25,6 +25,7 @@ _COMMANDS = {
     "info": "reader_agent.commands.holder",
     "pin": "reader_agent.commands.holder",
     "sign": "reader_agent.commands.holder",
+    "staff-card": "reader_agent.commands.staff:staff_card",
     "virtual-card": "reader_agent.virtual_card.cli",
     "virtual-readers": "reader_agent.virtual_card.readers_cli",
 }

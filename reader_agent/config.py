@@ -164,9 +164,14 @@ def check_settings(settings: Settings) -> None:
         fields.identifier("the terminal's id", settings.terminal)
     except PkiError as error:
         raise ConfigInvalid(str(error)) from error
-    url = urlsplit(settings.service_url)
+    check_service_url(settings.service_url)
+
+
+def check_service_url(service_url: str) -> None:
+    """Raises ConfigInvalid for an address that cannot be used."""
+    url = urlsplit(service_url)
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
-        raise ConfigInvalid(f"{settings.service_url!r} is not an address like https://cards.example.org")
+        raise ConfigInvalid(f"{service_url!r} is not an address like https://cards.example.org")
     if url.scheme == "http" and not _is_this_machine(url.hostname):
         raise ConfigInvalid(
             "a service on another machine needs https: without it, all on the way can read along"

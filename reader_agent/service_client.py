@@ -19,14 +19,12 @@ from pki.status_list.card_map import MAX_MAP_BYTES, MapKey
 from pki.status_list.fetching import Fetched, fetch_by
 from reader_agent.answers import ReceiptLine, read_line
 from reader_agent.catalogues import Catalogue, read_catalogue
-from reader_agent.errors import ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
+from reader_agent.errors import ServiceAnswerInvalid
+from reader_agent.paying_in import PayIn, read_pay_in
 from reader_agent.presentations import Presentation, read_presentation
 from reader_agent.service_connection import HttpAnswer, ServiceConnection
 from reader_agent.wire import Document, to_base64url
 
-# RFC 9457, 3
-PROBLEM_TYPE = "application/problem+json"
-PROBLEM_URN = "urn:citizen-card:problem:"
 # Revocation lists are the longest answers: some 40 bytes for each revoked card.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 # Ours: a thousand items at each of the three services of a week, with room; and a photograph in base64url.
@@ -34,6 +32,8 @@ MAX_CATALOGUE_BYTES = 4 * 1024 * 1024
 MAX_PRESENTATION_BYTES = 128 * 1024
 # RFC 8742, 6.3. Nobody stands there with a card: the service may take its time over many.
 CHUNK_TYPE, CHUNK_ANSWER_S = "application/cbor-seq", 60.0
+# The service asks a payment provider meanwhile.
+PAY_IN_ANSWER_S = 20.0
 # Ours: more than there are
 MAX_SLOTS, MAX_OBJECTS = 8, 16
 
@@ -156,7 +156,7 @@ class ServiceClient:
         path = f"/v1/card-maps/{number}"
         answer = self._ask("GET", path, b"", dict(headers), CHUNK_ANSWER_S, MAX_MAP_BYTES)
         if answer.status not in (200, 304):
-            raise _problem(answer.status, answer.content_type, answer.content)
+            raise answer.problem()
         return Fetched(answer.status, answer.content, answer.etag)
 
     def card_map_key(self) -> MapKey:
@@ -236,6 +236,19 @@ class ServiceClient:
         answer = Document(self._call("POST", "/v1/refunds", encode(asked)), "answer")
         return Refunded(answer.integer("amount_minor"), answer.text("currency"))
 
+    def pay_in(self, payment: UUID, card: UUID, amount_minor: int, return_url: str) -> PayIn:
+        """A payment for whoever pays for the card; under the same id it is begun once."""
+        named = {"id": str(payment), "card": str(card), "return_url": return_url}
+        return self._pay_in("POST", "/v1/payments", encode({**named, "amount_minor": amount_minor}))
+
+    def pay_in_state(self, payment: UUID) -> PayIn:
+        """How a payment that this terminal has begun is now."""
+        return self._pay_in("GET", f"/v1/payments/{payment}")
+
+    def give_pay_in_up(self, payment: UUID) -> PayIn:
+        """Give a payment up, and how it is then."""
+        return self._pay_in("POST", f"/v1/payments/{payment}/cancellation", encode({}))
+
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
         return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)
@@ -294,6 +307,9 @@ class ServiceClient:
         answer = Document(self._call("POST", path, encode(told)), "result")
         return CardStanding(answer.identifier("card"), answer.text("state"))
 
+    def _pay_in(self, method: str, path: str, body: bytes = b"") -> PayIn:
+        return read_pay_in(Document(self._call(method, path, body, answer_s=PAY_IN_ANSWER_S), "payment"))
+
     def _call(
         self,
         method: str,
@@ -312,9 +328,7 @@ class ServiceClient:
             self._limits.answer_s if answer_s is None else answer_s,
             MAX_ANSWER_BYTES if most is None else most,
         )
-        if answer.status == 200:
-            return _json_object(answer.content)
-        raise _problem(answer.status, answer.content_type, answer.content)
+        return answer.json_object()
 
     def _ask(
         self, method: str, path: str, body: bytes, headers: dict[str, str], answer_s: float, most: int
@@ -335,30 +349,6 @@ class ServiceClient:
 def encode(value: Mapping[str, object]) -> bytes:
     """A JSON object as it is sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _json_object(content: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:  # the latter: brackets without end
-        raise ServiceAnswerInvalid("it is not JSON") from error
-    if not isinstance(value, dict):
-        raise ServiceAnswerInvalid("it is not a JSON object")
-    return value
-
-
-def _problem(status: int, content_type: str, content: bytes) -> ServiceProblem | ServiceUnreachable:
-    """A problem document becomes its code; what a proxy in between says proves nothing about the service."""
-    if content_type.partition(";")[0].strip() == PROBLEM_TYPE:
-        try:
-            document = json.loads(content)
-            kind, code, detail = document["type"], document["code"], document.get("detail", "")
-            reason = document.get("reason")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            kind = code = detail = reason = None
-        if isinstance(code, str) and kind == PROBLEM_URN + code:
-            return ServiceProblem(code, status, str(detail), reason if isinstance(reason, str) else None)
-    return ServiceUnreachable(f"HTTP status {status}")
 
 
 def _price(document: Document) -> Price:

@@ -3,9 +3,11 @@
 `urllib3` by itself: what `requests` does around it takes longer than all signatures of a tap together.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import PoolManager, Timeout
@@ -13,8 +15,11 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSL
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 from urllib3.util import parse_url
 
-from reader_agent.errors import ConfigInvalid, ServiceUnreachable
+from reader_agent.errors import ConfigInvalid, ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
 
+# RFC 9457, 3
+PROBLEM_TYPE = "application/problem+json"
+PROBLEM_URN = "urn:citizen-card:problem:"
 _CHUNK_BYTES = 65_536
 # Its own way to say who asks would tell nothing but a version.
 _HEADERS = {"User-Agent": "citizen-card-agent", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
@@ -28,6 +33,33 @@ class HttpAnswer:
     content_type: str
     content: bytes
     etag: str | None
+
+    def json_object(self) -> Mapping[str, Any]:
+        """What a request has come to. Raises ServiceAnswerInvalid, and what `problem` tells."""
+        if self.status != 200:
+            raise self.problem()
+        try:
+            value = json.loads(self.content)
+        except (ValueError, RecursionError) as error:  # the latter: brackets without end
+            raise ServiceAnswerInvalid("it is not JSON") from error
+        if not isinstance(value, dict):
+            raise ServiceAnswerInvalid("it is not a JSON object")
+        return value
+
+    def problem(self) -> ServiceProblem | ServiceUnreachable:
+        """The code of a problem document; what a proxy in between says proves nothing about the service."""
+        if self.content_type.partition(";")[0].strip() == PROBLEM_TYPE:
+            try:
+                document = json.loads(self.content)
+                kind, code, detail = document["type"], document["code"], document.get("detail", "")
+                reason = document.get("reason")
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                kind = code = detail = reason = None
+            if isinstance(code, str) and kind == PROBLEM_URN + code:
+                return ServiceProblem(
+                    code, self.status, str(detail), reason if isinstance(reason, str) else None
+                )
+        return ServiceUnreachable(f"HTTP status {self.status}")
 
 
 class ServiceConnection:

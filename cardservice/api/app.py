@@ -14,14 +14,14 @@ from cardservice.cards import map_views as card_maps
 from cardservice.cards.maps import CardMaps
 from cardservice.cards.views import blueprint as personalisation
 from cardservice.context import Context
+from cardservice.payments.paying_views import blueprint as payments
 from cardservice.payments.views import blueprint as notifications
 from cardservice.pki_store.desk import open_desk
 from cardservice.presentations.views import blueprint as presentations
 from cardservice.providers.views import blueprint as card_keys
 from cardservice.recovery.views import MESSAGES_PATH
 from cardservice.recovery.views import blueprint as recovery
-from cardservice.staff_api import imports
-from cardservice.staff_api.blueprints import STAFF_BLUEPRINTS
+from cardservice.staff_api.blueprints import LARGER, STAFF_BLUEPRINTS
 from cardservice.staff_api.sharing import Day
 from cardservice.tariffs import views as tariffs
 from cardservice.terminals.enrolment_views import blueprint as enrolment
@@ -77,6 +77,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         enrolment,
         tariffs.blueprint,
         notifications,
+        payments,
         recovery,
         public,
         *STAFF_BLUEPRINTS,
@@ -102,7 +103,7 @@ def _allow_more() -> None:
         request.max_content_length = MAX_BULK_BYTES
     elif request.path == advices.CHUNK_PATH:
         request.max_content_length = MAX_CHUNK_BYTES
-    elif request.path == imports.PATH:
-        request.max_content_length = imports.MAX_IMPORT_BYTES
+    elif request.url_rule is not None and request.url_rule.rule in LARGER:
+        request.max_content_length = LARGER[request.url_rule.rule]
     elif request.path == tariffs.DRAFTS_PATH:
         request.max_content_length = MAX_TARIFF_BYTES

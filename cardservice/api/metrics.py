@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from cardservice.api import request_log
 from cardservice.config import Admin
+from cardservice.ledger import nodes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -64,6 +65,30 @@ class Counting(logging.Handler):
             self._problems.labels(members["code"]).inc()
 
 
+class CountingNodes(logging.Handler):
+    """Counts what `ledger.nodes` notes of the nodes of a cluster. A node is named by its address and port."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(logging.INFO)
+        self._failures = Counter(
+            "cardservice_node_failures",
+            "Times that a process left a node alone, since it did not answer",
+            ("node",),
+            registry=registry,
+        )
+        self._returns = Counter(
+            "cardservice_node_returns", "Times that it answered a process again", ("node",), registry=registry
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one line."""
+        node: str | None = getattr(record, "node", None)
+        if node is None:
+            return
+        counted = self._failures if getattr(record, "failed", False) else self._returns
+        counted.labels(node).inc()
+
+
 class AdminFace:
     """The WSGI application with a second face, for who watches the service on its own machine.
 
@@ -74,6 +99,7 @@ class AdminFace:
     def __init__(self, app: "WSGIApplication", admin: Admin) -> None:
         self._app, self._admin = app, admin
         request_log.log.addHandler(Counting(CollectorRegistry()))
+        nodes.log.addHandler(CountingNodes(CollectorRegistry()))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from cardservice.applications.errors import NotEligible
+from cardservice.bureau.errors import BureauFileRefused
 from cardservice.cardholders.errors import AskerRefused
 from cardservice.cards.errors import ActivationRefused
 from cardservice.errors import (
@@ -57,6 +58,11 @@ PROBLEMS: Mapping[str, Kind] = {
     "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
     "notification_refused": Kind(401, "The notification is not signed by the payment provider"),
+    # Paying in.
+    "payments_missing": Kind(404, "The service has no payment provider"),
+    "payment_unknown": Kind(404, "There is no such payment"),
+    "payment_refused": Kind(422, "The payment provider refuses this"),
+    "payment_provider_away": Kind(503, "The payment provider does not answer; send the same request again"),
     # The terminal.
     "request_signature_missing": Kind(401, "The request carries no signature, and no session"),
     "request_signature_invalid": Kind(401, "The terminal signature does not verify"),
@@ -90,6 +96,11 @@ PROBLEMS: Mapping[str, Kind] = {
     "application_unknown": Kind(404, "There is no such application"),
     "application_closed": Kind(409, "The application was decided, or there is an open one"),
     "not_eligible": Kind(409, "Something stands against this card"),
+    "guardianship_unknown": Kind(404, "There is no such guardianship of this person"),
+    "payer_unknown": Kind(404, "There is no such payer"),
+    "backdated_payer": Kind(422, "Nobody pays from before now, or before the last change"),
+    "photo_refused": Kind(422, "The file is no photo that can be kept"),
+    "nothing_to_state": Kind(409, "No statements are made for this card"),
     "asker_refused": Kind(409, "It is not told who asks, or they may not"),
     "erasure_refused": Kind(409, "This person cannot be erased yet"),
     "import_refused": Kind(422, "Nothing of the file was taken"),
@@ -100,6 +111,13 @@ PROBLEMS: Mapping[str, Kind] = {
     "idempotency_key_taken": Kind(422, "The Idempotency-Key was another request's"),
     "if_match_missing": Kind(428, "The request does not say what it changes"),
     "changed_meanwhile": Kind(412, "It has changed since it was looked at"),
+    # What there is of blanks, bureaux, terminals, accounts and payments.
+    "stock_too_low": Kind(409, "Fewer blanks lie there than are to be taken"),
+    "delivery_refused": Kind(422, "The delivery is not what its numbers say, or was taken in before"),
+    "bureau_unknown": Kind(404, "There is no such card bureau"),
+    "batch_unknown": Kind(404, "There is no such batch"),
+    "batch_refused": Kind(409, "No batch is made of these orders"),
+    "bureau_file_refused": Kind(422, "Nothing of the bureau's file was taken"),
     "service_of_another_provider": Kind(403, "The terminal's provider does not sell this service"),
     # The transaction.
     "id_conflict": Kind(409, "The transaction id is taken by another message"),
@@ -211,6 +229,8 @@ def _data(error: CardServiceError) -> object:
             return {"reason": error.reason}
         case ActivationRefused():
             return {"attempts_left": error.attempts_left}
+        case BureauFileRefused():
+            return {"problems": [{"line": each.line, "reason": each.reason} for each in error.lines]}
         case ImportRefused():
             return {"problems": [{"line": each.line, "reason": each.reason} for each in error.problems]}
         case TariffError():

@@ -89,7 +89,13 @@ def note(
         "terminal": terminal,
         "code": code,
     }
-    log.info("request", extra={"members": members})
+    if log.isEnabledFor(logging.INFO):
+        # What `log.info` would make, but for where it was called, which is looked for frame by frame.
+        log.handle(
+            log.makeRecord(
+                log.name, logging.INFO, __file__, 0, "request", (), None, extra={"members": members}
+            )
+        )
     # Threads and kept connections go on: what they write next is another request's, or nobody's.
     _request.set(None)
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from cardservice.applications.concessions import CONCESSIONS, STATE_PENSION, check_concession
 from cardservice.applications.eligibility import PROOFS, Known
@@ -130,18 +130,25 @@ def _known(values: Mapping[Field, Any], standing: Mapping[str, date | None]) -> 
 
 
 def due_by(
-    connection: Connection, kek: KeyRing, day: date, *, actor: str, moment: datetime
+    connection: Connection,
+    kek: KeyRing,
+    day: date,
+    *,
+    actor: str,
+    moment: datetime,
+    after: UUID | None = None,
+    limit: int = MAX_DUE,
 ) -> tuple[Proof, ...]:
     """Proofs that are to be looked at again by a day, the most urgent first; whose they are is noted as seen.
 
-    At most MAX_DUE.
+    At most `limit`; or after one.
     """
-    rows = connection.execute(
-        select(proof)
-        .where(proof.c.ended_at.is_(None), proof.c.review_on <= day)
-        .order_by(proof.c.review_on, proof.c.id)
-        .limit(MAX_DUE)
-    ).all()
+    own = proof.c
+    wanted = select(proof).where(own.ended_at.is_(None), own.review_on <= day)
+    if after is not None:
+        then = select(own.review_on).where(own.id == after).scalar_subquery()
+        wanted = wanted.where(or_(own.review_on > then, and_(own.review_on == then, own.id > after)))
+    rows = connection.execute(wanted.order_by(own.review_on, own.id).limit(limit)).all()
     found = tuple(_opened(connection, kek, row) for row in rows)
     for holder in dict.fromkeys(each.cardholder_id for each in found):
         record(connection, actor, "proof.due", holder, moment)

@@ -70,7 +70,8 @@ def _noted(connection: Connection, deciding: Deciding, each: Renewal) -> str | N
     """Why it could not be."""
     try:
         holder = require_cardholder(connection, each.holder)
-        note_proof(connection, deciding.noting(holder), each.kind, each.reference, each.review_on)
+        said = (each.kind, each.reference, each.review_on)
+        note_proof(connection, deciding.noting(holder), *said, older_from=deciding.older_from)
     except (CardholderUnknown, OrderInvalid) as error:
         return str(error)
     return None

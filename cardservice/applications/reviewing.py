@@ -14,7 +14,9 @@ from cardservice.cardholders.service import category_of, lock_cardholder, set_ca
 from cardservice.cards.life import suspend
 from cardservice.cards.models import card
 from cardservice.cards.personalisation import Delivery, order_card
+from cardservice.cards.service import AUTHORITY
 from cardservice.cards.states import CardState
+from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId
 from pki.authority import Authority
 
@@ -22,6 +24,9 @@ from pki.authority import Authority
 _THERE = ("ordered", "personalised", "dispatched", "active", "suspended")
 # Ours: what the history of a card says that was suspended by a check.
 NOT_BACKED = "eligibility is to be checked again"
+# Ours: cards that are looked at in one transaction.
+AT_ONCE = 200
+FIRST = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,68 @@ class InUse:
     kind: str
     application_id: UUID | None
     visit: Visit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """Which of the cards that nothing backs are to rest until somebody has looked; none by itself."""
+
+    applied_for: bool = False
+    # Those, too, that nobody applied for
+    ordered: bool = False
+
+    def holds_of(self, found: NotBacked) -> bool:
+        """Whether this one is."""
+        return self.applied_for and (self.ordered or found.application_id is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Young:
+    """A young citizen's card whose holder is of age, or of whom nobody knows it."""
+
+    card_id: CardId
+    cardholder_id: CardholderId
+    # None: nobody knows when they were born
+    is_of_age: bool | None
+    # The card that was ordered
+    ordered: CardId | None
+
+
+def check_some(
+    context: Context, deciding: Deciding, after: UUID, resting: Resting, limit: int = AT_ONCE
+) -> tuple[list[NotBacked], UUID | None]:
+    """Look at the cards in use after one, some hundred: those that nothing backs, and after which it goes on.
+
+    None: all were looked at. It is one transaction; looked at again, what rests is not found any more.
+    """
+    with context.database.begin() as connection:
+        cards = cards_in_use(connection, after, limit)
+        found = check_again(connection, deciding, cards)
+        if resting.applied_for:
+            authority = context.authority(AUTHORITY, connection)
+            for each in filter(resting.holds_of, found):
+                suspend_not_backed(connection, authority, each, deciding)
+    return found, cards[-1].card_id if len(cards) == limit else None
+
+
+def grow_some(
+    context: Context, deciding: Deciding, after: UUID, delivery: Delivery | None, limit: int = AT_ONCE
+) -> tuple[list[Young], UUID | None]:
+    """Look at the young citizens' cards after one, some hundred, and make whoever is of age a citizen.
+
+    Without a delivery it is only said who would be. Whoever is not of age is not told; the rest as above.
+    """
+    found = []
+    with context.database.begin() as connection:
+        cards = young_cards(connection, after, limit)
+        for young, holder in cards:
+            of_age = is_of_age(connection, deciding, holder)
+            made = None
+            if of_age and delivery is not None:
+                made = grow_up(connection, deciding, young, holder, delivery)
+            found.append(Young(young, holder, of_age, made))
+    told = [each for each in found if each.is_of_age is not False]
+    return told, cards[-1][0] if len(cards) == limit else None
 
 
 def young_cards(connection: Connection, after: UUID, limit: int) -> Sequence[tuple[CardId, CardholderId]]:

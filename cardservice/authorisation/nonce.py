@@ -5,13 +5,15 @@ tomorrow. Ours: 8 bytes of milliseconds, big-endian, then the first 16 bytes of 
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cardservice.ids import TerminalId
 
 VALIDITY = timedelta(seconds=120)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_VALIDITY_MS = VALIDITY // _MILLISECOND
 _TIME_BYTES = 8
 _MAC_BYTES = 16
 
@@ -25,6 +27,11 @@ class Nonces:
     """Makes and checks nonces under one secret key."""
 
     key: bytes
+    # Prepared with the key once: OpenSSL looks for its functions and pads the key each time it is given one.
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_keyed", hmac.new(self.key, digestmod="sha256"))
 
     def make(self, terminal: TerminalId, moment: datetime) -> bytes:
         """The nonce for this terminal as of `moment`; valid for 120 s."""
@@ -38,13 +45,14 @@ class Nonces:
             raise NonceStale
         age_ms = _milliseconds(moment) - int.from_bytes(stamp, "big")
         # Another process of the service may have a clock that is a little ahead.
-        if not -1_000 <= age_ms <= VALIDITY // timedelta(milliseconds=1):
+        if not -1_000 <= age_ms <= _VALIDITY_MS:
             raise NonceStale
 
     def _mac(self, terminal: TerminalId, stamp: bytes) -> bytes:
-        message = b"citizen-card nonce\x00" + stamp + terminal.encode()
-        return hmac.digest(self.key, message, "sha256")[:_MAC_BYTES]
+        keyed = self._keyed.copy()
+        keyed.update(b"citizen-card nonce\x00" + stamp + terminal.encode())
+        return keyed.digest()[:_MAC_BYTES]
 
 
 def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND

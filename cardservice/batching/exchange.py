@@ -1,17 +1,22 @@
-"""The exchange of a worker with greenlets: two lanes, one that reads and one that posts."""
+"""The exchange of a worker with greenlets: two lanes, one that reads and one that posts.
+
+On a cluster there are two for each node (`node_lanes`).
+"""
 
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import gevent
 import psycopg
 from gevent.lock import BoundedSemaphore
 from psycopg import waiting
 
 from cardservice.authorisation import reading_postgresql
 from cardservice.authorisation.found import Found, Wanted
-from cardservice.batching.lane import Lane
-from cardservice.database import Database, UnfitDatabase
+from cardservice.batching.lane import TURN_TIMEOUT_S, Lane
+from cardservice.batching.node_lanes import NODE_TIMEOUT_S, SEVERAL, Guide, NodeLanes
+from cardservice.database import Database, UnfitDatabase, driver_of
 from cardservice.errors import Busy
 from cardservice.ledger import posting_postgresql
 from cardservice.ledger.errors import PostingRefused
@@ -25,9 +30,12 @@ LONE_TRIES_S = 3.0
 
 
 class BatchedExchange:
-    """Gathers what a worker's requests ask for; each lane has one turn in the air at a time."""
+    """Gathers what a worker's requests ask for; each lane has one turn in the air at a time.
 
-    def __init__(self, database: Database) -> None:
+    On a cluster a turn to a node may take `node_timeout_s`.
+    """
+
+    def __init__(self, database: Database, node_timeout_s: float = NODE_TIMEOUT_S) -> None:
         """Raises UnfitDatabase where a call to the database would stop every other request of the worker."""
         if waiting.wait is waiting.wait_c:
             raise UnfitDatabase(
@@ -36,8 +44,18 @@ class BatchedExchange:
             )
         self._database = database
         connect = _connector(database)
-        self._reads: Lane[Wanted, Found] = Lane("reading", connect, reading_postgresql.read)
-        self._posts: Lane[Posting, PostingResult] = Lane("posting", connect, _post, _keys)
+        self._reads: Lane[Wanted, Found] | NodeLanes[Wanted, Found]
+        self._posts: Lane[Posting, PostingResult] | NodeLanes[Posting, PostingResult]
+        self._guide: Guide | None = None
+        if _is_divided(database):
+            self._guide = guide = Guide(connect, node_timeout_s)
+            self._reads = NodeLanes(
+                guide.of_wanted, lambda node: guide.lane("reading", node, reading_postgresql.read)
+            )
+            self._posts = NodeLanes(guide.of_postings, lambda node: guide.lane("posting", node, _post, _keys))
+        else:
+            self._reads = Lane("reading", connect, reading_postgresql.read)
+            self._posts = Lane("posting", connect, _post, _keys)
         self._lone_tries = BoundedSemaphore(LONE_TRIES)
 
     def read(self, wanted: Sequence[Wanted]) -> list[Found]:
@@ -62,6 +80,8 @@ class BatchedExchange:
         """See Exchange."""
         self._reads.close()
         self._posts.close()
+        if self._guide is not None:
+            self._guide.close()
 
     def _settled(
         self, posting: Posting, answer: PostingResult | Exception, deadline: float
@@ -74,11 +94,16 @@ class BatchedExchange:
         if time.monotonic() > deadline or not self._lone_tries.acquire(timeout=LONE_TRY_S):
             return answer
         try:
-            [alone] = post(self._database, [posting], lock_timeout_s=LONE_TRY_S)
+            with gevent.Timeout(LONE_TRY_S + TURN_TIMEOUT_S):
+                [alone] = post(self._database, [posting], lock_timeout_s=LONE_TRY_S)
         except PostingRefused as refused:
             return refused
+        except gevent.Timeout:
+            if self._guide is not None:
+                self._guide.was_late(SEVERAL)
+            return _not_known()
         except psycopg.OperationalError:
-            return Busy("it is not known whether this was posted; send the same message again")
+            return _not_known()
         finally:
             self._lone_tries.release()
         return alone
@@ -92,6 +117,16 @@ def _keys(posting: Posting) -> Sequence[object]:
     """What posting takes once a call: payers, and ids."""
     others = (payer for payer, _ in posting.also_under)
     return [posting.payer_id, *others, posting.transaction.id, *filter(None, [posting.tombstone])]
+
+
+def _not_known() -> Busy:
+    return Busy("it is not known whether this was posted; send the same message again")
+
+
+def _is_divided(database: Database) -> bool:
+    """Whether it lies on a cluster; asked once, for a ledger is divided before anything is posted."""
+    with database.posting_engine.connect() as connection:
+        return posting_postgresql.is_distributed(driver_of(connection))
 
 
 def _connector(database: Database) -> Callable[[], psycopg.Connection[Any]]:

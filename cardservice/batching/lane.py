@@ -35,12 +35,18 @@ TURN_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
-class _Asked(Generic[R]):
+class Asked(Generic[R]):
     """What one request waits for."""
 
     missing: int
     answers: list[R | Exception | None]
     done: Event = field(default_factory=Event)
+
+    def wait(self) -> list[R | Exception]:
+        """The answer to each, in their order."""
+        if self.missing:
+            self.done.wait()
+        return [answer for answer in self.answers if answer is not None]
 
     def answer(self, place: int, answer: R | Exception) -> None:
         self.answers[place] = answer
@@ -54,7 +60,7 @@ class _Ticket(Generic[T, R]):
     """One of the things that a request asked for, and where its answer belongs."""
 
     item: T
-    asked: _Asked[R]
+    asked: Asked[R]
     place: int
 
 
@@ -62,7 +68,8 @@ class Lane(Generic[T, R]):
     """Flies what is asked for in turns.
 
     `fly` answers a turn in its order, on a connection in autocommit. `keys`: two items that share one never
-    go in the same turn, and of those the one that was asked for first goes first.
+    go in the same turn, and of those the one that was asked for first goes first. `was_late` is called after
+    a turn that took longer than `timeout_s`.
     """
 
     def __init__(
@@ -71,8 +78,11 @@ class Lane(Generic[T, R]):
         connect: Callable[[], psycopg.Connection[Any]],
         fly: Callable[[psycopg.Connection[Any], Sequence[T]], Sequence[R]],
         keys: Callable[[T], Sequence[object]] = lambda _: (),
+        timeout_s: float = TURN_TIMEOUT_S,
+        was_late: Callable[[], None] = lambda: None,
     ) -> None:
         self._name, self._connect, self._fly, self._keys = name, connect, fly, keys
+        self._timeout_s, self._was_late = timeout_s, was_late
         self._queue: deque[_Ticket[T, R]] = deque()
         self._filled = Event()
         self._connection: psycopg.Connection[Any] | None = None
@@ -81,22 +91,22 @@ class Lane(Generic[T, R]):
         self._aloft: Sequence[_Ticket[T, R]] = ()
 
     def ask(self, items: Sequence[T]) -> list[R | Exception]:
-        """The answer to each, in their order; an exception is the answer to its item alone.
+        """The answer to each, in their order; an exception is its item's alone. Raises as `begin`."""
+        return self.begin(items).wait()
 
-        Raises Busy where so many wait that there is no hope of an answer in time.
-        """
+    def begin(self, items: Sequence[T]) -> Asked[R]:
+        """Ask without waiting. Raises Busy where so many wait that there is no hope of an answer in time."""
         if len(self._queue) + len(items) > MAX_WAITING:
             raise Busy("too much is being asked for at once; send the same message again")
+        asked: Asked[R] = Asked(len(items), [None] * len(items))
         if not items:
-            return []
-        asked: _Asked[R] = _Asked(len(items), [None] * len(items))
+            return asked
         self._queue.extend(_Ticket(item, asked, place) for place, item in enumerate(items))
         self._filled.set()
         if self._pilot is None or self._pilot.dead:
             # The first time, and where the greenlet was ended by what it does not survive.
             self._pilot = gevent.spawn(self._turns)
-        asked.done.wait()
-        return [answer for answer in asked.answers if answer is not None]
+        return asked
 
     def close(self) -> None:
         """End the greenlet and its connection; whoever still waits is answered."""
@@ -172,7 +182,7 @@ class Lane(Generic[T, R]):
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
         """The lane's connection, made where there is none; dropped where it does not survive the turn."""
-        timeout = gevent.Timeout.start_new(TURN_TIMEOUT_S)
+        timeout = gevent.Timeout.start_new(self._timeout_s)
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -181,6 +191,7 @@ class Lane(Generic[T, R]):
             self._drop_connection()
             if late is not timeout:
                 raise
+            self._was_late()
             raise psycopg.OperationalError("the database did not answer in time") from None
         except psycopg.Error as error:
             if self._connection is None or _is_lost(self._connection, error):

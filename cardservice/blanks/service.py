@@ -103,6 +103,12 @@ def add_place(connection: Connection, place: str, name: str, by: By) -> None:
     record(connection, by.actor, "stock.place", place, by.moment)
 
 
+def places(connection: Connection) -> list[tuple[str, str]]:
+    """Places with their names, by identifier; a scheme has few."""
+    rows = connection.execute(select(blank_place.c.id, blank_place.c.name).order_by(blank_place.c.id))
+    return [(row.id, row.name) for row in rows]
+
+
 def receive(connection: Connection, delivery: Delivery, place: str, by: By) -> UUID:
     """Take a delivery in at a place; its id. Raises OrderInvalid and DeliveryRefused.
 

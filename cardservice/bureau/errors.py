@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cardservice.errors import CardServiceError
+from cardservice.errors import CardServiceError, OrderInvalid
 
 # Ours: of more bad lines than these nobody reads.
 MOST_TOLD = 50
@@ -37,3 +37,15 @@ class BatchRefused(CardServiceError):
     """A batch cannot be made of these orders."""
 
     code = "batch_refused"
+
+
+class BatchUnknown(BatchRefused):
+    """No batch has this identifier."""
+
+    code = "batch_unknown"
+
+
+class BureauUnknown(OrderInvalid):
+    """No bureau has this identifier."""
+
+    code = "bureau_unknown"

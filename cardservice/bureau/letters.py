@@ -25,6 +25,14 @@ _NEXT_PAGE = "\f"
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A page with a code, and whether it has an address; else it is handed over at a desk."""
+
+    text: str
+    has_address: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Letters:
     """How many letters were written, and how many of them are to be handed over at a desk."""
 
@@ -38,25 +46,34 @@ def write_letters(context: Context, batch: Batch, out: Path, *, actor: str, agai
     `again`: also for those that were sent and are not active; their former codes are void. The file is on the
     disk before the codes hold, and is its owner's alone; it must not be there. Raises OrderInvalid, OSError.
     """
-    wanted = {CardState.PERSONALISED} | ({CardState.DISPATCHED} if again else set())
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file, context.database.begin() as connection:
-            told = list(_letters(context, connection, batch, wanted, actor))
-            file.write(_NEXT_PAGE.join(text for text, _ in told))
+            told = list(_letters(context, connection, batch, _wanted(again=again), actor))
+            file.write(_NEXT_PAGE.join(each.text for each in told))
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
         # None of its codes holds.
         out.unlink()
         raise
-    return Letters(len(told), sum(not has_address for _, has_address in told))
+    return Letters(len(told), sum(not each.has_address for each in told))
+
+
+def tell_letters(context: Context, batch: Batch, *, actor: str, again: bool = False) -> list[Letter]:
+    """The same, told to whoever prints them. What was lost on the way is told `again`: by other codes."""
+    with context.database.begin() as connection:
+        return list(_letters(context, connection, batch, _wanted(again=again), actor))
+
+
+def _wanted(*, again: bool) -> Collection[CardState]:
+    return {CardState.PERSONALISED} | ({CardState.DISPATCHED} if again else set())
 
 
 def _letters(
     context: Context, connection: Connection, batch: Batch, wanted: Collection[CardState], actor: str
-) -> Iterator[tuple[str, bool]]:
-    """Each with whether it has an address. Raises OrderInvalid where there is none at all."""
+) -> Iterator[Letter]:
+    """Raises OrderInvalid where there is none at all."""
     cards = [require_card(connection, require_order(connection, each).card_id) for each in batch.orders]
     waiting = [each for each in cards if each.state in wanted]
     if not waiting:
@@ -65,7 +82,7 @@ def _letters(
         yield _letter(context, connection, each, actor)
 
 
-def _letter(context: Context, connection: Connection, card: Card, actor: str) -> tuple[str, bool]:
+def _letter(context: Context, connection: Connection, card: Card, actor: str) -> Letter:
     code = dispatch_on(context, connection, card.id, actor=actor)
     where = where_to(context, connection, card.cardholder_id, HOLDER)
     record(connection, actor, "cardholder.print", card.cardholder_id, context.now())
@@ -83,4 +100,4 @@ def _letter(context: Context, connection: Connection, card: Card, actor: str) ->
         "The code holds for six weeks. Nobody of us will ever ask you for it. If the card does not come,",
         "tell us: nobody can use it without this letter.",
     ]
-    return "\n".join(words) + "\n", "lines" in where
+    return Letter("\n".join(words) + "\n", "lines" in where)

@@ -15,11 +15,11 @@ from uuid import UUID
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from cardservice.audit.service import record
 from cardservice.blanks.models import blank_stock
-from cardservice.bureau.errors import BatchRefused
+from cardservice.bureau.errors import BatchRefused, BatchUnknown, BureauUnknown
 from cardservice.bureau.files import CERTIFICATES, MOST_CARDS, ORDER, seal, to_base64, write
 from cardservice.bureau.models import bureau, bureau_batch, bureau_item
 from cardservice.cardholders.details import PROTECTED
@@ -107,10 +107,19 @@ def add_bureau(
 
 
 def require_bureau(connection: Connection, bureau_id: str) -> Bureau:
-    """The bureau of this identifier. Raises OrderInvalid."""
+    """The bureau of this identifier. Raises BureauUnknown."""
     row = connection.execute(select(bureau).where(bureau.c.id == bureau_id)).one_or_none()
     if row is None:
-        raise OrderInvalid(f"there is no bureau {bureau_id[:40]!r}; register it first (bureau add)")
+        raise BureauUnknown(f"there is no bureau {bureau_id[:40]!r}; register it first (bureau add)")
+    return _bureau(row)
+
+
+def list_bureaux(connection: Connection) -> list[Bureau]:
+    """Bureaux, by identifier; a scheme has few."""
+    return [_bureau(row) for row in connection.execute(select(bureau).order_by(bureau.c.id))]
+
+
+def _bureau(row: Row[Any]) -> Bureau:
     blanks = None if row.place_id is None else (row.place_id, row.product)
     return Bureau(row.id, row.name, _public(row.signing_key), _public(row.sealing_key), blanks)
 
@@ -169,10 +178,10 @@ def make_batch(
 
 
 def require_batch(connection: Connection, batch_id: UUID) -> Batch:
-    """The batch of this identifier. Raises BatchRefused."""
+    """The batch of this identifier. Raises BatchUnknown."""
     row = connection.execute(select(bureau_batch).where(bureau_batch.c.id == batch_id)).one_or_none()
     if row is None:
-        raise BatchRefused(f"there is no batch {batch_id}")
+        raise BatchUnknown(f"there is no batch {batch_id}")
     own = bureau_item.c
     orders = connection.scalars(select(own.order_id).where(own.batch_id == batch_id).order_by(own.number))
     return Batch(row.id, row.bureau_id, row.send_to, row.made_at, tuple(orders))

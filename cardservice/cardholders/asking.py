@@ -18,6 +18,7 @@ from cardservice.cardholders.guardians import Guardianship, May, children_of, gu
 from cardservice.cardholders.records import read_fields
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import require_cardholder
+from cardservice.context import Context
 from cardservice.database import Database
 from cardservice.ids import CardholderId, PayerId
 from cardservice.ledger.key_ring import KeyRing
@@ -43,6 +44,21 @@ class Child:
     guardianship: Guardianship
     payer_id: PayerId | None
     siblings: tuple[CardholderId, ...]
+
+
+def asking(context: Context, actor: str) -> Asked:
+    """Whom somebody of the staff serves now, by the rules of this scheme."""
+    return Asked(context.keys.cardholder_kek, context.settings.guardian_age, actor, context.now())
+
+
+@contextmanager
+def asked_of(context: Context, actor: str, holder: UUID) -> Iterator[Connection]:
+    """A transaction about somebody, in which it is looked at who asks; what is refused is noted."""
+    with (
+        noting_refusals(context.database, asking(context, actor), holder),
+        context.database.begin() as connection,
+    ):
+        yield connection
 
 
 def require_asker(

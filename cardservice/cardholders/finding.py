@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, func, select, union
@@ -11,13 +12,16 @@ from cardservice.audit.service import record_all
 from cardservice.cardholders.models import cardholder, cardholder_token
 from cardservice.cardholders.records import FINDABLE, findable, read_many
 from cardservice.cardholders.sealing import Field
-from cardservice.cardholders.tokens import LONGEST, Wanted, fits, wanted_tokens, words
+from cardservice.cardholders.tokens import LONGEST, Wanted, fits, has_whole, wanted_tokens, words
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId
 from cardservice.ledger.key_ring import KeyRing
 
 # Ours: who wants more than this sees too many people.
 MAX_FOUND = 25
+NARROW_DOWN = (
+    "There are more than are shown, or may be: say more of the name, or add a date of birth or a postcode."
+)
 # Who are looked at in clear to find them: tokens leave nothing open but the ends of long words.
 _MAX_READ, _MAX_READ_LONG = 200, 1000
 _TO_CHOOSE = (Field.NAME,)
@@ -33,26 +37,40 @@ class Found:
     postcode: str | None
 
 
-def find(
-    connection: Connection, kek: KeyRing, wanted: Wanted, *, actor: str, moment: datetime
-) -> tuple[Found, ...]:
+@dataclass(frozen=True, slots=True, repr=False)
+class Search:
+    """Who was found, who has the name word for word first, and whether there may be others.
+
+    Nobody is left out without `more`: it stands wherever not everybody who fits is shown.
+    """
+
+    people: tuple[Found, ...]
+    more: bool
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about others; None: there are none."""
+        return NARROW_DOWN if self.more else None
+
+
+def find(connection: Connection, kek: KeyRing, wanted: Wanted, *, actor: str, moment: datetime) -> Search:
     """Who fits, by name, at most MAX_FOUND; each of them is noted as seen. Raises OrderInvalid."""
-    holders = _candidates(connection, kek, wanted)
+    holders, is_cut = _candidates(connection, kek, wanted)
     # Of many who are found few are shown: of those alone all is read that is shown.
     is_few = len(holders) <= MAX_FOUND or wanted.postcode is not None
     names = read_many(connection, kek, holders, FINDABLE if is_few else _TO_CHOOSE)
     chosen = [
-        (each.name.casefold(), holder)
+        (not has_whole(each, wanted), each.name.casefold(), holder)
         for holder, each in ((holder, findable(values)) for holder, values in names.items())
         # Whose address was protected under a key of before is in the index by it still.
         if fits(each, wanted) and (wanted.postcode is None or each.postcode is not None)
     ]
-    shown = [holder for _, holder in sorted(chosen)[:MAX_FOUND]]
+    shown = [holder for *_, holder in sorted(chosen)[:MAX_FOUND]]
     known = names if is_few else read_many(connection, kek, shown, FINDABLE)
     people = ((holder, findable(known[holder])) for holder in shown if holder in known)
     found = tuple(Found(holder, each.name, each.born_on, each.postcode) for holder, each in people)
     record_all(connection, actor, "cardholder.find", [each.id for each in found], moment)
-    return found
+    return Search(found, is_cut or len(chosen) > MAX_FOUND)
 
 
 def having_all(
@@ -75,14 +93,20 @@ def having_all(
     return found
 
 
-def _candidates(connection: Connection, kek: KeyRing, wanted: Wanted) -> list[CardholderId]:
-    def tokens(key: bytes) -> frozenset[bytes]:
-        return wanted_tokens(key, wanted)
-
-    if not tokens(kek.key(kek.newest)):
+def _candidates(connection: Connection, kek: KeyRing, wanted: Wanted) -> tuple[list[CardholderId], bool]:
+    """Who may fit, first those who have the whole name; and whether there are others."""
+    if not wanted_tokens(kek.key(kek.newest), wanted):
         raise OrderInvalid("say whom you look for: a name, a date of birth, a postcode")
-    is_open = any(len(word) > LONGEST for word in words(wanted.name or ""))
-    return having_all(connection, kek, tokens, _MAX_READ_LONG if is_open else _MAX_READ)
+    own = words(wanted.name or "")
+    by_name = bool(own) and not wanted.sounds_like
+    limit = _MAX_READ_LONG if by_name and any(len(word) > LONGEST for word in own) else _MAX_READ
+    found: dict[CardholderId, None] = {}
+    for whole in (True, False) if by_name else (False,):
+        tokens = partial(wanted_tokens, wanted=wanted, whole=whole)
+        found |= dict.fromkeys(having_all(connection, kek, tokens, limit + 1))
+        if len(found) > limit:
+            return list(found)[:limit], True
+    return list(found), False
 
 
 def _with_all(tokens: Sequence[bytes]) -> Select[UUID]:

@@ -39,6 +39,15 @@ def show(
     return look(connection, kek, holder, because)
 
 
+def show_photo(
+    connection: Connection, kek: KeyRing, holder: CardholderId, *, actor: str, moment: datetime
+) -> bytes | None:
+    """Somebody's photo alone, a JPEG, or None; that it was seen is noted."""
+    record(connection, actor, "cardholder.photo", holder, moment)
+    photo: bytes | None = read_fields(connection, kek, holder, [Field.PHOTO]).get(Field.PHOTO)
+    return photo
+
+
 def look(
     connection: Connection, kek: KeyRing, holder: CardholderId, because: str | None = None
 ) -> tuple[Profile, Mapping[Field, Any]]:

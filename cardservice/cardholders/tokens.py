@@ -15,7 +15,8 @@ import jellyfish
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-# All ours. Beginnings of words from 3 characters on; what is longer than 8 is told apart after it was found.
+# All ours. Beginnings of words from 3 to 8 characters, and the whole of each word, however long: who is asked
+# for by their whole name is found by few tokens, whoever begins like them.
 SHORTEST, LONGEST = 3, 8
 TOKEN_BYTES = 16
 _CONTEXT = b"citizen-card index\x00"
@@ -52,6 +53,7 @@ class Wanted:
 def tokens_of(key: bytes, known: Findable) -> frozenset[bytes]:
     """Every token that leads to somebody."""
     said = [f"begins {part}" for word in words(known.name) for part in _beginnings(word)]
+    said += [f"whole {word}" for word in words(known.name)]
     said += [f"sounds {sound}" for word in words(known.name) if (sound := jellyfish.metaphone(word))]
     if known.born_on is not None:
         said.append(f"born {known.born_on}")
@@ -81,14 +83,17 @@ def upn_token(key: bytes, upn: str) -> bytes:
     return _tokens(key, [f"upn {upn}"])[0]
 
 
-def wanted_tokens(key: bytes, wanted: Wanted) -> frozenset[bytes]:
-    """The tokens that somebody who is looked for must all have; none where too little is said."""
+def wanted_tokens(key: bytes, wanted: Wanted, *, whole: bool = False) -> frozenset[bytes]:
+    """The tokens that somebody who is looked for must all have; none where too little is said.
+
+    `whole`: who has the words of the name as they are given, not only words that begin so.
+    """
     said: list[str] = []
     for word in words(wanted.name or ""):
         if wanted.sounds_like:
             said += [f"sounds {sound}"] if (sound := jellyfish.metaphone(word)) else []
         else:
-            said.append(f"begins {word[:LONGEST]}")
+            said.append(f"whole {word}" if whole else f"begins {word[:LONGEST]}")
     if wanted.born_on is not None:
         said.append(f"born {wanted.born_on}")
     if wanted.postcode is not None:
@@ -102,6 +107,11 @@ def fits(known: Findable, wanted: Wanted) -> bool:
         return True
     own = words(known.name)
     return all(any(mine.startswith(word) for mine in own) for word in words(wanted.name))
+
+
+def has_whole(known: Findable, wanted: Wanted) -> bool:
+    """Whether the name that is looked for is in somebody's word for word."""
+    return wanted.name is not None and set(words(wanted.name)) <= set(words(known.name))
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from cardservice.applications.applicants import add_applicant, by_settings
 from cardservice.applications.eligibility import PROOFS, Visit
 from cardservice.applications.proofs import Proof, due_by, end_proof, note_proof, proofs_of
-from cardservice.applications.reviewing import NotBacked, cards_in_use, check_again, suspend_not_backed
+from cardservice.applications.reviewing import FIRST, NotBacked, Resting, check_some
 from cardservice.applications.service import (
     MAX_LISTED,
     STATES,
@@ -29,13 +29,10 @@ from cardservice.applications.service import (
 from cardservice.audit.service import record
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cards.personalisation import KINDS, Delivery
-from cardservice.cards.service import AUTHORITY
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 from cardservice.context import Context
 
 DAY = click.DateTime(["%Y-%m-%d"])
-# Of applications that are looked at again in one transaction.
-_AT_ONCE = 200
 _kind = click.argument("kind", type=click.Choice(list(PROOFS)))
 
 
@@ -265,7 +262,7 @@ def application_recheck(is_suspended: bool, also_ordered: bool, as_json: bool) -
     Broken off, it goes on when it is run again. What has been looked at is released by card release.
     """
     with opened() as context:
-        found = list(_rechecked(context, is_suspended=is_suspended, also_ordered=also_ordered))
+        found = list(_rechecked(context, Resting(is_suspended, also_ordered)))
     values = [
         {
             "application": None if each.application_id is None else str(each.application_id),
@@ -280,18 +277,9 @@ def application_recheck(is_suspended: bool, also_ordered: bool, as_json: bool) -
     say("\n".join(lines) or "All of them would be.", said, as_json=as_json)
 
 
-def _rechecked(context: Context, *, is_suspended: bool, also_ordered: bool) -> Iterator[NotBacked]:
-    by, after = deciding(context), UUID(int=0)
-    while True:
-        with context.database.begin() as connection:
-            cards = cards_in_use(connection, after, _AT_ONCE)
-            found = check_again(connection, by, cards)
-            if is_suspended:
-                authority = context.authority(AUTHORITY, connection)
-                resting = (each for each in found if also_ordered or each.application_id is not None)
-                for each in resting:
-                    suspend_not_backed(connection, authority, each, by)
+def _rechecked(context: Context, resting: Resting) -> Iterator[NotBacked]:
+    by = deciding(context)
+    after: UUID | None = FIRST
+    while after is not None:
+        found, after = check_some(context, by, after, resting)
         yield from found
-        if not cards:
-            return
-        after = cards[-1].card_id

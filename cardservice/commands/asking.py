@@ -7,7 +7,8 @@ from uuid import UUID
 import click
 from sqlalchemy import Connection
 
-from cardservice.cardholders.asking import Asked, noting_refusals, require_asker
+from cardservice.cardholders import asking
+from cardservice.cardholders.asking import Asked, require_asker
 from cardservice.cardholders.guardians import May
 from cardservice.commands.common import actor, identifier
 from cardservice.context import Context
@@ -22,16 +23,13 @@ asked_by_option = click.option(
 
 def asked_here(context: Context) -> Asked:
     """Who is at the keyboard, now, by the rules of this scheme."""
-    return Asked(context.keys.cardholder_kek, context.settings.guardian_age, actor(), context.now())
+    return asking.asking(context, actor())
 
 
 @contextmanager
 def asked_of(context: Context, holder: UUID) -> Iterator[Connection]:
     """A transaction about somebody, in which it is looked at who asks; what is refused is noted."""
-    with (
-        noting_refusals(context.database, asked_here(context), holder),
-        context.database.begin() as connection,
-    ):
+    with asking.asked_of(context, actor(), holder) as connection:
         yield connection
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from cardservice.applications.reviewing import grow_up, is_of_age, young_cards
+from cardservice.applications.reviewing import FIRST, Young, grow_some
 from cardservice.applications.stating import state_entitlements
 from cardservice.cards.personalisation import Delivery
 from cardservice.commands.applying import deciding
@@ -15,9 +15,6 @@ from cardservice.commands.common import actor, command, identifier, json_option,
 from cardservice.context import Context
 
 __all__ = ["card"]
-
-# Of young citizens' cards that are looked at in one transaction.
-_AT_ONCE = 200
 
 
 @card.command("entitlements")
@@ -57,34 +54,29 @@ def card_grow_up(by_post: bool, dry_run: bool, as_json: bool) -> None:
     """
     delivery = Delivery.POST if by_post else Delivery.DESK
     with opened() as context:
-        found = list(_grown(context, delivery, dry_run=dry_run))
-    grown = [one for one in found if one["is_of_age"]]
-    unknown = [one["cardholder"] for one in found if one["is_of_age"] is None]
-    lines = [f"{one['cardholder']}: {one['card'] or 'is of age'}" for one in grown]
+        found = list(_grown(context, None if dry_run else delivery))
+    grown = [each for each in found if each.is_of_age]
+    unknown = [str(each.cardholder_id) for each in found if each.is_of_age is None]
+    lines = [f"{each.cardholder_id}: {each.ordered or 'is of age'}" for each in grown]
     lines += [f"{holder}: nobody knows when they were born" for holder in unknown]
     values = {
-        "grown": [{key: one[key] for key in ("cardholder", "young", "card")} for one in grown],
+        "grown": [
+            {
+                "cardholder": str(each.cardholder_id),
+                "young": str(each.card_id),
+                "card": None if each.ordered is None else str(each.ordered),
+            }
+            for each in grown
+        ],
         "unknown": unknown,
         "dry_run": dry_run,
     }
     say("\n".join(lines) or "Nobody is of age.", values, as_json=as_json)
 
 
-def _grown(context: Context, delivery: Delivery, *, dry_run: bool) -> Iterator[dict[str, str | bool | None]]:
-    """Whoever is of age, or may be."""
-    by, after = deciding(context), UUID(int=0)
-    while True:
-        told: list[dict[str, str | bool | None]] = []
-        with context.database.begin() as connection:
-            cards = young_cards(connection, after, _AT_ONCE)
-            for young, holder in cards:
-                of_age = is_of_age(connection, by, holder)
-                made = grow_up(connection, by, young, holder, delivery) if of_age and not dry_run else None
-                new = None if made is None else str(made)
-                told.append(
-                    {"cardholder": str(holder), "young": str(young), "card": new, "is_of_age": of_age}
-                )
-        yield from (one for one in told if one["is_of_age"] is not False)
-        if not cards:
-            return
-        after = cards[-1][0]
+def _grown(context: Context, delivery: Delivery | None) -> Iterator[Young]:
+    by = deciding(context)
+    after: UUID | None = FIRST
+    while after is not None:
+        found, after = grow_some(context, by, after, delivery)
+        yield from found

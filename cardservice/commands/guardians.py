@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from cardservice.audit.service import record
-from cardservice.cardholders.asking import Child, family_of
+from cardservice.cardholders.asking import Child
 from cardservice.cardholders.details import Noting
+from cardservice.cardholders.families import show_family, show_guardians
 from cardservice.cardholders.guardians import (
     MAY,
     RELATIONS,
@@ -17,11 +17,10 @@ from cardservice.cardholders.guardians import (
     add_guardian,
     bar,
     end,
-    guardians_of,
 )
 from cardservice.cardholders.service import require_cardholder
 from cardservice.commands.asking import asked_here
-from cardservice.commands.common import actor, command, identifier, json_option, opened, say
+from cardservice.commands.common import command, identifier, json_option, opened, say
 from cardservice.commands.exporting import cardholder
 from cardservice.commands.records import noting_of
 
@@ -128,10 +127,7 @@ def guardian_end(child_id: str, guardianship_id: str, as_json: bool) -> None:
 def guardian_list(child_id: str, as_json: bool) -> None:
     """List who may act for a child and who is barred, also what ended; that you looked is noted of all."""
     with opened() as context, context.database.begin() as connection:
-        noting = noting_of(context, connection, child_id)
-        found = guardians_of(connection, noting.kek, noting.holder)
-        for concerned in dict.fromkeys((noting.holder, *(each.person_id for each in found))):
-            record(connection, noting.actor, "cardholder.guardians", concerned, noting.moment)
+        found = show_guardians(connection, noting_of(context, connection, child_id))
     values = [_values(each) for each in found]
     lines = [f"{each.id}  {each.person_id}  {_words(each)}" for each in found]
     told = {"cardholder": child_id, "guardians": values}
@@ -148,10 +144,8 @@ def guardian_family(person_id: str, as_json: bool) -> None:
     Siblings under one payer are named with it; a guardian can have children under several.
     """
     with opened() as context, context.database.begin() as connection:
-        person, moment = require_cardholder(connection, identifier(person_id)), context.now()
-        found = family_of(connection, asked_here(context), person)
-        for concerned in (person, *(each.guardianship.child_id for each in found)):
-            record(connection, actor(), "cardholder.guardians", concerned, moment)
+        person = require_cardholder(connection, identifier(person_id))
+        found = show_family(connection, asked_here(context), person)
     values = [_child(each) for each in found]
     lines = [f"{one['cardholder']}  payer {one['payer']}  may {', '.join(one['may'])}" for one in values]
     told = {"person": person_id, "children": values}

@@ -1,13 +1,13 @@
 """Payers: whose money it is, for whom, since when; and what moves between them."""
 
 from datetime import datetime
+from typing import Literal
 
 import click
 
-from cardservice.audit.service import record
-from cardservice.cardholders.guardians import May
+from cardservice.cardholders.families import add_payer, change_payer, show_payer, show_payers
 from cardservice.cardholders.service import require_cardholder
-from cardservice.commands.asking import asked_by_option, asked_of, check_asker
+from cardservice.commands.asking import asked_by_option, asked_here, asked_of
 from cardservice.commands.common import (
     actor,
     command,
@@ -19,10 +19,8 @@ from cardservice.commands.common import (
     say,
 )
 from cardservice.commands.statements import payer_statement
-from cardservice.errors import OrderInvalid
 from cardservice.ids import PayerId, TransactionId, new_id
-from cardservice.ledger.payers import Assignment, assign_payer, assignments, create_payer, history_of
-from cardservice.ledger.reading import read_payers
+from cardservice.ledger.payers import Assignment
 from cardservice.payments.moving import CarryOver, Goodwill, carry_over, give_goodwill
 
 id_option = click.option("--id", "own_id", help="The movement's own id: given again, it is made once.")
@@ -43,11 +41,9 @@ payer.add_command(payer_statement)
 def payer_add(kind: str, as_json: bool) -> None:
     """Make a payer with empty accounts."""
     with opened() as context, context.database.begin() as connection:
-        moment = context.now()
-        made = create_payer(
-            connection, "family" if kind == "family" else "person", context.scheme.currency, moment
-        )
-        record(connection, actor(), "payer.add", made, moment, kind=kind)
+        currency, who = context.scheme.currency, actor()
+        named: Literal["person", "family"] = "family" if kind == "family" else "person"
+        made = add_payer(connection, named, currency, actor=who, moment=context.now())
     say(f"Payer {made}", {"payer": str(made)}, as_json=as_json)
 
 
@@ -69,11 +65,9 @@ def payer_assign(
     """Let a payer pay for a cardholder, from now on or from a later moment; never from an earlier one."""
     with opened() as context, asked_of(context, identifier(cardholder_id)) as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        check_asker(context, connection, holder, asked_by, May.PAY)
-        chosen, moment = PayerId(identifier(payer_id)), context.now()
-        since = moment if begins is None else begins
-        assign_payer(connection, holder, chosen, since, moment)
-        record(connection, actor(), "payer.assign", holder, moment, payer=str(chosen))
+        chosen, asker = PayerId(identifier(payer_id)), None if asked_by is None else identifier(asked_by)
+        asked = asked_here(context)
+        since = change_payer(connection, asked, holder, chosen, since=begins, asked_by=asker)
     when = "now" if begins is None else since.isoformat()
     say(
         f"{chosen} pays for {holder} from {when} on.",
@@ -89,11 +83,8 @@ def payer_assign(
 def payer_show(payer_id: str, as_json: bool) -> None:
     """Show a payer's accounts, and for whom it pays."""
     wanted = PayerId(identifier(payer_id))
-    with opened() as context, context.database.reading() as connection:
-        view = read_payers(connection, (wanted,)).get(wanted)
-        if view is None:
-            raise OrderInvalid(f"no payer {wanted}")
-        whom = assignments(connection, wanted)
+    with opened() as context, context.database.begin() as connection:
+        view, whom = show_payer(connection, wanted, actor=actor(), moment=context.now())
     words = [
         *(f"{each.name.removeprefix('payer:')}: {money(each.balance, each.unit)}" for each in view.accounts),
         *(
@@ -117,9 +108,9 @@ def payer_show(payer_id: str, as_json: bool) -> None:
 @command
 def payer_history(cardholder_id: str, as_json: bool) -> None:
     """Show who has paid for a cardholder, pays now, and will."""
-    with opened() as context, context.database.reading() as connection:
+    with opened() as context, context.database.begin() as connection:
         holder = require_cardholder(connection, identifier(cardholder_id))
-        found = history_of(connection, holder)
+        found = show_payers(connection, holder, actor=actor(), moment=context.now())
     words = [f"{each.payer_id} since {each.valid_from.isoformat()}{_until(each)}" for each in found]
     say("\n".join(words), {"payers": [_values(each) for each in found]}, as_json=as_json)
 

@@ -23,7 +23,7 @@ from cardservice.cardholders.details import (
     set_flag,
     set_preferences,
 )
-from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.finding import find
 from cardservice.cardholders.service import require_cardholder
 from cardservice.cardholders.tokens import Wanted
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
@@ -50,7 +50,8 @@ def cardholder_find(
     For example:
       cardservice cardholder find "mor ree"
       cardservice cardholder find Kathryn --sounds-like --postcode AB1
-    Each of those who are found is noted as seen.
+    Each of those who are found is noted as seen. Who has the whole name comes first; where more fit than are
+    shown, it says so.
     """
     day = None if born_on is None else _day(born_on)
     wanted = Wanted(name, sounds_like, None if day is None else day.isoformat(), postcode)
@@ -58,12 +59,15 @@ def cardholder_find(
         found = find(connection, context.keys.cardholder_kek, wanted, actor=actor(), moment=context.now())
     values = [
         {"cardholder": str(each.id), "name": each.name, "born_on": each.born_on, "postcode": each.postcode}
-        for each in found
+        for each in found.people
     ]
-    lines = [f"{each.id}  {each.name}, born {each.born_on or '?'}, {each.postcode or '?'}" for each in found]
-    if len(found) == MAX_FOUND:
-        lines.append("There may be more: say more of whom you look for.")
-    say("\\n".join(lines) or "There is nobody like that.", {"cardholders": values}, as_json=as_json)
+    lines = [
+        f"{each.id}  {each.name}, born {each.born_on or '?'}, {each.postcode or '?'}" for each in found.people
+    ]
+    if found.hint is not None:
+        lines.append(found.hint)
+    told = {"cardholders": values, "more": found.more, "hint": found.hint}
+    say("\n".join(lines) or "There is nobody like that.", told, as_json=as_json)
 
 
 @cardholder.command("accesses")

@@ -7,6 +7,7 @@ The functions for a cluster are made from those for one node as they stand in th
 migration anew: whatever revision has put them there, theirs is what is changed.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +29,22 @@ BY_PAYER = (
     "rating",
     "ledger_sequence",
 )
+# Both are run by the node of the payer in their first argument.
+TOGETHER, ONE_BY_ONE = "post_transactions_at", "post_one_by_one"
+# So many are read one after the other, each by its node: a statement for all would be planned anew.
+FEW_PAYERS = 4
 # Few: what is posted together lies in one. Two to four for each node.
 SHARDS = 8
 _ROUNDS = Path(__file__).with_name("rounds.sql")
+_ONE_BY_ONE = Path(__file__).with_name("posting_cluster.sql")
 _READING = Path(__file__).parents[1] / "authorisation" / "reading_cluster.sql"
 # A line that begins so counts on a cluster alone.
 _MARK = "-- cluster: "
+# Plans of one node are made once; and a node is not told how the caller's session compiles them.
+_KEPT, _MADE_ANEW = "plan_cache_mode TO 'force_generic_plan'", "plan_cache_mode TO 'force_custom_plan'"
+_NO_JIT = "\n SET jit TO 'off'"
+# Checks of arguments, between marks, that posting one by one has from posting together.
+_CHECK = re.compile(r"-- check: (\w+)\n")
 # What `reading.sql` marks: on a cluster `read_payers` has asked the nodes for it.
 _AS_GIVEN = {
     "payers": """p_view[array_position(p_payer, h.payer_id)] AS view,
@@ -168,33 +179,54 @@ def _function(connection: Connection, name: str) -> _Function | None:
 
 
 def _post_at_the_node(connection: Connection, posting: _Function) -> None:
-    """`post_transactions` on every node, and a function that is run by the node of its first argument.
+    """`post_transactions` on every node, and functions that are run by the node of their first argument.
 
     Its plans are made for each call: with values that are known it is one shard's, and sent there; a plan for
-    any values would be one for all shards, which may not be locked together.
+    any values would be one for all shards, which may not be locked together. So few are posted one by one.
     """
     if _MARK in posting.definition:
-        made = posting.definition.replace(
-            "SET plan_cache_mode TO 'force_generic_plan'", "SET plan_cache_mode TO 'force_custom_plan'"
-        )
+        made = posting.definition.replace(_KEPT, _MADE_ANEW + _NO_JIT)
         _execute(connection, made.replace(_MARK, ""))
     elif "force_custom_plan" not in posting.definition:
         raise NotForClusters("post_transactions")
-    former = _function(connection, "post_transactions_at")
-    if former is not None and former.types != f"uuid, {posting.types}":
-        connection.exec_driver_sql(f"DROP FUNCTION post_transactions_at({former.types})")
+    for name in (TOGETHER, ONE_BY_ONE):
+        former = _function(connection, name)
+        if former is not None and former.types != f"uuid, {posting.types}":
+            connection.exec_driver_sql(f"DROP FUNCTION {name}({former.types})")
     passed = ", ".join(f"{name} => {name}" for name in posting.names)
     _execute(
         connection,
-        f"CREATE OR REPLACE FUNCTION post_transactions_at(p_route uuid, {posting.arguments})"  # noqa: S608 - ours
+        f"CREATE OR REPLACE FUNCTION {TOGETHER}(p_route uuid, {posting.arguments})"  # noqa: S608 - ours
         f" RETURNS {posting.result} LANGUAGE plpgsql VOLATILE AS $$"
         f" BEGIN RETURN QUERY SELECT * FROM post_transactions({passed}); END $$",
     )
+    _put_one_by_one(connection, posting)
     connection.exec_driver_sql(f"SELECT create_distributed_function('post_transactions({posting.types})')")
-    connection.exec_driver_sql(
-        f"SELECT create_distributed_function('post_transactions_at(uuid, {posting.types})', 'p_route',"
-        " colocate_with := 'payer')"
-    )
+    for name in (TOGETHER, ONE_BY_ONE):
+        connection.exec_driver_sql(
+            f"SELECT create_distributed_function('{name}(uuid, {posting.types})', 'p_route',"
+            " colocate_with := 'payer')"
+        )
+
+
+def put_one_by_one(connection: Connection) -> None:
+    """The function that posts one after the other, beside the one for many; it does so on one node, too."""
+    posting = _function(connection, "post_transactions")
+    if posting is not None:
+        _put_one_by_one(connection, posting)
+
+
+def _put_one_by_one(connection: Connection, posting: _Function) -> None:
+    """With the arguments and the checks of the other. Raises NotForClusters where one is not there."""
+
+    def check(mark: re.Match[str]) -> str:
+        _, found, rest = posting.definition.partition(mark[0])
+        if not found:
+            raise NotForClusters("post_transactions")
+        return rest.split("-- end\n", 1)[0]
+
+    source = _CHECK.sub(check, _ONE_BY_ONE.read_text(encoding="utf-8"))
+    _execute(connection, source.replace(":arguments", posting.arguments).replace(":result", posting.result))
 
 
 def _read_at_the_nodes(connection: Connection, reading: _Function) -> None:
@@ -223,7 +255,11 @@ def _read_at_the_nodes(connection: Connection, reading: _Function) -> None:
         _READING.read_text(encoding="utf-8")
         .replace(":arguments", reading.arguments)
         .replace(":result", reading.result)
+        .replace(":few", str(FEW_PAYERS))
         .replace(":passed", ", ".join(f"{name} => {name}" for name in reading.names)),
+    )
+    connection.exec_driver_sql(
+        "SELECT create_distributed_function('read_payer(uuid, uuid[])', 'p_payer', colocate_with := 'payer')"
     )
 
 

@@ -1,9 +1,11 @@
 """The nodes of a cluster as a process knows them: who lies where, and which of them do not answer.
 
 A node that has failed is left alone for a moment: whoever lies there is told at once to come again, and no
-connection is kept waiting for it that others need.
+connection is kept waiting for it that others need. Where the service batches (`batching.node_lanes`) it is
+left alone until it has answered a question of its own.
 """
 
+import logging
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -13,7 +15,10 @@ from typing import Any
 
 import psycopg
 
-from cardservice.ids import PayerId
+from cardservice.ids import CardId, PayerId
+
+# Each line has the node, and whether it has failed; `api.metrics` counts them.
+log = logging.getLogger(__name__)
 
 # Ours: a terminal asks again after about as long.
 LEFT_ALONE_S = 2.0
@@ -25,6 +30,16 @@ _PLACES = """
     JOIN pg_dist_shard_placement AS s
         ON s.shardid = get_shard_id_for_distribution_column('payer_state', p.payer)
 """
+# Of each card every payer that its holder has had, and the node of each.
+_OF_CARDS = """
+    SELECT card.id, h.payer_id, s.nodename || ':' || s.nodeport
+    FROM card
+    JOIN cardholder_payer AS h ON h.cardholder_id = card.cardholder_id
+    JOIN pg_dist_shard_placement AS s
+        ON s.shardid = get_shard_id_for_distribution_column('payer_state', h.payer_id)
+    WHERE card.id = ANY (%s::uuid[])
+"""
+_WORKERS = "SELECT nodename || ':' || nodeport FROM pg_dist_node WHERE isactive AND groupid <> 0"
 _away: dict[str, float] = {}
 
 
@@ -42,10 +57,54 @@ def places(connection: psycopg.Connection[Any], payers: Collection[PayerId]) -> 
     return {PayerId(payer): Place(shard, node) for payer, shard, node in rows}
 
 
+def of_cards(
+    connection: psycopg.Connection[Any], cards: Collection[CardId]
+) -> list[tuple[CardId, PayerId, str]]:
+    """The nodes that have those who pay for these cards; of a card without a payer there is none."""
+    rows = connection.execute(_OF_CARDS, (list(cards),)).fetchall()
+    return [(CardId(card), PayerId(payer), node) for card, payer, node in rows]
+
+
+def workers(connection: psycopg.Connection[Any]) -> list[str]:
+    """All nodes but the coordinator."""
+    return [str(node) for (node,) in connection.execute(_WORKERS).fetchall()]
+
+
 def away() -> AbstractSet[str]:
     """The nodes that are left alone at present."""
     now = time.monotonic()
     return {node for node, until in _away.items() if until > now}
+
+
+def leave_alone(node: str, for_s: float = LEFT_ALONE_S) -> None:
+    """It has failed, or has not answered in time: whoever lies there is told so, from now on for so long."""
+    if node not in away():
+        log.warning(
+            "the node %s does not answer: who lies there is told to come again",
+            node,
+            extra={"node": node, "failed": True},
+        )
+    _away[node] = time.monotonic() + for_s
+
+
+def answers(node: str) -> None:
+    """It has answered: whoever lies there is served again."""
+    if _away.pop(node, None) is not None:
+        log.warning("the node %s answers again", node, extra={"node": node, "failed": False})
+
+
+def is_answering(connection: psycopg.Connection[Any], node: str, within_s: float) -> bool:
+    """Whether a new connection to the node is answered in time.
+
+    Asked by the coordinator, which gives up by itself. A call to a node that hangs is never given up: to
+    cancel it the coordinator would have to connect to the same node, and waits for that without an end.
+    """
+    host, _, port = node.rpartition(":")
+    connection.execute(
+        "SELECT set_config('citus.node_connection_timeout', %s, false)", (f"{round(within_s * 1000)}ms",)
+    )
+    row = connection.execute("SELECT citus_check_connection_to_node(%s, %s)", (host, int(port))).fetchone()
+    return bool(row and row[0])
 
 
 def is_failure_of_node(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
@@ -57,7 +116,7 @@ def is_failure_of_node(connection: psycopg.Connection[Any], error: psycopg.Error
         return False
     named = _NAMED.search(str(error))
     if named is not None:
-        _away[named[1]] = time.monotonic() + LEFT_ALONE_S
+        leave_alone(named[1])
     return True
 
 

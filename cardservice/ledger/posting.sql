@@ -50,16 +50,16 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
+DECLARE
     n CONSTANT integer := cardinality(p_payer);
+    v_lines CONSTANT integer := cardinality(p_transfer_row);
     v_tombstone CONSTANT uuid[] := array_remove(p_tombstone, NULL);
-    v_all integer[];
-    -- every payer that a row locks: its own, then the others
-    v_row integer[];
-    v_payer uuid[];
-    v_expected bigint[];
+    -- every payer that a row locks: its own, then the others, in the order of `p_also_row`
+    v_payer CONSTANT uuid[] := p_payer || p_also_payer;
+    v_expected CONSTANT bigint[] := p_version || p_also_version;
     -- what was locked
-    v_locked uuid[] := '{}';
-    v_version bigint[] := '{}';
+    v_locked uuid[];
+    v_version bigint[];
     -- rows by what became of them
     v_busy integer[] := '{}';
     v_known integer[] := '{}';
@@ -67,17 +67,17 @@ DECLARE
     v_changed integer[] := '{}';
     v_below integer[] := '{}';
     v_out integer[];
-    v_open integer[];
-    -- what the rows' own accounts gain, one entry an account, with what was found there; NULL: no such account
-    v_gain_row integer[];
-    v_gain_unit text[];
-    v_gain bigint[];
-    v_gain_kind text[];
-    v_gain_card text[];
-    v_gain_application text[];
-    v_unit text[];
-    v_balance bigint[];
-    v_floor bigint[];
+    -- what the rows' own accounts gain: one entry for each account in a unit
+    v_gain_row integer[] := '{}';
+    v_gain_account text[] := '{}';
+    v_gain_unit text[] := '{}';
+    v_gain bigint[] := '{}';
+    -- those of the entries that an account was found for, with enough in it
+    v_taken integer[] := '{}';
+    v_row integer;
+    v_account text;
+    v_more bigint;
+    v_at integer;
 BEGIN
     -- check: isolation
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -86,50 +86,40 @@ BEGIN
     -- end
 
     -- check: lengths
-    IF ARRAY[
-        cardinality(p_version), cardinality(p_id), cardinality(p_origin), cardinality(p_kind),
-        cardinality(p_terminal), cardinality(p_sequence), cardinality(p_provider), cardinality(p_service),
-        cardinality(p_action), cardinality(p_decision), cardinality(p_reason), cardinality(p_amount),
-        cardinality(p_unit), cardinality(p_tariff), cardinality(p_offline), cardinality(p_flags),
-        cardinality(p_replaces), cardinality(p_duplicate_of), cardinality(p_annuls), cardinality(p_body),
-        cardinality(p_occurred), cardinality(p_posted), cardinality(p_tombstone),
-        cardinality(p_proof_key), cardinality(p_proof_nonce), cardinality(p_proof_ciphertext),
-        cardinality(p_details_class), cardinality(p_details), cardinality(p_details_salt),
-        cardinality(p_details_answer)
-    ] IS DISTINCT FROM array_fill(n, ARRAY[30])
-    OR ARRAY[cardinality(p_also_payer), cardinality(p_also_version)]
-        IS DISTINCT FROM array_fill(cardinality(p_also_row), ARRAY[2])
-    OR ARRAY[
-        cardinality(p_transfer_line), cardinality(p_debit), cardinality(p_credit),
-        cardinality(p_transfer_amount), cardinality(p_transfer_unit), cardinality(p_tax_code),
-        cardinality(p_tax_rate), cardinality(p_net), cardinality(p_tax), cardinality(p_supplier),
-        cardinality(p_reverses), cardinality(p_reverses_line)
-    ] IS DISTINCT FROM array_fill(cardinality(p_transfer_row), ARRAY[12])
-    OR ARRAY[
-        cardinality(p_counter_cardholder), cardinality(p_counter_rule), cardinality(p_counter_period),
-        cardinality(p_counter_change)
-    ] IS DISTINCT FROM array_fill(cardinality(p_counter_row), ARRAY[4])
-    OR 1 > ANY (p_also_row || p_transfer_row || p_counter_row)
-    OR n < ANY (p_also_row || p_transfer_row || p_counter_row)
+    IF (
+        cardinality(p_version) = n AND cardinality(p_id) = n AND cardinality(p_origin) = n AND
+        cardinality(p_kind) = n AND cardinality(p_terminal) = n AND cardinality(p_sequence) = n AND
+        cardinality(p_provider) = n AND cardinality(p_service) = n AND cardinality(p_action) = n AND
+        cardinality(p_decision) = n AND cardinality(p_reason) = n AND cardinality(p_amount) = n AND
+        cardinality(p_unit) = n AND cardinality(p_tariff) = n AND cardinality(p_offline) = n AND
+        cardinality(p_flags) = n AND cardinality(p_replaces) = n AND cardinality(p_duplicate_of) = n AND
+        cardinality(p_annuls) = n AND cardinality(p_body) = n AND cardinality(p_occurred) = n AND
+        cardinality(p_posted) = n AND cardinality(p_tombstone) = n AND cardinality(p_proof_key) = n AND
+        cardinality(p_proof_nonce) = n AND cardinality(p_proof_ciphertext) = n AND
+        cardinality(p_details_class) = n AND cardinality(p_details) = n AND cardinality(p_details_salt) = n AND
+        cardinality(p_details_answer) = n AND
+        cardinality(p_also_payer) = cardinality(p_also_row) AND
+        cardinality(p_also_version) = cardinality(p_also_row) AND
+        cardinality(p_transfer_line) = v_lines AND cardinality(p_debit) = v_lines AND
+        cardinality(p_credit) = v_lines AND cardinality(p_transfer_amount) = v_lines AND
+        cardinality(p_transfer_unit) = v_lines AND cardinality(p_tax_code) = v_lines AND
+        cardinality(p_tax_rate) = v_lines AND cardinality(p_net) = v_lines AND cardinality(p_tax) = v_lines AND
+        cardinality(p_supplier) = v_lines AND cardinality(p_reverses) = v_lines AND
+        cardinality(p_reverses_line) = v_lines AND
+        cardinality(p_counter_cardholder) = cardinality(p_counter_row) AND
+        cardinality(p_counter_rule) = cardinality(p_counter_row) AND
+        cardinality(p_counter_period) = cardinality(p_counter_row) AND
+        cardinality(p_counter_change) = cardinality(p_counter_row)
+    ) IS NOT TRUE
+    OR 1 > ANY (p_transfer_row) OR n < ANY (p_transfer_row)
+    OR 1 > ANY (p_also_row || p_counter_row) OR n < ANY (p_also_row || p_counter_row)
     THEN
         RAISE EXCEPTION 'the arrays do not belong together' USING ERRCODE = 'array_subscript_error';
     END IF;
     -- end
-
-    v_all := ARRAY(SELECT generate_series(1, n));
-    v_row := v_all || p_also_row;
-    v_payer := p_payer || p_also_payer;
-    v_expected := p_version || p_also_version;
-
-    -- check: distinct
-    -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once.
-    IF cardinality(v_payer) + cardinality(v_tombstone) > 1 AND (
-        (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
-        OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id)
-    ) THEN
-        RAISE EXCEPTION 'a payer or an id occurs twice' USING ERRCODE = 'cardinality_violation';
+    IF n = 0 THEN
+        RETURN;
     END IF;
-    -- end
 
     -- check: lock
     IF p_wait THEN
@@ -146,84 +136,142 @@ BEGIN
     END IF;
     -- end
 
+    -- check: distinct
+    -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once. As many payers
+    -- as were asked for are only locked where no two of them are the same.
+    IF cardinality(v_locked) IS DISTINCT FROM cardinality(v_payer) THEN
+        IF (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer) THEN
+            RAISE EXCEPTION 'a payer occurs twice' USING ERRCODE = 'cardinality_violation';
+        END IF;
+    END IF;
+    IF n + cardinality(v_tombstone) > 1 THEN
+        IF (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id) THEN
+            RAISE EXCEPTION 'an id occurs twice' USING ERRCODE = 'cardinality_violation';
+        END IF;
+    END IF;
+    -- end
+
     -- Nearly always all of them were locked, which their number tells: they are distinct.
     IF cardinality(v_locked) IS DISTINCT FROM cardinality(v_payer) THEN
-        SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_busy
-        FROM unnest(v_row, v_payer) AS l (row, payer)
+        IF p_wait THEN
+            RAISE EXCEPTION 'a payer has no state' USING ERRCODE = 'foreign_key_violation';
+        END IF;
+        SELECT coalesce(array_agg(DISTINCT CASE WHEN l.at <= n THEN l.at ELSE p_also_row[l.at - n] END), '{}')
+        INTO v_busy
+        FROM unnest(v_payer) WITH ORDINALITY AS l (payer, at)
         WHERE l.payer <> ALL (coalesce(v_locked, '{}'));
-    END IF;
-    IF p_wait AND v_busy <> '{}' THEN
-        RAISE EXCEPTION 'a payer has no state' USING ERRCODE = 'foreign_key_violation';
     END IF;
 
     -- check: known
-    SELECT coalesce(array_agg(k.row), '{}'), coalesce(array_agg(k.payer_id), '{}')
-    INTO v_known, v_known_under FROM (
-        SELECT DISTINCT ON (l.row) l.row, t.payer_id
-        FROM unnest(v_row, v_payer) AS l (row, payer)
-        JOIN unnest(p_id) WITH ORDINALITY AS i (id, row) ON i.row = l.row
-        JOIN ledger_transaction AS t ON t.payer_id = l.payer AND t.id = i.id
+    SELECT coalesce(array_agg(o.row), '{}'), coalesce(array_agg(t.payer_id), '{}') INTO v_known, v_known_under
+    FROM generate_series(1, n) AS o (row)
+    JOIN ledger_transaction AS t ON t.payer_id = p_payer[o.row] AND t.id = p_id[o.row]
         -- cluster: AND t.payer_id = ANY (v_payer)
-        ORDER BY l.row
-    ) AS k;
+    ;
+    IF p_also_row <> '{}' THEN
+        SELECT
+            v_known || coalesce(array_agg(k.row), '{}'), v_known_under || coalesce(array_agg(k.payer_id), '{}')
+        INTO v_known, v_known_under FROM (
+            SELECT DISTINCT ON (o.row) o.row, t.payer_id
+            FROM unnest(p_also_row, p_also_payer) AS o (row, payer)
+            JOIN ledger_transaction AS t ON t.payer_id = o.payer AND t.id = p_id[o.row]
+                -- cluster: AND t.payer_id = ANY (v_payer)
+            WHERE o.row <> ALL (v_known)
+            ORDER BY o.row
+        ) AS k;
+    END IF;
     -- end
 
     -- check: version
     -- Where all are as expected and the caller gives them in key order, two arrays are equal.
     IF v_locked IS DISTINCT FROM v_payer OR v_version IS DISTINCT FROM v_expected THEN
-        SELECT coalesce(array_agg(DISTINCT l.row), '{}') INTO v_changed
-        FROM unnest(v_row, v_payer, v_expected) AS l (row, payer, expected)
+        SELECT coalesce(array_agg(DISTINCT CASE WHEN l.at <= n THEN l.at ELSE p_also_row[l.at - n] END), '{}')
+        INTO v_changed
+        FROM unnest(v_payer, v_expected) WITH ORDINALITY AS l (payer, expected, at)
         WHERE v_version[array_position(v_locked, l.payer)] <> l.expected;
     END IF;
     -- end
 
     v_out := v_busy || v_known || v_changed;
-    SELECT
-        array_agg(g.row), array_agg(a.kind), array_agg(a.card_id), array_agg(a.application), array_agg(g.unit),
-        array_agg(g.gain), array_agg(a.unit), array_agg(a.balance), array_agg(a.floor)
-    INTO
-        v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain_unit, v_gain, v_unit, v_balance, v_floor
-    FROM (
-        SELECT t.row, side.account, t.unit, sum(side.gain)::bigint AS gain
-        FROM unnest(p_transfer_row, p_debit, p_credit, p_transfer_unit, p_transfer_amount)
-            AS t (row, debit, credit, unit, amount)
-        CROSS JOIN LATERAL (VALUES (t.debit, -t.amount), (t.credit, t.amount)) AS side (account, gain)
-        WHERE starts_with(side.account, 'payer:') AND t.row <> ALL (v_out)
-        GROUP BY t.row, side.account, t.unit
-    ) AS g
-    LEFT JOIN account AS a ON a.payer_id = p_payer[g.row]
-        AND a.kind = split_part(substr(g.account, 7), '/', 1)
-        AND a.card_id = split_part(g.account, '/', 2)
-        AND a.application = split_part(g.account, '/', 3)
-        -- cluster: AND a.payer_id = ANY (p_payer)
-    ;
 
-    -- check: account
-    IF v_unit IS DISTINCT FROM v_gain_unit THEN
-        RAISE EXCEPTION 'a transfer names no account of its payer, or another unit than the account''s'
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    -- end
+    -- A loop, and not a statement: whatever a statement does, to begin it takes as long as ten rounds of this.
+    FOR v_line IN 1 .. v_lines LOOP
+        v_row := p_transfer_row[v_line];
+        CONTINUE WHEN v_row = ANY (v_out);
+        FOR v_side IN 1 .. 2 LOOP
+            v_account := CASE v_side WHEN 1 THEN p_debit[v_line] ELSE p_credit[v_line] END;
+            CONTINUE WHEN NOT starts_with(v_account, 'payer:');
+            v_more := CASE v_side WHEN 1 THEN -p_transfer_amount[v_line] ELSE p_transfer_amount[v_line] END;
+            v_at := array_position(v_gain_row, v_row);
+            WHILE v_gain_account[v_at] <> v_account OR v_gain_unit[v_at] <> p_transfer_unit[v_line] LOOP
+                v_at := array_position(v_gain_row, v_row, v_at + 1);
+            END LOOP;
+            IF v_at IS NULL THEN
+                v_gain_row := v_gain_row || v_row;
+                v_gain_account := v_gain_account || v_account;
+                v_gain_unit := v_gain_unit || p_transfer_unit[v_line];
+                v_gain := v_gain || v_more;
+            ELSE
+                v_gain[v_at] := v_gain[v_at] + v_more;
+            END IF;
+        END LOOP;
+    END LOOP;
 
-    -- check: floor
-    SELECT coalesce(array_agg(DISTINCT g.row), '{}') INTO v_below
-    FROM unnest(v_gain_row, v_gain, v_balance, v_floor) AS g (row, gain, balance, floor)
-    WHERE g.balance + g.gain < g.floor;
-    v_out := v_out || v_below;
-    -- end
-
-    IF v_out = '{}' THEN
-        v_open := v_all;
-    ELSE
-        v_open := ARRAY(SELECT row FROM unnest(v_all) AS row WHERE row <> ALL (v_out));
+    IF v_gain <> '{}' THEN
+        FOR v_at IN
+            UPDATE account AS a SET balance = a.balance + v_gain[g.at]
+            FROM generate_series(1, cardinality(v_gain)) AS g (at)
+            WHERE a.payer_id = p_payer[v_gain_row[g.at]]
+                AND a.kind = split_part(substr(v_gain_account[g.at], 7), '/', 1)
+                AND a.card_id = split_part(v_gain_account[g.at], '/', 2)
+                AND a.application = split_part(v_gain_account[g.at], '/', 3)
+                AND a.unit = v_gain_unit[g.at]
+                -- cluster: AND a.payer_id = ANY (p_payer)
+                -- check: floor
+                AND (a.floor IS NULL OR a.balance + v_gain[g.at] >= a.floor)
+                -- end
+            RETURNING g.at
+        LOOP
+            v_taken := v_taken || v_at;
+        END LOOP;
+        IF cardinality(v_taken) < cardinality(v_gain) THEN
+            SELECT array_agg(DISTINCT v_gain_row[g.at]) INTO v_below
+            FROM generate_series(1, cardinality(v_gain)) AS g (at) WHERE g.at <> ALL (v_taken);
+            -- check: account
+            IF EXISTS (
+                SELECT FROM generate_series(1, cardinality(v_gain)) AS g (at)
+                LEFT JOIN account AS a ON a.payer_id = p_payer[v_gain_row[g.at]]
+                AND a.kind = split_part(substr(v_gain_account[g.at], 7), '/', 1)
+                AND a.card_id = split_part(v_gain_account[g.at], '/', 2)
+                AND a.application = split_part(v_gain_account[g.at], '/', 3)
+                AND a.unit = v_gain_unit[g.at]
+                -- cluster: AND a.payer_id = ANY (p_payer)
+                WHERE g.at <> ALL (v_taken) AND a.payer_id IS NULL
+            ) THEN
+                RAISE EXCEPTION 'a transfer names no account of its payer, or another unit than the account''s'
+                    USING ERRCODE = 'foreign_key_violation';
+            END IF;
+            -- end
+            -- What other accounts of such a row have got they give back.
+            UPDATE account AS a SET balance = a.balance - v_gain[g.at]
+            FROM unnest(v_taken) AS g (at)
+            WHERE v_gain_row[g.at] = ANY (v_below)
+                AND a.payer_id = p_payer[v_gain_row[g.at]]
+                AND a.kind = split_part(substr(v_gain_account[g.at], 7), '/', 1)
+                AND a.card_id = split_part(v_gain_account[g.at], '/', 2)
+                AND a.application = split_part(v_gain_account[g.at], '/', 3)
+                AND a.unit = v_gain_unit[g.at]
+                -- cluster: AND a.payer_id = ANY (p_payer)
+            ;
+            v_out := v_out || v_below;
+        END IF;
     END IF;
 
     -- Rows are inserted as they come: whoever else would insert under one of these payers waits for its lock.
     INSERT INTO transaction_proof (payer_id, transaction_id, key_id, nonce, ciphertext)
-    SELECT t.payer, t.id, t.key, t.nonce, t.ciphertext
-    FROM unnest(p_payer, p_id, p_proof_key, p_proof_nonce, p_proof_ciphertext)
-        WITH ORDINALITY AS t (payer, id, key, nonce, ciphertext, row)
-    WHERE t.row = ANY (v_open) AND t.key IS NOT NULL;
+    SELECT p_payer[o.row], p_id[o.row], p_proof_key[o.row], p_proof_nonce[o.row], p_proof_ciphertext[o.row]
+    FROM generate_series(1, n) AS o (row)
+    WHERE o.row <> ALL (v_out) AND p_proof_key[o.row] IS NOT NULL;
 
     INSERT INTO ledger_transaction (
         payer_id, id, origin, kind, terminal_id, sequence, provider_id, service, action, decision, reason,
@@ -231,18 +279,13 @@ BEGIN
         posted_at, proof_of
     )
     SELECT
-        t.payer, t.id, t.origin, t.kind, t.terminal, t.sequence, t.provider, t.service, t.action, t.decision,
-        t.reason, t.amount, t.unit, t.tariff, t.offline, t.flags, t.replaces, t.duplicate_of, t.annuls, t.body,
-        t.occurred, t.posted, CASE WHEN t.key IS NOT NULL THEN t.id END
-    FROM unnest(
-        p_payer, p_id, p_origin, p_kind, p_terminal, p_sequence, p_provider, p_service, p_action, p_decision,
-        p_reason, p_amount, p_unit, p_tariff, p_offline, p_flags, p_replaces, p_duplicate_of, p_annuls, p_body,
-        p_occurred, p_posted, p_proof_key
-    ) WITH ORDINALITY AS t (
-        payer, id, origin, kind, terminal, sequence, provider, service, action, decision, reason, amount, unit,
-        tariff, offline, flags, replaces, duplicate_of, annuls, body, occurred, posted, key, row
-    )
-    WHERE t.row = ANY (v_open);
+        p_payer[o.row], p_id[o.row], p_origin[o.row], p_kind[o.row], p_terminal[o.row], p_sequence[o.row],
+        p_provider[o.row], p_service[o.row], p_action[o.row], p_decision[o.row], p_reason[o.row],
+        p_amount[o.row], p_unit[o.row], p_tariff[o.row], p_offline[o.row], p_flags[o.row], p_replaces[o.row],
+        p_duplicate_of[o.row], p_annuls[o.row], p_body[o.row], p_occurred[o.row], p_posted[o.row],
+        CASE WHEN p_proof_key[o.row] IS NOT NULL THEN p_id[o.row] END
+    FROM generate_series(1, n) AS o (row)
+    WHERE o.row <> ALL (v_out);
 
     -- An id annulled before its request was seen: the request, when it comes, finds it taken.
     IF v_tombstone <> '{}' THEN
@@ -251,54 +294,39 @@ BEGIN
             offline, flags, occurred_at, posted_at
         )
         SELECT
-            t.payer, t.tombstone, 'system', 'tombstone', t.terminal, t.provider, t.service, t.action,
-            'annulled', 'annulled', t.unit, false, '[]', t.occurred, t.posted
-        FROM unnest(
-            p_payer, p_tombstone, p_terminal, p_provider, p_service, p_action, p_unit, p_occurred, p_posted
-        ) WITH ORDINALITY AS t (
-            payer, tombstone, terminal, provider, service, action, unit, occurred, posted, row
-        )
-        WHERE t.row = ANY (v_open) AND t.tombstone IS NOT NULL;
+            p_payer[o.row], p_tombstone[o.row], 'system', 'tombstone', p_terminal[o.row], p_provider[o.row],
+            p_service[o.row], p_action[o.row], 'annulled', 'annulled', p_unit[o.row], false, '[]',
+            p_occurred[o.row], p_posted[o.row]
+        FROM generate_series(1, n) AS o (row)
+        WHERE o.row <> ALL (v_out) AND p_tombstone[o.row] IS NOT NULL;
     END IF;
 
-
-    INSERT INTO transfer (
-        payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
-        tax_minor, supplier, reverses_transaction, reverses_line
-    )
-    SELECT
-        p_payer[t.row], p_id[t.row], t.line, t.debit, t.credit, t.amount, t.unit, t.tax_code, t.tax_rate, t.net,
-        t.tax, t.supplier, t.reverses, t.reverses_line
-    FROM unnest(
-        p_transfer_row, p_transfer_line, p_debit, p_credit, p_transfer_amount, p_transfer_unit, p_tax_code,
-        p_tax_rate, p_net, p_tax, p_supplier, p_reverses, p_reverses_line
-    ) AS t (
-        row, line, debit, credit, amount, unit, tax_code, tax_rate, net, tax, supplier, reverses, reverses_line
-    )
-    WHERE t.row = ANY (v_open);
+    IF v_lines > 0 THEN
+        INSERT INTO transfer (
+            payer_id, transaction_id, line, debit, credit, amount_minor, unit, tax_code, tax_rate_bp, net_minor,
+            tax_minor, supplier, reverses_transaction, reverses_line
+        )
+        SELECT
+            p_payer[p_transfer_row[t.at]], p_id[p_transfer_row[t.at]], p_transfer_line[t.at], p_debit[t.at],
+            p_credit[t.at], p_transfer_amount[t.at], p_transfer_unit[t.at], p_tax_code[t.at], p_tax_rate[t.at],
+            p_net[t.at], p_tax[t.at], p_supplier[t.at], p_reverses[t.at], p_reverses_line[t.at]
+        FROM generate_series(1, v_lines) AS t (at)
+        WHERE p_transfer_row[t.at] <> ALL (v_out);
+    END IF;
 
     INSERT INTO transaction_details (payer_id, transaction_id, retention_class, details, salt, answer)
-    SELECT t.payer, t.id, t.class, t.details, t.salt, t.answer
-    FROM unnest(p_payer, p_id, p_details_class, p_details, p_details_salt, p_details_answer)
-        WITH ORDINALITY AS t (payer, id, class, details, salt, answer, row)
-    WHERE t.row = ANY (v_open) AND t.class IS NOT NULL;
-
-    IF v_gain_row IS NOT NULL THEN
-        UPDATE account AS a SET balance = a.balance + g.gain
-        FROM unnest(v_gain_row, v_gain_kind, v_gain_card, v_gain_application, v_gain)
-            AS g (row, kind, card, application, gain)
-        WHERE g.row = ANY (v_open) AND a.payer_id = p_payer[g.row] AND a.kind = g.kind AND a.card_id = g.card
-            AND a.application = g.application
-            -- cluster: AND a.payer_id = ANY (p_payer)
-        ;
-    END IF;
+    SELECT
+        p_payer[o.row], p_id[o.row], p_details_class[o.row], p_details[o.row], p_details_salt[o.row],
+        p_details_answer[o.row]
+    FROM generate_series(1, n) AS o (row)
+    WHERE o.row <> ALL (v_out) AND p_details_class[o.row] IS NOT NULL;
 
     IF p_counter_row <> '{}' THEN
         WITH change AS (
             SELECT p_payer[c.row] AS payer, c.cardholder, c.rule, c.period, sum(c.change)::bigint AS change
             FROM unnest(p_counter_row, p_counter_cardholder, p_counter_rule, p_counter_period, p_counter_change)
                 AS c (row, cardholder, rule, period, change)
-            WHERE c.row = ANY (v_open)
+            WHERE c.row <> ALL (v_out)
             GROUP BY 1, 2, 3, 4
         ), changed AS (
             UPDATE counter AS c SET used = c.used + change.change FROM change
@@ -318,29 +346,25 @@ BEGIN
     END IF;
 
     UPDATE payer_state AS s SET version = s.version + 1
-    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row)
-    WHERE t.row = ANY (v_open) AND s.payer_id = t.payer
+    FROM generate_series(1, n) AS o (row)
+    WHERE o.row <> ALL (v_out) AND s.payer_id = p_payer[o.row]
         -- cluster: AND s.payer_id = ANY (p_payer)
     ;
 
-    IF v_out = '{}' THEN
-        RETURN QUERY
+    FOR v_row IN 1 .. n LOOP
+        out_row := v_row;
+        out_outcome := CASE
+            WHEN v_row <> ALL (v_out) THEN 'posted'
+            WHEN v_row = ANY (v_busy) THEN 'busy'
+            WHEN v_row = ANY (v_known) THEN 'known'
+            WHEN v_row = ANY (v_changed) THEN 'version_changed'
+            ELSE 'below_floor'
+        END;
         -- Read under the lock, and counted up under it.
-        SELECT t.row::integer, 'posted', v_version[array_position(v_locked, t.payer)] + 1, NULL::uuid
-        FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row);
-        RETURN;
-    END IF;
-    RETURN QUERY
-    SELECT
-        t.row::integer,
-        CASE
-            WHEN t.row = ANY (v_busy) THEN 'busy'
-            WHEN t.row = ANY (v_known) THEN 'known'
-            WHEN t.row = ANY (v_changed) THEN 'version_changed'
-            WHEN t.row = ANY (v_below) THEN 'below_floor'
-            ELSE 'posted'
-        END,
-        CASE WHEN t.row = ANY (v_open) THEN v_version[array_position(v_locked, t.payer)] + 1 END,
-        v_known_under[array_position(v_known, t.row::integer)]
-    FROM unnest(p_payer) WITH ORDINALITY AS t (payer, row);
+        out_version := CASE
+            WHEN v_row <> ALL (v_out) THEN v_version[array_position(v_locked, p_payer[v_row])] + 1
+        END;
+        out_known_under := v_known_under[array_position(v_known, v_row)];
+        RETURN NEXT;
+    END LOOP;
 END $$;

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import repeat
+from operator import is_
 from struct import Struct
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +31,8 @@ _JSONB_VERSION = b"\x01"
 _NO_FLAGS = _LENGTH.pack(3) + _JSONB_VERSION + b"[]"
 # Terminals, services, reasons: the same few again and again.
 TEXTS_IN_MEMORY = 4_096
+# Of each type, up to a turn's.
+LENGTHS_IN_MEMORY = 1_024
 # Made once, where `json.dumps` would make one for each value; and without spaces, which PostgreSQL drops.
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -42,22 +46,33 @@ class Type:
 
     def array(self, values: Iterable[Any]) -> bytes:
         """A one-dimensional array of the values; None is NULL."""
-        all_values, field = list(values), self.field
+        all_values = values if isinstance(values, list) else list(values)
         count = len(all_values)
-        if not count:
-            return _EMPTY.pack(0, 0, self.oid)
-        nulls = sum([value is None for value in all_values])
+        # By identity: a UUID is compared with None by its own, slow function.
+        nulls = sum(map(is_, all_values, repeat(None)))
         if nulls == count:
-            written = _NULL * count
-        elif nulls:
-            written = b"".join([_NULL if value is None else field(value) for value in all_values])
-        else:
-            written = b"".join(map(field, all_values))
-        return _ONE_DIMENSION.pack(1, 1, self.oid, count, 1) + written
+            return _all_null(self.oid, count)
+        if nulls:
+            field = self.field
+            fields = [_NULL if value is None else field(value) for value in all_values]
+            return _before(self.oid, count) + b"".join(fields)
+        return _before(self.oid, count) + b"".join(map(self.field, all_values))
 
     def write(self, value: Any) -> bytes:
         """The value alone, without its length."""
         return self.field(value)[_LENGTH.size :]
+
+
+@lru_cache(maxsize=LENGTHS_IN_MEMORY)
+def _before(oid: int, count: int) -> bytes:
+    """What an array that is not empty begins with."""
+    return _ONE_DIMENSION.pack(1, 1, oid, count, 1)
+
+
+@lru_cache(maxsize=LENGTHS_IN_MEMORY)
+def _all_null(oid: int, count: int) -> bytes:
+    """An array of nothing but NULL, or of nothing: half of the columns nearly always are."""
+    return _before(oid, count) + _NULL * count if count else _EMPTY.pack(0, 0, oid)
 
 
 def _uuid(value: UUID) -> bytes:
@@ -73,7 +88,7 @@ def _timestamptz(value: datetime) -> bytes:
 
 def _jsonb(value: object) -> bytes:
     # Nearly every transaction's flags.
-    return _NO_FLAGS if value == [] else _bytea(_JSONB_VERSION + _json(value).encode())
+    return _NO_FLAGS if value in ([], ()) else _bytea(_JSONB_VERSION + _json(value).encode())
 
 
 def _bytea(value: bytes) -> bytes:

@@ -60,6 +60,8 @@ class Attempt:
     provider_payment: str | None
     state: AttemptState
     begun_at: datetime
+    # As the audit trail names them; None where it was not written down.
+    begun_by: str | None = None
 
     @property
     def body(self) -> bytes:
@@ -204,7 +206,8 @@ def _noted(context: Context, provider: str, wanted: Start, actor: str) -> Attemp
         if payer_id is None:
             raise PayerUnknown(f"nobody pays for cardholder {wanted.cardholder_id}")
         if known is not None:
-            if (known.amount_minor, known.payer_id) != (wanted.amount_minor, payer_id):
+            asked_before = (known.amount_minor, known.payer_id, known.begun_by or actor)
+            if asked_before != (wanted.amount_minor, payer_id, actor):
                 raise OrderInvalid("this id is another payment's; a new payment takes a new id")
             return _attempt(known)
         connection.execute(
@@ -217,6 +220,7 @@ def _noted(context: Context, provider: str, wanted: Start, actor: str) -> Attemp
                 arrears_percent=arrears_percent(connection, wanted.cardholder_id),
                 state="wanted",
                 begun_at=moment,
+                begun_by=actor,
                 check_at=moment + timedelta(minutes=1),
             )
         )
@@ -276,7 +280,7 @@ def _attempts() -> Select[Any]:
     own = payment_attempt.c
     return select(
         *(own.id, own.payer_id, own.provider, own.amount_minor, own.unit, own.arrears_percent),
-        *(own.provider_payment, own.state, own.begun_at),
+        *(own.provider_payment, own.state, own.begun_at, own.begun_by),
     )
 
 

@@ -56,6 +56,8 @@ payment_attempt = Table(
     # When the provider is asked next; NULL: no more.
     Column("check_at", UtcDateTime, nullable=True),
     Column("posted_as", Uuid, nullable=True),
+    # As the audit trail names them; NULL for what was begun before this was written down.
+    Column("begun_by", Text, nullable=True),
     UniqueConstraint("provider", "provider_payment"),
     ForeignKeyConstraint(["payer_id", "posted_as"], [ledger_transaction.c.payer_id, ledger_transaction.c.id]),
     # Captured and posted are one thing; and it is posted under its own id, so once.

@@ -36,14 +36,20 @@ def present(context: Context, terminal: Terminal, card_id: UUID) -> Presentation
     """
     moment = context.now()
     with context.database.begin() as connection:
-        card = find_card(connection, card_id)
-        if card is None:
-            raise CardNotInScheme("the card is not of this scheme")
-        if (objection := _objection(connection, card, moment)) is not None:
-            raise CardUnusable(objection.reason, objection.message)
+        card = usable_card(connection, card_id, moment)
         profile = profile_of(connection, context.keys.cardholder_kek, card.cardholder_id)
         record(connection, f"terminal:{terminal.id}", "cardholder.present", card.cardholder_id, moment)
     return Presentation(card.id, profile.name, profile.form, profile.allergens, profile.photo)
+
+
+def usable_card(connection: Connection, card_id: UUID, moment: datetime) -> Card:
+    """The card, if a sale would not be declined for what it is. Raises CardNotInScheme and CardUnusable."""
+    card = find_card(connection, card_id)
+    if card is None:
+        raise CardNotInScheme("the card is not of this scheme")
+    if (objection := _objection(connection, card, moment)) is not None:
+        raise CardUnusable(objection.reason, objection.message)
+    return card
 
 
 def _objection(connection: Connection, card: Card, moment: datetime) -> Objection | None:

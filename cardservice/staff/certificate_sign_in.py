@@ -4,8 +4,6 @@ What is signed names the origin that the person believes to be at: who stands in
 gets a signature that is good for nothing here.
 """
 
-from hashlib import sha256
-
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -17,17 +15,12 @@ from cardservice.staff.challenges import SIGN_IN, spend
 from cardservice.staff.errors import SignInRefused
 from cardservice.staff.service import Person, find_person, public_key_of
 from pki.errors import PkiError
+from pki.staff_sign_in import signing_input
 from pki.verification import Purpose, verify
 
 # Ours: a certificate of the staff profile is under a kilobyte.
 MAX_CERTIFICATE_BYTES, MAX_SIGNATURE_BYTES = 4096, 80
 _OTHERS = ("cards", "terminals")
-
-
-def signing_input(origin: str, challenge: bytes) -> bytes:
-    """What the card signs by ECDSA with SHA-256. Ours: a label, and the hashes of origin and challenge."""
-    label = b"citizen-card staff sign-in\x00"
-    return label + sha256(origin.encode()).digest() + sha256(challenge).digest()
 
 
 def sign_in(context: Context, challenge: bytes, certificate: bytes, signature: bytes) -> Person:

@@ -6,6 +6,7 @@ A command that is not here is refused to everybody, and a test fails (tests/card
 from collections.abc import Mapping
 
 from cardservice.staff.roles import Right
+from cardservice.staff.thing_routes import THING_ROUTES
 
 _R = Right
 # For whoever holds the machine and its keys, before and beside all accounts; and what opens nothing.
@@ -35,7 +36,7 @@ COMMANDS: Mapping[str, Right] = {
     "application end-proof": _R.ISSUE_CARDS,
     "application list": _R.ISSUE_CARDS,
     "application proof": _R.ISSUE_CARDS,
-    "application recheck": _R.ISSUE_CARDS,
+    "application recheck": _R.REVIEW_CARDS,
     "application refuse": _R.ISSUE_CARDS,
     "application show": _R.ISSUE_CARDS,
     "application withdraw": _R.ISSUE_CARDS,
@@ -53,7 +54,7 @@ COMMANDS: Mapping[str, Right] = {
     "card dispatch": _R.ISSUE_CARDS,
     "card entitlements": _R.ISSUE_CARDS,
     "card expire": _R.UPKEEP,
-    "card grow-up": _R.ISSUE_CARDS,
+    "card grow-up": _R.REVIEW_CARDS,
     "card lend": _R.STOP_CARDS,
     "card lent": _R.SEE_CARDS,
     "card list": _R.SEE_CARDS,
@@ -296,7 +297,29 @@ ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", "/v1/second-person/<uuid:asked_id>/agreement"): _R.SEE_WAITING,
     ("POST", "/v1/second-person/<uuid:asked_id>/withdrawal"): _R.SEE_WAITING,
     ("POST", "/v1/staff/refunds"): _R.REFUND,
+    ("POST", "/v1/payments"): _R.TAKE_MONEY,
+    ("GET", "/v1/payments/<uuid:payment_id>"): _R.SEE_MONEY,
+    ("POST", "/v1/payments/<uuid:payment_id>/cancellation"): _R.TAKE_MONEY,
     ("GET", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports"): _R.KEEP_PEOPLE,
     ("POST", "/v1/pupil-imports/<uuid:import_id>/undoing"): _R.KEEP_PEOPLE,
+    # Of people: guardians, who pays, photos, proofs, reviews, entitlements.
+    ("GET", "/v1/cardholders/<uuid:cardholder_id>/guardians"): _R.SEE_PEOPLE,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/guardians"): _R.KEEP_PEOPLE,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/guardians/<uuid:guardianship_id>/end"): _R.KEEP_PEOPLE,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/bars"): _R.KEEP_PEOPLE,
+    ("GET", "/v1/cardholders/<uuid:cardholder_id>/family"): _R.SEE_PEOPLE,
+    ("GET", "/v1/cardholders/<uuid:cardholder_id>/photo"): _R.SEE_PEOPLE,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/photo"): _R.KEEP_PEOPLE,
+    ("GET", "/v1/cardholders/<uuid:cardholder_id>/payers"): _R.SEE_MONEY,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/payers"): _R.TAKE_MONEY,
+    ("POST", "/v1/payers"): _R.TAKE_MONEY,
+    ("GET", "/v1/payers/<uuid:payer_id>"): _R.SEE_MONEY,
+    ("GET", "/v1/proof-reviews"): _R.ISSUE_CARDS,
+    ("POST", "/v1/cardholders/<uuid:cardholder_id>/proofs/end"): _R.ISSUE_CARDS,
+    ("POST", "/v1/proof-imports"): _R.ISSUE_CARDS,
+    ("POST", "/v1/card-reviews"): _R.REVIEW_CARDS,
+    ("POST", "/v1/coming-of-age"): _R.REVIEW_CARDS,
+    ("POST", "/v1/cards/<uuid:card_id>/entitlements"): _R.ISSUE_CARDS,
+    **THING_ROUTES,
 }

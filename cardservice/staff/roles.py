@@ -9,6 +9,8 @@ class Right(StrEnum):
 
     SEE_CARDS = "see_cards"
     ISSUE_CARDS = "issue_cards"
+    # Look again at who has them: what is not backed any more, who has come of age.
+    REVIEW_CARDS = "review_cards"
     # Put a card that was sent into use, let one rest, note that it is lost.
     STOP_CARDS = "stop_cards"
     REVOKE_CARDS = "revoke_cards"
@@ -79,7 +81,8 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     ),
     Role.ISSUER: frozenset(
         {
-            *(_R.SEE_CARDS, _R.ISSUE_CARDS, _R.STOP_CARDS, _R.REVOKE_CARDS, _R.SEE_WAITING),
+            *(_R.SEE_CARDS, _R.ISSUE_CARDS, _R.REVIEW_CARDS, _R.STOP_CARDS, _R.REVOKE_CARDS),
+            _R.SEE_WAITING,
             *(_R.SEE_PEOPLE, _R.KEEP_PEOPLE, _R.SEE_PROTECTED, _R.ERASE_PEOPLE),
         }
     ),
@@ -106,7 +109,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
             *(_R.CHECK_LEDGER, _R.SEE_SECURITY, _R.SEE_STAFF, _R.SEE_AUDIT, _R.SEE_WAITING),
         }
     ),
-    Role.OPERATOR: frozenset({_R.UPKEEP, _R.CHECK_LEDGER, _R.CLOSE_LEDGER}),
+    Role.OPERATOR: frozenset({_R.UPKEEP, _R.REVIEW_CARDS, _R.CHECK_LEDGER, _R.CLOSE_LEDGER}),
 }
 
 

@@ -17,7 +17,7 @@ from cardservice.api.current import (
 from cardservice.api.openapi import OR_STAFF, SIGNED, STAFF_ALONE
 from cardservice.api.signatures import note_request
 from cardservice.errors import MessageRefused
-from cardservice.staff.acting import note_denied
+from cardservice.staff.acting import Acting, note_denied
 from cardservice.staff.errors import NotTheirs, RightMissing
 from cardservice.staff.service import PREFIX, OfStaff, Person, Signed, find_signer
 
@@ -60,6 +60,11 @@ def caller() -> OfStaff:
 def me() -> Person:
     """Who asks."""
     return caller().person
+
+
+def acting() -> Acting:
+    """The same, as what asks for a right besides the route's takes it."""
+    return Acting(me().actor, me())
 
 
 def _read_signer(keyid: str) -> Signed | None:

@@ -239,8 +239,8 @@ def post_proof(body: dict[str, Any], cardholder_id: UUID) -> Any:
         holder = require_cardholder(connection, cardholder_id)
 
         def make() -> dict[str, Any]:
-            noting = _by().noting(holder)
-            made = note_proof(connection, noting, body["kind"], body["reference"], body["review_on"])
+            by, said = _by(), (body["kind"], body["reference"], body["review_on"])
+            made = note_proof(connection, by.noting(holder), *said, older_from=by.older_from)
             return {"proof": str(made)}
 
         return once(connection, make)
@@ -269,11 +269,12 @@ def _shown(connection: Connection, by: Deciding, known: Application) -> dict[str
         "card": known.card_id,
         "reason": reason_of(connection, by.kek, known),
         "against": objections(connection, by, known) if known.state == OPEN else (),
-        "proofs": [_proof(each) for each in proofs_of(connection, by.kek, known.cardholder_id)],
+        "proofs": [proof_values(each) for each in proofs_of(connection, by.kek, known.cardholder_id)],
     }
 
 
-def _proof(each: Proof) -> dict[str, Any]:
+def proof_values(each: Proof) -> dict[str, Any]:
+    """A proof as JSON."""
     return {
         "proof": each.id,
         "of": each.kind,

@@ -1,17 +1,33 @@
 """Every blueprint of routes that are for staff."""
 
+from collections.abc import Mapping
+
 from cardservice.staff_api import (
     applications,
+    bureaux,
     cardholders,
     cards,
+    entitlements,
+    families,
+    guardians,
     imports,
     members,
     own,
+    reviews,
     sign_in,
+    stock,
     terminals,
     trail,
 )
+from cardservice.staff_api.cardholder_schemas import MAX_PHOTO_BODY_BYTES
 
+# By rule: what a body may have that is larger than others.
+LARGER: Mapping[str, int] = {
+    imports.PATH: imports.MAX_IMPORT_BYTES,
+    imports.PROOFS_PATH: imports.MAX_PROOF_IMPORT_BYTES,
+    cardholders.PHOTO: MAX_PHOTO_BODY_BYTES,
+    bureaux.RESULTS: bureaux.MAX_RESULTS_BYTES,
+}
 STAFF_BLUEPRINTS = (
     sign_in.blueprint,
     own.blueprint,
@@ -22,4 +38,10 @@ STAFF_BLUEPRINTS = (
     members.blueprint,
     trail.blueprint,
     imports.blueprint,
+    guardians.blueprint,
+    families.blueprint,
+    reviews.blueprint,
+    entitlements.blueprint,
+    stock.blueprint,
+    bureaux.blueprint,
 )

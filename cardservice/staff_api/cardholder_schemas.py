@@ -11,6 +11,9 @@ from cardservice.cardholders.details import CONSENTS, FLAGS, MAX_LINE, PREFERENC
 from cardservice.cardholders.service import MAX_FORM, MAX_NAME
 from cardservice.staff_api.sharing import Day
 
+# Ours: what comes from a camera at a desk; what is larger is made smaller, or kept by command.
+MAX_PHOTO_BYTES, MAX_PHOTO_BODY_BYTES = 4 << 20, 6 << 20
+
 
 def _line(**options: Any) -> fields.String:
     return text(MAX_LINE, load_default=None, **options)
@@ -35,11 +38,16 @@ class FoundSchema(Message):
 
 
 class FoundAllSchema(Message):
-    """Who fits; where there are more, none of the others is shown."""
+    """Who fits, who has the whole name first; nobody is left out without `more`."""
 
     cardholders = fields.List(fields.Nested(FoundSchema), required=True)
     more = fields.Boolean(
-        required=True, metadata={"description": "there may be: say more of whom you look for"}
+        required=True, metadata={"description": "others fit, or may: say more of whom you look for"}
+    )
+    hint = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "how to narrow it down, in words"},
     )
 
 
@@ -108,6 +116,23 @@ class RecordSchema(Message):
     preferences = fields.Raw(required=True, allow_none=True)
     consents = fields.Raw(required=True, allow_none=True)
     flags = fields.Raw(required=True, allow_none=True)
+
+
+class PhotoSchema(Message):
+    """Somebody's photo, as it is kept."""
+
+    photo = Bytes(required=True, allow_none=True, metadata={"description": "JPEG, at most 40,000 bytes"})
+
+
+class NewPhotoSchema(Message):
+    """A photo as a camera made it, or null: none any more."""
+
+    photo = Bytes(
+        required=True,
+        allow_none=True,
+        max_length=MAX_PHOTO_BYTES,
+        metadata={"description": "JPEG or PNG of at most 4 MiB"},
+    )
 
 
 class BecauseSchema(Message):

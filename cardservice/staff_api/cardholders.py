@@ -14,7 +14,8 @@ from cardservice.cardholders.accesses import accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
-from cardservice.cardholders.finding import MAX_FOUND, find
+from cardservice.cardholders.finding import find
+from cardservice.cardholders.photos import prepared
 from cardservice.cardholders.sealing import Field
 from cardservice.cardholders.service import (
     NewCardholder,
@@ -24,8 +25,9 @@ from cardservice.cardholders.service import (
     require_cardholder,
     set_allergens,
     set_form,
+    set_photo,
 )
-from cardservice.cardholders.showing import MORE, look, show
+from cardservice.cardholders.showing import MORE, look, show, show_photo
 from cardservice.cardholders.tokens import Wanted
 from cardservice.errors import Malformed
 from cardservice.staff_api import cardholder_schemas as schemas
@@ -33,6 +35,7 @@ from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import (
     KEY_PARAMETER,
     MATCH_PARAMETER,
+    TAG,
     NothingSchema,
     once,
     require_unchanged,
@@ -41,7 +44,7 @@ from cardservice.staff_api.sharing import (
 
 blueprint = Blueprint("staff-cardholders", "cardservice.staff_api.cardholders", description="Cardholders.")
 ONE = "/v1/cardholders/<uuid:cardholder_id>"
-_TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
+PHOTO = f"{ONE}/photo"
 
 
 @blueprint.route("/v1/cardholders/search", methods=["POST"])
@@ -58,9 +61,9 @@ def post_search(body: dict[str, Any]) -> dict[str, Any]:
         found = find(connection, kek, wanted, actor=actor(), moment=context().now())
     listed = [
         {"cardholder": each.id, "name": each.name, "born_on": each.born_on, "postcode": each.postcode}
-        for each in found
+        for each in found.people
     ]
-    return {"cardholders": listed, "more": len(found) == MAX_FOUND}
+    return {"cardholders": listed, "more": found.more, "hint": found.hint}
 
 
 @blueprint.route("/v1/cardholders", methods=["POST"])
@@ -85,7 +88,7 @@ def post_cardholder(body: dict[str, Any]) -> Any:
 
 
 @blueprint.route(ONE)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(401, 403, 404)
 @staff_alone
 def get_cardholder(cardholder_id: UUID) -> Any:
@@ -109,19 +112,45 @@ def post_protected(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
 @blueprint.route(f"{ONE}/changes", methods=["POST"])
 @blueprint.doc(parameters=[MATCH_PARAMETER])
 @blueprint.arguments(schemas.ChangesSchema)
-@blueprint.response(200, schemas.RecordSchema, headers=_TAG)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
 @blueprint.problems(400, 401, 403, 404, 412, 422, 428)
 @staff_alone
 def post_changes(body: dict[str, Any], cardholder_id: UUID) -> Any:
     """Note what has changed of somebody, all or nothing, if nobody else has changed the record since."""
     with context().database.begin() as connection:
-        holder = require_cardholder(connection, cardholder_id)
-        lock_cardholder(connection, holder)
-        seen = look(connection, context().keys.cardholder_kek, holder)
-        require_unchanged(_values(cardholder_id, *seen))
-        noting = Noting(context().keys.cardholder_kek, holder, actor(), context().now())
+        noting = _unchanged(connection, cardholder_id)
         for name, value in body.items():
             _CHANGES[name](connection, noting, value)
+        values = _shown(connection, cardholder_id)
+    return values, 200, {"ETag": tag_of(values)}
+
+
+@blueprint.route(PHOTO)
+@blueprint.response(200, schemas.PhotoSchema)
+@blueprint.problems(401, 403, 404)
+@staff_alone
+def get_photo(cardholder_id: UUID) -> dict[str, Any]:
+    """Somebody's photo alone; that it was seen is noted."""
+    with context().database.begin() as connection:
+        holder = require_cardholder(connection, cardholder_id)
+        who: dict[str, Any] = {"actor": actor(), "moment": context().now()}
+        return {"photo": show_photo(connection, context().keys.cardholder_kek, holder, **who)}
+
+
+@blueprint.route(PHOTO, methods=["POST"])
+@blueprint.doc(parameters=[MATCH_PARAMETER])
+@blueprint.arguments(schemas.NewPhotoSchema)
+@blueprint.response(200, schemas.RecordSchema, headers=TAG)
+@blueprint.problems(400, 401, 403, 404, 412, 422, 428)
+@staff_alone
+def post_photo(body: dict[str, Any], cardholder_id: UUID) -> Any:
+    """Keep a photo in place of an earlier one, or none any more; of it a small picture is kept alone."""
+    # Before the transaction: a large picture takes the processor a while, and nobody waits for it.
+    jpeg = None if body["photo"] is None else prepared(body["photo"])
+    with context().database.begin() as connection:
+        noting = _unchanged(connection, cardholder_id)
+        who: dict[str, Any] = {"actor": noting.actor, "moment": noting.moment}
+        set_photo(connection, noting.kek, noting.holder, jpeg, **who)
         values = _shown(connection, cardholder_id)
     return values, 200, {"ETag": tag_of(values)}
 
@@ -174,6 +203,14 @@ def post_erasure(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     if body["erase"] != cardholder_id:
         raise Malformed("`erase` names another person than the address")
     return erase_cardholder(context(), cardholder_id, actor=actor()).to_json()
+
+
+def _unchanged(connection: Connection, cardholder_id: UUID) -> Noting:
+    """Who notes something of somebody, whose record is as it was looked at. Raises as `require_unchanged`."""
+    holder, kek = require_cardholder(connection, cardholder_id), context().keys.cardholder_kek
+    lock_cardholder(connection, holder)
+    require_unchanged(_values(cardholder_id, *look(connection, kek, holder)))
+    return Noting(kek, holder, actor(), context().now())
 
 
 def _shown(connection: Connection, cardholder_id: UUID, because: str | None = None) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""The routes of imports of pupils: a school's roll taken over, tried, listed, undone."""
+"""The routes of imports: a school's roll taken over, tried, listed, undone; and proofs that were renewed."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,15 +12,21 @@ from marshmallow import fields
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, text
+from cardservice.applications.applicants import by_settings
+from cardservice.applications.renewals import import_renewals
+from cardservice.ids import CardholderId
+from cardservice.pupils.knowing import Decisions
 from cardservice.pupils.runs import Run, list_imports, undo_and_erase
 from cardservice.pupils.service import MAX_SCHOOL, Plan, import_pupils
 from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import NothingSchema, StaffPageSchema, cursor, next_field
 
 blueprint = Blueprint("staff-imports", "cardservice.staff_api.imports", description="Pupils of schools.")
-PATH = "/v1/pupil-imports"
-# Ours: some 40,000 pupils; what is longer is imported at the keyboard.
+PATH, PROOFS_PATH = "/v1/pupil-imports", "/v1/proof-imports"
+# Ours: some 40,000 pupils, and some 2,500 proofs, each of which is looked at by itself; what is longer is
+# imported at the keyboard.
 MAX_FILE_BYTES, MAX_IMPORT_BYTES = 4 << 20, 6 << 20
+MAX_PROOFS_BYTES, MAX_PROOF_IMPORT_BYTES = 256 << 10, 384 << 10
 
 
 class NewImportSchema(Message):
@@ -30,6 +38,18 @@ class NewImportSchema(Message):
     many_leave = fields.Boolean(
         load_default=False, metadata={"description": "yes, more than a quarter have left"}
     )
+    same = fields.Dict(
+        keys=fields.String(),
+        values=Identifier(allow_none=True),
+        load_default=dict,
+        metadata={"description": "by number: who joins is known; which of several, or null: the only one"},
+    )
+    all_same = fields.Boolean(
+        load_default=False, metadata={"description": "so is each of whom it may be one person alone"}
+    )
+    new = fields.List(
+        fields.String(), load_default=list, metadata={"description": "by number: somebody else, and new"}
+    )
 
 
 class PupilSchema(Message):
@@ -38,6 +58,14 @@ class PupilSchema(Message):
     line = fields.Integer(required=True, allow_none=True)
     cardholder = Identifier(required=True)
     fields_ = fields.List(fields.String(), required=True, data_key="fields")
+
+
+class ToDecideSchema(Message):
+    """Somebody who joins and may be known already: say in `same` or `new` whether they are."""
+
+    line = fields.Integer(required=True)
+    number = fields.String(required=True)
+    cardholders = fields.List(Identifier(), required=True)
 
 
 class ImportReportSchema(Message):
@@ -49,6 +77,7 @@ class ImportReportSchema(Message):
     changed = fields.List(fields.Nested(PupilSchema), required=True)
     left = fields.List(fields.Nested(PupilSchema), required=True)
     unchanged = fields.Integer(required=True)
+    to_decide = fields.List(fields.Nested(ToDecideSchema), required=True)
 
 
 class RunSchema(Message):
@@ -69,6 +98,20 @@ class RunsSchema(Message):
 
     imports = fields.List(fields.Nested(RunSchema), required=True)
     next = next_field()
+
+
+class NewProofImportSchema(Message):
+    """Renewed proofs: CSV in UTF-8, the same as `cardservice import proofs` takes."""
+
+    content = Bytes(required=True, max_length=MAX_PROOFS_BYTES)
+    dry_run = fields.Boolean(load_default=False)
+
+
+class ProofImportSchema(Message):
+    """How many proofs were noted, or could be."""
+
+    proofs = fields.Integer(required=True)
+    dry_run = fields.Boolean(required=True)
 
 
 class KeptSchema(Message):
@@ -92,11 +135,13 @@ class UndoneSchema(Message):
 @staff_alone
 def post_import(body: dict[str, Any]) -> dict[str, Any]:
     """Take a roll over, all of it or nothing; with `dry_run` it is only said what that comes to."""
-    with tempfile.TemporaryDirectory(prefix="pupils-") as folder:
-        path = Path(folder) / "roll.csv"
-        path.write_bytes(body["content"])
-        how: dict[str, Any] = {"dry_run": body["dry_run"], "many_leave": body["many_leave"]}
-        run, plan = import_pupils(context(), path, body["school"], actor=actor(), **how)
+    same = {
+        number: None if holder is None else CardholderId(holder) for number, holder in body["same"].items()
+    }
+    decisions = Decisions(same, frozenset(body["new"]), body["all_same"])
+    how: dict[str, Any] = {"dry_run": body["dry_run"], "many_leave": body["many_leave"]}
+    with _as_file("roll.csv", body["content"]) as path:
+        run, plan = import_pupils(context(), path, body["school"], actor=actor(), decisions=decisions, **how)
     return {"import_": run, "dry_run": body["dry_run"], **_report(plan)}
 
 
@@ -128,6 +173,28 @@ def post_undoing(body: dict[str, Any], import_id: UUID) -> dict[str, Any]:
     return {"erased": undone.erased, "kept": kept}
 
 
+@blueprint.route(PROOFS_PATH, methods=["POST"])
+@blueprint.arguments(NewProofImportSchema)
+@blueprint.response(200, ProofImportSchema)
+@blueprint.problems(400, 401, 403, 422)
+@staff_alone
+def post_proofs(body: dict[str, Any]) -> dict[str, Any]:
+    """Note renewed proofs from a file, all of it or nothing; with `dry_run` it is only said whether."""
+    by = by_settings(context(), actor())
+    with _as_file("proofs.csv", body["content"]) as path:
+        count = import_renewals(context(), path, by, dry_run=body["dry_run"])
+    return {"proofs": count, "dry_run": body["dry_run"]}
+
+
+@contextmanager
+def _as_file(name: str, content: bytes) -> Iterator[Path]:
+    """What was sent as the file that a command would be given, for as long as it is read."""
+    with tempfile.TemporaryDirectory(prefix="import-") as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path
+
+
 def _report(plan: Plan) -> dict[str, Any]:
     return {
         "joined": [
@@ -143,6 +210,10 @@ def _report(plan: Plan) -> dict[str, Any]:
         ],
         "left": [{"line": None, "cardholder": each.holder, "fields_": []} for each in plan.leavers],
         "unchanged": plan.unchanged,
+        "to_decide": [
+            {"line": each.line, "number": each.number, "cardholders": each.candidates}
+            for each in plan.undecided
+        ],
     }
 
 

@@ -17,12 +17,16 @@ from sqlalchemy.exc import IntegrityError
 from cardservice.api.current import context
 from cardservice.api.fields import Message, WireField, text
 from cardservice.errors import Busy, Malformed
+from cardservice.ledger.statements import Period
 from cardservice.staff.credential_models import staff_request
 from cardservice.staff.errors import ChangedMeanwhile, KeyMissing, KeyTaken, TagMissing
 from cardservice.staff_api.access import me
 
 # Ours: of a list, in one answer; and what leads to the next page.
 MAX_PAGE, MAX_CURSOR = 100, 128
+# Of an entry of a list, as both databases keep it.
+MAX_NUMBER = 2**62
+_DAYS = timedelta(days=30)
 # Ours: for how long it is known what a request has come to.
 REMEMBERED = timedelta(days=2)
 KEY_HEADER, _KEY = "Idempotency-Key", re.compile(r"[!-~]{8,64}")
@@ -41,6 +45,7 @@ MATCH_PARAMETER = {
     "schema": {"type": "string", "pattern": '^"[0-9a-f]{40}"$'},
     "description": "The ETag of what was looked at; where it has changed since, nothing is done",
 }
+TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
 
 
 class Day(WireField[date]):
@@ -78,6 +83,39 @@ class StaffPageSchema(Message):
         MAX_CURSOR, load_default=None, metadata={"description": "as `next` of the page before has it"}
     )
     limit = fields.Integer(load_default=MAX_PAGE, validate=Range(1, MAX_PAGE))
+
+
+class NumberedPageSchema(Message):
+    """Which page of a list whose entries have numbers."""
+
+    after = fields.Integer(
+        load_default=None,
+        validate=Range(1, MAX_NUMBER),
+        metadata={"description": "as `next` of the page before has it"},
+    )
+    limit = fields.Integer(load_default=MAX_PAGE, validate=Range(1, MAX_PAGE))
+
+
+class DaysSchema(Message):
+    """Days of settlement, both included; without them the last thirty."""
+
+    first = Day(load_default=None)
+    last = Day(load_default=None)
+
+
+def days_of(asked: Mapping[str, Any]) -> Period:
+    """The days that are asked for. Raises StatementInvalid where they end before they begin."""
+    last = asked["last"] or context().now().date()
+    # The calendar's first day is nobody's: of that there are no thirty before.
+    first = asked["first"] or (last - _DAYS if last.toordinal() > _DAYS.days else date.min)
+    return Period(first, last)
+
+
+def next_number() -> fields.Integer:
+    """What leads to the page that follows, of a list with numbers."""
+    return fields.Integer(
+        required=True, allow_none=True, metadata={"description": "`after` of the next page; null: none"}
+    )
 
 
 def next_field() -> fields.String:

@@ -15,10 +15,9 @@ from cardservice.authorisation.refunding import Wish
 from cardservice.authorisation.refunds import Refund
 from cardservice.ids import TransactionId
 from cardservice.staff import agreeing, second_person
-from cardservice.staff.acting import Acting
 from cardservice.staff.second_person import Asked
 from cardservice.staff.small_refunds import give_within_limit
-from cardservice.staff_api.access import me, staff_alone
+from cardservice.staff_api.access import acting, staff_alone
 from cardservice.staff_api.sharing import MAX_PAGE, NothingSchema
 
 blueprint = Blueprint("staff-trail", "cardservice.staff_api.trail", description="Trail and second persons.")
@@ -163,7 +162,7 @@ def get_waiting() -> dict[str, Any]:
 def post_agreement(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
     """Agree to what another has asked for: it is done now. What broke off goes on by asking again."""
     del body
-    done = agreeing.agree(context(), asked_id, _by())
+    done = agreeing.agree(context(), asked_id, acting())
     more = {"cards": done.cards, "amount_minor": done.amount_minor, "half": done.half}
     return {**_asked(done.asked), **more}
 
@@ -176,7 +175,7 @@ def post_agreement(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
 def post_withdrawal(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
     """Close what shall not be; whoever has asked for it may."""
     del body
-    return _asked(agreeing.withdraw(context(), asked_id, _by()))
+    return _asked(agreeing.withdraw(context(), asked_id, acting()))
 
 
 @blueprint.route("/v1/staff/refunds", methods=["POST"])
@@ -187,7 +186,7 @@ def post_withdrawal(body: dict[str, Any], asked_id: UUID) -> dict[str, Any]:
 def post_refund(body: dict[str, Any]) -> dict[str, Any]:
     """Give back what a card paid; what is above the limit waits for a second person."""
     wish = Wish(TransactionId(body["sale"]), body["line"], body["amount_minor"])
-    given = give_within_limit(context(), Refund(wish, TransactionId(body["id"])), _by())
+    given = give_within_limit(context(), Refund(wish, TransactionId(body["id"])), acting())
     if isinstance(given, Asked):
         amount_minor = given.detail["amount_minor"]
         return {"id": body["id"], "amount_minor": amount_minor, "waits": given.id, "repeated": False}
@@ -197,10 +196,6 @@ def post_refund(body: dict[str, Any]) -> dict[str, Any]:
         "waits": None,
         "repeated": given.repeated,
     }
-
-
-def _by() -> Acting:
-    return Acting(me().actor, me())
 
 
 def _asked(each: Asked) -> dict[str, Any]:

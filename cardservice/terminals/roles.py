@@ -22,6 +22,8 @@ class Duty(StrEnum):
     # Read and debit its provider's applications on cards, with keys 1 and 2 of these.
     READ_APPLICATIONS = "read_applications"
     DEBIT_APPLICATIONS = "debit_applications"
+    # Begin a payment for whoever pays for the card that is shown.
+    PAY_IN = "pay_in"
 
 
 _SALES = (Duty.READ_APPLICATIONS, Duty.DEBIT_APPLICATIONS)
@@ -34,6 +36,8 @@ DUTIES: Mapping[str, frozenset[Duty]] = {
     # Where a card is held for an instant, and may be read by its service applications alone.
     "validator": frozenset({Duty.MAP_CARDS, *_SALES}),
     "gate": frozenset({Duty.MAP_CARDS, *_SALES}),
+    # Where holders serve themselves, and pay in.
+    "kiosk": frozenset({Duty.PAY_IN}),
     # Who inspects takes nothing.
     "enforcement": frozenset({Duty.READ_APPLICATIONS}),
 }

@@ -19,6 +19,8 @@ from kiosk.errors import ConfigInvalid, KioskError
 
 CONNECT_TIMEOUT_S = 3.0
 ASK_TIMEOUT_S = 15.0
+# The daemon asks the service for 20 s, and a card that must be read before it for 30.
+PAY_IN_TIMEOUT_S = 60.0
 # The daemon itself answers `still_running` after 90 s.
 PAY_TIMEOUT_S = 100.0
 # A stream says something every 5 s.
@@ -113,6 +115,19 @@ class AgentClient:
     def pay(self, tap: str, key: str, order: Mapping[str, object]) -> Mapping[str, Any]:
         """Have the card pay; the same key and order again give the same payment's answer."""
         return self._ask("POST", f"/v1/taps/{handle(tap)}/pay", {**order, "key": key}, PAY_TIMEOUT_S)
+
+    def pay_in(self, tap: str, key: str, amount_minor: int, return_url: str) -> Mapping[str, Any]:
+        """Begin a payment for whoever pays for the card of a tap; once for a key, which is a UUIDv7."""
+        asked = {"key": key, "amount_minor": amount_minor, "return_url": return_url}
+        return self._ask("POST", f"/v1/taps/{handle(tap)}/pay-in", asked, PAY_IN_TIMEOUT_S)
+
+    def pay_in_state(self, key: str) -> Mapping[str, Any]:
+        """How a payment is that was begun under this key."""
+        return self._ask("GET", f"/v1/pay-ins/{key}", timeout_s=PAY_IN_TIMEOUT_S)
+
+    def give_pay_in_up(self, key: str) -> Mapping[str, Any]:
+        """Give it up; how it is then."""
+        return self._ask("POST", f"/v1/pay-ins/{key}/cancellation", {}, PAY_IN_TIMEOUT_S)
 
     def events(self, last_event_id: str | None) -> Stream:
         """The event stream, from after this event if the daemon still knows it."""

@@ -26,8 +26,8 @@ class Desk(Protocol):
 
 def register(blueprint: Blueprint, desk: Callable[[], Desk]) -> None:
     """Add them to a blueprint, whose views may raise what the client and the sales raise."""
-    blueprint.register_error_handler(AgentAway, _away)
-    blueprint.register_error_handler(AgentProblem, _problem)
+    blueprint.register_error_handler(AgentAway, away)
+    blueprint.register_error_handler(AgentProblem, problem)
     blueprint.register_error_handler(SaleUndecided, _undecided)
 
     @blueprint.get("/events")
@@ -58,11 +58,13 @@ def _sale(found: Sale | None) -> Mapping[str, object]:
     return {"tap": None, "state": None, "outcome": None} if found is None else found.to_json()
 
 
-def _away(error: AgentAway) -> Response:
+def away(error: AgentAway) -> Response:
+    """The agent does not answer."""
     return refuse(503, error.code)
 
 
-def _problem(error: AgentProblem) -> Response:
+def problem(error: AgentProblem) -> Response:
+    """The agent refuses, and says why."""
     # 401 and 421 are between this program and the agent; to the page both are that the agent cannot be asked.
     status = error.status if error.status in {400, 403, 404, 409, 410, 422} else 503
     return refuse(status, error.code, error.detail, reason=error.reason)

@@ -5,6 +5,7 @@ import re
 from flask import Flask, Response, request
 
 from kiosk.pay_stand_in.account import FINISHED, Pay
+from kiosk.pay_stand_in.page import PAGE, add_page
 from kiosk.pay_stand_in.wire import (
     answer,
     bad_query,
@@ -29,7 +30,8 @@ def create_app(pay: Pay) -> Flask:
 
     @app.before_request
     def check() -> Response | None:
-        match None if _INNER in request.environ else pay.next_fault():
+        is_apis = _INNER not in request.environ and not request.path.startswith(PAGE)
+        match pay.next_fault() if is_apis else None:
             case "away":
                 return problem(500, "P0998")
             case "lost_answer" | "slow" as fault:
@@ -53,6 +55,9 @@ def create_app(pay: Pay) -> Flask:
                 if request.method == "POST" and request.path == "/v1/payments":
                     pay.create(dict(request.get_json()), None)
                 return problem(500, "P0998")
+        if request.path.startswith(PAGE):
+            # A person's browser has no key.
+            return None
         if request.path != "/v1/auth" and request.headers.get("Authorization") != f"Bearer {pay.key}":
             return Response(status=401)
         return None
@@ -60,6 +65,7 @@ def create_app(pay: Pay) -> Flask:
     _payments(app, pay)
     _refunds(app, pay)
     _others(app, pay)
+    add_page(app, pay)
     return app
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from pki.errors import StatementMalformed
@@ -84,9 +85,10 @@ def uuid(name: str, value: object) -> UUID:
 def moment(name: str, value: object) -> datetime:
     """A moment in UTC to the millisecond, from milliseconds since 1970 or from an aware datetime."""
     if not isinstance(value, datetime):
-        if integer(name, value) > _MAX_MS:
+        since_ms = integer(name, value)
+        if since_ms > _MAX_MS:
             raise StatementMalformed(f"{name} lies beyond the year 9999")
-        return _EPOCH + integer(name, value) * _MILLISECOND
+        return _EPOCH + since_ms * _MILLISECOND
     if value.utcoffset() is None:
         raise StatementMalformed(f"{name} has no time zone")
     if value < _EPOCH:
@@ -111,13 +113,13 @@ def milliseconds(value: datetime) -> int:
     return (value - _EPOCH) // _MILLISECOND
 
 
-def read_map(payload: bytes, required: frozenset[int], optional: frozenset[int]) -> dict[int, object]:
-    """The map of a payload with these keys and no others."""
+def read_map(payload: bytes, required: frozenset[int], optional: frozenset[int]) -> dict[int, Any]:
+    """The map of a payload with these keys and no others; what it holds has not been looked at."""
     value = decode_deterministic(payload, MAX_PAYLOAD_BYTES)
     if not isinstance(value, dict):
         raise StatementMalformed("the payload is not a map")
     if unknown := value.keys() - required - optional:
         raise StatementMalformed(f"the payload has unknown keys: {sorted(map(str, unknown))}")
-    if missing := required - value.keys():
-        raise StatementMalformed(f"the payload lacks the keys {sorted(missing)}")
+    if not value.keys() >= required:
+        raise StatementMalformed(f"the payload lacks the keys {sorted(required - value.keys())}")
     return value

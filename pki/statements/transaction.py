@@ -31,6 +31,9 @@ class StatementKind(IntEnum):
     ADVICE = 2
 
 
+_KINDS = {int(kind): kind for kind in StatementKind}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionStatement:
     """One transaction in a card's words. Made only if every field is in range; else StatementMalformed."""
@@ -125,22 +128,25 @@ def parse_payload(payload: bytes) -> TransactionStatement:
     if usual is not None and usual.sale.kind == StatementKind.ADVICE:
         return _advice(usual)
     values = fields.read_map(payload, _REQUIRED, _OPTIONAL)
+    if None in values.values():
+        raise StatementMalformed("what a statement does not say has no key, and no null")
+    # The other fields are checked as every statement's are, and once.
     return TransactionStatement(
-        scheme=fields.identifier("scheme", values[1]),
+        scheme=values[1],
         id=fields.uuid("id", values[2]),
-        terminal=fields.identifier("terminal", values[3]),
-        sequence=fields.integer("sequence", values[4]),
+        terminal=values[3],
+        sequence=values[4],
         card=fields.uuid("card", values[5]),
         kind=_kind(values[6]),
-        service=fields.identifier("service", values[7]),
-        action=fields.identifier("action", values[8]),
-        amount_minor=fields.amount("amount_minor", values[9]) if 9 in values else None,
-        currency=fields.currency("currency", values[10]),
-        tariff_version=fields.label("tariff_version", values[11]) if 11 in values else None,
-        offline=fields.boolean("offline", values[12]),
-        details_hmac=fields.octets("details_hmac", values[13], DETAILS_HMAC_BYTES),
+        service=values[7],
+        action=values[8],
+        amount_minor=values.get(9),
+        currency=values[10],
+        tariff_version=values.get(11),
+        offline=values[12],
+        details_hmac=values[13],
         time=fields.moment("time", values[14]),
-        nonce=fields.octets("nonce", values[15], *NONCE_BYTES) if 15 in values else None,
+        nonce=values.get(15),
         replaces=fields.uuid("replaces", values[16]) if 16 in values else None,
     )
 
@@ -172,10 +178,10 @@ def encoded_details_hmac(salt: bytes, details_cbor: bytes) -> bytes:
 
 
 def _kind(value: object) -> StatementKind:
-    try:
-        return StatementKind(fields.integer("kind", value))
-    except ValueError as error:
-        raise StatementMalformed("kind is neither request nor advice") from error
+    kind = _KINDS.get(fields.integer("kind", value))
+    if kind is None:
+        raise StatementMalformed("kind is neither request nor advice")
+    return kind
 
 
 def _require_uuid(name: str, value: object) -> None:

@@ -4,10 +4,7 @@ A PIN is typed, or comes from a file; it is never an argument, which other users
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from cryptography import x509
@@ -16,31 +13,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reader_agent.cardspec.piv import KeyReference
-from reader_agent.commands import common
-from reader_agent.errors import CardDataMissing, ConfigInvalid, KeyUnsuitable, PinMalformed
+from reader_agent.commands import at_reader, common
+from reader_agent.errors import CardDataMissing, KeyUnsuitable
 from reader_agent.piv import signing
 from reader_agent.piv.inventory import Inventory, take_inventory
-from reader_agent.piv.pin_entry import Pad, PadPin, PinEntry, TypedPin
 from reader_agent.piv.session import CardPublicKey, PivSession
 from reader_agent.tapping.card import identify
 from reader_agent.transport.uid import is_kept, read_uid
-
-if TYPE_CHECKING:
-    from reader_agent.transport.pcsc import PcscConnection
-
-_MAX_SECRET_FILE_BYTES = 64
-
-_secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-_pin_file_option = click.option(
-    "--pin-file", type=_secret_file, help="has the PIN (default: it is asked for)"
-)
-_new_pin_file_option = click.option(
-    "--new-pin-file", type=_secret_file, help="has the new PIN (default: it is asked for)"
-)
-
-_pin_pad_option = click.option(
-    "--pin-pad", is_flag=True, help="type the PIN on the reader's own keys, which no program sees"
-)
 
 
 @click.command()
@@ -50,7 +29,7 @@ _pin_pad_option = click.option(
 @common.telling_errors
 def info(reader: str, wait_s: float, as_json: bool) -> None:
     """Tell what card is on the reader. Nothing is verified, and no PIN is needed."""
-    with _connected(reader, wait_s) as (session, connection):
+    with at_reader.connected(reader, wait_s) as (session, connection):
         with session.exclusive():
             uid = read_uid(connection)
         found = take_inventory(session)
@@ -64,9 +43,9 @@ def pin() -> None:
 
 @pin.command()
 @common.reader_option
-@_pin_file_option
-@_new_pin_file_option
-@_pin_pad_option
+@at_reader.pin_file_option
+@at_reader.new_pin_file_option
+@at_reader.pin_pad_option
 @common.wait_option
 @common.as_json_option
 @common.telling_errors
@@ -80,8 +59,8 @@ def change(
     as_json: bool,
 ) -> None:
     """Replace the PIN by another one."""
-    with _connected(reader, wait_s) as (session, pad):
-        entry = _pin_entry(pad, pin_file, new_pin_file, on_reader=pin_pad)
+    with at_reader.connected(reader, wait_s) as (session, pad):
+        entry = at_reader.pin_entry(pad, pin_file, new_pin_file, on_reader=pin_pad)
         entry.prepare_change()
         with session.exclusive():
             entry.change(session)
@@ -90,13 +69,13 @@ def change(
 
 @pin.command()
 @common.reader_option
-@click.option("--puk-file", type=_secret_file, help="has the PUK (default: it is asked for)")
+@click.option("--puk-file", type=at_reader.secret_file, help="has the PUK (default: it is asked for)")
 @click.option(
     "--desk",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="the folder of an issuing desk's agent: the card service tells it the PUK",
 )
-@_new_pin_file_option
+@at_reader.new_pin_file_option
 @common.wait_option
 @common.as_json_option
 @common.telling_errors
@@ -112,9 +91,9 @@ def unblock(
     """Set a new PIN by the PUK; all attempts are there again."""
     if puk_file is not None and desk is not None:
         raise click.UsageError("give --puk-file or --desk")
-    with _session(reader, wait_s) as session:
-        puk = _secret("PUK", puk_file) if desk is None else _told_puk(session, desk)
-        new = _new_pin(new_pin_file)
+    with at_reader.session(reader, wait_s) as session:
+        puk = at_reader.secret("PUK", puk_file) if desk is None else _told_puk(session, desk)
+        new = at_reader.new_pin(new_pin_file)
         with session.exclusive():
             session.unblock_pin(puk, new)
     common.show(as_json, {"changed": "pin"}, ["The PIN is unblocked, and changed."])
@@ -123,8 +102,8 @@ def unblock(
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @common.reader_option
-@_pin_file_option
-@_pin_pad_option
+@at_reader.pin_file_option
+@at_reader.pin_pad_option
 @click.option("--out", type=click.Path(path_type=Path), help="of the signature (default: FILE.sig)")
 @click.option(
     "--pss", is_flag=True, help="pad by PSS, where the card's key is of RSA (default: PKCS #1 v1.5)"
@@ -152,10 +131,10 @@ def sign(
     """
     target = out or file.with_name(f"{file.name}.sig")
     for path in (target, certificate_out):
-        if path is not None and path.exists():
-            raise ConfigInvalid(f"{path} exists; name another file, or delete it first")
-    with _connected(reader, wait_s) as (session, pad):
-        entry = _pin_entry(pad, pin_file, None, on_reader=pin_pad)
+        if path is not None:
+            at_reader.require_new(path)
+    with at_reader.connected(reader, wait_s) as (session, pad):
+        entry = at_reader.pin_entry(pad, pin_file, None, on_reader=pin_pad)
         certificate, key = _certified_key(session)
         with file.open("rb") as content:
             hashed = hashlib.file_digest(content, signing.hash_of(key).name)
@@ -163,9 +142,9 @@ def sign(
         entry.prepare()
         with session.exclusive_showing(entry.verify):
             signature = signing.sign(session, KeyReference.DIGITAL_SIGNATURE, key, hashed.digest(), pss=pss)
-    _write(target, signature)
+    at_reader.write(target, signature)
     if certificate_out is not None:
-        _write(certificate_out, certificate.public_bytes(Encoding.PEM))
+        at_reader.write(certificate_out, certificate.public_bytes(Encoding.PEM))
     value = {
         "signature": target,
         "hash": hashed.name,
@@ -190,62 +169,12 @@ def _certified_key(session: PivSession) -> tuple[x509.Certificate, CardPublicKey
     return certificate, signing.require_suitable(key)
 
 
-@contextmanager
-def _session(reader: str, wait_s: float) -> Iterator[PivSession]:
-    with _connected(reader, wait_s) as (session, _):
-        yield session
-
-
-@contextmanager
-def _connected(reader: str, wait_s: float) -> "Iterator[tuple[PivSession, PcscConnection]]":
-    with common.readers() as readers:
-        connection = readers.connect(reader, wait_s=wait_s)
-        with closing(PivSession(connection)) as session:
-            yield session, connection
-
-
-def _pin_entry(pad: Pad, pin_file: Path | None, new_pin_file: Path | None, *, on_reader: bool) -> PinEntry:
-    """Where the PIN comes from. Raises click.UsageError for two places."""
-    if not on_reader:
-        return TypedPin(lambda: _secret("PIN", pin_file), lambda: _new_pin(new_pin_file))
-    if pin_file is not None or new_pin_file is not None:
-        raise click.UsageError("with --pin-pad the PIN comes from the reader's keys, and from no file")
-    return PadPin(pad, lambda text: click.echo(text, err=True))
-
-
-def _secret(name: str, path: Path | None) -> str:
-    """A PIN or PUK from its file, or as it is typed, unseen. Raises PinMalformed."""
-    if path is None:
-        # Not on standard output, which scripts read.
-        return str(click.prompt(name, hide_input=True, err=True))
-    with path.open("rb") as file:
-        raw = file.read(_MAX_SECRET_FILE_BYTES)
-    try:
-        return raw.decode("ascii").strip()
-    except UnicodeDecodeError as error:
-        raise PinMalformed(f"{path} holds no {name}") from error
-
-
 def _told_puk(session: PivSession, desk: Path) -> str:
     """The PUK of a card that has proved to be the one it says it is: a false one would learn another's."""
     with common.open_agent(desk) as agent:
         card = identify(session, agent.trust(), agent.now(), agent.known_cards)
         card.prove_presence()
         return agent.client.puk(card.card)
-
-
-def _new_pin(path: Path | None) -> str:
-    if path is not None:
-        return _secret("PIN", path)
-    return str(click.prompt("New PIN", hide_input=True, confirmation_prompt="New PIN again", err=True))
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except OSError as error:
-        raise ConfigInvalid(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _info_json(found: Inventory, uid: bytes | None) -> dict[str, object]:

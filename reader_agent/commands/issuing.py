@@ -8,10 +8,8 @@ from uuid import UUID
 import click
 
 from reader_agent.agent import Agent
-from reader_agent.cardspec import piv
-from reader_agent.commands import common
+from reader_agent.commands import common, transport_secrets
 from reader_agent.commands.uids import UidType
-from reader_agent.errors import ConfigInvalid
 from reader_agent.personalise import Personalised, Stage, give_up, reset_card
 from reader_agent.personalise import personalise as personalise_card
 from reader_agent.personalise.batch import Summary, run_batch
@@ -22,23 +20,15 @@ from reader_agent.transport.connection import CardConnection
 if TYPE_CHECKING:
     from reader_agent.transport.slots import SlotReaders
 
-_secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_stock_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("order", type=click.UUID, required=False)
 @common.agent_option
 @click.option("--reader", "readers", multiple=True, help="with the blank card; for a batch repeat for more")
-@click.option(
-    "--transport-key-file",
-    type=_secret_file,
-    help="the management key that the card came with, in hex (default: the makers' well-known one)",
-)
-@click.option(
-    "--transport-puk-file",
-    type=_secret_file,
-    help="the PUK that the card came with (default: the makers' well-known one)",
-)
+@transport_secrets.key_option
+@transport_secrets.puk_option
 @click.option(
     "--uid",
     type=UidType(),
@@ -47,7 +37,7 @@ _secret_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--uid-reader", help="a contactless reader that the card is held to afterwards, for its UID")
 @click.option("--give-up", "is_given_up", is_flag=True, help="the card is spoilt: revoke what was certified")
 @click.option("--reset", "is_reset", is_flag=True, help="make the card a blank one again, and give up")
-@click.option("--batch", type=_secret_file, help="CSV of orders, to be made one after the other")
+@click.option("--batch", type=_stock_file, help="CSV of orders, to be made one after the other")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV of what became of them")
 @common.wait_option
 @common.as_json_option
@@ -73,7 +63,9 @@ def personalise(
     It prints the card's first PIN, once: tell it to the holder alone. With --batch STOCK.csv --out RESULT.csv
     it makes a card for each order in the file; the same command goes on where that broke off.
     """
-    stock = StockCard(_transport_key(transport_key_file), _transport_puk(transport_puk_file))
+    stock = StockCard(
+        transport_secrets.read_key(transport_key_file), transport_secrets.read_puk(transport_puk_file)
+    )
     if (order is None) == (batch is None) or (out is None) != (batch is None):
         raise click.UsageError("give an ORDER, or --batch with --out")
     if uid is not None and (batch is not None or uid_reader is not None):
@@ -170,29 +162,6 @@ def _make_batch(
     common.show(as_json, summary.as_json(), _batch_lines(summary, out))
     if not summary.is_complete:
         raise SystemExit(common.STATUS_ERROR)
-
-
-def _transport_key(path: Path | None) -> bytes:
-    if path is None:
-        return piv.WELL_KNOWN_TRANSPORT_KEY
-    try:
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(f"{path} does not hold a key in hex") from error
-    if len(key) not in piv.AES_KEY_LENGTH.values():
-        raise ConfigInvalid(f"{path} does not hold an AES key of 16, 24 or 32 bytes")
-    return key
-
-
-def _transport_puk(path: Path | None) -> str:
-    if path is None:
-        return piv.WELL_KNOWN_TRANSPORT_PUK
-    try:
-        puk = path.read_text(encoding="ascii").strip()
-        piv.encode_puk(puk)
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(f"{path} does not hold a PUK of eight characters") from error
-    return puk
 
 
 def _tell_stage(stage: Stage) -> None:

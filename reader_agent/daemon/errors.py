@@ -150,6 +150,16 @@ class RefundRefused(DaemonError):
         self.reason = reason
 
 
+class PayInRefused(DaemonError):
+    """The card service begins no such payment, or knows none; `reason` is its code."""
+
+    code = "payment_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the card service refuses this payment")
+        self.reason = reason
+
+
 class StillRunning(DaemonError):
     """What was asked takes longer than a request should wait."""
 

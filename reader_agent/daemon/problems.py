@@ -15,12 +15,13 @@ from reader_agent.daemon.errors import (
     CatalogueRefused,
     DaemonError,
     Malformed,
+    PayInRefused,
     RefundRefused,
     TokenRefused,
 )
 from reader_agent.daemon.outcomes import failure
 from reader_agent.errors import AgentError, CardError, ReaderError, ServiceProblem
-from reader_agent.service_client import PROBLEM_TYPE, PROBLEM_URN
+from reader_agent.service_connection import PROBLEM_TYPE, PROBLEM_URN
 from reader_agent.tapping.problems import is_final
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "catalogue_refused": Kind(422, "There is no catalogue for this terminal"),
     "sale_unknown": Kind(404, "There is no such sale here"),
     "refund_refused": Kind(422, "Nothing is given back"),
+    "payment_refused": Kind(422, "Nothing is paid in"),
     "reader_unusable": Kind(503, "The reader does not work"),
     "service_unreachable": Kind(503, "The card service does not answer"),
     # The daemon.
@@ -111,7 +113,7 @@ def _of_our_own(error: DaemonError) -> Response:
     members: dict[str, object] = {}
     if isinstance(error, Malformed) and error.fields:
         members["fields"] = error.fields
-    if isinstance(error, CardUnusable | CatalogueRefused | RefundRefused):
+    if isinstance(error, CardUnusable | CatalogueRefused | PayInRefused | RefundRefused):
         members["reason"] = error.reason
     response = problem(error.code, str(error), members)
     if isinstance(error, TokenRefused):

@@ -25,6 +25,7 @@ from reader_agent.daemon.events import EventKind, EventLog, Streams
 from reader_agent.daemon.holders import Holder, Holders
 from reader_agent.daemon.keeper import Keeper, ServiceView
 from reader_agent.daemon.outcomes import failed, failure, recall
+from reader_agent.daemon.paying_in import PayIns
 from reader_agent.daemon.payments import Payments
 from reader_agent.daemon.settings import MAX_STREAMS, DaemonSettings
 from reader_agent.daemon.taps import Tap, Taps
@@ -32,6 +33,7 @@ from reader_agent.daemon.watch import ReaderView, Watch
 from reader_agent.errors import CardError, ServiceAnswerInvalid, ServiceProblem, ServiceUnreachable
 from reader_agent.known_cards import KnownCards
 from reader_agent.outbox_summary import OutboxSummary, summarise
+from reader_agent.paying_in import PayIn
 from reader_agent.refunding import refund
 from reader_agent.service_client import Refunded
 from reader_agent.sync import SyncReport
@@ -80,7 +82,7 @@ class Runtime:
         directory = settings.directory
         self._terminal = directory.settings().terminal
         self.events, self.taps = EventLog(), Taps()
-        self.payments = Payments(settings.payments_file)
+        self.payments, self.pay_ins = Payments(settings.payments_file), PayIns()
         # Of all readers together: a card that was at one is known at the other.
         self._known_cards = KnownCards()
         self._catalogues = CatalogueKeeper(directory.memory_file, clock)
@@ -106,6 +108,7 @@ class Runtime:
         # Opening it makes the outbox, which the counts are read from, or says why not.
         with self._open_agent() as agent:
             self._holders.start([agent.new_client() for _ in self._desks])
+            self.pay_ins.start(agent.new_client())
         for desk in self._desks.values():
             desk.open()
         self._keeper.start()
@@ -118,6 +121,7 @@ class Runtime:
         for desk in self._desks.values():
             desk.close()
         self._holders.stop()
+        self.pay_ins.stop()
         self._keeper.stop()
 
     # --- what is ---
@@ -169,6 +173,15 @@ class Runtime:
             recall=self._recall,
         )
         return Paid(_wait(payment.result, PAY_LIMIT_S), payment.is_repeated)
+
+    def pay_in(self, handle: str, key: UUID, amount_minor: int, return_url: str) -> PayIn:
+        """Begin a payment for whoever pays for the card of a tap, once for each key.
+
+        Raises DaemonError, AgentError, PkiError.
+        """
+        tap = self.taps.find(handle)
+        card = _wait(self._desks[tap.reader].look(tap), HOLDER_LIMIT_S)
+        return self.pay_ins.begin(key, card, amount_minor, return_url)
 
     def holder(self, handle: str) -> Holder:
         """Who holds the card of a tap. Raises DaemonError, AgentError, PkiError."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
 
@@ -56,6 +57,26 @@ class RefundSchema(Schema):
     key = fields.UUID(required=True)
     transaction = fields.UUID(required=True)
     line = fields.Integer(strict=True, allow_none=True, load_default=None, validate=validate.Range(min=1))
+
+
+class PayInSchema(Schema):
+    """A payment by the holder of the card of a tap, through the payment provider."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    # UUIDv7, drawn by the face, one for each payment: it is the payment's id.
+    key = fields.UUID(required=True)
+    amount_minor = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    return_url = fields.String(required=True, validate=validate.Length(min=1, max=2000))
+
+    @validates("key")
+    def check_key(self, value: UUID, **_: object) -> None:
+        """The ledger is kept by the time within."""
+        if value.version != 7:
+            raise ValidationError("Must be a UUIDv7.")
 
 
 class TotalsSchema(Schema):

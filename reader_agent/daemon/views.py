@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, current_app, request
 from marshmallow import Schema, ValidationError
@@ -11,8 +12,16 @@ from reader_agent.daemon.desk import Quoted
 from reader_agent.daemon.errors import Malformed
 from reader_agent.daemon.holders import Holder
 from reader_agent.daemon.runtime import OnSale, Paid, Runtime
-from reader_agent.daemon.schemas import NothingSchema, OrderSchema, PaymentSchema, RefundSchema, TotalsSchema
+from reader_agent.daemon.schemas import (
+    NothingSchema,
+    OrderSchema,
+    PayInSchema,
+    PaymentSchema,
+    RefundSchema,
+    TotalsSchema,
+)
 from reader_agent.outbox_summary import OutboxSummary
+from reader_agent.paying_in import PayIn
 from reader_agent.service_client import Price
 from reader_agent.sync import Delivery, SyncReport
 from reader_agent.tapping import TapOrder
@@ -23,7 +32,7 @@ EXTENSION = "reader-agent"
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
 _ORDER, _PAYMENT, _NOTHING = OrderSchema(), PaymentSchema(), NothingSchema()
-_REFUND, _TOTALS = RefundSchema(), TotalsSchema()
+_REFUND, _TOTALS, _PAY_IN = RefundSchema(), TotalsSchema(), PayInSchema()
 
 
 @blueprint.get("/status")
@@ -56,6 +65,26 @@ def pay(handle: str) -> dict[str, object]:
     """A payment by the card of a tap."""
     asked = _parse(_PAYMENT)
     return _paid_json(_runtime().pay(handle, asked["key"], _order(asked)))
+
+
+@blueprint.post("/taps/<handle>/pay-in")
+def pay_in(handle: str) -> dict[str, object]:
+    """A payment in, for whoever pays for the card of a tap."""
+    asked = _parse(_PAY_IN)
+    return _pay_in_json(_runtime().pay_in(handle, asked["key"], asked["amount_minor"], asked["return_url"]))
+
+
+@blueprint.get("/pay-ins/<uuid:key>")
+def pay_in_state(key: UUID) -> dict[str, object]:
+    """How a payment in is."""
+    return _pay_in_json(_runtime().pay_ins.look(key))
+
+
+@blueprint.post("/pay-ins/<uuid:key>/cancellation")
+def give_pay_in_up(key: UUID) -> dict[str, object]:
+    """Give a payment in up."""
+    _parse(_NOTHING)
+    return _pay_in_json(_runtime().pay_ins.give_up(key))
 
 
 @blueprint.get("/taps/<handle>/holder")
@@ -164,6 +193,19 @@ def _paid_json(paid: Paid) -> dict[str, object]:
         "balances": [asdict(balance) for balance in result.balances],
         "flags": list(result.flags),
         "repeated": paid.is_repeated,
+    }
+
+
+def _pay_in_json(paid: PayIn) -> dict[str, object]:
+    return {
+        "payment": str(paid.payment),
+        "state": paid.state,
+        "finished": paid.is_finished,
+        "amount_minor": paid.amount_minor,
+        "currency": paid.currency,
+        "next_url": paid.next_url,
+        "available_minor": paid.available_minor,
+        "owed_minor": paid.owed_minor,
     }
 
 

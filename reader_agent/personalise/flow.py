@@ -23,12 +23,10 @@ from reader_agent.cardspec.piv import WELL_KNOWN_TRANSPORT_PUK, KeyReference, Ob
 from reader_agent.errors import (
     CardDataMissing,
     CardOfAnotherOrder,
-    CardProofInvalid,
-    CardRefused,
-    ManagementKeyRefused,
     PersonalisationFailed,
 )
 from reader_agent.personalise.card_keys import challenge, present_key, request_for
+from reader_agent.personalise.management import authenticate, replace_management_key
 from reader_agent.personalise.references import RandomBelow, new_pin, set_references
 from reader_agent.personalise.uids import HoldCard, kept_uid, uid_without_contact
 from reader_agent.personalise.vouching import check_signatures
@@ -131,18 +129,6 @@ def require_own_or_blank(session: PivSession, order: PersonalisationOrder) -> No
         raise CardOfAnotherOrder(found)
 
 
-def authenticate(session: PivSession, order: PersonalisationOrder, transport_key: bytes) -> bool:
-    """Whether the card has its own management key already, or still its maker's.
-
-    Raises ManagementKeyRefused.
-    """
-    if _accepts(session, order.management_key):
-        return True
-    if not _accepts(session, transport_key):
-        raise ManagementKeyRefused
-    return False
-
-
 class _Desk:
     """One card at the issuing desk; its methods are the stages."""
 
@@ -162,12 +148,12 @@ class _Desk:
     def make(self, transport_key: bytes, transport_puk: str) -> ec.EllipticCurvePublicKey:
         """Its key 9E, under the certificate that was read back."""
         require_own_or_blank(self.session, self.order)
-        has_own_key = authenticate(self.session, self.order, transport_key)
+        has_own_key = authenticate(self.session, self.order.management_key, transport_key)
         self.progress(Stage.AUTHENTICATED)
         self._write_identity()
         self.progress(Stage.IDENTITY_WRITTEN)
         if not has_own_key:
-            self._replace_management_key()
+            replace_management_key(self.session, self.order.management_key)
         set_references(self.session, self.order.puk, transport_puk, self.pin, is_begun=has_own_key)
         self.progress(Stage.PIN_SET)
         *others, last = sorted(map(_key_reference, self.order.slots), key=_is_last)
@@ -178,11 +164,6 @@ class _Desk:
         public_key = self._verify(certificates)[last]
         self.progress(Stage.VERIFIED)
         return public_key
-
-    def _replace_management_key(self) -> None:
-        self.session.set_management_key(self.order.management_key)
-        # Proves that the card has it now: with a lost key nobody could ever write to the card again.
-        self.session.authenticate_management(self.order.management_key)
 
     def _write_identity(self) -> None:
         self._write(ObjectId.CHUID, self.contents[ObjectId.CHUID])
@@ -261,14 +242,6 @@ class _Desk:
             raise PersonalisationFailed("the card's certificate is not the one of this order")
         challenge(self.session, key, verified.public_key, self.pin)
         return verified.public_key
-
-
-def _accepts(session: PivSession, key: bytes) -> bool:
-    try:
-        session.authenticate_management(key)
-    except (CardRefused, CardProofInvalid):
-        return False
-    return True
 
 
 def _object_id(tag: int) -> ObjectId:

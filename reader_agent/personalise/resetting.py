@@ -5,7 +5,8 @@ from uuid import UUID
 from reader_agent.agent import Agent
 from reader_agent.cardspec.piv import CERTIFICATE_OF, WELL_KNOWN_TRANSPORT_PUK, ObjectId
 from reader_agent.errors import CardDataMissing, PersonalisationFailed
-from reader_agent.personalise.flow import authenticate, give_up, require_own_or_blank
+from reader_agent.personalise.flow import give_up, require_own_or_blank
+from reader_agent.personalise.management import authenticate, replace_management_key
 from reader_agent.personalise.references import clear_references
 from reader_agent.piv.session import PivSession
 from reader_agent.transport.connection import CardConnection
@@ -36,13 +37,12 @@ def reset_card(
         order = agent.client.personalisation_order(order_id)
         with session.exclusive():
             require_own_or_blank(session, order)
-            has_own_key = authenticate(session, order, transport_key)
+            has_own_key = authenticate(session, order.management_key, transport_key)
             for object_id in _WRITTEN:
                 session.write(object_id, b"")
             clear_references(session, order.puk, transport_puk)
             if has_own_key:
-                session.set_management_key(transport_key)
-                session.authenticate_management(transport_key)
+                replace_management_key(session, transport_key)
             session.write(ObjectId.CHUID, b"")
             _require_blank(session)
     finally:

@@ -48,6 +48,21 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def hang(self, node: int) -> list[int]:
+        """Stop all of a node's processes where they are: it takes connections, and answers nothing."""
+        found = self.processes(node)
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        return found
+
+    @staticmethod
+    def go_on(hanging: list[int]) -> None:
+        """Let them go on."""
+        for pid in hanging:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
     def start(self) -> None:
         """Start every node that does not run."""
         for _ in range(ATTEMPTS):

@@ -1,18 +1,28 @@
-"""The queries of an account statement: each entry is looked up once, by its whole key."""
+"""The queries of an account statement: each entry is looked up once, by its whole key.
 
-from collections.abc import Collection
-from typing import Any
+Each is built once for a kind of database: to build one takes longer than to ask it. The values are `asked`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Date,
+    Integer,
+    Row,
     Select,
-    Tuple,
+    Uuid,
     and_,
+    bindparam,
     case,
+    except_,
     func,
-    not_,
     null,
     or_,
     select,
@@ -24,76 +34,124 @@ from sqlalchemy.sql import FromClause, Subquery
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing.models import ledger_sequence
 from cardservice.ledger.closing.rounds import on_cluster
-from cardservice.ledger.closing.sequencing import read_position, unsequenced
 from cardservice.ledger.models import account, ledger_transaction, transaction_details, transfer
-from cardservice.ledger.statements.values import Cursor, Money, Period
+from cardservice.ledger.statements.values import Cursor, Period
 from cardservice.ledger.values import PAYER_ARREARS, PAYER_PREPAID
 from cardservice.providers.models import provider
 
 _OWN = (PAYER_PREPAID, PAYER_ARREARS)
+_PAYER = bindparam("payer", type_=Uuid())
+_ENTRY = ledger_sequence.c
+# The payer comes first in what places are compared by, though it is given anyway: a planner whose figures end
+# before today takes today for a day of few entries, and would go through everybody's to find this payer's.
+_PLACE = tuple_(_ENTRY.payer_id, _ENTRY.settled_on, _ENTRY.epoch, _ENTRY.sequence)
+_START = tuple_(
+    _PAYER,
+    bindparam("start_day", type_=Date()),
+    bindparam("start_epoch", type_=Integer()),
+    bindparam("start_sequence", type_=BigInteger()),
+)
+_AFTER_START = _PLACE > _START
+_IN_PERIOD = tuple_(_ENTRY.payer_id, _ENTRY.settled_on) <= tuple_(_PAYER, bindparam("last_day", type_=Date()))
 
 
-def is_before(period: Period, after: Cursor | None) -> ColumnElement[bool]:
-    """Tells the entries that come before a page."""
-    earlier = ledger_sequence.c.settled_on < period.first
-    if after is None:
-        return earlier
-    place, read = _place_and(after)
-    return or_(earlier, place <= read)
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a query depends on beside its values."""
+
+    dialect: str
+    clustered: bool
+
+    @classmethod
+    def of(cls, connection: Connection) -> Self:
+        """That of the database of this connection."""
+        return cls(connection.dialect.name, on_cluster(connection))
 
 
-def is_in(period: Period, after: Cursor | None) -> ColumnElement[bool]:
-    """Tells the others of the period."""
-    entry = ledger_sequence.c
-    within = and_(entry.settled_on >= period.first, entry.settled_on <= period.last)
-    if after is None:
-        return within
-    place, read = _place_and(after)
-    return and_(within, place > read)
+def asked(payer_id: PayerId, period: Period, after: Cursor | None) -> dict[str, object]:
+    """The values of each query: the page begins after `after`, or where its period does."""
+    # Before the first of the day: epochs begin at 0.
+    start = Cursor(period.first, -1, 0)
+    if after is not None:
+        start = max(start, after)
+    return {
+        "payer": payer_id,
+        "start_day": start.settled_on,
+        "start_epoch": start.epoch,
+        "start_sequence": start.sequence,
+        "last_day": period.last,
+    }
 
 
-def _place_and(after: Cursor) -> tuple[Tuple, Tuple]:
-    entry = ledger_sequence.c
-    place = tuple_(entry.settled_on, entry.epoch, entry.sequence)
-    types = [column.type for column in place.clauses]
-    return place, tuple_(after.settled_on, after.epoch, after.sequence, types=types)
+@cache
+def begun() -> Select[Any]:
+    """What the payer has, in which unit (NULL: there is no such payer), and how many entries lie where.
 
-
-def money_before(connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None) -> Money:
-    """What there was before a page: added up from the beginning, or back from what there is (ADR 0142).
-
-    Whichever has fewer entries to look up.
+    `stored` are all, `numbered` those with a number; of these `earlier` lie before the page, and `later`
+    after the period. They are counted in indexes.
     """
-    entry, before = ledger_sequence.c, is_before(period, after)
-    earlier, every = connection.execute(
-        select(func.count().filter(before), func.count()).where(entry.payer_id == payer_id)
-    ).one()
-    if 2 * earlier <= every:
-        return _moved(connection, payer_id, _numbered(payer_id, before))
-    since = _moved(connection, payer_id, _numbered(payer_id, not_(before)))
-    waiting = _moved(connection, payer_id, _waiting(connection, payer_id))
-    return _held(connection, payer_id) - since - waiting
+    own, stored = account.c, ledger_transaction.c
+    held = (
+        select(
+            func.max(own.unit).label("unit"),
+            *(func.sum(case((own.kind == kind, own.balance), else_=0)).label(kind) for kind in _KINDS),
+        )
+        .where(own.payer_id == _PAYER, own.kind.in_(_KINDS))
+        .subquery("held")
+    )
+    entries = (
+        select(
+            func.count().label("numbered"),
+            func.count().filter(~_AFTER_START).label("earlier"),
+            func.count().filter(~_IN_PERIOD).label("later"),
+        )
+        .where(_ENTRY.payer_id == _PAYER)
+        .subquery("entries")
+    )
+    every = select(func.count().label("stored")).where(stored.payer_id == _PAYER).subquery("every")
+    return select(held, entries, every).join_from(held, entries, true()).join(every, true())
 
 
-def settled(
-    connection: Connection, payer_id: PayerId, period: Period, after: Cursor | None, size: int | None
-) -> Select[Any]:
-    """Rows of the lines of a page, in their order; `size`: None for all that there are."""
-    entry = _with_changes(connection, payer_id, _numbered(payer_id, is_in(period, after))).subquery("entry")
+_KINDS = ("prepaid", "arrears")
+
+
+@cache
+def settled(kind: Kind, *, limited: bool) -> Select[Any]:
+    """Rows of the lines of a page, in their order; of `limited` ones as many as the value `size` says."""
+    entry = _with_changes(kind, _numbered(_AFTER_START, _IN_PERIOD)).subquery("entry")
     found = entry.c
     order = (found.settled_on, found.epoch, found.sequence)
-    moved = select(entry).where(found.prepaid_minor.is_not(None)).order_by(*order).limit(size)
-    lines = moved.subquery("moved")
+    moved = select(entry).where(found.prepaid_minor.is_not(None)).order_by(*order)
+    lines = (moved.limit(bindparam("size", type_=Integer())) if limited else moved).subquery("moved")
     place = (lines.c.settled_on, lines.c.epoch, lines.c.sequence)
-    return _lines(connection, payer_id, lines).add_columns(*place, lines.c.late).order_by(*place)
+    return _lines(kind, lines).add_columns(*place, lines.c.late).order_by(*place)
 
 
-def waiting(connection: Connection, payer_id: PayerId) -> Select[Any]:
+@cache
+def waiting(kind: Kind) -> Select[Any]:
     """Rows of the lines that have no number yet."""
-    entry = _with_changes(connection, payer_id, _waiting(connection, payer_id)).subquery("entry")
     stored = ledger_transaction.c
-    lines = _lines(connection, payer_id, entry).where(entry.c.prepaid_minor.is_not(None))
+    # One index less another, each by the payer: by where the worker has come, all that waits in the whole
+    # ledger would be gone through, and by each entry, how it is looked up were the planner's choice.
+    unnumbered = except_(
+        select(stored.payer_id, stored.id.label("transaction_id")).where(stored.payer_id == _PAYER),
+        select(_ENTRY.payer_id, _ENTRY.transaction_id).where(_ENTRY.payer_id == _PAYER),
+    )
+    entry = _with_changes(kind, unnumbered.subquery("waiting")).subquery("entry")
+    lines = _lines(kind, entry).where(entry.c.prepaid_minor.is_not(None))
     return lines.order_by(stored.posted_at, stored.id)
+
+
+@cache
+def moved_before(kind: Kind) -> Select[Any]:
+    """What the entries before a page have moved, together."""
+    return _moved(kind, ~_AFTER_START)
+
+
+@cache
+def moved_since(kind: Kind) -> Select[Any]:
+    """What all entries from the beginning of a page on have moved, together."""
+    return _moved(kind, _AFTER_START)
 
 
 def undone(payer_id: PayerId, ids: Collection[TransactionId]) -> Select[Any]:
@@ -110,28 +168,11 @@ def undone(payer_id: PayerId, ids: Collection[TransactionId]) -> Select[Any]:
     )
 
 
-def unit_of(connection: Connection, payer_id: PayerId) -> str | None:
-    """The unit of the payer's money; None: there is no such payer."""
-    found: str | None = connection.scalar(
-        select(account.c.unit).where(account.c.payer_id == payer_id, account.c.kind == "prepaid")
-    )
-    return found
+def _numbered(*where: ColumnElement[bool]) -> FromClause:
+    return select(ledger_sequence).where(_ENTRY.payer_id == _PAYER, *where).subquery("numbered")
 
 
-def _numbered(payer_id: PayerId, where: ColumnElement[bool]) -> FromClause:
-    return select(ledger_sequence).where(ledger_sequence.c.payer_id == payer_id, where).subquery("numbered")
-
-
-def _waiting(connection: Connection, payer_id: PayerId) -> FromClause:
-    stored = ledger_transaction.c
-    return (
-        select(stored.payer_id, stored.id.label("transaction_id"))
-        .where(stored.payer_id == payer_id, unsequenced(connection, read_position(connection)))
-        .subquery("waiting")
-    )
-
-
-def _with_changes(connection: Connection, payer_id: PayerId, entries: FromClause) -> Select[Any]:
+def _with_changes(kind: Kind, entries: FromClause) -> Select[Any]:
     """Entries with what each did to both accounts, NULL where it moved neither, and how much it gives back.
 
     Looked up from each entry, not joined: a database that takes the payer for one with few entries would go
@@ -142,9 +183,9 @@ def _with_changes(connection: Connection, payer_id: PayerId, entries: FromClause
         moved.payer_id == entry.payer_id,
         moved.transaction_id == entry.transaction_id,
         _is_own(),
-        *_whose(connection, payer_id, moved.payer_id),
+        *_whose(kind, moved.payer_id),
     )
-    if connection.dialect.name == "sqlite":
+    if kind.dialect == "sqlite":
         # It knows no LATERAL. Its look-ups are calls within the process.
         changes = [
             select(each).where(same).correlate(entries).scalar_subquery().label(each.name)
@@ -172,33 +213,32 @@ def _changes() -> list[ColumnElement[int]]:
 
 
 def _is_own() -> ColumnElement[bool]:
-    return or_(transfer.c.debit.in_(_OWN), transfer.c.credit.in_(_OWN))
+    sides = (transfer.c.debit, transfer.c.credit)
+    return or_(*(side == name for side in sides for name in _OWN))
 
 
-def _moved(connection: Connection, payer_id: PayerId, entries: FromClause) -> Money:
-    changed = _with_changes(connection, payer_id, entries).subquery("changed").c
-    row = connection.execute(select(func.sum(changed.prepaid_minor), func.sum(changed.arrears_minor))).one()
-    # PostgreSQL adds up bigints to a numeric; of nothing the sum is NULL.
-    return Money(int(row[0] or 0), int(row[1] or 0))
+def _moved(kind: Kind, where: ColumnElement[bool]) -> Select[Any]:
+    changed = _with_changes(kind, _numbered(where)).subquery("changed").c
+    # Of nothing a sum is NULL.
+    sums = (func.sum(each).label(each.name) for each in (changed.prepaid_minor, changed.arrears_minor))
+    return select(*(func.coalesce(each, 0).label(each.name) for each in sums))
 
 
-def _held(connection: Connection, payer_id: PayerId) -> Money:
-    own = account.c
-    query = select(own.kind, own.balance).where(
-        own.payer_id == payer_id, own.kind.in_(("prepaid", "arrears"))
-    )
-    held = {row.kind: int(row.balance) for row in connection.execute(query)}
-    return Money(held.get("prepaid", 0), held.get("arrears", 0))
-
-
-def _whose(
-    connection: Connection, payer_id: PayerId, *columns: ColumnElement[UUID]
-) -> list[ColumnElement[bool]]:
+def _whose(kind: Kind, *columns: ColumnElement[UUID]) -> list[ColumnElement[bool]]:
     """For a cluster, which sees that one shard has all that is wanted only where each table is told so."""
-    return [column == payer_id for column in columns] if on_cluster(connection) else []
+    return [column == _PAYER for column in columns] if kind.clustered else []
 
 
-def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Select[Any]:
+def names_beside(connection: Connection, kind: Kind, rows: Iterable[Row[Any]]) -> Mapping[str, str]:
+    """On a cluster the providers of these lines by their ids; elsewhere the lines have their names."""
+    wanted = {row.provider_id for row in rows} - {None} if kind.clustered else set()
+    if not wanted:
+        return {}
+    named = select(provider.c.id, provider.c.name).where(provider.c.id.in_(wanted))
+    return {row.id: row.name for row in connection.execute(named)}
+
+
+def _lines(kind: Kind, moved: Subquery) -> Select[Any]:
     stored, details, found = ledger_transaction.c, transaction_details.c, moved.c
     # By the payer of each row, not by the one asked for: see `_with_changes`.
     joined = moved.join(
@@ -206,19 +246,19 @@ def _lines(connection: Connection, payer_id: PayerId, moved: Subquery) -> Select
         and_(
             stored.payer_id == found.payer_id,
             stored.id == found.transaction_id,
-            *_whose(connection, payer_id, stored.payer_id),
+            *_whose(kind, stored.payer_id),
         ),
     ).outerjoin(
         transaction_details,
         and_(
             details.payer_id == found.payer_id,
             details.transaction_id == found.transaction_id,
-            *_whose(connection, payer_id, details.payer_id),
+            *_whose(kind, details.payer_id),
         ),
     )
     name: ColumnElement[Any] = null()
-    # On a cluster providers lie elsewhere than entries: they go by their ids.
-    if not on_cluster(connection):
+    # On a cluster providers lie elsewhere than entries: `names_beside` has them.
+    if not kind.clustered:
         joined, name = joined.outerjoin(provider, provider.c.id == stored.provider_id), provider.c.name
     return select(
         *(stored.id, stored.kind, stored.service, stored.action, stored.provider_id, stored.occurred_at),

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.cardservice.api.thing_bodies import THING_BODIES
 from tests.support.council import new_id
 
 _NOTICE = {
@@ -19,6 +20,13 @@ BODIES: dict[str, Any] = {
     "/v1/authorisations": {"annul": _NOTICE},
     "/v1/look-ups": {"service": "parking", "details": {}},
     "/v1/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"], "card": _NOTICE["card"]},
+    "/v1/payments": {
+        "id": "0197a4c2-0000-7000-8000-000000000000",
+        "card": _SOMEBODY,
+        "amount_minor": 2000,
+        "return_url": "https://cards.ashcombe.example/",
+    },
+    "/v1/payments/<uuid:payment_id>/cancellation": {},
     "/v1/authorisations/bulk": {"messages": [{"annul": _NOTICE}]},
     "/v1/recovery/messages": {"messages": [], "complete": True},
     "/v1/presentations": {"card": str(new_id())},
@@ -80,6 +88,18 @@ BODIES: dict[str, Any] = {
     "/v1/staff/refunds": {"id": _NOTICE["id"], "sale": _NOTICE["annuls"]},
     "/v1/pupil-imports": {"school": "ashcombe-primary", "content": "AAAA", "dry_run": True},
     "/v1/pupil-imports/<uuid:import_id>/undoing": {},
+    "/v1/cardholders/<uuid:cardholder_id>/guardians": {"person": _SOMEBODY, "may": ["pay"]},
+    "/v1/cardholders/<uuid:cardholder_id>/guardians/<uuid:guardianship_id>/end": {},
+    "/v1/cardholders/<uuid:cardholder_id>/bars": {"person": _SOMEBODY, "order": "Family Court 17/2026"},
+    "/v1/cardholders/<uuid:cardholder_id>/photo": {"photo": None},
+    "/v1/cardholders/<uuid:cardholder_id>/payers": {"payer": _SOMEBODY},
+    "/v1/payers": {"kind": "family"},
+    "/v1/cardholders/<uuid:cardholder_id>/proofs/end": {"kind": "residence"},
+    "/v1/proof-imports": {"content": "AAAA", "dry_run": True},
+    "/v1/card-reviews": {"limit": 1},
+    "/v1/coming-of-age": {"limit": 1, "dry_run": True},
+    "/v1/cards/<uuid:card_id>/entitlements": {},
+    **THING_BODIES,
 }
 
 

@@ -19,7 +19,9 @@ from cryptography.x509 import ocsp
 from cardservice.advices.wire import join
 from cardservice.api.fields import to_base64url
 from cardservice.cards.personalisation import order_card
+from cardservice.context import Context
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.payments.beginning import Wanted, begin
 from cardservice.services import discover
 from cardservice.terminals.enrolment import VALIDITY, invite
 from cardservice.terminals.service import NewTerminal
@@ -109,8 +111,8 @@ class Wish:
 class World:
     """What there is to ask for, for one terminal: people, cards, sales, drafts, orders."""
 
-    def __init__(self, council: Council, asker: Terminal) -> None:
-        self._council, self._asker = council, asker
+    def __init__(self, council: Council, asker: Terminal, service: Context) -> None:
+        self._council, self._asker, self._service = council, asker, service
         self._office = council.terminal(f"office-{asker.id}", "office")
         self.card = council.card(top_up_minor=100_000, allergens=["nuts"], form="5B")
         self._bus = council.terminal(f"bus-{asker.id}")
@@ -158,6 +160,12 @@ class World:
                 lambda: Wish({"id": str(new_id()), "sale": str(self._sold().id), "line": 9, **card}),
             ],
             "POST /v1/presentations": [lambda: Wish(card)],
+            "POST /v1/payments": [
+                lambda: Wish(self._paying_in()),
+                lambda: Wish(self._paying_in("no address")),
+            ],
+            "GET /v1/payments/{payment_id}": [lambda: Wish(path=self._begun())],
+            "POST /v1/payments/{payment_id}/cancellation": [lambda: Wish({}, self._begun())],
             "POST /v1/health": [lambda: Wish(HEALTH), lambda: Wish({**HEALTH, "waiting": -1})],
             "POST /enrolments": [
                 self._invited,
@@ -212,6 +220,16 @@ class World:
 
     def _enrolment(self, terminal: str, code: str) -> Mapping[str, str]:
         return {"terminal": terminal, "code": code, "csr": _certificate_request()}
+
+    def _paying_in(self, return_url: str = ORIGIN) -> Mapping[str, Any]:
+        named = {"id": str(new_id()), "card": str(self.card.id)}
+        return {**named, "amount_minor": 2000, "return_url": return_url}
+
+    def _begun(self) -> Mapping[str, str]:
+        """A payment that this terminal may look at."""
+        wanted = Wanted(new_id(), 2000, ORIGIN, of=self.card.id, is_card=True)
+        begun = begin(self._service, wanted, actor=f"terminal:{self._asker.id}")
+        return {"payment_id": str(begun.attempt.id)}
 
     def _messages(self) -> list[Callable[[], Any]]:
         asker, card = self._asker, self.card

@@ -1,28 +1,25 @@
 """What staff ask of the service as schemathesis asks it: with a session, and something to ask for."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Flask
 
 from cardservice.api.fields import to_base64url
-from cardservice.api.openapi import STAFF_ALONE
 from cardservice.applications.proofs import note_proof
 from cardservice.cardholders.details import Noting, set_born_on
 from cardservice.cards import personalisation
 from cardservice.cards.service import AUTHORITY
 from cardservice.ids import CardholderId
 from cardservice.staff import enrolment
-from cardservice.staff.functions import SIGN_IN_ROUTES
 from cardservice.staff.roles import Role
 from tests.cardservice.api.contract import Wish
+from tests.cardservice.api.thing_contract import Things
+from tests.cardservice.cardholders.test_photos import file_of, halves
 from tests.cardservice.staff.authenticator import Authenticator, typed
 from tests.cardservice.staff.browsing import (
     PASSWORD,
@@ -37,36 +34,8 @@ from tests.cardservice.staff.browsing import (
 from tests.cardservice.staff.people import add
 from tests.support.council import ACTOR, Council, Reply, csr, message, new_id, request_for
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 _ROLL = to_base64url(b"number,name,born_on,form\n1,Ava Reed,2016-04-30,5B\n")
-_PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
-
-
-def of_staff(app: Flask) -> set[str]:
-    """The operations that are for staff alone, those of signing in among them."""
-    rules = [
-        (method, rule.rule)
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if getattr(app.view_functions[rule.endpoint], STAFF_ALONE, False)
-        or (method, rule.rule) in SIGN_IN_ROUTES
-    ]
-    return {f"{method} {_PARAMETER.sub(lambda found: f'{{{found[1]}}}', rule)}" for method, rule in rules}
-
-
-@dataclass(slots=True)
-class Carrying:
-    """The service, asked by somebody who has signed in (PEP 3333); who says otherwise is let."""
-
-    service: "WSGIApplication"
-    token: str | None
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Add the token, and pass it on."""
-        environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {self.token}")
-        return self.service(environ, start_response)
+BORN = date(2016, 4, 30)
 
 
 class StaffWorld:
@@ -78,6 +47,7 @@ class StaffWorld:
         self._context, self._numbers = council.context, count(1)
         add(self._context, f"other-of-{name}", *Role, provider="vale-buses")
         self._other = signed_in(council, f"other-of-{name}")
+        self._things = Things(council, name)
 
     def known(self) -> Mapping[str, list[Any]]:
         """By the name of a parameter or member: what is worth more than what is made up."""
@@ -92,6 +62,7 @@ class StaffWorld:
             "provider": ["vale-buses"],
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
+            **self._things.known(),
         }
 
     def wishes(self) -> Mapping[str, list[Callable[[], Wish]]]:
@@ -101,6 +72,7 @@ class StaffWorld:
         waiting, terminal = "/v1/second-person/{asked_id}", "/v1/terminals/{terminal_id}"
         return {
             **self._signing_in(),
+            **self._things.wishes(),
             "GET /v1/cards": [Wish, lambda: Wish(query={"state": "active", "limit": 1})],
             f"GET {card}": [lambda: Wish(path=self._card())],
             "POST /v1/card-orders": [lambda: self._keyed({"cardholder": self._person(), "kind": "citizen"})],
@@ -158,6 +130,53 @@ class StaffWorld:
                 lambda: Wish({"school": f"s-{self._number()}", "content": to_base64url(b"nonsense")}),
             ],
             "POST /v1/pupil-imports/{import_id}/undoing": [lambda: Wish({}, {"import_id": self._imported()})],
+            **self._of_families(),
+            **self._of_reviews(),
+        }
+
+    def _of_families(self) -> Mapping[str, list[Callable[[], Wish]]]:
+        person = "/v1/cardholders/{cardholder_id}"
+        return {
+            f"GET {person}/guardians": [lambda: Wish(path=self._guarded()[0])],
+            f"POST {person}/guardians": [
+                lambda: self._keyed({"person": self._person(), "may": ["pay"]}, self._child())
+            ],
+            f"POST {person}/guardians/{{guardianship_id}}/end": [self._ended_guardianship],
+            f"POST {person}/bars": [
+                lambda: self._keyed({"person": self._person(), "order": "17/2026"}, self._child())
+            ],
+            f"GET {person}/family": [lambda: Wish(path={"cardholder_id": self._guarded()[1]})],
+            f"GET {person}/photo": [lambda: Wish(path=self._holder())],
+            f"POST {person}/photo": [
+                lambda: self._photo(to_base64url(file_of(halves((120, 160))))),
+                lambda: self._photo(None),
+                lambda: self._photo(to_base64url(b"no photo")),
+            ],
+            f"GET {person}/payers": [lambda: Wish(path=self._holder())],
+            f"POST {person}/payers": [
+                self._assignment,
+                lambda: self._assignment(asked_by=self._person()),
+                lambda: self._assignment(since="2020-01-01T00:00:00.000Z"),
+            ],
+            "POST /v1/payers": [lambda: self._keyed({})],
+            "GET /v1/payers/{payer_id}": [lambda: Wish(path={"payer_id": self._payer()})],
+        }
+
+    def _of_reviews(self) -> Mapping[str, list[Callable[[], Wish]]]:
+        person = "/v1/cardholders/{cardholder_id}"
+        return {
+            "GET /v1/proof-reviews": [lambda: Wish(query={"by": "2027-06-01", "limit": 1})],
+            f"POST {person}/proofs/end": [self._ended_proof],
+            "POST /v1/proof-imports": [
+                lambda: Wish({"content": self._renewed()}),
+                lambda: Wish({"content": to_base64url(b"nonsense")}),
+            ],
+            "POST /v1/card-reviews": [lambda: Wish({"suspend": True, "also_ordered": True, "limit": 2})],
+            "POST /v1/coming-of-age": [lambda: Wish({"limit": 2}), lambda: Wish({"after": "nobody"})],
+            "POST /v1/cards/{card_id}/entitlements": [
+                lambda: Wish({}, self._card()),
+                lambda: Wish({}, {"card_id": self._resting()["card_id"]}),
+            ],
         }
 
     def _signing_in(self) -> Mapping[str, list[Callable[[], Wish]]]:
@@ -224,10 +243,55 @@ class StaffWorld:
 
     def _change(self) -> Wish:
         path = self._holder()
+        tag = {"If-Match": self._tag(path["cardholder_id"])}
+        return Wish({"form": "5B", "flags": {"court_order": True}}, path, headers=tag)
+
+    def _tag(self, holder: str) -> str:
         client = self._council.client.application.test_client(use_cookies=False)
         bearer = {"Authorization": f"Bearer {self._other.token}"}
-        tag = client.get(f"/v1/cardholders/{path['cardholder_id']}", headers=bearer).headers["ETag"]
-        return Wish({"form": "5B", "flags": {"court_order": True}}, path, headers={"If-Match": tag})
+        return client.get(f"/v1/cardholders/{holder}", headers=bearer).headers["ETag"]
+
+    def _child(self) -> dict[str, str]:
+        path = self._holder()
+        with self._context.database.begin() as connection:
+            holder = CardholderId(UUID(path["cardholder_id"]))
+            set_born_on(connection, Noting(self._council.kek, holder, ACTOR, self._council.clock()), BORN)
+        return path
+
+    def _guarded(self) -> tuple[dict[str, str], str, str]:
+        """A child, its guardian, and what binds the two."""
+        path, person = self._child(), self._person()
+        asked, key = f"/v1/cardholders/{path['cardholder_id']}/guardians", f"guard-{self._number()}"
+        made = self._ok(self._other.post(asked, {"person": person}, Idempotency_Key=key))
+        return path, person, str(made.json["guardianship"])
+
+    def _ended_guardianship(self) -> Wish:
+        path, _, guardianship = self._guarded()
+        return Wish({}, {**path, "guardianship_id": guardianship})
+
+    def _photo(self, content: str | None) -> Wish:
+        path = self._holder()
+        return Wish({"photo": content}, path, headers={"If-Match": self._tag(path["cardholder_id"])})
+
+    def _payer(self) -> str:
+        made = self._other.post("/v1/payers", {}, Idempotency_Key=f"payer-{self._number()}")
+        return str(self._ok(made).json["payer"])
+
+    def _assignment(self, **more: str) -> Wish:
+        path, body = self._holder(), {"payer": self._payer(), **more}
+        # Who pays is never changed twice at one moment.
+        self._council.clock.advance(seconds=1)
+        return self._keyed(body, path)
+
+    def _ended_proof(self) -> Wish:
+        path, body = self._holder(), {"kind": "identity", "reference": "passport"}
+        asked = f"/v1/cardholders/{path['cardholder_id']}/proofs"
+        self._ok(self._other.post(asked, body, Idempotency_Key=f"proof-{self._number()}"))
+        return Wish({"kind": "identity"}, path)
+
+    def _renewed(self) -> str:
+        line = f"{self._person()},residence,a letter,2027-06-01"
+        return to_base64url(f"cardholder,proof,reference,review_on\n{line}\n".encode())
 
     def _erasure(self) -> Wish:
         path = self._holder()

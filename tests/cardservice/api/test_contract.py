@@ -25,13 +25,17 @@ from cardservice.api.app import create_app
 from cardservice.api.fields import to_base64url
 from cardservice.api.hot import HotEndpoint
 from cardservice.context import Context
+from cardservice.payments.govuk_pay import GovUkPay
 from cardservice.services import discover
 from cardservice.staff.roles import Role
 from cardservice.staff.service import has_staff
 from cardservice.tariffs.service import store_tariff
 from cardservice.terminals.roles import known_roles
+from kiosk.pay_stand_in import Pay
+from tests.cardservice.api.carrying import Carrying, of_staff
 from tests.cardservice.api.contract import PAY_SECRET, Signing, Wish, World
-from tests.cardservice.api.staff_contract import Carrying, StaffWorld, of_staff
+from tests.cardservice.api.staff_contract import StaffWorld
+from tests.cardservice.payments.pay import served
 from tests.cardservice.services import parking_tariffs
 from tests.cardservice.staff.browsing import signed_in
 from tests.cardservice.staff.people import add
@@ -48,8 +52,10 @@ CHECKS = [
 ROLES = sorted(known_roles(discover()))
 # To whoever asks for the status of a moment in the past 501 is the answer. Token Status List, 8.4
 PAST = ("GET /pki/status/{number}", 501)
-OPERATIONS = 39
-STAFF_OPERATIONS = 64
+OPERATIONS = 42
+# One for all roles: it names each payment once.
+PROVIDER = Pay()
+STAFF_OPERATIONS = 98
 
 schemathesis.openapi.format("base64url", st.binary(max_size=64).map(to_base64url))
 
@@ -123,14 +129,29 @@ class Examined:
 
 def _examined(council: Council, role: str, examples: int, folder: Path) -> Examined:
     """Ask for every operation of the document."""
+    with served(PROVIDER) as provider:
+        return _asked(council, _paying(council.context, provider, folder), role, examples)
+
+
+def _paying(context: Context, provider: GovUkPay, folder: Path) -> Context:
+    """The service with a payment provider, and what both know."""
     (folder / "secret").write_bytes(PAY_SECRET)
-    settings_of = replace(council.context.settings, pay_secret_file=folder / "secret")
-    context: Context = replace(council.context, settings=settings_of)
+    (folder / "key").write_text(PROVIDER.key, encoding="ascii")
+    settings_of = replace(
+        context.settings,
+        pay_secret_file=folder / "secret",
+        pay_url=provider.url,
+        pay_key_file=folder / "key",
+    )
+    return replace(context, settings=settings_of)
+
+
+def _asked(council: Council, context: Context, role: str, examples: int) -> Examined:
     app = create_app(context)
     schema = schemathesis.openapi.from_dict(app.test_client().get("/openapi.json").get_json())
     asker = council.terminal(f"{role}-1", role)
     schema.app = Signing(HotEndpoint(app, context), asker)
-    world = World(council, asker)
+    world = World(council, asker, context)
     wishes, known = world.wishes(), world.known()
     operations: list[Any] = [cast("Any", result).ok() for result in schema.get_all_operations()]
     operations = [each for each in operations if each.label not in of_staff(app)]

@@ -22,6 +22,8 @@ from sqlalchemy import text
 from cardservice.batching import exchange as module
 from cardservice.batching import lane
 from cardservice.batching.exchange import BatchedExchange
+from cardservice.batching.lane import Lane
+from cardservice.batching.node_lanes import Guide, NodeLanes
 from cardservice.database import Database, connect
 from cardservice.errors import Busy
 from cardservice.ids import PayerId
@@ -106,6 +108,7 @@ def pilot_killed(database: Database) -> Any:
             gate.until_waiting()
             asking += [gevent.spawn(exchange.post, postings) for postings in asked[1:]]
             gevent.sleep(0)
+            assert isinstance(exchange._posts, Lane)
             assert exchange._posts._pilot is not None
             exchange._posts._pilot.kill()
             gevent.joinall(asking, timeout=LIMIT_S, raise_error=True)
@@ -201,6 +204,44 @@ def too_many(database: Database) -> Any:
     return {"came": told([greenlet.value for greenlet in asking]), "left": left(database, found)}
 
 
+def a_node_that_hangs(database: Database) -> Any:
+    """Two nodes, played by one server: a call to one of them takes longer than it may."""
+    flown: list[str] = []
+    order: list[str] = []
+
+    def lane_to(node: str) -> Lane[int, str]:
+        def fly(connection: Any, items: Sequence[int]) -> Sequence[str]:
+            flown.append(node)
+            if node == "hangs:1":
+                connection.execute("SELECT pg_sleep(600)")
+            return [node] * len(items)
+
+        return guide.lane("asking", node, fly)
+
+    def ask(*items: int) -> None:
+        order.append(
+            " ".join(one if isinstance(one, str) else type(one).__name__ for one in lanes.ask(items))
+        )
+
+    guide = Guide(getattr(module, "_connector")(database), 1.0)  # noqa: B009 - for mypy
+    lanes = NodeLanes(lambda items: ["hangs:1" if item % 2 else "lives:2" for item in items], lane_to)
+    hanging = gevent.spawn(ask, 1)
+    for _ in range(3):
+        ask(2)
+    hanging.get(timeout=LIMIT_S)
+    ask(3, 4)
+    lanes.close()
+    guide.close()
+    with database.posting_engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE '%pg_sleep(600)' AND state = 'active'"
+            )
+        )
+    return {"flown": flown, "order": order}
+
+
 def _busy_or(exchange: BatchedExchange, posting: Posting) -> list[Any]:
     try:
         return exchange.post([posting])
@@ -294,7 +335,7 @@ def left(database: Database, found: Sequence[PayerId]) -> list[int]:
 
 SCENARIOS = (
     *(one_payer_twice, one_payer_twice_without_keys, a_bad_row, a_held_payer, killed_in_flight, pilot_killed),
-    *(two_workers, batches_of_64, too_many),
+    *(two_workers, batches_of_64, too_many, a_node_that_hangs),
 )
 
 if __name__ == "__main__":

@@ -95,6 +95,13 @@ def test_no_more_than_can_be_answered_in_time(database_urls: DatabaseUrls) -> No
     assert came["left"] == [900] * 4 + [1000] * 2
 
 
+def test_a_node_that_hangs_keeps_nobody_of_another_waiting(database_urls: DatabaseUrls) -> None:
+    """The other's are answered meanwhile; then its own are told at once, and nothing is sent there."""
+    came = played("a_node_that_hangs", database_urls)
+    assert came["order"] == ["lives:2"] * 3 + ["Busy", "Busy lives:2"]
+    assert came["flown"].count("hangs:1") == 1
+
+
 def test_a_process_that_gevent_has_not_patched_is_refused(database: Database) -> None:
     """Each call would stop all requests of the worker."""
     with pytest.raises(UnfitDatabase, match="gevent"):

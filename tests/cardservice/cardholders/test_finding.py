@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import LargeBinary, Text, Uuid, column, insert, select, table, text
 
 from cardservice.audit.models import audit
-from cardservice.cardholders import details
+from cardservice.cardholders import details, finding
 from cardservice.cardholders.accesses import READS, accesses
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.finding import MAX_FOUND, find
@@ -61,7 +61,7 @@ def names(council: Council, wanted: Wanted) -> list[str]:
     """The names of those who are found."""
     with council.context.database.begin() as connection:
         found = find(connection, council.kek, wanted, actor=ACTOR, moment=council.clock())
-    return [each.name for each in found]
+    return [each.name for each in found.people]
 
 
 @pytest.fixture
@@ -161,7 +161,46 @@ def test_no_more_are_shown_than_anybody_needs(council: Council) -> None:
     """Whoever looks for half a town sees a page of it."""
     for number in range(MAX_FOUND + 3):
         add(council, f"Robin Number{number}")
-    assert len(names(council, Wanted("robin"))) == MAX_FOUND
+    with council.context.database.begin() as connection:
+        found = find(connection, council.kek, Wanted("robin"), actor=ACTOR, moment=MOMENT)
+        all_of_them = find(connection, council.kek, Wanted("robin number7"), actor=ACTOR, moment=MOMENT)
+    assert (len(found.people), found.more) == (MAX_FOUND, True)
+    assert "date of birth" in (found.hint or "")
+    assert (len(all_of_them.people), all_of_them.more, all_of_them.hint) == (1, False, None)
+
+
+def test_nobody_is_missed_without_a_word(council: Council, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the whole name is shown, however many begin like them; whoever is not shown is told of.
+
+    More share eight letters here than are looked at, and of the others the index knows the whole alone.
+    """
+    monkeypatch.setattr(finding, "_MAX_READ", 12)
+    monkeypatch.setattr(finding, "_MAX_READ_LONG", 12)
+    people = [f"Robin Longbottom{chr(97 + number)}" for number in range(14)]
+    for name in [*people, "Robin Longbottom"]:
+        add(council, name)
+    add(council, "Robin Longbott", born_on=BORN)
+
+    def search(wanted: Wanted) -> tuple[list[str], bool]:
+        with council.context.database.begin() as connection:
+            found = find(connection, council.kek, wanted, actor=ACTOR, moment=MOMENT)
+        return [each.name for each in found.people], found.more
+
+    for name in [*people, "Robin Longbottom"]:
+        shown, more = search(Wanted(name.upper()))
+        assert shown[0] == name
+        assert more
+    shown, more = search(Wanted("longbotto"))
+    assert more
+    assert len(shown) >= 11
+    assert search(Wanted("longbotto", born_on=BORN.isoformat())) == ([], False)
+    assert search(Wanted("longbott", born_on=BORN.isoformat())) == (["Robin Longbott"], False)
+
+
+def test_who_has_the_whole_name_comes_first(council: Council) -> None:
+    for name in ("Anna Leeming", "Ann Lee", "Ann-Marie Lee"):
+        add(council, name)
+    assert names(council, Wanted("ann lee")) == ["Ann Lee", "Ann-Marie Lee", "Anna Leeming"]
 
 
 def test_a_new_version_of_the_key_while_people_are_looked_for(
@@ -181,7 +220,7 @@ def test_a_new_version_of_the_key_while_people_are_looked_for(
         while not done.is_set() or rounds < 3:
             with database.begin() as connection:
                 found = find(connection, slow, Wanted("wilhel"), actor=ACTOR, moment=MOMENT)
-            misses.extend([] if [each.id for each in found] == [wilhelmina] else [found])
+            misses.extend([] if [each.id for each in found.people] == [wilhelmina] else [found])
             rounds += 1
         return rounds
 
@@ -197,7 +236,7 @@ def test_a_new_version_of_the_key_while_people_are_looked_for(
     newest = KeyRing({2: bytes(range(32))})
     with database.begin() as connection:
         assert profile_of(connection, newest, wilhelmina).name == NAME
-        assert len(find(connection, newest, Wanted("wilhel"), actor=ACTOR, moment=MOMENT)) == 1
+        assert len(find(connection, newest, Wanted("wilhel"), actor=ACTOR, moment=MOMENT).people) == 1
         assert set(connection.scalars(select(cardholder.c.index_version))) == {2}
 
 
@@ -241,7 +280,7 @@ def test_records_of_before_are_sealed(empty_database_urls: DatabaseUrls) -> None
         profile = profile_of(connection, kek, holder)
         assert connection.scalars(select(cardholder_token.c.token)).all()
         found = find(connection, kek, Wanted("feat"), actor=ACTOR, moment=MOMENT)
-    assert [each.id for each in found] == [holder]
+    assert [each.id for each in found.people] == [holder]
     assert (profile.name, profile.form, profile.allergens, profile.photo) == (NAME, FORM, ("molluscs",), JPEG)
     database.dispose()
     migrate(urls.owner, "0031", kek)

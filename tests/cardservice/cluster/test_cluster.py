@@ -151,6 +151,7 @@ def test_a_posting_is_one_remote_command(cluster: Cluster, database: Database) -
             assert post_by_call(session, [sale(payer, 1, 240)], True, 1.0)[0].outcome is Outcome.POSTED
             issued = [one for one in sent if one.startswith("issuing")]
             assert len(issued) == 1, issued
+            assert "post_one_by_one(" in issued[0]
 
 
 def test_memory_stays_flat(cluster: Cluster, database: Database, record_property: Record) -> None:

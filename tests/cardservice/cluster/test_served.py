@@ -61,6 +61,41 @@ def test_a_node_is_killed_under_load(served: tuple[Cluster, FaultTown], record_p
     )
 
 
+def test_a_node_hangs_under_load(served: tuple[Cluster, FaultTown], record_property: Record) -> None:
+    """It takes connections and answers nothing: the other's are served, and everybody when it goes on.
+
+    Its own wait for no longer than a turn may take, and are told at once from then on.
+    """
+    cluster, town = served
+    home_of = {card.payer: _home(cluster, card.payer) for _, cards in town.people for card in cards}
+    log = town.stack.root / "service.log"
+
+    def said_of_it(what: str) -> int:
+        return log.read_text().count(f"the node 127.0.0.1:{cluster.ports[1]} {what}")
+
+    failed, back = said_of_it("does not answer"), said_of_it("answers again")
+    with town.ridden(seed=2) as ride:
+        ride.go_on(FARES)
+        hanging = cluster.hang(1)
+        try:
+            town.until(lambda: said_of_it("does not answer") > failed)
+            answered = set(ride.told.answered)
+            ride.go_on(FARES)
+            meanwhile = set(ride.told.answered) - answered
+        finally:
+            cluster.go_on(hanging)
+        town.until(lambda: said_of_it("answers again") > back)
+        ride.go_on(FARES)
+    said = settle(town, ride.told)
+    with psycopg.connect(cluster.url, autocommit=True) as session:
+        rows = session.execute(
+            "SELECT payer_id FROM ledger_transaction WHERE id = ANY (%s)", (list(meanwhile),)
+        ).fetchall()
+    assert {home_of[payer] for (payer,) in rows} == {2}
+    verified(town.stack)
+    record_property(PROPERTY, f"Citus, by the API: a node hung, {len(meanwhile)} answered meanwhile: {said}")
+
+
 def _home(cluster: Cluster, payer: object) -> int:
     query = (
         "SELECT nodeport FROM pg_dist_shard_placement"

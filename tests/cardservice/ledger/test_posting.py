@@ -10,7 +10,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.exc import StatementError
 
 from cardservice.database import Database, NaiveTime
-from cardservice.ids import CardholderId, PayerId, new_id
+from cardservice.ids import CardholderId, PayerId, ProviderId, new_id
 from cardservice.ledger.errors import PostingInvalid, PostingRefused
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.payers import touch_payers
@@ -24,6 +24,7 @@ from cardservice.ledger.values import (
     Outcome,
     Posting,
     ReadQuery,
+    provider_payable,
 )
 from tests.cardservice.ledger.conftest import MakePayer
 from tests.cardservice.ledger.postings import (
@@ -134,6 +135,30 @@ def test_each_row_of_a_batch_gets_its_own_outcome(database: Database, make_payer
         Outcome.BELOW_FLOOR,
     ]
     assert [view_of(database, payer).prepaid.balance for payer in payers] == [70, 70, 100, 100]
+
+
+def test_what_one_account_lacks_no_other_of_the_row_is_changed_by(
+    database: Database, make_payer: MakePayer
+) -> None:
+    short, other = make_payer(100), make_payer(100)
+    results = post(database, [advice(short, 1, 101, 75), advice(other, 1, 100, 75)])
+    assert [result.outcome for result in results] == [Outcome.BELOW_FLOOR, Outcome.POSTED]
+    assert balances_of(database, short) == {PAYER_PREPAID: 100, PAYER_ARREARS: 0}
+    assert balances_of(database, other) == {PAYER_PREPAID: 0, PAYER_ARREARS: -75}
+    assert view_of(database, short).version == 1
+
+
+def test_several_lines_of_one_account_are_taken_together(database: Database, payer: PayerId) -> None:
+    lines = [
+        transfer(PAYER_PREPAID, PAYABLE, 400),
+        transfer(CASH, PAYER_PREPAID, 100),
+        transfer(PAYER_PREPAID, provider_payable(ProviderId("trams")), 200),
+    ]
+    [over, within] = [(*lines, transfer(PAYER_PREPAID, PAYABLE, 1)), lines]
+    for transfers, outcome in ((over, Outcome.BELOW_FLOOR), (within, Outcome.POSTED)):
+        [result] = post(database, [replace(sale(payer, 1, 700), transfers=tuple(transfers))])
+        assert result.outcome is outcome
+    assert balances_of(database, payer) == {PAYER_PREPAID: 0, PAYER_ARREARS: 0}
 
 
 def test_counters_are_made_added_to_and_taken_back(database: Database, payer: PayerId) -> None:

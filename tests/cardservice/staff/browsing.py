@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from cardservice.api.fields import to_base64url
 from cardservice.staff import service, totp
-from cardservice.staff.certificate_sign_in import signing_input
+from pki.staff_sign_in import signing_input
 from tests.cardservice.staff.authenticator import Authenticator, typed
 from tests.cardservice.staff.people import request_of
 from tests.support.council import ORIGIN, Council, Reply, from_base64url, reply
