@@ -81,6 +81,10 @@ class ChunkFacts:
         card = self.cards.get(message.card_id)
         return _NOBODY if card is None else self.payers.get(card.cardholder_id, _NOBODY)
 
+    def certificate_for(self, message: CardMessage) -> CardCertificate | None:
+        """The certificate that the message's statement names, else the newest of its card."""
+        return self.certificates.get(_certificate_key(message))
+
     def tariff_for(self, message: CardMessage) -> TariffVersion | None:
         """The tariff that an advice names, else the one on record at its moment that was in force then."""
         statement = message.signed.statement
@@ -95,7 +99,7 @@ class ChunkFacts:
     def found_for(self, message: CardMessage, views: Mapping[PayerId, PayerView]) -> Found:
         """What one message is decided on, with the payers' states as those before it leave them."""
         card, payers = self.cards.get(message.card_id), self.payers_for(message)
-        certificate = self.certificates.get(_certificate_key(message))
+        certificate = self.certificate_for(message)
         return Found(
             terminal=None,
             card=card,

@@ -107,7 +107,7 @@ class _Chunk:
 
     def post(self, new: Mapping[int, CardMessage], facts: ChunkFacts) -> None:
         """Decide these one after another and post them together; what does not stand is left for later."""
-        decider = Decider(self.context, facts)
+        decider = Decider(self.context, facts, new.values())
         prepared: dict[int, Prepared] = {}
         # Payers of what has to be claimed first; what follows of them is decided after it.
         apart: set[PayerId] = set()

@@ -24,8 +24,8 @@ from cardservice.ledger.values import (
 )
 
 
-def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
-    """What to post for a judged statement, and its answer."""
+def sale_of(context: Context, case: Case, verdict: Verdict, sealed: NewProof | None = None) -> Prepared:
+    """What to post for a judged statement, and its answer. `sealed`: its proof, where that is done."""
     answer = answer_of(case, verdict)
     payer_id = case.payer_id
     posting = Posting(
@@ -34,7 +34,7 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         transaction=transaction_of(case, verdict),
         transfers=verdict.transfers,
         counters=verdict.counters,
-        proof=_proof(context, case),
+        proof=_proof(context, case) if sealed is None else sealed,
         details=details_of(case, verdict, answer),
         tombstone=_tombstone(case),
         also_under=case.facts.also_under(payer_id),
@@ -48,7 +48,7 @@ def sale_of(context: Context, case: Case, verdict: Verdict) -> Prepared:
         answer,
         claims=verdict.claims,
         opens=opens,
-        otherwise=lambda: sale_of(context, case, without_resources(case, verdict)),
+        otherwise=lambda: sale_of(context, case, without_resources(case, verdict), sealed),
     )
 
 

@@ -22,6 +22,7 @@ from cardservice.authorisation.messages import (
     check_details,
 )
 from cardservice.authorisation.nonce import NonceStale
+from cardservice.authorisation.proofs import CheckedProof
 from cardservice.authorisation.refusals import note_refusal
 from cardservice.authorisation.sales import sale_of
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle, settle_all
@@ -132,12 +133,18 @@ def _check_role(context: Context, terminal: Terminal, message: CardMessage, mome
 
 
 def case_of(
-    context: Context, terminal: Terminal, message: CardMessage, facts: Facts, tariff: TariffVersion | None
+    context: Context,
+    terminal: Terminal,
+    message: CardMessage,
+    facts: Facts,
+    tariff: TariffVersion | None,
+    proof: CheckedProof | None = None,
 ) -> Case:
-    """Check 5, and what the checks after it look at. Raises MessageRefused."""
+    """Check 5, and what the checks after it look at. Raises MessageRefused. `proof`: that has passed 5."""
     statement = message.signed.statement
-    proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
-    check_details(message)
+    if proof is None:
+        proof = context.proofs.check(facts.found.certificate, message.signed, context.scheme.id)
+        check_details(message)
     service = context.services[statement.service]
     action = service.actions[statement.action]
     return Case(
