@@ -140,6 +140,9 @@ def put_functions(connection: Connection) -> None:
         return  # brought down to before they were
     _post_at_the_node(connection, posting)
     _read_at_the_nodes(connection, reading)
+    connection.exec_driver_sql(
+        "SELECT create_distributed_function('read_payer(uuid, uuid[])', 'p_payer', colocate_with := 'payer')"
+    )
 
 
 def _drop_crossing_keys(connection: Connection) -> None:
@@ -257,9 +260,6 @@ def _read_at_the_nodes(connection: Connection, reading: _Function) -> None:
         .replace(":result", reading.result)
         .replace(":few", str(FEW_PAYERS))
         .replace(":passed", ", ".join(f"{name} => {name}" for name in reading.names)),
-    )
-    connection.exec_driver_sql(
-        "SELECT create_distributed_function('read_payer(uuid, uuid[])', 'p_payer', colocate_with := 'payer')"
     )
 
 

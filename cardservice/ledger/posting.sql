@@ -101,12 +101,18 @@ BEGIN
         cardinality(p_details_answer) = n AND
         cardinality(p_also_payer) = cardinality(p_also_row) AND
         cardinality(p_also_version) = cardinality(p_also_row) AND
-        cardinality(p_transfer_line) = v_lines AND cardinality(p_debit) = v_lines AND
-        cardinality(p_credit) = v_lines AND cardinality(p_transfer_amount) = v_lines AND
-        cardinality(p_transfer_unit) = v_lines AND cardinality(p_tax_code) = v_lines AND
-        cardinality(p_tax_rate) = v_lines AND cardinality(p_net) = v_lines AND cardinality(p_tax) = v_lines AND
-        cardinality(p_supplier) = v_lines AND cardinality(p_reverses) = v_lines AND
-        cardinality(p_reverses_line) = v_lines AND
+        cardinality(p_transfer_line) = cardinality(p_transfer_row) AND
+        cardinality(p_debit) = cardinality(p_transfer_row) AND
+        cardinality(p_credit) = cardinality(p_transfer_row) AND
+        cardinality(p_transfer_amount) = cardinality(p_transfer_row) AND
+        cardinality(p_transfer_unit) = cardinality(p_transfer_row) AND
+        cardinality(p_tax_code) = cardinality(p_transfer_row) AND
+        cardinality(p_tax_rate) = cardinality(p_transfer_row) AND
+        cardinality(p_net) = cardinality(p_transfer_row) AND
+        cardinality(p_tax) = cardinality(p_transfer_row) AND
+        cardinality(p_supplier) = cardinality(p_transfer_row) AND
+        cardinality(p_reverses) = cardinality(p_transfer_row) AND
+        cardinality(p_reverses_line) = cardinality(p_transfer_row) AND
         cardinality(p_counter_cardholder) = cardinality(p_counter_row) AND
         cardinality(p_counter_rule) = cardinality(p_counter_row) AND
         cardinality(p_counter_period) = cardinality(p_counter_row) AND
@@ -121,6 +127,17 @@ BEGIN
     IF n = 0 THEN
         RETURN;
     END IF;
+
+    -- check: distinct
+    -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once.
+    IF cardinality(v_payer) + cardinality(v_tombstone) > 1 THEN
+        IF (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer)
+            OR (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id)
+        THEN
+            RAISE EXCEPTION 'a payer or an id occurs twice' USING ERRCODE = 'cardinality_violation';
+        END IF;
+    END IF;
+    -- end
 
     -- check: lock
     IF p_wait THEN
@@ -139,21 +156,6 @@ BEGIN
             SELECT payer_id, version FROM payer_state WHERE payer_id = ANY (v_payer)
             ORDER BY payer_id FOR NO KEY UPDATE SKIP LOCKED
         ) AS s;
-    END IF;
-    -- end
-
-    -- check: distinct
-    -- UPDATE … FROM applies one of two rows with the same key: two sales would be debited once. As many payers
-    -- as were asked for are only locked where no two of them are the same.
-    IF cardinality(v_locked) IS DISTINCT FROM cardinality(v_payer) THEN
-        IF (SELECT count(*) > count(DISTINCT payer) FROM unnest(v_payer) AS payer) THEN
-            RAISE EXCEPTION 'a payer occurs twice' USING ERRCODE = 'cardinality_violation';
-        END IF;
-    END IF;
-    IF n + cardinality(v_tombstone) > 1 THEN
-        IF (SELECT count(*) > count(DISTINCT id) FROM unnest(p_id || v_tombstone) AS id) THEN
-            RAISE EXCEPTION 'an id occurs twice' USING ERRCODE = 'cardinality_violation';
-        END IF;
     END IF;
     -- end
 
