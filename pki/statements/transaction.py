@@ -125,8 +125,8 @@ _FIELDS = TransactionStatement.__slots__
 def parse_payload(payload: bytes) -> TransactionStatement:
     """Read a statement's bytes. Raises StatementMalformed unless they are exactly what `payload` writes."""
     usual = read_usual(payload)
-    if usual is not None and usual.sale.kind == StatementKind.ADVICE:
-        return _advice(usual)
+    if usual is not None and (kind := _kind_of(usual)) is not None:
+        return _made(usual, kind)
     values = fields.read_map(payload, _REQUIRED, _OPTIONAL)
     if None in values.values():
         raise StatementMalformed("what a statement does not say has no key, and no null")
@@ -151,14 +151,22 @@ def parse_payload(payload: bytes) -> TransactionStatement:
     )
 
 
-def _advice(parts: Parts) -> TransactionStatement:
+def _kind_of(parts: Parts) -> StatementKind | None:
+    """The kind of a statement that has what its kind asks for."""
+    kind = _KINDS.get(parts.sale.kind)
+    if kind is StatementKind.ADVICE:
+        return kind if parts.nonce is None else None
+    return kind if parts.nonce is not None and not parts.sale.offline else None
+
+
+def _made(parts: Parts, kind: StatementKind) -> TransactionStatement:
     """The same statement, of fields that have been looked at already."""
-    advice = object.__new__(TransactionStatement)
-    values = (*parts[:5], StatementKind.ADVICE, *parts.sale[1:], parts.details_hmac, parts.time, None, None)
+    made = object.__new__(TransactionStatement)
+    values = (*parts[:5], kind, *parts.sale[1:], parts.details_hmac, parts.time, parts.nonce, None)
     for name, value in zip(_FIELDS, values, strict=True):
         # Frozen, and made without `__init__`, which would look at each of them again.
-        object.__setattr__(advice, name, value)
-    return advice
+        object.__setattr__(made, name, value)
+    return made
 
 
 def details_hmac(salt: bytes, details: Mapping[str, object]) -> bytes:

@@ -29,6 +29,9 @@ _BEGINNING = re.compile(
 )  # fmt: skip
 # Keys 13 and 14: an HMAC of 32 bytes, and a time in 8.
 _HMAC_HEAD, _TIME_HEAD, _END_BYTES = b"\x0d\x58\x20", b"\x0e\x1b", 45
+# Key 15, of a request: a nonce of as many bytes as the service's have.
+_NONCE_HEAD, _NONCE_BYTES = b"\x0f\x58\x18", 24
+_NONCE_END_BYTES = len(_NONCE_HEAD) + _NONCE_BYTES
 _MAP_HEAD = 0xA0
 # Those of keys 1 to 5, 13 and 14
 _COUNTED = 7
@@ -60,11 +63,15 @@ class Parts(NamedTuple):
     sale: Sale
     details_hmac: bytes
     time: datetime
+    nonce: bytes | None
 
 
 def read_usual(payload: bytes) -> Parts | None:
-    """The fields of a statement without nonce and `replaces`; None for any other, and for what is none."""
-    end = len(payload) - _END_BYTES
+    """The fields of a statement without `replaces`; None for any other, and for what is none."""
+    stop, nonce = len(payload), None
+    if payload.startswith(_NONCE_HEAD, stop - _NONCE_END_BYTES):
+        stop, nonce = stop - _NONCE_END_BYTES, payload[-_NONCE_BYTES:]
+    end = stop - _END_BYTES
     found = _BEGINNING.match(payload)
     if found is None or found.end() >= end or len(payload) > fields.MAX_PAYLOAD_BYTES:
         return None
@@ -78,9 +85,10 @@ def read_usual(payload: bytes) -> Parts | None:
             _identifier(terminal),
             _number(sequence),
             _card(card),
-            _sale(head[0] - _MAP_HEAD - _COUNTED, payload[found.end() : end]),
+            _sale(head[0] - _MAP_HEAD - _COUNTED - (nonce is not None), payload[found.end() : end]),
             payload[end + 3 : end + 35],
-            fields.moment("time", _number(payload[end + 36 :])),
+            fields.moment("time", _number(payload[end + 36 : stop])),
+            nonce,
         )
     except PkiError:
         return None
