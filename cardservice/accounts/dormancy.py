@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, select
 from sqlalchemy.sql import ColumnElement
 
 from cardservice.accounts.errors import ClosingRefused
@@ -13,7 +13,8 @@ from cardservice.cardholders.models import cardholder
 from cardservice.cardholders.service import lock_cardholder, require_cardholder
 from cardservice.cards.models import card, card_state
 from cardservice.ids import CardholderId
-from cardservice.ledger.models import cardholder_payer, ledger_transaction
+from cardservice.ledger.models import ledger_transaction
+from cardservice.ledger.quiet import quiet_holders
 
 # Ours, and documented: without a tap, a payment or a step of a card for so long somebody is dormant.
 DORMANT_AFTER = timedelta(days=731)
@@ -28,9 +29,9 @@ def dormant(connection: Connection, moment: datetime, after: UUID, limit: int) -
         select(cardholder.c.id)
         .where(cardholder.c.id > after, ~closing.exists(), *_not_seen(moment - DORMANT_AFTER))
         .order_by(cardholder.c.id)
-        .limit(limit)
     )
-    return [CardholderId(each) for each in connection.scalars(wanted)]
+    found = quiet_holders(connection, wanted, _moved(moment - DORMANT_AFTER), limit)
+    return [CardholderId(each) for each in found]
 
 
 def tell(connection: Connection, holder: UUID, *, actor: str, moment: datetime) -> None:
@@ -63,21 +64,17 @@ def require_still_unseen(connection: Connection, holder: CardholderId) -> None:
 
 def _is_unseen(connection: Connection, holder: CardholderId, since: datetime) -> bool:
     unseen = select(cardholder.c.id).where(cardholder.c.id == holder, *_not_seen(since))
-    return connection.scalar(unseen) is not None
+    return bool(quiet_holders(connection, unseen, _moved(since)))
+
+
+def _moved(since: datetime) -> ColumnElement[bool]:
+    """A transaction that tells of its holder."""
+    moved = ledger_transaction.c
+    return and_(moved.origin.in_(("card", "payment")), moved.occurred_at > since)
 
 
 def _not_seen(since: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Has a card, and neither that nor who pays for them has done anything since."""
+    """Has a card, which nothing has been done with since."""
     cards = select(card.c.id).where(card.c.cardholder_id == cardholder.c.id)
     steps = cards.join(card_state, card_state.c.card_id == card.c.id).where(card_state.c.valid_from > since)
-    moved, pays = ledger_transaction.c, cardholder_payer.c
-    transactions = (
-        select(moved.id)
-        .join(cardholder_payer, pays.payer_id == moved.payer_id)
-        .where(
-            pays.cardholder_id == cardholder.c.id,
-            moved.origin.in_(("card", "payment")),
-            moved.occurred_at > since,
-        )
-    )
-    return (cardholder.c.created_at <= since, cards.exists(), ~steps.exists(), ~transactions.exists())
+    return (cardholder.c.created_at <= since, cards.exists(), ~steps.exists())

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
 from cardservice.applications.eligibility import age_on
 from cardservice.applications.models import application, proof
@@ -28,7 +28,8 @@ from cardservice.circulation.models import member
 from cardservice.context import Context
 from cardservice.database import Database
 from cardservice.ids import CardholderId
-from cardservice.ledger.models import cardholder_payer, ledger_transaction
+from cardservice.ledger.models import ledger_transaction
+from cardservice.ledger.quiet import count_quiet, quiet_holders
 from cardservice.pupils.models import import_change, import_run
 
 APPLICATIONS, PROOFS, CONSENTS, GUARDIANSHIPS = "applications", "proofs", "consents", "guardianships"
@@ -86,6 +87,8 @@ def survey_records(
             due = sum(_count(connection, each) for each in (_reads(before), _audited(before)))
         elif name == IMPORTS:
             due = _count(connection, _changes(before))
+        elif name == DORMANT:
+            due = count_quiet(connection, _dormant(before, moment), _posted(before))
         else:
             due = _count(connection, _SIMPLE[name](before, moment))
         found.append(Over(name, days[name], due))
@@ -125,8 +128,9 @@ def erase_records(context: Context, over: Over, moment: datetime, *, actor: str)
 
 def dormant(connection: Connection, days: int, moment: datetime) -> tuple[CardholderId, ...]:
     """People with whom nothing has happened for so long, the one who has waited longest first."""
-    wanted = _dormant(moment - timedelta(days=days), moment).limit(MAX_DORMANT)
-    return tuple(CardholderId(each) for each in connection.scalars(wanted))
+    before = moment - timedelta(days=days)
+    found = quiet_holders(connection, _dormant(before, moment), _posted(before), MAX_DORMANT)
+    return tuple(CardholderId(each) for each in found)
 
 
 def _applications(before: datetime, _: datetime) -> Select[UUID]:
@@ -167,6 +171,7 @@ def _audited(before: datetime) -> Select[int]:
 
 
 def _dormant(before: datetime, moment: datetime) -> Select[UUID]:
+    """With whom nothing has happened, whatever the ledger has of them (`_posted`)."""
     own, today = cardholder.c, moment.date()
     cards = select(card.c.id).where(card.c.cardholder_id == own.id)
     happened = (
@@ -185,18 +190,18 @@ def _dormant(before: datetime, moment: datetime) -> Select[UUID]:
             or_(guardianship.c.last_day.is_(None), guardianship.c.last_day >= today),
         ),
         select(member.c.cardholder_id).where(member.c.cardholder_id == own.id),
-        select(ledger_transaction.c.id)
-        .join(cardholder_payer, cardholder_payer.c.payer_id == ledger_transaction.c.payer_id)
-        .where(cardholder_payer.c.cardholder_id == own.id, ledger_transaction.c.posted_at >= before),
     )
     quiet = (~each.exists() for each in happened)
     return select(own.id).where(own.created_at < before, *quiet).order_by(own.created_at, own.id)
 
 
+def _posted(before: datetime) -> ColumnElement[bool]:
+    return ledger_transaction.c.posted_at >= before
+
+
 _SIMPLE: Mapping[str, Callable[[datetime, datetime], Select[UUID]]] = {
     APPLICATIONS: _applications,
     PROOFS: _proofs,
-    DORMANT: _dormant,
 }
 
 

@@ -4,14 +4,19 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import create_engine, update
 
+from cardservice.providers.models import provider
+from cardservice.services import discover
+from cardservice.tariffs.service import store_tariff
 from cardservice.upkeep import keep_up
 from tests.cardservice.cluster.conftest import Divided
-from tests.support.council import FARE_MINOR, message, request_for
+from tests.support.council import ACTOR, DEMO_DATA, message, request_for
 
 pytestmark = pytest.mark.long
 
 FIRST, LAST = "2026-01-01", "2099-12-31"
+NAME = "Vale Buses Ltd"
 
 
 def _reports(divided: Divided, sold: UUID, folder: Path) -> list[tuple[str, ...]]:
@@ -31,7 +36,7 @@ def _reports(divided: Divided, sold: UUID, folder: Path) -> list[tuple[str, ...]
         ("cardholder", "accesses", holder),
         ("cardholder", "export", holder, str(folder / "everything")),
         ("concession", "claim", "transport", day, day, str(folder / "claims.csv")),
-        ("funding", "counts", "meals", FIRST, LAST),
+        ("funding", "counts", "meals", day, day),
         ("kitchen", "sold", "meals", day),
         ("kitchen", "orders", "meals", day),
         ("ledger", "heads"),
@@ -47,7 +52,7 @@ def _reports(divided: Divided, sold: UUID, folder: Path) -> list[tuple[str, ...]
         ("payment", "exceptions"),
         ("proof", "export", str(sold), str(folder / "proof")),
         ("provider", "sales", "vale-buses", FIRST, LAST),
-        ("provider", "statement", "vale-buses", day),
+        ("provider", "statement", "vale-buses", FIRST, LAST),
         ("quarantine", "list"),
         ("retention", "run", "--dry-run"),
         ("security", "list"),
@@ -63,6 +68,9 @@ def _reports(divided: Divided, sold: UUID, folder: Path) -> list[tuple[str, ...]
 def test_every_report_is_made(divided: Divided, tmp_path: Path) -> None:
     """None of them asks what a cluster cannot answer."""
     council = divided.council
+    menu = discover()["meals"].load([DEMO_DATA / "menu.json", DEMO_DATA / "programmes.json"], currency="GBP")
+    with council.context.database.begin() as connection:
+        store_tariff(connection, "meals", menu, source="menu", actor=ACTOR, moment=council.clock())
     terminal, card = council.terminal("reported"), divided.cards[0]
     asked = request_for(terminal, card)
     assert terminal.post("/v1/authorisations", message(asked, card)).outcome == (200, "approved")
@@ -79,6 +87,10 @@ def test_every_report_is_made(divided: Divided, tmp_path: Path) -> None:
 def test_a_statement_names_providers(divided: Divided) -> None:
     """They lie at the coordinator, and entries at the nodes."""
     council = divided.council
+    owner = create_engine(divided.cluster.url.replace("postgresql:", "postgresql+psycopg:"))
+    with owner.begin() as connection:
+        connection.execute(update(provider).where(provider.c.id == "vale-buses").values(name=NAME))
+    owner.dispose()
     terminal, card = council.terminal("named"), divided.cards[1]
     assert terminal.post("/v1/authorisations", message(request_for(terminal, card), card)).outcome == (
         200,
@@ -86,8 +98,6 @@ def test_a_statement_names_providers(divided: Divided) -> None:
     )
     period = ("--from", FIRST, "--to", LAST)
     told = divided.stack.run("cardservice", "payer", "statement", str(card.payer), *period, "--json").json
-    paid = [
-        line for line in [*told["lines"], *told["not_settled_yet"]] if line["prepaid_minor"] == -FARE_MINOR
-    ]
-    assert paid
-    assert {line["provider_name"] for line in paid} == {"vale-buses"}
+    sold = [line for line in [*told["lines"], *told["not_settled_yet"]] if line["provider"] == "vale-buses"]
+    assert sold
+    assert {line["provider_name"] for line in sold} == {NAME}
