@@ -103,7 +103,7 @@ def post_redemption(body: dict[str, Any], payer_id: UUID) -> dict[str, Any]:
 @blueprint.route("/v1/payouts/<uuid:payout_id>/approval", methods=["POST"])
 @blueprint.arguments(NothingSchema)
 @blueprint.response(200, schemas.PayoutSchema)
-@blueprint.problems(400, 401, 403, 409, 422)
+@blueprint.problems(400, 401, 403, 404, 409, 422)
 @staff_alone
 def post_approval(body: dict[str, Any], payout_id: UUID) -> dict[str, Any]:
     """Approve a bank transfer that somebody else has asked for."""
@@ -141,7 +141,7 @@ def get_matters(page: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route(f"{_MATTERS}/<int:number>/closing", methods=["POST"])
 @blueprint.arguments(ReasonSchema)
 @blueprint.response(200, schemas.ClosedMatterSchema)
-@blueprint.problems(400, 401, 403, 422)
+@blueprint.problems(400, 401, 403, 404, 422)
 @staff_alone
 def post_closing(body: dict[str, Any], number: int) -> dict[str, Any]:
     """Take what has been done off the list."""
