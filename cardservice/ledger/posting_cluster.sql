@@ -4,6 +4,9 @@
 -- makes that anew each time, which takes longer than to run it. So nothing is joined here, and each row is its own
 -- statement. For many rows of one shard it is the other way round: those are `post_transactions`'.
 --
+-- Which plans are kept is left to the server, after some calls: triggers run by the same settings, and a plan of
+-- theirs for any values, which looks into another statement's table, Citus cannot make.
+--
 -- The version is counted up first, and that is the lock. A row that is only locked keeps no shard from being moved
 -- to another node; what is written does, until the end. What is not posted has its version put back.
 --
@@ -11,7 +14,7 @@
 CREATE OR REPLACE FUNCTION post_one_by_one(p_route uuid, :arguments)
 RETURNS :result
 LANGUAGE plpgsql VOLATILE
-SET plan_cache_mode = force_generic_plan
+SET plan_cache_mode = auto
 SET jit = off
 SET enable_seqscan = off
 SET enable_hashjoin = off
