@@ -17,6 +17,11 @@ from reader_agent.transport.connection import CardConnection
 _STEP_AT: Mapping[Stage, str] = {Stage.AUTHENTICATED: BEGUN, Stage.IDENTITY_WRITTEN: WRITTEN}
 
 
+_ONLY_BEGUN = (
+    "only orders that have a card already are left; put those cards on, and blank ones in the next run"
+)
+
+
 class FedReader(Protocol):
     """A reader that a card has come onto."""
 
@@ -96,6 +101,8 @@ class _Batch:
         ordered = sorted(orders, key=lambda each: results.step(each.order))
         self._waiting = {each.order: each for each in ordered if not results.is_made(each.order)}
         self._made, self._failed = self._total - len(self._waiting), 0
+        # For these a card has failed in this run.
+        self._again: list[UUID] = []
 
     def run(self) -> Summary:
         by_card = self._ask_for_orders()
@@ -132,7 +139,10 @@ class _Batch:
         """The card on this reader, if it is of the batch; another is left alone until it is taken away."""
         try:
             found = self._card_on(fed)
-            each = by_card.get(found) if found is not None else next(iter(self._waiting.values()))
+            each = by_card.get(found) if found is not None else self._for_a_blank()
+            if found is None and each is None:
+                self._remark(f"{fed.reader}: {_ONLY_BEGUN}")
+                return
             if each is None or each.order not in self._waiting:
                 self._remark(f"{fed.reader}: this is {found} already; put a blank card in its place")
                 return
@@ -159,9 +169,20 @@ class _Batch:
             )
         except AgentError as error:
             self._remark(f"{fed.reader}: {error}")
+            self._again.append(each.order)
             self._note(each.order, card, fed.reader, error)
         else:
             self._note(each.order, card, fed.reader, None)
+
+    def _for_a_blank(self) -> StockOrder | None:
+        """What a blank card becomes: of those that wait, the first of which least was begun.
+
+        None where one of which less was begun has failed in this run: the blank is for that one, in the next
+        run, and not to become a second card of an order whose first is still to come.
+        """
+        first = next(iter(self._waiting.values()))
+        step = self._results.step(first.order)
+        return None if any(self._results.step(order) < step for order in self._again) else first
 
     def _card_on(self, fed: FedReader) -> UUID | None:
         """Whose card it was begun as; None for a blank one. Raises CardError."""

@@ -196,6 +196,25 @@ def test_orders_that_failed_before_a_card_was_begun(
     assert make(desk, orders, Hand(blank_card(tmp_path / "blank.json"), begun), out).is_complete
 
 
+def test_a_blank_waits_where_only_begun_orders_are_left(
+    desk: Agent, card_service: CardService, tmp_path: Path
+) -> None:
+    """What failed before its card was begun is for the next run: its blank is not for the begun order."""
+    orders = [new_order(card_service) for _ in range(2)]
+    begun, blank = blank_card(tmp_path / "begun.json"), blank_card(tmp_path / "blank.json")
+    out = tmp_path / "result.csv"
+    make(desk, orders[:1], Hand(begun, pulled_at={"begun.json": 40}), out)
+    early = blank_card(tmp_path / "early.json")
+    hand = Hand(early, blank, pulled_at={"early.json": 5})
+    assert make(desk, orders, hand, out) == Summary(made=0, failed=1, left=1)
+    assert ObjectId.CHUID not in read_memory(early).objects
+    assert ObjectId.CHUID not in read_memory(blank).objects
+    assert make(desk, orders, Hand(blank, begun), out).is_complete
+    assert {read_memory(card).objects[ObjectId.CHUID] for card in (begun, blank)} == {
+        order.contents[ObjectId.CHUID] for order in orders
+    }
+
+
 def test_what_the_service_refuses_is_written_down(
     desk: Agent, card_service: CardService, tmp_path: Path
 ) -> None:
