@@ -33,8 +33,13 @@ class Proven:
 def prove(
     context: Context, facts: ChunkFacts, messages: Iterable[CardMessage], moment: datetime
 ) -> Mapping[UUID, Proven | Exception]:
-    """By id, of the advices whose cards are there: the proof as judged at `moment`, or what is wrong."""
+    """By id, of the advices whose cards are there: the proof as judged at `moment`, or what is wrong.
+
+    Raises ValueError where an id occurs twice: the proof of one message would stand for another.
+    """
     mine = [message for message in messages if message.card_id in facts.cards]
+    if len({message.id for message in mine}) < len(mine):
+        raise ValueError("an id occurs twice among what is proven together")
     checked = [_tried(_checked, context, facts, message) for message in mine]
     sealer = _Sealer(context, facts, moment)
     return {

@@ -46,7 +46,7 @@ def topup(
         paid = TopUp(holder, minor, method)
         if transaction_id is not None:
             paid = TopUp(holder, minor, method, TransactionId(identifier(transaction_id)))
-        accounts = top_up(context, paid)
+        accounts = top_up(context, paid, actor=actor())
     _say_accounts(accounts, {"transaction": str(paid.id)}, as_json=as_json)
 
 

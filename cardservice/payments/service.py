@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import IdConflict, OrderInvalid
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
@@ -51,7 +52,7 @@ class TopUp:
         return sha256(deterministic(asked)).digest()
 
 
-def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
+def top_up(context: Context, paid: TopUp, *, actor: str) -> tuple[AccountView, ...]:
     """Post a payment, once; the payer's accounts after it. Raises PayerUnknown, IdConflict and Busy."""
     payer_id, others = _payers(context, paid.cardholder_id)
     payers = (payer_id, *others)
@@ -70,6 +71,8 @@ def top_up(context: Context, paid: TopUp) -> tuple[AccountView, ...]:
         moved = pay_in(view, source, paid.amount_minor, context.scheme.currency, percent)
         posting = payment_posting(context, view, paid.id, paid.body, moved, also_under=also_under)
         post_payment(connection, posting, paid.reference)
+        # Who has taken the money, of the transaction: whose it is, the ledger knows.
+        record(connection, actor, "payment.top_up", paid.id, context.now(), method=paid.method)
         return read_accounts(connection, [payer_id])[payer_id]
 
 

@@ -46,7 +46,7 @@ def post_top_up(body: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
     """Pay money in at a desk, once by its id; it settles arrears first."""
     with serving(cardholder_id, body["asked_by"], May.PAY) as (_, holder):
         paid = TopUp(holder, body["amount_minor"], body["method"], TransactionId(body["id"]))
-    accounts = top_up(context(), paid)
+    accounts = top_up(context(), paid, actor=actor())
     return {"transaction": paid.id, "accounts": [_account(each) for each in accounts]}
 
 

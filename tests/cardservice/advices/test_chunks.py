@@ -119,6 +119,21 @@ def test_each_is_answered_as_it_would_be_alone(council: Council, bus: Terminal) 
         }
 
 
+@pytest.mark.parametrize("forged_first", [True, False])
+def test_the_proof_of_one_stands_for_no_other_under_its_id(
+    council: Council, bus: Terminal, *, forged_first: bool
+) -> None:
+    """A chunk with the same statement twice, once as another card has signed it: each has its own proof."""
+    card = council.card(top_up_minor=2000)
+    told = advice_of(bus, card)
+    entries = [advice(told, forged(card)), advice(told, card)]
+    found = outcomes(answers(bus, entries if forged_first else entries[::-1]))
+    # What was posted is answered again, whoever has signed its repetition: the body is the same.
+    assert found == (["proof_invalid", "approved"] if forged_first else ["approved", "approved"])
+    assert council.balances(card.payer) == (2000 - FARE_MINOR, 0)
+    assert checked(council).proofs_checked == 1
+
+
 def test_sent_again(council: Council, bus: Terminal) -> None:
     """The same answers, nothing charged; what is new in a second chunk is posted beside what is known."""
     cards = [council.card(top_up_minor=2000) for _ in range(3)]

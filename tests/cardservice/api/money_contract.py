@@ -180,7 +180,7 @@ class Money:
 
     def _paid_in(self) -> dict[str, str]:
         paid = TopUp(self._council.card().holder, 1000, "cash")
-        top_up(self._context, paid)
+        top_up(self._context, paid, actor=ACTOR)
         return {"payment_id": str(paid.id)}
 
     def _matter(self) -> int:

@@ -206,7 +206,7 @@ class Lives(RuleBasedStateMachine):
             return
         paid = TopUp(self.cards[which].holder, amount, "cash")
         for _ in range(1 + again):
-            top_up(self.council.context, paid)
+            top_up(self.council.context, paid, actor="test")
         self.model.pay_in(self._payer(which), amount)
         self.payments.append((self._payer(which), paid, [amount]))
 

@@ -69,7 +69,7 @@ def test_a_family_takes_over(context: Context, council: Council, card: Card) -> 
 
 def test_goodwill_and_payments_taken_back(context: Context, council: Council, card: Card) -> None:
     payment = TopUp(card.holder, 500, "card")
-    top_up(context, payment)
+    top_up(context, payment, actor="test")
     own_id = str(new_id())
     for _ in range(2):
         said(context, "payer", "goodwill", str(card.payer), "1.50", "--id", own_id)

@@ -34,7 +34,7 @@ def paid(context: Context, card: Card, amount_minor: int, reference: str | None 
     """A payment by card."""
     named = None if reference is None else Reference("pay", reference)
     payment = TopUp(card.holder, amount_minor, "card", reference=named)
-    top_up(context, payment)
+    top_up(context, payment, actor="test")
     return payment.id
 
 

@@ -111,7 +111,7 @@ def test_who_joined_and_has_money_is_not_erased(council: Council, tmp_path: Path
     """But is no pupil any more, and named."""
     told = ok(council, "pupils", roll(tmp_path, *ROLL), *SCHOOL)
     ava = holder_of(told, 2)
-    top_up(council.context, TopUp(ava, 500, "cash"))
+    top_up(council.context, TopUp(ava, 500, "cash"), actor="test")
     undone = ok(council, "undo", told["import"])
     assert undone["erased"] == 3
     assert undone["kept"] == [{"cardholder": str(ava), "reason": "balance_open"}]
@@ -173,7 +173,7 @@ def test_who_joined_is_who_was_added_alone(council: Council, tmp_path: Path) -> 
     """A payer, a key, tokens: what one has who was added by hand."""
     told = ok(council, "pupils", roll(tmp_path, *ROLL), *SCHOOL)
     ava = holder_of(told, 2)
-    top_up(council.context, TopUp(ava, 500, "cash"))
+    top_up(council.context, TopUp(ava, 500, "cash"), actor="test")
     with council.context.database.reading() as connection:
         [payer] = payers_of(connection, ava)
         assert find_keys(connection, [ava]).keys() == {ava}

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cardservice.api.fields import to_base64url
+from cardservice.audit.searching import Wanted, search
 from cardservice.bureau.files import RESULT, from_base64, to_base64, write
 from cardservice.cards.slots import SLOTS_OF_KIND, Slot
 from cardservice.ids import CardholderId, CardId, PayerId
@@ -153,6 +154,10 @@ def test_a_card_from_the_blank_to_the_closed_account(council: Council, come: Com
     for _ in range(2):
         accounts = ok(desk.post(f"{person['path']}/top-ups", paid))["accounts"]
         assert [each["amount_minor"] for each in accounts if each["account"] == "payer:prepaid"] == [2000]
+    # Once, by whoever has taken the money, and no word of whose it is.
+    with council.context.database.reading() as connection:
+        [taken] = search(connection, Wanted(action="payment.top_up"))
+    assert (taken.actor, taken.subject, taken.detail) == ("staff:ben", paid["id"], {"method": "cash"})
     bus, made = council.terminal("bus-1"), maker.made[ordered["card"]]
     holder, payer = CardholderId(UUID(person["cardholder"])), PayerId(UUID(person["payer"]))
     signing = Slot.CARD_AUTHENTICATION.value
