@@ -32,6 +32,8 @@ GATHER_S = 0.01
 MAX_WAITING = 1_024
 # A turn takes milliseconds. One that takes longer than this has lost its database, or its network.
 TURN_TIMEOUT_S = 10.0
+# Who changes tables takes locks in another order than a turn does: the database then ends one of the two.
+DEADLOCKS_IN_A_TURN = 5
 
 
 @dataclass(slots=True)
@@ -176,6 +178,15 @@ class Lane(Generic[T, R]):
                 ticket.asked.answer(ticket.place, answer)
 
     def _flown(self, turn: Sequence[_Ticket[T, R]]) -> Sequence[R]:
+        for _ in range(DEADLOCKS_IN_A_TURN):
+            try:
+                return self._flown_once(turn)
+            except psycopg.errors.DeadlockDetected as error:
+                # Nothing of it is done, and whoever it stood against has gone on.
+                log.warning("the %s lane flies a turn again after a deadlock", self._name, exc_info=error)
+        return self._flown_once(turn)
+
+    def _flown_once(self, turn: Sequence[_Ticket[T, R]]) -> Sequence[R]:
         with self._connected() as connection:
             return self._fly(connection, [ticket.item for ticket in turn])
 

@@ -10,11 +10,17 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from cardservice.ledger.distributing import allow_changes, is_distributed, put_functions
 
 LOCK_TIMEOUT_S = 5
+# Who pays locks tables in another order than the revisions do. Of a deadlock the database ends one side: the
+# service does it again, and so does this.
+TRIES = 5
+# PostgreSQL 15, appendix A.
+_DEADLOCK_DETECTED = "40P01"
 
 
 class _HasEngine(Protocol):
@@ -26,23 +32,34 @@ def migrate(owner_url: str | URL, revision: str = "head", kek: Any = None) -> No
     """Bring the database up or down to `revision` ("base": nothing is left), in one transaction.
 
     `owner_url` names the role that owns the tables: on PostgreSQL never the service's own. `kek` is the ring
-    that wraps cardholders' keys, without which records of before 0023 are not moved.
+    that wraps cardholders' keys, without which records of before 0023 are not moved. Raises SQLAlchemy's
+    OperationalError, with nothing changed, where a table that it needs is in use for too long.
     """
     engine = _engine(make_url(owner_url))
     try:
-        with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # Whoever waits for a table's lock keeps everybody waiting who comes after: not for long.
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
-            divided = is_distributed(connection)
-            if divided:
-                allow_changes(connection)
-            _run(connection, revision, kek)
-            if divided:
-                # A revision knows the functions for one node alone.
-                put_functions(connection)
+        for _ in range(TRIES - 1):
+            try:
+                return _migrate_once(engine, revision, kek)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != _DEADLOCK_DETECTED:
+                    raise
+        _migrate_once(engine, revision, kek)
     finally:
         engine.dispose()
+
+
+def _migrate_once(engine: Engine, revision: str, kek: Any) -> None:
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Whoever waits for a table's lock keeps everybody waiting who comes after: not for long.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        divided = is_distributed(connection)
+        if divided:
+            allow_changes(connection)
+        _run(connection, revision, kek)
+        if divided:
+            # A revision knows the functions for one node alone.
+            put_functions(connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gevent
+import psycopg
+from gevent.event import Event
 from sqlalchemy import text
 
 from cardservice.batching import exchange as module
@@ -242,6 +244,42 @@ def a_node_that_hangs(database: Database) -> Any:
     return {"flown": flown, "order": order}
 
 
+def a_deadlock(database: Database) -> Any:
+    """A turn holds what another session waits for, and then waits for what that one holds."""
+    flown: list[int] = []
+    holds, kept = Event(), Event()
+
+    def fly(connection: psycopg.Connection[Any], items: Sequence[int]) -> Sequence[int]:
+        flown.append(len(items))
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(1)")
+            if len(flown) == 1:
+                holds.set()
+                kept.wait()
+                gate.until_waiting()
+            connection.execute("SELECT pg_advisory_xact_lock(2)")
+        return items
+
+    def other() -> None:
+        with superuser.begin() as connection:
+            # It never looks: the turn is what the database ends.
+            connection.execute(text("SET LOCAL deadlock_timeout = '10min'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(2)"))
+            holds.wait()
+            kept.set()
+            connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+
+    superuser = connect(database.engine.url.set(username="postgres"))
+    gate = Gate(superuser)
+    asked = Lane("asking", getattr(module, "_connector")(database), fly)  # noqa: B009 - for mypy
+    standing_against = gevent.spawn(other)
+    came = asked.ask([7, 8, 9])
+    standing_against.get(timeout=LIMIT_S)
+    asked.close()
+    superuser.dispose()
+    return {"flown": flown, "came": came}
+
+
 def _busy_or(exchange: BatchedExchange, posting: Posting) -> list[Any]:
     try:
         return exchange.post([posting])
@@ -335,7 +373,7 @@ def left(database: Database, found: Sequence[PayerId]) -> list[int]:
 
 SCENARIOS = (
     *(one_payer_twice, one_payer_twice_without_keys, a_bad_row, a_held_payer, killed_in_flight, pilot_killed),
-    *(two_workers, batches_of_64, too_many, a_node_that_hangs),
+    *(two_workers, batches_of_64, too_many, a_node_that_hangs, a_deadlock),
 )
 
 if __name__ == "__main__":

@@ -102,6 +102,12 @@ def test_a_node_that_hangs_keeps_nobody_of_another_waiting(database_urls: Databa
     assert came["flown"].count("hangs:1") == 1
 
 
+def test_a_turn_that_a_deadlock_ends_is_flown_again(database_urls: DatabaseUrls) -> None:
+    """As when a migration changes tables while people pay: nobody hears of it."""
+    came = played("a_deadlock", database_urls)
+    assert came == {"flown": [3, 3], "came": [7, 8, 9]}
+
+
 def test_a_process_that_gevent_has_not_patched_is_refused(database: Database) -> None:
     """Each call would stop all requests of the worker."""
     with pytest.raises(UnfitDatabase, match="gevent"):

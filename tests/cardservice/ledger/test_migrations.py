@@ -2,6 +2,8 @@
 
 # ruff: noqa: S608 - the names in the queries are those of our own tables
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,8 +31,13 @@ import cardservice.staff.models
 import cardservice.tariffs.models
 import cardservice.terminals.models  # noqa: F401 - each registers its tables
 from cardservice.database import Database, connect, metadata, migrate, schema_is_current
+from cardservice.migrations import runner
 from cardservice.migrations.runner import stands_at
 from tests.support.databases import DatabaseUrls
+
+LIMIT_S = 60
+# The migration must be seen waiting, and waited for, within this.
+DEADLOCK_TIMEOUT_S = 4
 
 
 def test_up_down_and_up_again_leaves_the_same_and_then_nothing(empty_database_urls: DatabaseUrls) -> None:
@@ -67,6 +74,34 @@ def test_the_revisions_end_at_the_models(owner_database: Database, empty_databas
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_migration_that_a_deadlock_ends_is_done_again(
+    database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds certificates and waits for payments; somebody reads them the other way round."""
+    monkeypatch.setattr(runner, "LOCK_TIMEOUT_S", LIMIT_S)
+    migrate(database_urls.owner, "0041")
+    # Who looks for the deadlock is ended: the migration, after it has surely come about.
+    _as_superuser(database_urls, f"ALTER ROLE owner SET deadlock_timeout TO '{DEADLOCK_TIMEOUT_S}s'")
+    superuser = connect(_of_superuser(database_urls))
+    try:
+        with ThreadPoolExecutor(1) as pool, superuser.begin() as connection:
+            connection.execute(text("SET LOCAL deadlock_timeout TO '10min'"))
+            connection.execute(text("SELECT count(*) FROM payment_attempt"))
+            migrating = pool.submit(migrate, database_urls.owner)
+            _until_waiting(superuser)
+            connection.execute(text("SELECT count(*) FROM certificate"))
+            assert not migrating.done()
+            connection.commit()
+            migrating.result(LIMIT_S)
+    finally:
+        superuser.dispose()
+        _as_superuser(database_urls, "ALTER ROLE owner RESET deadlock_timeout")
+    database = connect(database_urls.owner)
+    assert schema_is_current(database)
+    database.dispose()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_a_service_at_another_isolation_is_refused(database_urls: DatabaseUrls) -> None:
     owner = connect(database_urls.owner)
     with owner.begin() as connection:
@@ -78,10 +113,33 @@ def test_a_service_at_another_isolation_is_refused(database_urls: DatabaseUrls) 
             pass
     finally:
         again.dispose()
-        other = connect(database_urls.owner.replace("owner@", "postgres@"))
-        with other.begin() as connection:
-            connection.execute(text("ALTER ROLE owner RESET default_transaction_isolation"))
-        other.dispose()
+        _as_superuser(database_urls, "ALTER ROLE owner RESET default_transaction_isolation")
+
+
+def _of_superuser(urls: DatabaseUrls) -> str:
+    return urls.owner.replace("owner@", "postgres@")
+
+
+def _as_superuser(urls: DatabaseUrls, statement: str) -> None:
+    superuser = connect(_of_superuser(urls))
+    with superuser.begin() as connection:
+        connection.execute(text(statement))
+    superuser.dispose()
+
+
+def _until_waiting(superuser: Database) -> None:
+    """Return once a session of this database waits for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        with superuser.begin() as connection:
+            if connection.execute(query).scalar_one():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _schema(connection: Connection) -> dict[str, Any]:
