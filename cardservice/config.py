@@ -224,7 +224,7 @@ def _from_file(name: str | None) -> dict[str, object]:
 
 
 def _parsed(values: Mapping[str, object]) -> Settings:
-    url = _required(values, "database_url")
+    url, pki_dir, origin = _required(values, "database_url", "pki_dir", "public_origin")
     return Settings(
         mode=_mode(values.get("mode", "production")),
         database_url=_supported(url),
@@ -238,8 +238,8 @@ def _parsed(values: Mapping[str, object]) -> Settings:
         funding_names=frozenset(_names(values.get("funding_names", ""))),
         **_ages(values),
         recall_names=frozenset(_names(values.get("recall_names", ""))),
-        pki_dir=Path(_required(values, "pki_dir")),
-        public_origin=_origin(_required(values, "public_origin")),
+        pki_dir=Path(pki_dir),
+        public_origin=_origin(origin),
         passphrase_file=_path(values, "passphrase_file"),
         passphrase=str(values["passphrase"]) if "passphrase" in values else None,
         token_pin_file=_path(values, "token_pin_file"),
@@ -304,11 +304,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _required(values: Mapping[str, object], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str) or not value:
-        raise SettingsInvalid(name, f"is not set; set {PREFIX}{name.upper()}")
-    return value
+def _required(values: Mapping[str, object], *names: str) -> list[str]:
+    """What these are set to. Raises SettingsInvalid, which names all that are missing."""
+    missing = [name for name in names if not (isinstance(values.get(name), str) and values[name])]
+    if missing:
+        variables = ", ".join(f"{PREFIX}{name.upper()}" for name in missing)
+        raise SettingsInvalid(", ".join(missing), f"not set; set {variables}")
+    return [str(values[name]) for name in names]
 
 
 def _path(values: Mapping[str, object], name: str) -> Path | None:

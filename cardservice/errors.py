@@ -157,7 +157,8 @@ class StateChangeRefused(CardServiceError):
     code = "state_change_refused"
 
     def __init__(self, card: object, state: str, wanted: str) -> None:
-        super().__init__(f"card {card} is {state}, which does not lead to {wanted}")
+        why = f"{state} already" if state == wanted else f"{state}, which does not lead to {wanted}"
+        super().__init__(f"card {card} is {why}")
         self.card, self.state, self.wanted = card, state, wanted
 
 

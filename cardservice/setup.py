@@ -45,9 +45,7 @@ def initialise(
     try:
         pki = open_scheme(settings.pki_dir, passphrase, actor="cardservice")
     except (OSError, PkiError) as error:
-        raise NotInitialised(
-            f"the scheme in {settings.pki_dir} cannot be opened ({error}); make it with pki init"
-        ) from error
+        raise NotInitialised(f"the scheme in {settings.pki_dir} cannot be opened: {error}") from error
     choose_place(settings.pki_dir, token, pki.token)
     moment = truncated((clock or system_clock(settings.clock_offset_s))())
     upgrade(settings, find_kek(settings.pki_dir, keys_secret))

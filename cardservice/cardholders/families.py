@@ -11,7 +11,7 @@ from cardservice.cardholders.asking import Asked, Child, family_of, require_aske
 from cardservice.cardholders.details import Noting
 from cardservice.cardholders.guardians import Guardianship, May, guardians_of
 from cardservice.ids import CardholderId, PayerId
-from cardservice.ledger.errors import PayerUnknown
+from cardservice.ledger.errors import PayerUnknown, no_payer
 from cardservice.ledger.payers import Assignment, assign_payer, assignments, create_payer, history_of
 from cardservice.ledger.reading import read_payers
 from cardservice.ledger.values import PayerView
@@ -71,7 +71,7 @@ def show_payer(
     """A payer's accounts, and for whom it has paid, pays and will; noted as read. Raises PayerUnknown."""
     view = read_payers(connection, (payer,)).get(payer)
     if view is None:
-        raise PayerUnknown(f"no payer {payer}")
+        raise PayerUnknown(no_payer(payer))
     record(connection, actor, "payer.show", payer, moment)
     return view, assignments(connection, payer)
 

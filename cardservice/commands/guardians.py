@@ -105,7 +105,7 @@ def guardian_bar(
         noting = noting_of(context, connection, child_id)
         made = bar(connection, noting, identifier(person_id), order, _days(noting, first_day, last_day))
     values = {"guardianship": str(made), "cardholder": child_id, "person": person_id}
-    say(f"Barred, by {made}.", values, as_json=as_json)
+    say(f"Barred; to end it: cardservice cardholder guardian end {child_id} {made}", values, as_json=as_json)
 
 
 @guardian.command("end")

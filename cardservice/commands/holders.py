@@ -160,8 +160,20 @@ def _more(item: tuple[Field, Any]) -> str:
     """One line about what a record has beside what a till shows."""
     field, value = item
     if isinstance(value, dict):
-        value = ", ".join(f"{name} {said}" for name, said in value.items())
+        value = ", ".join(_named(name, said) for name, said in value.items())
     return f"  {field.replace('_', ' ')}: {value}"
+
+
+def _named(name: str, said: Any) -> str:
+    """What is noted under a name: a word, that it is so, or what somebody has agreed to, and since when."""
+    name = name.replace("_", " ")
+    if isinstance(said, dict):
+        agreed = "agreed" if said["given"] else "not agreed"
+        wording = f", by wording {said['wording']}" if said.get("wording") else ""
+        return f"{name} ({agreed} since {said['since']}{wording})"
+    if isinstance(said, bool):
+        return name if said else f"not {name}"
+    return f"{name} {said}"
 
 
 def _words(profile: Profile) -> str:

@@ -62,7 +62,9 @@ def cardholder_find(
         for each in found.people
     ]
     lines = [
-        f"{each.id}  {each.name}, born {each.born_on or '?'}, {each.postcode or '?'}" for each in found.people
+        f"{each.id}  {each.name}, born {each.born_on or 'when is not noted'}"
+        f", {each.postcode or 'no postcode noted'}"
+        for each in found.people
     ]
     if found.hint is not None:
         lines.append(found.hint)
@@ -85,7 +87,7 @@ def cardholder_accesses(cardholder_id: str, as_json: bool) -> None:
         for each in found
     ]
     lines = [f"{one['at']}  {one['actor']}  {one['action']}" for one in values]
-    say("\\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
+    say("\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
 
 
 @cardholder.command("born")

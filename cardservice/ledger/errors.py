@@ -30,6 +30,11 @@ class PayerUnknown(LedgerError):
     code = "payer_unknown"
 
 
+def no_payer(payer: object) -> str:
+    """What is said of a payer that is not there: mostly a cardholder was named in its place."""
+    return f"no payer {payer}; `cardservice payer history` names those of a person"
+
+
 class BackdatedPayer(LedgerError):
     """A change of payer would take effect before it was made, or before the last one."""
 

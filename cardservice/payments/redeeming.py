@@ -9,7 +9,7 @@ from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid, RefundRefused
 from cardservice.ids import PayerId, TransactionId, companion, new_id
-from cardservice.ledger.errors import PayerUnknown
+from cardservice.ledger.errors import PayerUnknown, no_payer
 from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read, read_on
 from cardservice.ledger.values import PAYER_PREPAID, NewTransfer, ReadQuery, scheme_clearing
@@ -54,7 +54,7 @@ def redeem(
         return before
     [found] = read(context.database, [ReadQuery((payer_id,))])
     if payer_id not in found.views:
-        raise PayerUnknown(f"no payer {payer_id}")
+        raise PayerUnknown(no_payer(payer_id))
     available_minor = max(0, found.views[payer_id].prepaid.available_minor)
     left_minor = available_minor if amount_minor is None else amount_minor - _sum(before)
     if before.refunds and amount_minor is None and not left_minor:

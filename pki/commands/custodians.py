@@ -73,7 +73,7 @@ def new_custodians(names: Sequence[str], files: Sequence[str]) -> dict[str, byte
     for name in names:
         if name not in given:
             if not sys.stdin.isatty():
-                raise PassphraseMissing(f"no passphrase of {name}: give --custodian-file {name}=FILE")
+                raise PassphraseMissing(f'no passphrase of {name}: give --custodian-file "{name}=FILE"')
             given[name] = _ask(name, confirm=True)
     return given
 

@@ -150,7 +150,7 @@ class TestCeremony:
             *("--custodian", "Ann Field", "--custodian", "Ben Hill"),
         )
         assert done.returncode == 1
-        assert "give --custodian-file Ann Field=FILE" in done.stderr
+        assert 'give --custodian-file "Ann Field=FILE"' in done.stderr
 
     @pytest.mark.parametrize("option", ["ann", "=file", "ann="])
     def test_an_option_of_another_form(self, tmp_path: Path, option: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select
 
 from cardservice.ids import PayerId, TransactionId
-from cardservice.ledger.errors import StatementInvalid
+from cardservice.ledger.errors import StatementInvalid, no_payer
 from cardservice.ledger.statements import queries
 from cardservice.ledger.statements.values import (
     Cursor,
@@ -75,9 +75,7 @@ class _Pages:
         self.kind, self.asked = queries.Kind.of(connection), queries.asked(payer_id, period, after)
         self.begun = connection.execute(queries.begun(), self.asked).one()
         if self.begun.unit is None:
-            raise StatementInvalid(
-                f"no payer {payer_id}; `cardservice payer history` names those of a person"
-            )
+            raise StatementInvalid(no_payer(payer_id))
         self._connection, self._payer_id, self._period = connection, payer_id, period
         self._found_waiting: Sequence[Row[Any]] | None = None
 

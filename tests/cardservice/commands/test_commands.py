@@ -149,7 +149,7 @@ def test_cards(council: Run) -> None:
     ok(council("card", "revoke", card, "--reason", "lost"))
     shown = ok(council("card", "show", card, "--json"))
     assert [change["state"] for change in shown["history"]] == ["ordered", "revoked"]
-    assert "does not lead to" in refused(council("card", "revoke", card, "--reason", "lost"))
+    assert "is revoked already" in refused(council("card", "revoke", card, "--reason", "lost"))
     assert "no card" in refused(council("card", "show", str(new_id())))
     assert "no identifier" in refused(council("card", "show", "the-card"))
     assert council("card", "revoke", card, "--reason", "bored").exit_code == 2

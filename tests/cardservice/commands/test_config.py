@@ -48,6 +48,15 @@ def test_wrong(name: str, value: str) -> None:
     assert refused.value.setting == name
 
 
+def test_all_that_is_missing_is_named_at_once() -> None:
+    """Whoever sets the service up is not sent round again for each setting."""
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings({"CARDSERVICE_PUBLIC_ORIGIN": "https://cards.example.org"})
+    assert str(refused.value) == (
+        "database_url, pki_dir: not set; set CARDSERVICE_DATABASE_URL, CARDSERVICE_PKI_DIR"
+    )
+
+
 @pytest.mark.parametrize(
     "origin", ["cards.example.org", "ftp://cards", "https://", "https://Cards.example.org"]
 )
