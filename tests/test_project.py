@@ -2,8 +2,11 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -12,6 +15,12 @@ DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT /
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 # The errors of a package stand in one file, and each is a few lines.
 MAX_LINES = 400
+SCRIPTS = ("cardservice", "kiosk", "pki", "reader-agent")
+# They serve until they are ended, or print nothing but JSON.
+WITHOUT_JSON = {
+    *("cardservice serve", "cardservice sip2 serve", "kiosk demo", "reader-agent virtual-readers run"),
+    *("cardservice ledger heads", "cardservice tariff holidays", "reader-agent outbox show"),
+}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -28,6 +37,28 @@ def test_modules_stay_small() -> None:
         str(module.relative_to(PROJECT)): len(module.read_text("utf-8").splitlines()) for module in modules
     }
     assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_commands_say_what_they_and_their_options_are_for(script: str) -> None:
+    """And print JSON for a script where one may want it."""
+    [found] = entry_points(group="console_scripts", name=script)
+    for path, command in _commands(found.load(), script):
+        options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+        assert command.help, path
+        assert [one.opts for one in options if not one.help] == [], path
+        assert any("--json" in one.opts for one in options) == (path not in WITHOUT_JSON), path
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from _commands(found, f"{path} {name}")
 
 
 def test_make_help_names_the_commands() -> None:

@@ -44,7 +44,7 @@ def account_show(cardholder_id: str, as_json: bool) -> None:
 
 @account.command("close")
 @click.argument("cardholder_id")
-@click.option("--why", type=click.Choice(WHY), required=True)
+@click.option("--why", type=click.Choice(WHY), required=True, help="Why it is closed.")
 @json_option
 @command
 def account_close(cardholder_id: str, why: str, as_json: bool) -> None:

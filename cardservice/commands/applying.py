@@ -92,7 +92,9 @@ def application_add(
 
 
 @application.command("list")
-@click.option("--state", type=click.Choice(STATES), default=STATES[0], show_default=True)
+@click.option(
+    "--state", type=click.Choice(STATES), default=STATES[0], show_default=True, help="Those in this state."
+)
 @json_option
 @command
 def application_list(state: str, as_json: bool) -> None:

@@ -11,7 +11,13 @@ from cardservice.audit.searching import Wanted, search
 from cardservice.audit.service import record
 from cardservice.commands.common import Failure, actor, command, json_option, opened, say
 
-_limit = click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+_limit = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="How many at most, the newest.",
+)
 
 
 @click.group()

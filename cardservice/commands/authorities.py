@@ -64,10 +64,22 @@ def pki_audit(authority: tuple[str, ...], reached: str | None, as_json: bool) ->
 
 
 @pki.command("issue")
-@click.option("--profile", type=click.Choice(_ISSUED_HERE), required=True)
-@click.option("--csr", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--profile", type=click.Choice(_ISSUED_HERE), required=True, help="What the certificate is for."
+)
+@click.option(
+    "--csr",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The signing request; only its key counts.",
+)
 @click.option("--identity", required=True, help="The member of staff, program or host.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where the certificate goes.",
+)
 @json_option
 @command
 def pki_issue(profile: str, csr: Path, identity: str, out: Path, as_json: bool) -> None:
@@ -86,7 +98,13 @@ def pki_issue(profile: str, csr: Path, identity: str, out: Path, as_json: bool) 
 
 @pki.command("revoke")
 @click.option("--identity", required=True, help="Every certificate of this member of staff, program or host.")
-@click.option("--reason", type=click.Choice(sorted(REASONS)), default="unspecified", show_default=True)
+@click.option(
+    "--reason",
+    type=click.Choice(sorted(REASONS)),
+    default="unspecified",
+    show_default=True,
+    help="What the revocation list says.",
+)
 @json_option
 @command
 def pki_revoke(identity: str, reason: str, as_json: bool) -> None:

@@ -23,7 +23,7 @@ def bureau() -> None:
 
 @bureau.command("add")
 @click.argument("bureau_id")
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="What people call it.")
 @click.option("--signing-key", type=_file, required=True, help="Its public key (PEM) that signs its results.")
 @click.option(
     "--sealing-key", type=_file, required=True, help="Its public key (PEM) that orders are sealed for."
@@ -56,7 +56,13 @@ def bureau_add(
 
 @bureau.command("batch")
 @click.argument("bureau_id")
-@click.option("--send-to", type=click.Choice(orders.SENT_TO), default=orders.HOLDER, show_default=True)
+@click.option(
+    "--send-to",
+    type=click.Choice(orders.SENT_TO),
+    default=orders.HOLDER,
+    show_default=True,
+    help="Where the bureau sends the cards.",
+)
 @click.option(
     "--orders", "file", type=_file, help="The orders, one a line; without it all that wait for the post."
 )

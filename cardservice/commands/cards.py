@@ -39,7 +39,13 @@ def card() -> None:
 
 @card.command("order")
 @click.argument("cardholder_id")
-@click.option("--kind", type=click.Choice(personalisation.KINDS), default="citizen", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(personalisation.KINDS),
+    default="citizen",
+    show_default=True,
+    help="Which card.",
+)
 @_by_post
 @json_option
 @command
@@ -216,7 +222,9 @@ def card_report(card_id: str, what: str, reason: str, asked_by: str | None, as_j
 
 @card.command("revoke")
 @click.argument("card_id")
-@click.option("--reason", type=click.Choice(sorted(CRL_REASONS)), required=True)
+@click.option(
+    "--reason", type=click.Choice(sorted(CRL_REASONS)), required=True, help="What the revocation lists say."
+)
 @json_option
 @command
 def card_revoke(card_id: str, reason: str, as_json: bool) -> None:
@@ -227,7 +235,9 @@ def card_revoke(card_id: str, reason: str, as_json: bool) -> None:
 
 @card.command("revoke-many")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--reason", type=click.Choice(sorted(CRL_REASONS)), required=True)
+@click.option(
+    "--reason", type=click.Choice(sorted(CRL_REASONS)), required=True, help="What the revocation lists say."
+)
 @json_option
 @command
 def card_revoke_many(file: Path, reason: str, as_json: bool) -> None:

@@ -50,7 +50,13 @@ def guardian() -> None:
 )
 @click.argument("child_id")
 @click.argument("person_id")
-@click.option("--relation", type=click.Choice(RELATIONS), default=RELATIONS[0], show_default=True)
+@click.option(
+    "--relation",
+    type=click.Choice(RELATIONS),
+    default=RELATIONS[0],
+    show_default=True,
+    help="What the person is to the child.",
+)
 @click.option(
     "--may",
     "rights",

@@ -40,7 +40,13 @@ def security() -> None:
 
 
 @security.command("list")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="How many at most, the newest.",
+)
 @json_option
 @command
 def security_list(limit: int, as_json: bool) -> None:

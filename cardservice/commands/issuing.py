@@ -18,7 +18,12 @@ def terminal() -> None:
 
 @terminal.command("add")
 @click.argument("terminal_id")
-@click.option("--csr", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--csr",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The terminal's signing request.",
+)
 @click.option("--provider", required=True, help="Whose terminal it is.")
 @click.option("--role", required=True, help="What it may do.")
 @click.option("--name", help="What people call it.")
@@ -68,7 +73,7 @@ def terminal_add(
 
 @terminal.command("revoke")
 @click.argument("terminal_id")
-@click.option("--reason", default="out of service", show_default=True)
+@click.option("--reason", default="out of service", show_default=True, help="Why, on one line; it is kept.")
 @json_option
 @command
 def terminal_revoke(terminal_id: str, reason: str, as_json: bool) -> None:

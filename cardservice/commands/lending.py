@@ -176,7 +176,13 @@ def library_expire(as_json: bool) -> None:
 @library.command("pay")
 @click.argument("barcode")
 @click.argument("amount")
-@click.option("--method", type=click.Choice(METHODS), default="cash", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="cash",
+    show_default=True,
+    help="How it was paid, or that it is waived.",
+)
 @click.option("--reference", help="The till's own number: told twice, it is one payment.")
 @json_option
 @command

@@ -24,7 +24,9 @@ from cardservice.payments.service import METHODS, TopUp, accounts_of, top_up
 @click.command("topup")
 @click.argument("cardholder_id")
 @click.argument("amount")
-@click.option("--method", type=click.Choice(METHODS), default="cash", show_default=True)
+@click.option(
+    "--method", type=click.Choice(METHODS), default="cash", show_default=True, help="How it was paid."
+)
 @click.option("--id", "transaction_id", help="The payment's own id: given again, it is paid in once.")
 @asked_by_option
 @json_option

@@ -35,7 +35,13 @@ payer.add_command(payer_statement)
 
 
 @payer.command("add")
-@click.option("--kind", type=click.Choice(["person", "family"]), default="family", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["person", "family"]),
+    default="family",
+    show_default=True,
+    help="Whose money it is.",
+)
 @json_option
 @command
 def payer_add(kind: str, as_json: bool) -> None:

@@ -31,7 +31,7 @@ provider.add_command(sales)
 
 @provider.command("add")
 @click.argument("provider_id")
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="What people call it; it stands on statements.")
 @json_option
 @command
 def provider_add(provider_id: str, name: str, as_json: bool) -> None:

@@ -108,11 +108,11 @@ def cardholder_born(cardholder_id: str, day: str | None, unknown: bool, as_json:
 @click.option("--uprn", help="The unique property reference number.")
 @click.option("--saon", help="The flat.")
 @click.option("--paon", help="The house's number or name.")
-@click.option("--street")
-@click.option("--locality")
-@click.option("--town")
+@click.option("--street", help="The street.")
+@click.option("--locality", help="The village or district.")
+@click.option("--town", help="The town.")
 @click.option("--area", "administrative_area", help="The administrative area.")
-@click.option("--postcode")
+@click.option("--postcode", help="The postcode.")
 @click.option("--none", "no_address", is_flag=True, help="Note nothing any more.")
 @json_option
 @command
@@ -126,8 +126,8 @@ def cardholder_address(cardholder_id: str, no_address: bool, as_json: bool, **pa
 
 @cardholder.command("contact")
 @click.argument("cardholder_id")
-@click.option("--email")
-@click.option("--telephone")
+@click.option("--email", help="Where to write to.")
+@click.option("--telephone", help="Where to ring.")
 @click.option("--none", "no_contact", is_flag=True, help="Note nothing any more.")
 @json_option
 @command

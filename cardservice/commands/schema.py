@@ -50,7 +50,9 @@ def migrate_command(revision: str, down: bool, show: bool, as_json: bool) -> Non
 
 
 @click.command("distribute")
-@click.option("--shards", type=click.IntRange(2, 128), default=SHARDS, show_default=True)
+@click.option(
+    "--shards", type=click.IntRange(2, 128), default=SHARDS, show_default=True, help="Into how many parts."
+)
 @json_option
 @command
 def distribute_command(shards: int, as_json: bool) -> None:

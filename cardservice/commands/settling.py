@@ -17,7 +17,7 @@ def settlement() -> None:
 
 @settlement.command("load")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--provider", default=NAME, show_default=True)
+@click.option("--provider", default=NAME, show_default=True, help="Whose file it is.")
 @json_option
 @command
 def settlement_load(file: Path, provider: str, as_json: bool) -> None:

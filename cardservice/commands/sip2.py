@@ -46,10 +46,16 @@ def sip2() -> None:
 
 
 @sip2.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=6001, show_default=True)
-@click.option("--tls-certificate", type=_FILE)
-@click.option("--tls-key", type=_FILE)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=6001,
+    show_default=True,
+    help="Its port; 0: any that is free.",
+)
+@click.option("--tls-certificate", type=_FILE, help="Speak TLS with this certificate, in PEM.")
+@click.option("--tls-key", type=_FILE, help="The private key to it.")
 @click.option(
     "--insecure", is_flag=True, help="Let PINs go in the clear over a network of the machines' own."
 )
@@ -129,9 +135,23 @@ _profile_option = click.option(
 @click.argument("name")
 @click.option("--institution", required=True, help="What the machine calls us (AO).")
 @click.option("--place", required=True, help="The branch in which it stands.")
-@click.option("--kind", type=click.Choice(sorted(KINDS)), default="self-check", show_default=True)
-@click.option("--pin", type=click.Choice(PINS), default="session", show_default=True)
-@click.option("--encoding", type=click.Choice(ENCODINGS), default="utf-8", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(sorted(KINDS)),
+    default="self-check",
+    show_default=True,
+    help="What the machine may ask.",
+)
+@click.option(
+    "--pin",
+    type=click.Choice(PINS),
+    default="session",
+    show_default=True,
+    help="When it shows a member's PIN.",
+)
+@click.option(
+    "--encoding", type=click.Choice(ENCODINGS), default="utf-8", show_default=True, help="Of its texts."
+)
 @_profile_option
 @json_option
 @command

@@ -32,7 +32,7 @@ def staff() -> None:
 
 @staff.command("add")
 @click.argument("staff_id")
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="What people call them.")
 @click.option(
     "--role",
     "roles",
@@ -120,8 +120,18 @@ def staff_take(staff_id: str, role: str, as_json: bool) -> None:
 
 @staff.command("enrol")
 @click.argument("staff_id")
-@click.option("--csr", type=click.Path(exists=True, path_type=Path, dir_okay=False), required=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--csr",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    required=True,
+    help="The signing request for their key.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where the certificate goes.",
+)
 @json_option
 @command
 def staff_enrol(staff_id: str, csr: Path, out: Path, as_json: bool) -> None:

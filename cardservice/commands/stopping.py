@@ -69,7 +69,14 @@ def card_lent(as_json: bool) -> None:
 
 @card.command("told-lost")
 @click.argument("card_id")
-@click.option("--by", "channel", type=click.Choice(CHANNELS), default="phone", show_default=True)
+@click.option(
+    "--by",
+    "channel",
+    type=click.Choice(CHANNELS),
+    default="phone",
+    show_default=True,
+    help="How it was told.",
+)
 @json_option
 @command
 def card_told_lost(card_id: str, channel: str, as_json: bool) -> None:

@@ -36,7 +36,12 @@ _SHOWN = 40  # ours: changes on a screen; `--json` and `--all` have every one
 @click.command("load")
 @click.argument("service")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--map", "mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--map",
+    "mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the feed does not say, in JSON (docs/services).",
+)
 @click.option("--approve", "at_once", is_flag=True, help="Put it in force, too, where one person is enough.")
 @json_option
 @command

@@ -40,7 +40,7 @@ def main() -> None:
             sys.exit(f"\ndemo: {failure}\ndemo: the logs are in {root / 'log'}")
         finally:
             programs.close()
-    print("All ended. What the demonstration wrote is in", os.path.relpath(root), flush=True)
+    print(f"All ended. What it wrote is in {os.path.relpath(root)}, until the next one begins.", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

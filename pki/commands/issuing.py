@@ -19,7 +19,9 @@ from pki.trust import load_csr
         "pki issue scheme --profile ocsp-responder --authority cards --csr ocsp.csr --identity ocsp-1",
     )
 )
-@click.option("--profile", type=click.Choice(sorted(PROFILES)), required=True)
+@click.option(
+    "--profile", type=click.Choice(sorted(PROFILES)), required=True, help="What the certificate is for."
+)
 @click.option("--csr", type=FILE, required=True, help="The request, PEM or DER; only its key counts.")
 @click.option("--identity", required=True, help="The card's UUID, or the id of the terminal or program.")
 @click.option(

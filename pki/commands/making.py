@@ -90,7 +90,7 @@ def init(  # noqa: PLR0917 -- click calls it by names
     )
 )
 @directory_argument
-@click.option("--authority", type=click.Choice(ISSUING), required=True)
+@click.option("--authority", type=click.Choice(ISSUING), required=True, help="Whose key is succeeded.")
 @click.option("--witness", "witnesses", multiple=True, help="Who looked on; may be given again.")
 @passphrase_options
 @custodian_option

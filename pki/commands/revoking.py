@@ -18,7 +18,9 @@ Command = Callable[..., None]
 
 def _of_certificates(command: Command) -> Command:
     """Which certificates are meant."""
-    authority = click.option("--authority", type=click.Choice(AUTHORITIES), required=True)
+    authority = click.option(
+        "--authority", type=click.Choice(AUTHORITIES), required=True, help="Which one has issued it."
+    )
     serial = click.option("--serial", help="Which certificate, by its serial number in hexadecimal.")
     identity = click.option("--identity", help="Every certificate of this card, terminal or program.")
     return authority(serial(identity(command)))
@@ -31,7 +33,13 @@ def _of_certificates(command: Command) -> Command:
     )
 )
 @_of_certificates
-@click.option("--reason", type=click.Choice(sorted(REASONS)), default="unspecified", show_default=True)
+@click.option(
+    "--reason",
+    type=click.Choice(sorted(REASONS)),
+    default="unspecified",
+    show_default=True,
+    help="What the revocation list says.",
+)
 @on_scheme
 def revoke(
     scheme: Scheme, authority: str, serial: str | None, identity: str | None, reason: str, as_json: bool

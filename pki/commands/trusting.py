@@ -72,7 +72,13 @@ def signer(scheme: Scheme, as_json: bool) -> None:
     )
 )
 @click.option("--from", "entries", type=FILE, required=True, help="The authorities, in JSON as below.")
-@click.option("--days", type=click.IntRange(min=1), default=VALIDITY.days, show_default=True)
+@click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    default=VALIDITY.days,
+    show_default=True,
+    help="How long the list holds.",
+)
 @on_scheme
 def sign(scheme: Scheme, entries: Path, days: int, as_json: bool) -> None:
     """Sign the list of the authorities in a file, and publish it in DIR/public."""

@@ -24,7 +24,12 @@ from pki.verification import HARD_FAIL, NOT_REQUIRED, Purpose, RecognisingVerifi
     ),
 )
 @click.argument("certificate", metavar="FILE", type=FILE)
-@click.option("--purpose", type=click.Choice([purpose.value for purpose in Purpose]), required=True)
+@click.option(
+    "--purpose",
+    type=click.Choice([purpose.value for purpose in Purpose]),
+    required=True,
+    help="What it is shown for.",
+)
 @click.option("--trust", type=FOLDER, required=True, help="A folder such as DIR/public.")
 @click.option("--at", "moment", metavar="TIME", help="RFC 3339, such as 2026-11-24T08:15:00Z; default now.")
 @click.option(

@@ -11,7 +11,9 @@ from reader_agent.commands import at_reader, common, transport_secrets
 from reader_agent.service_client import TimeLimits
 from reader_agent.staff_cards import CardSecrets
 
-_out_option = click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+_out_option = click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="where the request goes"
+)
 _secrets_option = click.option(
     "--secrets",
     "secrets_file",

@@ -117,7 +117,7 @@ def list_cards(wallet: Path, as_json: bool) -> None:
 @_card_argument
 @_wallet_option
 @click.option("--port", type=click.IntRange(1, 65535), help="of the reader, as printed by virtual-readers")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="where the reader is")
 @click.option(
     "--readers",
     type=PATH,
