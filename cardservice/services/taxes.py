@@ -4,7 +4,6 @@ Shared by services whose tariff files have `supplier_role` and `taxes`; what a r
 says by names of its own. Rates are the scheme's to know: nothing here knows a law.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -15,14 +14,11 @@ from marshmallow import Schema, fields, validate
 from cardservice.services.json_files import Sheet
 from cardservice.services.price_lists import Listed
 from cardservice.services.seam import Line
+from cardservice.services.tariff_files import KEY
 
 # In which role a provider sells: the law taxes an authority's own otherwise than a contractor's.
 ROLES = ("authority", "principal", "agent")
 _ROLE = validate.OneOf(ROLES, error="is none of {choices}")
-_CODE = validate.Regexp(
-    re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
-    error="is not a key of 1 to 64 small letters, digits and hyphens",
-)
 _NAMES = fields.String(validate=validate.Length(min=1, max=255))
 _HUNDREDTHS = 100
 _MOST = Decimal(100)
@@ -34,7 +30,7 @@ class TaxSchema(Schema):
     role = fields.String(required=True, validate=_ROLE)
     buyers = fields.List(_NAMES, load_default=list, validate=validate.Length(max=100))
     of = fields.List(_NAMES, load_default=list, validate=validate.Length(max=1_000))
-    code = fields.String(required=True, validate=_CODE)
+    code = fields.String(required=True, validate=KEY)
     # Per cent, as text.
     rate = fields.String(required=True)
 
@@ -99,7 +95,7 @@ def stored_taxes(sheet: Sheet, names: Collection[str], categories: Collection[st
             "buyers": sorted(set(row["buyers"])),
             "of": sorted(set(row["of"])),
             "code": row["code"],
-            "rate_bp": _rate(sheet, number, row["rate"]),
+            "rate_bp": tax_rate_bp(sheet, number, row["rate"]),
         }
         for number, row in enumerate(rows)
     ]
@@ -142,7 +138,8 @@ def _check_complete(sheet: Sheet, role: str) -> None:
             raise sheet.error(f"taxes[{number}]", f"never counts: taxes[{everything[0]}] matches before it")
 
 
-def _rate(sheet: Sheet, number: int, text: str) -> int:
+def tax_rate_bp(sheet: Sheet, number: int, text: str) -> int:
+    """The rate of a row in hundredths of a per cent, from per cent as text. Raises TariffError."""
     try:
         rate = Decimal(text) * _HUNDREDTHS
     except InvalidOperation:

@@ -14,6 +14,7 @@ from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.leisure.schemas import TariffSchema
 from cardservice.services.leisure.tariff import FORMAT, GROUPS, Dated, Pass, Tariff, at, prepare
 from cardservice.services.seam import LoadedTariff
+from cardservice.services.tariff_files import check_frame
 from cardservice.services.taxes import stored_taxes
 
 MAX_BYTES = 4 << 20  # ours
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 def load_tariff(path: Path, currency: str) -> LoadedTariff:
     """The tariff in a file; raises TariffError with the line and the place that is at fault."""
     sheet = read_sheet(path, TariffSchema(), MAX_BYTES)
-    zone = _frame(sheet, currency)
+    zone = check_frame(sheet, currency)
     _groups(sheet)
     values = sheet.values
     content: Row = {
@@ -62,18 +63,6 @@ def _rows(sheet: Sheet, name: str) -> Iterator[tuple[int, Row]]:
 
 def _each(sheet: Sheet, name: str, read: Callable[[Sheet, str, Row], Row]) -> list[Row]:
     return [read(sheet, f"{name}[{number}]", row) for number, row in _rows(sheet, name)]
-
-
-def _frame(sheet: Sheet, currency: str) -> ZoneInfo:
-    values = sheet.values
-    if values["currency"] != currency:
-        raise sheet.error("currency", f"is not the scheme's, which is {currency}")
-    if values["last_day"] < values["first_day"]:
-        raise sheet.error("last_day", "is before first_day")
-    try:
-        return ZoneInfo(values["timezone"])
-    except (KeyError, ValueError, OSError) as problem:
-        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
 
 
 def _groups(sheet: Sheet) -> None:

@@ -1,56 +1,21 @@
 """What a leisure tariff and the details of its actions may say. Everything else is refused."""
 
 import re
-from datetime import date
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.services.leisure.tariff import GROUPS, PERIODS
+from cardservice.services.tariff_files import KEY, Day, WholeNumber, is_label
 from cardservice.services.taxes import TaxedSchema
 
-_KEY = validate.Regexp(
-    re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
-    error="is not a key of 1 to 64 small letters, digits and hyphens",
-)
 _CLOCK = validate.Regexp(re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z"), error="is not a time like 09:30")
 PAY, PASS, VISITS, BOOKING = "pay", "pass", "visits", "booking"
-
-
-def _is_label(value: str) -> None:
-    # It stands on receipts and screens.
-    if not (1 <= len(value) <= 80 and value.isprintable() and value == value.strip()):
-        raise ValidationError("is not a printable text of 1 to 80 characters without spaces around it")
 
 
 def _is_name(value: str) -> None:
     if not (1 <= len(value) <= 64 and value.isprintable()):
         raise ValidationError("is not a printable text of 1 to 64 characters")
-
-
-class Day(fields.Field[date]):
-    """A day, YYYY-MM-DD."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
-        if not (isinstance(value, str) and re.fullmatch(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}", value, re.ASCII)):
-            raise ValidationError("is not a day like 2026-12-31")
-        try:
-            return date.fromisoformat(value)
-        except ValueError as problem:
-            raise ValidationError(f"{value} is not a day of the calendar") from problem
-
-
-class Count(fields.Integer):
-    """A whole number between two bounds; `true` is none."""
-
-    def __init__(self, lowest: int, highest: int, **more: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(lowest, highest), **more)
-
-    def _validated(self, value: Any) -> int:
-        if isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        number: int = super()._validated(value)
-        return number
 
 
 def _rows(schema: type[Schema], most: int, *, least: int = 0) -> Any:
@@ -77,26 +42,26 @@ class PriceSchema(Schema):
 class PassSchema(Schema):
     """A membership, or a visitor's card."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
     categories = _names()
     card_kinds = _names()
     activities = _names(least=1)
     # A pass may have begun before the tariff, and may go on after it.
     first_day = Day(required=True)
     last_day = Day(required=True)
-    visits = Count(1, 10_000, required=True)
+    visits = WholeNumber(1, 10_000, required=True)
     per = fields.String(required=True, validate=validate.OneOf(PERIODS, error="is none of {choices}"))
 
 
 class ProductSchema(Schema):
     """Several visits, bought at once."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
     activities = _names(least=1)
-    visits = Count(1, 1_000, required=True)
-    valid_days = Count(1, 3_660, required=True)
+    visits = WholeNumber(1, 1_000, required=True)
+    valid_days = WholeNumber(1, 3_660, required=True)
     price = fields.String(required=True)
     first_day = Day(load_default=None)
     last_day = Day(load_default=None)
@@ -105,13 +70,13 @@ class ProductSchema(Schema):
 class SessionSchema(Schema):
     """A time with so many places."""
 
-    key = fields.String(required=True, validate=_KEY)
+    key = fields.String(required=True, validate=KEY)
     activity = fields.String(required=True)
     day = Day(required=True)
     starts = fields.String(required=True, validate=_CLOCK)
     ends = fields.String(required=True, validate=_CLOCK)
-    places = Count(0, 100_000, required=True)
-    opens_minutes = Count(0, 720, load_default=15)
+    places = WholeNumber(0, 100_000, required=True)
+    opens_minutes = WholeNumber(0, 720, load_default=15)
 
 
 class TariffSchema(TaxedSchema):
@@ -121,15 +86,15 @@ class TariffSchema(TaxedSchema):
     currency = fields.String(required=True)
     first_day = Day(required=True)
     last_day = Day(required=True)
-    offline_quote_hours = Count(1, 168, load_default=24)
+    offline_quote_hours = WholeNumber(1, 168, load_default=24)
     groups = fields.Dict(
         keys=fields.String(validate=validate.OneOf(GROUPS[1:], error="is none of {choices}")),
         values=_names(),
         load_default=dict,
     )
     activities = fields.Dict(
-        keys=fields.String(validate=_KEY),
-        values=fields.String(validate=_is_label),
+        keys=fields.String(validate=KEY),
+        values=fields.String(validate=is_label),
         required=True,
         validate=validate.Length(min=1, max=100),
     )

@@ -5,13 +5,13 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cardservice.money import format_minor, parse_minor
 from cardservice.services.json_files import Sheet, read_sheet
 from cardservice.services.library.schemas import MAX_FINE_MINOR, WEEKDAYS, TermsSchema
 from cardservice.services.library.terms import FORMAT, YOUNG, Terms, prepare
 from cardservice.services.seam import LoadedTariff
+from cardservice.services.tariff_files import check_frame
 
 MAX_BYTES = 1 << 20  # ours
 
@@ -48,17 +48,9 @@ def load_terms(path: Path, currency: str) -> LoadedTariff:
 
 
 def _check_frame(sheet: Sheet, currency: str) -> None:
-    values = sheet.values
-    if values["currency"] != currency:
-        raise sheet.error("currency", f"is not the scheme's, which is {currency}")
-    if values["last_day"] < values["first_day"]:
-        raise sheet.error("last_day", "is before first_day")
-    if len(set(values["closed_weekdays"])) == len(WEEKDAYS):
+    check_frame(sheet, currency)
+    if len(set(sheet.values["closed_weekdays"])) == len(WEEKDAYS):
         raise sheet.error("closed_weekdays", "leaves no day on which anything could be brought back")
-    try:
-        ZoneInfo(values["timezone"])
-    except (KeyError, ValueError, OSError) as problem:
-        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
 
 
 def _check_members(sheet: Sheet) -> None:

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from cardservice.services.meals.schemas import Day, WholeNumber
+from cardservice.services.tariff_files import Day, WholeNumber
 
 MAX_LINES, MAX_QUANTITY = 50, 20  # ours: of a sale
 # What the person at the till has read and confirmed.

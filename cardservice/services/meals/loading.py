@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cardservice.services.json_files import Sheet, read_document, read_sheet
 from cardservice.services.meals.calendar import WEEKDAYS, prepare_calendar
@@ -19,6 +18,7 @@ from cardservice.services.meals.report import report_of
 from cardservice.services.meals.schemas import MenuSchema, ProgrammesSchema
 from cardservice.services.meals.taxing import taxes_of
 from cardservice.services.seam import LoadedTariff, TariffError
+from cardservice.services.tariff_files import check_frame
 
 MAX_BYTES = 1 << 20  # ours
 _DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ def load_menu(files: Sequence[Path], currency: str) -> LoadedTariff:
     """A menu with its programmes; raises TariffError with the place in the file that is at fault."""
     menu_file, programmes_file = _told_apart(files)
     sheet = read_sheet(menu_file, MenuSchema(), MAX_BYTES)
-    _check_frame(sheet, currency)
+    check_frame(sheet, currency)
     content = _content(sheet)
     if programmes_file is not None:
         programmes = read_sheet(programmes_file, ProgrammesSchema(), MAX_BYTES)
@@ -91,18 +91,6 @@ def _content(sheet: Sheet) -> dict[str, Any]:
             values["arrears_limit"], values["currency"], lambda reason: sheet.error("arrears_limit", reason)
         )
     return content
-
-
-def _check_frame(sheet: Sheet, currency: str) -> None:
-    values = sheet.values
-    if values["currency"] != currency:
-        raise sheet.error("currency", f"is {values['currency']}, and the scheme's is {currency}")
-    if values["last_day"] < values["first_day"]:
-        raise sheet.error("last_day", "is before first_day")
-    try:
-        ZoneInfo(values["timezone"])
-    except (KeyError, ValueError, OSError) as problem:
-        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
 
 
 def _terms(sheet: Sheet) -> list[dict[str, Any]]:

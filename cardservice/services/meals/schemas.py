@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
-from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.allergens import ALLERGENS
 from cardservice.services.meals.calendar import WEEKDAYS
 from cardservice.services.meals.menu import CATEGORIES
+from cardservice.services.tariff_files import KEY, Day, WholeNumber, is_label
 
 MAX_ITEMS, MAX_WEEKS = 1_000, 12  # ours: of a menu, of its cycle
 # Ours: what a kitchen says that an item suits.
@@ -20,16 +19,6 @@ ROLES = ("authority", "principal", "agent")
 NATIONS = ("england", "scotland", "wales", "northern-ireland")
 # Reception is R; Scotland and Northern Ireland say P1 to P7.
 YEARS = ("N", "R", *map(str, range(1, 15)), *(f"P{number}" for number in range(1, 8)))
-KEY = validate.Regexp(
-    re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
-    error="is not a key of 1 to 64 small letters, digits and hyphens",
-)
-
-
-def is_label(value: str) -> None:
-    # It stands on receipts and screens.
-    if not (1 <= len(value) <= 80 and value.isprintable() and value == value.strip()):
-        raise ValidationError("is not a printable text of 1 to 80 characters without spaces around it")
 
 
 def _is_currency(value: str) -> None:
@@ -37,38 +26,10 @@ def _is_currency(value: str) -> None:
         raise ValidationError("is not three capital letters")
 
 
-class Day(fields.Field[date]):
-    """A day, YYYY-MM-DD."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
-        if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII)):
-            raise ValidationError("is not a day like 2026-12-31")
-        try:
-            day = date.fromisoformat(value)
-        except ValueError as problem:
-            raise ValidationError(f"{value} is not a day of the calendar") from problem
-        if not 2000 <= day.year < 9000:
-            raise ValidationError(f"{value} is too far away")
-        return day
-
-
 def _allergens() -> fields.List[str]:
     """Required: that nothing is said must not read as if there were none."""
     known = validate.OneOf(ALLERGENS, error="{input!r} is none of the 14 allergens: {choices}")
     return fields.List(fields.String(validate=known), required=True, validate=validate.Length(max=14))
-
-
-class WholeNumber(fields.Integer):
-    """A whole number within bounds; `true` is none."""
-
-    def __init__(self, least: int, most: int, **more: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(least, most), **more)
-
-    def _validated(self, value: Any) -> int:
-        if isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        number: int = super()._validated(value)
-        return number
 
 
 def _some_of(known: Sequence[str]) -> fields.List[str]:

@@ -1,12 +1,9 @@
 """Which tax is on what: by the provider's role, the buyer and the category, the first row that matches."""
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cardservice.services.json_files import Sheet
-
-_HUNDREDTHS = 100
-_MOST = Decimal(100)
+from cardservice.services.taxes import tax_rate_bp
 
 
 def taxes_of(sheet: Sheet) -> list[dict[str, Any]]:
@@ -18,7 +15,7 @@ def taxes_of(sheet: Sheet) -> list[dict[str, Any]]:
             "buyers": sorted(set(row["buyers"])),
             "categories": sorted(set(row["categories"])),
             "code": row["code"],
-            "rate_bp": _rate(sheet, number, row["rate"]),
+            "rate_bp": tax_rate_bp(sheet, number, row["rate"]),
         }
         for number, row in enumerate(values["taxes"])
     ]
@@ -43,13 +40,3 @@ def _check_complete(sheet: Sheet, rows: list[dict[str, Any]], role: str) -> None
     for number, row in enumerate(rows):
         if row["role"] == role and number > everything[0]:
             raise sheet.error(f"taxes[{number}]", f"never counts: taxes[{everything[0]}] matches before it")
-
-
-def _rate(sheet: Sheet, number: int, text: str) -> int:
-    try:
-        rate = Decimal(text) * _HUNDREDTHS
-    except InvalidOperation:
-        rate = Decimal(-1)
-    if not (rate.is_finite() and 0 <= rate <= _MOST * _HUNDREDTHS and rate == int(rate)):
-        raise sheet.error(f"taxes[{number}]", f"rate: {text[:20]!r} is no rate in per cent like 20 or 12.5")
-    return int(rate)

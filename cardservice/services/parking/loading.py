@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cardservice.money import parse_minor
 from cardservice.services.json_files import Sheet, read_sheet
@@ -15,6 +14,7 @@ from cardservice.services.parking.orders import Order, read_order
 from cardservice.services.parking.schemas import MAX_STAY_MINUTES, TariffSchema
 from cardservice.services.parking.tariff import FORMAT, OFF_STREET, ON_STREET, PERMITS, Tariff, prepare
 from cardservice.services.seam import LoadedTariff, TariffError
+from cardservice.services.tariff_files import check_frame
 from cardservice.services.taxes import stored_taxes
 
 MAX_BYTES = 4 << 20  # ours
@@ -61,15 +61,8 @@ def load_tariff(path: Path, orders: Sequence[Path], currency: str) -> LoadedTari
 
 
 def _check_frame(sheet: Sheet, currency: str) -> None:
+    check_frame(sheet, currency)
     values = sheet.values
-    if values["currency"] != currency:
-        raise sheet.error("currency", f"is {values['currency']}, and the scheme's is {currency}")
-    if values["last_day"] < values["first_day"]:
-        raise sheet.error("last_day", "is before first_day")
-    try:
-        ZoneInfo(values["timezone"])
-    except (KeyError, ValueError, OSError) as problem:
-        raise sheet.error("timezone", f"there is no time zone {values['timezone']!r}") from problem
     if values["calendar"]["until"] < values["first_day"]:
         raise sheet.error("calendar.until", "is before first_day")
     for field in ("places", "permits", "visits"):

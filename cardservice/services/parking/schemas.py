@@ -1,43 +1,20 @@
 """What a tariff file and the details of an action may say. Everything else is refused."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from cardservice.services.parking.plates import normalised
 from cardservice.services.parking.tariff import DAY_MINUTES, DAYS, HOLIDAY
+from cardservice.services.tariff_files import KEY, Day, WholeNumber, is_label
 from cardservice.services.taxes import TaxedSchema
 
 MAX_PLACES = 2_000  # ours: of a tariff
 MAX_VEHICLES = 5  # ours: of a permit
 MAX_STAY_MINUTES = 7 * DAY_MINUTES  # ours: of one payment
-_KEY = validate.Regexp(
-    re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z"),
-    error="is not a key of 1 to 64 small letters, digits and hyphens",
-)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z", re.ASCII)
-
-
-def _is_label(value: str) -> None:
-    if not (1 <= len(value) <= 80 and value.isprintable() and value == value.strip()):
-        raise ValidationError("is not a printable text of 1 to 80 characters without spaces around it")
-
-
-class Day(fields.Field[date]):
-    """A day, YYYY-MM-DD."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
-        if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII)):
-            raise ValidationError("is not a day like 2026-12-31")
-        try:
-            day = date.fromisoformat(value)
-        except ValueError as problem:
-            raise ValidationError(f"{value} is not a day of the calendar") from problem
-        if not 2000 <= day.year < 9000:
-            raise ValidationError(f"{value} is too far away")
-        return day
 
 
 class Clock(fields.Field[int]):
@@ -50,19 +27,6 @@ class Clock(fields.Field[int]):
         if match is None:
             raise ValidationError("is not a time of day like 08:30, or 24:00")
         return int(match[1]) * 60 + int(match[2])
-
-
-class Whole(fields.Integer):
-    """A whole number between two bounds; `true` is none."""
-
-    def __init__(self, lowest: int, highest: int, **more: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(lowest, highest), **more)
-
-    def _validated(self, value: Any) -> int:
-        if isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        number: int = super()._validated(value)
-        return number
 
 
 class Minute(fields.Field[datetime]):
@@ -90,7 +54,7 @@ class Plate(fields.Field[str]):
 
 
 def _keys(**more: Any) -> fields.List[str]:
-    return fields.List(fields.String(validate=_KEY), validate=validate.Length(max=100), **more)
+    return fields.List(fields.String(validate=KEY), validate=validate.Length(max=100), **more)
 
 
 def _categories(**more: Any) -> fields.List[str]:
@@ -101,15 +65,15 @@ def _categories(**more: Any) -> fields.List[str]:
 class TierSchema(Schema):
     """A stay from so many minutes to so many costs this; the next begins where it ends."""
 
-    from_minutes = Whole(0, MAX_STAY_MINUTES, required=True)
-    to_minutes = Whole(1, MAX_STAY_MINUTES, required=True)
+    from_minutes = WholeNumber(0, MAX_STAY_MINUTES, required=True)
+    to_minutes = WholeNumber(1, MAX_STAY_MINUTES, required=True)
     price = fields.String(required=True)
 
 
 class StepSchema(Schema):
     """Each begun so many minutes cost this."""
 
-    minutes = Whole(1, DAY_MINUTES, required=True)
+    minutes = WholeNumber(1, DAY_MINUTES, required=True)
     price = fields.String(required=True)
 
 
@@ -140,8 +104,8 @@ class OrderSchema(Schema):
 class PlaceSchema(Schema):
     """A street or a car park."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
     on_street = fields.Boolean(required=True, truthy={True}, falsy={False})
     pay_on_exit = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     reserve = fields.String(load_default=None)
@@ -152,12 +116,14 @@ class PlaceSchema(Schema):
         fields.Nested(BandSchema), load_default=None, validate=validate.Length(min=1, max=200)
     )
     order = fields.Nested(OrderSchema, load_default=None)
-    free_minutes = Whole(0, DAY_MINUTES, load_default=0)
+    free_minutes = WholeNumber(0, DAY_MINUTES, load_default=0)
     daily_maximum = fields.String(load_default=None)
-    max_stay_minutes = Whole(1, MAX_STAY_MINUTES, load_default=None)
-    no_return_minutes = Whole(1, DAY_MINUTES, load_default=None)
+    max_stay_minutes = WholeNumber(1, MAX_STAY_MINUTES, load_default=None)
+    no_return_minutes = WholeNumber(1, DAY_MINUTES, load_default=None)
     discounts = fields.Dict(
-        keys=fields.String(validate=validate.Length(min=1, max=64)), values=Whole(1, 100), load_default=dict
+        keys=fields.String(validate=validate.Length(min=1, max=64)),
+        values=WholeNumber(1, 100),
+        load_default=dict,
     )
     permits = _keys(load_default=list)
     visits = _keys(load_default=list)
@@ -171,23 +137,23 @@ class PlaceSchema(Schema):
 class PermitSchema(Schema):
     """A permit: the price of a payer's first, second and so on."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
-    months = Whole(1, 60, required=True)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
+    months = WholeNumber(1, 60, required=True)
     prices = fields.List(fields.String(), required=True, validate=validate.Length(min=1, max=20))
     categories = _categories(load_default=list)
-    vehicles = Whole(1, MAX_VEHICLES, load_default=1)
+    vehicles = WholeNumber(1, MAX_VEHICLES, load_default=1)
     change_price = fields.String(load_default=None)
 
 
 class VisitSchema(Schema):
     """A session for a visitor's vehicle."""
 
-    key = fields.String(required=True, validate=_KEY)
-    label = fields.String(required=True, validate=_is_label)
-    minutes = Whole(1, DAY_MINUTES, required=True)
+    key = fields.String(required=True, validate=KEY)
+    label = fields.String(required=True, validate=is_label)
+    minutes = WholeNumber(1, DAY_MINUTES, required=True)
     price = fields.String(required=True)
-    sessions_a_year = Whole(1, 1_000, required=True)
+    sessions_a_year = WholeNumber(1, 1_000, required=True)
     categories = _categories(load_default=list)
 
 
@@ -215,36 +181,36 @@ class TariffSchema(TaxedSchema):
 
 
 class _VehicleDetails(Schema):
-    place = fields.String(required=True, validate=_KEY)
+    place = fields.String(required=True, validate=KEY)
     plate = Plate(required=True)
 
 
 class _PaidDetails(_VehicleDetails):
     # As digital traffic orders name them, such as `car`.
     vehicle = fields.String(load_default="car", validate=validate.Regexp(re.compile(r"[A-Za-z]{1,40}\Z")))
-    permit = fields.String(load_default=None, validate=_KEY)
+    permit = fields.String(load_default=None, validate=KEY)
 
 
 class StartDetails(_PaidDetails):
     """Which vehicle stays where for how long; `carried_minutes` of them from an earlier stay."""
 
-    minutes = Whole(1, MAX_STAY_MINUTES, required=True)
-    carried_minutes = Whole(0, MAX_STAY_MINUTES, load_default=0)
+    minutes = WholeNumber(1, MAX_STAY_MINUTES, required=True)
+    carried_minutes = WholeNumber(0, MAX_STAY_MINUTES, load_default=0)
 
 
 class ExtendDetails(_PaidDetails):
     """By how long a stay is longer than what is paid of it."""
 
     started_at = Minute(required=True)
-    paid_minutes = Whole(1, MAX_STAY_MINUTES, required=True)
-    minutes = Whole(1, MAX_STAY_MINUTES, required=True)
+    paid_minutes = WholeNumber(1, MAX_STAY_MINUTES, required=True)
+    minutes = WholeNumber(1, MAX_STAY_MINUTES, required=True)
 
 
 class StopDetails(_VehicleDetails):
     """Which stay is over; how many whole minutes of it are to be carried, where the place lets them be."""
 
     started_at = Minute(required=True)
-    unused_minutes = Whole(0, MAX_STAY_MINUTES, load_default=0)
+    unused_minutes = WholeNumber(0, MAX_STAY_MINUTES, load_default=0)
 
 
 class EntryDetails(_PaidDetails):
@@ -260,16 +226,16 @@ class ExitDetails(_PaidDetails):
 class PermitDetails(Schema):
     """Which permit for which vehicle; it is the payer's first, second and so on at the time."""
 
-    permit = fields.String(required=True, validate=_KEY)
+    permit = fields.String(required=True, validate=KEY)
     plate = Plate(required=True)
     more_plates = fields.List(Plate(), load_default=list, validate=validate.Length(max=MAX_VEHICLES - 1))
-    number = Whole(1, 20, required=True)
+    number = WholeNumber(1, 20, required=True)
 
 
 class PermitEndDetails(Schema):
     """Which permit ends: that of all these vehicles, with these days."""
 
-    permit = fields.String(required=True, validate=_KEY)
+    permit = fields.String(required=True, validate=KEY)
     plate = Plate(required=True)
     more_plates = fields.List(Plate(), load_default=list, validate=validate.Length(max=MAX_VEHICLES - 1))
     first_day = Day(required=True)
@@ -285,7 +251,7 @@ class PermitChangeDetails(PermitEndDetails):
 class VisitDetails(_VehicleDetails):
     """Which vehicle visits, where, and by which sessions of the payer's."""
 
-    visit = fields.String(required=True, validate=_KEY)
+    visit = fields.String(required=True, validate=KEY)
     vehicle = fields.String(load_default="car", validate=validate.Regexp(re.compile(r"[A-Za-z]{1,40}\Z")))
 
 

@@ -30,7 +30,11 @@ def more(name: str, number: int, **changes: object) -> Change:
 
 # What is changed, what is said of it, and what stands on the line that is named.
 REFUSED: dict[str, tuple[Change, str, str]] = {
-    "another currency": (of_tariff(currency="EUR"), "currency: is not the scheme's", '"currency"'),
+    "another currency": (
+        of_tariff(currency="EUR"),
+        "currency: is EUR, and the scheme's is GBP",
+        '"currency"',
+    ),
     "no such time zone": (of_tariff(timezone="Europe/Ashcombe"), "timezone: there is no", '"timezone"'),
     "ends before it begins": (of_tariff(last_day="2026-05-31"), "last_day: is before", '"last_day"'),
     "a category in two groups": (

@@ -24,7 +24,7 @@ def of_terms(**changes: object) -> Change:
 
 # What is changed, what is said of it, and what stands on the line that is named.
 REFUSED: dict[str, tuple[Change, str, str]] = {
-    "another currency": (of_terms(currency="EUR"), "currency: is not the scheme's", '"currency"'),
+    "another currency": (of_terms(currency="EUR"), "currency: is EUR, and the scheme's is GBP", '"currency"'),
     "no such time zone": (of_terms(timezone="Europe/Ashcombe"), "timezone: there is no", '"timezone"'),
     "ends before it begins": (of_terms(last_day="2026-05-31"), "last_day: is before", '"last_day"'),
     "never open": (
