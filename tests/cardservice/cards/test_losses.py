@@ -23,7 +23,7 @@ BORN, POSTCODE, NUMBER = Question.BORN_ON, Question.POSTCODE, Question.NUMBER
 def known(council: Council) -> Card:
     """A card of somebody whose record says more than a name."""
     made = council.card()
-    noting = Noting(council.kek, made.holder, ACTOR, council.clock())
+    noting = Noting(council.kek, made.holder, ACTOR, council.clock(), council.zone)
     with council.context.database.begin() as connection:
         details.set_born_on(connection, noting, council.clock().date().replace(year=1987))
         details.set_address(connection, noting, Address(postcode="AB1 2CD"))
