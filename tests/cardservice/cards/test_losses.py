@@ -133,7 +133,7 @@ def test_told_at_a_kiosk_and_on_the_web(council: Council) -> None:
     assert portal.post("/v1/told-losses", right).json == {"taken": True}
     assert (state(council, card), state(council, twin)) == (CardState.ACTIVE, CardState.ACTIVE)
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, twin.holder, ACTOR, council.clock())
+        noting = Noting(council.kek, twin.holder, ACTOR, council.clock(), council.context.zone)
         details.set_address(connection, noting, Address(postcode="AB1 2CE"))
     for teller, told, channel in ((kiosk, card, "kiosk"), (portal, twin, "web")):
         said = right if told is card else {**right, "postcode": "AB1 2CE"}
