@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from kiosk.demo import town
 
 # Everything runs on one machine, which may be busy; what is there at once costs no wait.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 DESK, BUS, TILL, KIOSK = (terminal.reader for terminal in town.TERMINALS)
 
 
