@@ -10,7 +10,7 @@ from cardservice.audit.service import record
 from cardservice.errors import OrderInvalid
 from cardservice.payments.models import payment_matter
 
-# What each kind asks for, as the list and docs/ledger.md say it.
+# What each kind asks for, as the list says it; docs/payments.md says how.
 KINDS = {
     "captured_late": "captured after it had been given up: tell the payer, or give it back",
     "amount_differs": "the provider tells of another amount; nothing was posted",

@@ -15,6 +15,7 @@ MACHINE = frozenset(
         "init",
         "migrate",
         "distribute",
+        "seed",
         "serve",
         "sip2 serve",
         "worker",

@@ -1,6 +1,8 @@
 """What needs a person is done as docs/payments.md says: the list gets shorter, and the equation holds."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from cardservice.payments.attempts import Attempt
 from cardservice.payments.disputes import look_for_disputes
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.govuk_pay import GovUkPay
-from cardservice.payments.matters import close_matter, matters
+from cardservice.payments.matters import KINDS, close_matter, matters
 from cardservice.payments.noting import Noted, note_taken_back
 from cardservice.payments.polling import notified, poll
 from cardservice.payments.provider import ProviderAway
@@ -208,3 +210,26 @@ def test_a_key_that_the_provider_refuses_ends_no_round(
     council.clock.advance(hours=2)
     assert poll(context, provider).disputes == 1
     assert council.balances(card.payer) == (600, 0)
+
+
+def test_the_page_says_of_each_matter_what_to_do() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "payments.md").read_text(encoding="utf-8")
+    cells = [
+        line.split("|")[1] for line in page.partition("## What needs a person")[2].splitlines() if "|" in line
+    ]
+    assert {kind for cell in cells for kind in re.findall(r"`(\w+)`", cell)} == KINDS.keys()
+
+
+def test_a_dispute_that_was_won_after_all_is_paid_in_again(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """As a transfer: the bank has it, and no settled line of ours says so."""
+    attempt = captured(context, pay, provider, card)
+    pay.dispute(name_of(attempt), "lost", 400)
+    assert poll(context, provider).disputes == 1
+    pay.disputes[0].status = "won"
+    council.clock.advance(hours=2)
+    assert poll(context, provider).disputes == 1
+    assert open_kinds(context) == ["charged_back", "dispute_changed"]
+    top_up(context, TopUp(card.holder, 400, "transfer"), actor="test")
+    assert council.balances(card.payer) == (1000, 0)
