@@ -380,6 +380,9 @@ def test_a_settlement_with_fees_and_a_line_that_does_not_match(
     for amount in ("-1.00", "--1.00"):
         with pytest.raises(OrderInvalid, match="line 2"):
             settled(context, f"payment,x,2026-06-18,{amount},0.00,GBP")
+    for reference in ("", "a\0b", "a\u2028b", "x" * 256):
+        with pytest.raises(OrderInvalid, match="line 2"):
+            settled(context, f"payment,{reference},2026-06-18,1.00,0.00,GBP")
 
 
 def test_another_amount_than_was_asked_for_is_not_posted(
