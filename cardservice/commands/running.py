@@ -65,7 +65,7 @@ def init(currency: str, timezone: str, pkcs11_module: Path | None, label: str | 
     "serve",
     epilog=examples(
         "cardservice serve --bind 127.0.0.1:8080",
-        "kill -HUP PID    # new processes, with new settings, while it serves",
+        "kill -HUP PID    # new processes take the place of the old ones, while it serves",
         "kill -TERM PID   # running requests end first",
     ),
 )
