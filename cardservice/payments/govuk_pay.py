@@ -29,6 +29,7 @@ TIMEOUT_S = (5.0, 20.0)
 TRIES = 3
 # The most that it lists at once.
 PAGE_SIZE = 500
+MOST_PAGES = 1000
 # From an answer's head to its end: a worker has other things to do.
 ANSWER_S = 60.0
 # An answer of a page is far below.
@@ -63,6 +64,10 @@ class GovUkPay:
         page = self._ask("GET", "/v1/payments", query={"reference": reference})
         return [_payment(each) for each in _list(page, "results") if each.get("reference") == reference]
 
+    def payments(self, since: datetime) -> Sequence[Told]:
+        """See PaymentProvider; page by page."""
+        return [_payment(each) for each in self._pages("/v1/payments", since)]
+
     def payment(self, payment: str) -> Told:
         """See PaymentProvider."""
         return _payment(self._ask("GET", f"/v1/payments/{quote(payment, safe='')}"))
@@ -84,14 +89,17 @@ class GovUkPay:
 
     def disputes(self, since: datetime) -> Sequence[ToldDispute]:
         """See PaymentProvider; page by page."""
-        found: list[ToldDispute] = []
+        return [_dispute(each) for each in self._pages("/v1/disputes", since)]
+
+    def _pages(self, path: str, since: datetime) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         query = {"from_date": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        for number in range(1, 1000):
+        for number in range(1, MOST_PAGES):
             page = self._ask(
-                "GET", "/v1/disputes", query={**query, "page": str(number), "display_size": str(PAGE_SIZE)}
+                "GET", path, query={**query, "page": str(number), "display_size": str(PAGE_SIZE)}
             )
             results = _list(page, "results")
-            found += [_dispute(each) for each in results]
+            found += results
             if len(results) < PAGE_SIZE:
                 break
         return found
