@@ -85,7 +85,7 @@ class GovUkPay:
     def refunds(self, payment: str) -> Sequence[ToldRefund]:
         """See PaymentProvider."""
         found = self._ask("GET", f"/v1/payments/{quote(payment, safe='')}/refunds")
-        return [_refund(each) for each in _list(found.get("_embedded") or {}, "refunds")]
+        return [_refund(each) for each in _list(_object_of(found, "_embedded"), "refunds")]
 
     def disputes(self, since: datetime) -> Sequence[ToldDispute]:
         """See PaymentProvider; page by page."""
@@ -192,14 +192,15 @@ def _list(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _payment(answer: Mapping[str, Any]) -> Told:
-    links = answer.get("_links") or {}
+    links, left = _object_of(answer, "_links"), _object_of(answer, "refund_summary").get("amount_available")
+    next_url = _object_of(links, "next_url")
     return Told(
         payment=_text(answer, "payment_id"),
         reference=_text(answer, "reference"),
-        state=cast("State", _one_of((answer.get("state") or {}).get("status"), get_args(State))),
+        state=cast("State", _one_of(_object_of(answer, "state").get("status"), get_args(State))),
         amount_minor=_amount(answer.get("amount")),
-        refundable_minor=(answer.get("refund_summary") or {}).get("amount_available"),
-        next_url=(links.get("next_url") or {}).get("href"),
+        refundable_minor=None if left is None else _amount(left),
+        next_url=_text(next_url, "href") if next_url else None,
     )
 
 
@@ -213,6 +214,14 @@ def _dispute(answer: Mapping[str, Any]) -> ToldDispute:
     return ToldDispute(
         _text(answer, "dispute_id"), _text(answer, "payment_id"), state, _amount(answer.get("amount"))
     )
+
+
+def _object_of(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object in it; empty where there is none."""
+    found = answer.get(name) or {}
+    if not isinstance(found, dict):
+        raise ProviderAway("the payment provider's answer has not the published shape")
+    return found
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str:
