@@ -46,7 +46,7 @@ def cardholder_find(
 ) -> None:
     """Find cardholders by how the words of their names begin, and by what else is given.
 
-    \\b
+    \b
     For example:
       cardservice cardholder find "mor ree"
       cardservice cardholder find Kathryn --sounds-like --postcode AB1
@@ -81,11 +81,20 @@ def cardholder_accesses(cardholder_id: str, as_json: bool) -> None:
         found = accesses(connection, holder)
         record(connection, actor(), "cardholder.accesses", holder, context.now())
     values = [
-        {"at": each.at.isoformat(), "actor": each.actor, "action": each.action, "read": each.is_read}
+        {
+            "at": each.at.isoformat(),
+            "actor": each.actor,
+            "action": each.action,
+            "changed": each.changed,
+            "read": each.is_read,
+        }
         for each in found
     ]
-    lines = [f"{one['at']}  {one['actor']}  {one['action']}" for one in values]
-    say("\\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
+    lines = [
+        f"{one['at']}  {one['actor']}  {one['action']}" + (f"  {one['changed']}" if one["changed"] else "")
+        for one in values
+    ]
+    say("\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
 
 
 @cardholder.command("born")

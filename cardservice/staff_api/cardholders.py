@@ -173,7 +173,14 @@ def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
         record(connection, actor(), "cardholder.accesses", holder, context().now())
     shown = found[:limit]
     listed = [
-        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in shown
+        {
+            "at": each.at,
+            "actor": each.actor,
+            "action": each.action,
+            "changed": each.changed,
+            "read": each.is_read,
+        }
+        for each in shown
     ]
     return {"accesses": listed, "next": str(shown[-1].place) if len(found) > limit else None}
 

@@ -76,6 +76,10 @@ def test_a_record_is_noted_shown_and_found(context: Context, council: Council) -
     assert (shown["flags"], shown["address"]) == (None, None)
     reads = [each["action"] for each in ok(context, "accesses", holder)["accesses"] if each["read"]]
     assert reads == [*["cardholder.show"] * 5, *["cardholder.find"] * 2, "cardholder.show"]
+    # For a person: a line for each, with what was changed.
+    lines = run(context, "accesses", holder).stdout.splitlines()
+    assert sum(line.endswith("cli:root  cardholder.set  address") for line in lines) == 2
+    assert {line.split("  ")[2] for line in lines} >= {"cardholder.add", "cardholder.show"}
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -160,10 +164,15 @@ def test_all_that_is_kept_of_a_person(context: Context, council: Council, tmp_pa
         "at": "",
         "by": "staff",
         "what": "cardholder.export",
+        "changed": None,
         "read": True,
     }
     text = (tmp_path / "told" / "record.txt").read_text("utf-8")
     assert "name: Morgan Reed" in text
+    # Amounts as people write them, moments in the scheme's time.
+    assert "amount: 2.40 GBP" in text
+    assert "15 June 2026, 11:00" in text
+    assert not (tmp_path / "told" / "photo.jpg").exists()
     for stranger in (str(ava.holder), str(ava.id), other):
         assert stranger not in text
         assert stranger not in json.dumps(told)
