@@ -34,13 +34,14 @@ from cardservice.database import metadata
 from cardservice.funding.models import entitlement
 from cardservice.ids import CardholderId
 from cardservice.pupils.models import import_change, import_run
+from cardservice.staff.agreeing import ask_many_revoked
 from tests.support.council import ACTOR, Card, Council
 
 # A table names a person by a key to one of these, or by a column of one of these names.
 PEOPLE = {"cardholder", "card", "personalisation_order"}
 NAMES = {"cardholder_id", "holder_id", "person_id", "child_id", "guardian_id", "card_id"}
 # Those that name them as text among other things
-BESIDE = {"certificate", "status_index", "audit", "quarantine"}
+BESIDE = {"certificate", "status_index", "audit", "quarantine", "second_person"}
 
 TOLD = {
     *("account", "account_closing", "application", "audit", "bureau_item", "card", "card_activation"),
@@ -53,6 +54,7 @@ TOLD = {
 NOT_TOLD = {
     "cardholder_key": "it is a key; what is sealed under it is told",
     "cardholder_token": "keyed hashes of what is told, by which people are looked for",
+    "second_person": "that somebody asked for many cards to be revoked; what came of it the card tells",
     "status_index": "a number drawn for a card, which is told with its chip",
 }
 ERASED = TOLD - {"account"} | set(NOT_TOLD)
@@ -154,6 +156,7 @@ def known(council: Council) -> Card:
                 },
             ),
         )
+        ask_many_revoked(connection, [card.id, spare.id], "stolen", actor=ACTOR, moment=moment)
         for table, values in rows:
             connection.execute(insert(table).values(**values))
     return card
