@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.consenting import consent
 from cardservice.cardholders.details import (
     CONSENTS,
     FLAGS,
@@ -18,7 +19,6 @@ from cardservice.cardholders.details import (
     Noting,
     set_address,
     set_born_on,
-    set_consent,
     set_contact,
     set_flag,
     set_preferences,
@@ -184,7 +184,7 @@ def cardholder_consent(
     cardholder_id: str, purpose: str, wording: str | None, withdrawn: bool, as_json: bool
 ) -> None:
     """Note that somebody agrees to something, from now on: cardholder consent ID notices --wording 2026-1."""
-    _say_noted(cardholder_id, set_consent, purpose, wording, as_json=as_json, given=not withdrawn)
+    _say_noted(cardholder_id, consent, purpose, wording, as_json=as_json, given=not withdrawn)
 
 
 def _say_noted(

@@ -11,6 +11,7 @@ from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
 from cardservice.cardholders.accesses import Place, accesses
+from cardservice.cardholders.consenting import consent
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
@@ -291,7 +292,7 @@ def _flags(connection: Connection, noting: Noting, value: dict[str, bool]) -> No
 
 def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str, Any]]) -> None:
     for purpose, said in value.items():
-        details.set_consent(connection, noting, purpose, said["wording"], given=said["given"])
+        consent(connection, noting, purpose, said["wording"], given=said["given"])
 
 
 _CHANGES: Mapping[str, Callable[..., None]] = {

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import insert, select
 
 from cardservice.audit.service import record
+from cardservice.cardholders.service import set_photo
+from cardservice.circulation.members import join
+from cardservice.circulation.models import history, member
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.ledger.payers import assign_payer
 from cardservice.staff.roles import Role
 from tests.cardservice.conftest import PASSPHRASE
 from tests.cardservice.staff.people import Staff, add
-from tests.support.council import FARE_MINOR, Card, Council, message, request_for
+from tests.support.council import FARE_MINOR, Card, Council, message, new_id, request_for
 
 URL = "/v1/authorisations"
 
@@ -112,6 +116,31 @@ def test_who_has_read_a_statement(context: Context, council: Council) -> None:
     for holder, reads in ((morgan.holder, ["payer.statement"]), (ava.holder, [])):
         told = ok(context, "accesses", str(holder))["accesses"]
         assert [each["action"] for each in told if each["read"]] == reads
+
+
+def test_what_follows_of_a_consent_is_done_with_it(context: Context, council: Council) -> None:
+    """A photo that is not to be kept is gone; what a reader has borrowed is kept, and forgotten."""
+    holder, moment = council.card().holder, council.clock()
+    with context.database.begin() as connection:
+        set_photo(connection, council.kek, holder, b"\xff\xd8 a face", actor="test", moment=moment)
+        join(connection, holder, "2000123", None, by="test", moment=moment)
+    for purpose in ("photo", "loan_history"):
+        ok(context, "consent", str(holder), purpose, "--wording", "2026-1")
+    assert (ok(context, "show", str(holder))["photo_bytes"], _keeps_history(context)) == (9, True)
+    day = moment.date()
+    book = {"id": new_id(), "cardholder_id": holder, "title": "Emma", "lent_on": day, "returned_on": day}
+    with context.database.begin() as connection:
+        connection.execute(insert(history).values(**book))
+    for purpose in ("photo", "loan_history"):
+        ok(context, "consent", str(holder), purpose, "--withdrawn")
+    assert (ok(context, "show", str(holder))["photo_bytes"], _keeps_history(context)) == (None, False)
+    with context.database.reading() as connection:
+        assert connection.execute(select(history)).all() == []
+
+
+def _keeps_history(context: Context) -> bool | None:
+    with context.database.reading() as connection:
+        return connection.scalar(select(member.c.keeps_history))
 
 
 @pytest.mark.parametrize(
