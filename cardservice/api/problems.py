@@ -29,6 +29,7 @@ from cardservice.errors import (
     RefundRefused,
     TooManyRequests,
 )
+from cardservice.ledger.nodes import named_in
 from cardservice.pupils.errors import ImportRefused
 from cardservice.services.seam import TariffError
 
@@ -222,7 +223,9 @@ def document_of(error: Exception) -> dict[str, Any]:
             return _document("malformed", "The body does not come as its headers say.")
         case OperationalError() | psycopg.OperationalError():
             log.error("the database does not answer", exc_info=error)
-            return _document("unavailable", "Nothing is lost by sending the same request again.")
+            node = named_in(getattr(error, "orig", error))
+            away = "" if node is None else f"The ledger's node {node} does not answer. "
+            return _document("unavailable", f"{away}Nothing is lost by sending the same request again.")
     # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
     log.error("unexpected error", exc_info=error)
     return _document(
