@@ -81,7 +81,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "staff_request": (*_ADD, "DELETE"),
         "second_person": (*_ADD, "UPDATE (state, closed_by, closed_at)"),
         "security_event": (*_ADD, "UPDATE (quarantined)"),
-        "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because)"),
+        # Encrypted anew under another version of the key.
+        "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because, sealed)"),
         "refusal_tally": (*_ADD, "UPDATE (refused, not_kept)"),
         "payer": _ADD,
         "cardholder_payer": _ADD,
@@ -191,6 +192,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sealed_leaf": ("SELECT", "UPDATE (salt, erased_at, tombstone)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
+        "quarantine": ("SELECT", "UPDATE (state, closed_at, closed_by, closed_because, sealed)"),
     }
 )
 FUNCTIONS = ("post_transactions", "read_for_messages")

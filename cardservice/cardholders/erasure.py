@@ -55,6 +55,7 @@ from cardservice.ledger.erasing import (
 )
 from cardservice.ledger.payers import touch_payers
 from cardservice.pupils.models import import_change
+from cardservice.quarantine import forgetting
 
 # Ours: the reason that the revocation list gets: the holder may not use it any more.
 _REASON = "withdrawn"
@@ -155,6 +156,7 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     # It names the card that was ordered by it.
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
+    forgetting.forget_cards(connection, context.keys.cardholder_kek, plan.cards, moment)
     forget_member(connection, person)
     own = (record_field, cardholder_token, record_read, import_change, entitlement, proof, account_closing)
     for table in own:

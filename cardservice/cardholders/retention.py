@@ -31,9 +31,10 @@ from cardservice.ids import CardholderId
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.quiet import count_quiet, quiet_holders
 from cardservice.pupils.models import import_change, import_run
+from cardservice.quarantine.forgetting import dismissed, erase_dismissed
 
 APPLICATIONS, PROOFS, CONSENTS, GUARDIANSHIPS = "applications", "proofs", "consents", "guardianships"
-IMPORTS, READ_LOG, DORMANT = "imports", "reads", "dormant"
+IMPORTS, READ_LOG, QUARANTINE, DORMANT = "imports", "reads", "quarantine", "dormant"
 RECORD_DAYS: Mapping[str, int] = MappingProxyType(
     {
         # Refused or withdrawn, and approved ones whose card has ended, since then.
@@ -48,6 +49,8 @@ RECORD_DAYS: Mapping[str, int] = MappingProxyType(
         IMPORTS: 400,
         # Of whom somebody read; recalls among them.
         READ_LOG: 730,
+        # What a refused message said that somebody has dismissed, since then.
+        QUARANTINE: 56,
         # Who has no card, and with whom nothing has happened.
         DORMANT: 1096,
     }
@@ -87,6 +90,8 @@ def survey_records(
             due = sum(_count(connection, each) for each in (_reads(before), _audited(before)))
         elif name == IMPORTS:
             due = _count(connection, _changes(before))
+        elif name == QUARANTINE:
+            due = _count(connection, dismissed(before))
         elif name == DORMANT:
             due = count_quiet(connection, _dormant(before, moment), _posted(before))
         else:
@@ -118,6 +123,8 @@ def erase_records(context: Context, over: Over, moment: datetime, *, actor: str)
             return _delete(database, record_read, _reads(before), note) + _forget_reads(
                 database, before, moment, actor
             )
+        if over.record_class == QUARANTINE:
+            return _erase_dismissed(database, before, note)
         with database.begin() as connection:
             ids = _over_guardianships(context, connection, before)
             erased = connection.execute(delete(guardianship).where(guardianship.c.id.in_(ids))).rowcount
@@ -301,6 +308,16 @@ def _erase_changes(database: Database, before: datetime, note: Callable[[Connect
         if erased:
             note(connection, erased)
     return erased
+
+
+def _erase_dismissed(database: Database, before: datetime, note: Callable[[Connection, int], None]) -> int:
+    erased = 0
+    while True:
+        with database.begin() as connection:
+            if not (portion := erase_dismissed(connection, before)):
+                return erased
+            note(connection, portion)
+        erased += portion
 
 
 def _forget_reads(database: Database, before: datetime, moment: datetime, actor: str) -> int:

@@ -26,6 +26,7 @@ from cardservice.keys import kek_name, make_kek_version
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import rewrap, wrapped_under
 from cardservice.ledger.retention import Due, erase_counters, erase_due, erase_resources, periods, survey
+from cardservice.quarantine.forgetting import reseal_some, sealed_under
 from cardservice.services import retention_days
 from cardservice.services.seam import Passing
 from cardservice.staff.functions import OPTIONS
@@ -211,7 +212,7 @@ def keys() -> None:
 @json_option
 @command
 def keys_show(as_json: bool) -> None:
-    """List its versions, and how many keys each wraps."""
+    """List its versions, and how many keys each wraps, and messages in quarantine."""
     with opened() as context:
         values = _versions(context)
     _say_versions(values, as_json=as_json)
@@ -224,7 +225,7 @@ def keys_show(as_json: bool) -> None:
 def keys_rewrap(new_version: bool, as_json: bool) -> None:
     """Wrap every cardholder's key under the newest version, while the service runs; again, it goes on.
 
-    What people are found by is made anew under it, too.
+    What people are found by is made anew under it, too, and what lies in quarantine.
     """
     with opened() as context:
         ring = make_kek_version(context.keys) if new_version else context.keys.cardholder_kek
@@ -236,7 +237,7 @@ def keys_rewrap(new_version: bool, as_json: bool) -> None:
                 break
             total += done
             click.echo(f"{total} wrapped anew", err=True)
-        indexed = _index_anew(context, ring)
+        indexed, quarantined = _index_anew(context, ring), _reseal(context, ring)
         with context.database.begin() as connection:
             record(
                 connection,
@@ -246,6 +247,7 @@ def keys_rewrap(new_version: bool, as_json: bool) -> None:
                 context.now(),
                 keys=total,
                 indexed=indexed,
+                quarantined=quarantined,
             )
     with opened() as context:
         values = _versions(context)
@@ -263,21 +265,41 @@ def _index_anew(context: Context, ring: KeyRing) -> int:
         click.echo(f"{total} found by it", err=True)
 
 
+def _reseal(context: Context, ring: KeyRing) -> int:
+    total, after = 0, 0
+    while True:
+        with context.database.begin() as connection:
+            done, after = reseal_some(connection, ring, after, _KEYS_AT_ONCE)
+        if not after:
+            return total
+        total += done
+        click.echo(f"{total} in quarantine", err=True)
+
+
 def _versions(context: Context) -> list[dict[str, object]]:
     with context.database.reading() as connection:
-        counts = wrapped_under(connection)
+        wraps, quarantined = wrapped_under(connection), sealed_under(connection)
     known = context.keys.cardholder_kek.versions
     return [
-        {"version": version, "file": f"{kek_name(version)}.secret", "wraps": counts.get(version, 0)}
-        for version in sorted({*known, *counts})
+        {
+            "version": version,
+            "file": f"{kek_name(version)}.secret",
+            "wraps": wraps.get(version, 0),
+            "quarantined": quarantined.get(version, 0),
+        }
+        for version in sorted({*known, *wraps, *quarantined})
     ]
 
 
 def _say_versions(values: list[dict[str, object]], *, as_json: bool) -> None:
     newest = values[-1]["version"]
     words = [
-        f"version {one['version']}: wraps {one['wraps']} keys"
-        + ("" if one["wraps"] or one["version"] == newest else f"; {one['file']} may be destroyed")
+        f"version {one['version']}: wraps {one['wraps']} keys, {one['quarantined']} messages in quarantine"
+        + (
+            ""
+            if one["wraps"] or one["quarantined"] or one["version"] == newest
+            else f"; {one['file']} may be destroyed"
+        )
         for one in values
     ]
     say("\n".join(words), {"versions": values}, as_json=as_json)

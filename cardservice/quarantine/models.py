@@ -29,7 +29,7 @@ quarantine = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    # An entry of a chunk (docs/api.md), encrypted: it tells where somebody was.
+    # An entry of a chunk (docs/api.md), encrypted: it tells where somebody was. Empty once that was erased.
     Column("sealed", LargeBinary, nullable=False),
     Column("state", Text, CheckConstraint("state IN ('held', 'dismissed')", name="state"), nullable=False),
     Column("closed_at", UtcDateTime, nullable=True),

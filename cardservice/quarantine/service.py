@@ -29,14 +29,16 @@ HELD_MESSAGES = 2_000
 HELD_BYTES = 8 * 1024 * 1024
 
 NO_ID = UUID(int=0)
-_VERSION_BYTES, _NONCE_BYTES = 4, 12
-_SEALED_FROM = _VERSION_BYTES + _NONCE_BYTES
+VERSION_BYTES, _NONCE_BYTES = 4, 12
+_SEALED_FROM = VERSION_BYTES + _NONCE_BYTES
+# What is kept of a message whose bytes were erased (`forgetting`).
+NOTHING = b""
 # Ours: what an encryption is for, so that one cannot be taken for another.
 _CONTEXT = b"citizen-card quarantine\x00"
 
 
 class QuarantineUnreadable(CardServiceError):
-    """A message in quarantine does not decrypt: it was changed, or the key is another."""
+    """A message in quarantine does not decrypt: it was erased or changed, or the key is another."""
 
     code = "quarantine_unreadable"
 
@@ -150,22 +152,28 @@ def opened(connection: Connection, ring: KeyRing, number: int, *, actor: str, mo
     row = connection.execute(select(quarantine).where(quarantine.c.id == number)).one_or_none()
     if row is None:
         raise QuarantineUnknown(number)
+    if row.sealed == NOTHING:
+        raise QuarantineUnreadable(f"what message {number} in quarantine said was erased; its row is left")
     record(connection, actor, "quarantine.read", number, moment, terminal=row.terminal_id)
-    sealed: bytes = row.sealed
-    version, nonce = int.from_bytes(sealed[:_VERSION_BYTES], "big"), sealed[_VERSION_BYTES:_SEALED_FROM]
+    return unsealed_entry(ring, row.sealed, row.body, number)
+
+
+def sealed_entry(ring: KeyRing, entry: bytes, body: bytes) -> bytes:
+    """The version of the key, a nonce, and the entry encrypted under that key."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    ciphertext = AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, entry, _CONTEXT + body)
+    return ring.newest.to_bytes(VERSION_BYTES, "big") + nonce + ciphertext
+
+
+def unsealed_entry(ring: KeyRing, sealed: bytes, body: bytes, number: int) -> bytes:
+    """What `sealed_entry` has encrypted. Raises QuarantineUnreadable."""
+    version, nonce = int.from_bytes(sealed[:VERSION_BYTES], "big"), sealed[VERSION_BYTES:_SEALED_FROM]
     try:
-        return AESGCMSIV(ring.key(version)).decrypt(nonce, sealed[_SEALED_FROM:], _CONTEXT + row.body)
+        return AESGCMSIV(ring.key(version)).decrypt(nonce, sealed[_SEALED_FROM:], _CONTEXT + body)
     except (InvalidTag, ValueError, LookupError, LedgerError) as error:
         raise QuarantineUnreadable(
             f"message {number} in quarantine was changed, or the key that sealed it is gone"
         ) from error
-
-
-def _sealed(ring: KeyRing, entry: bytes, body: bytes) -> bytes:
-    """The version of the key, a nonce, and the entry encrypted under that key."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    ciphertext = AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, entry, _CONTEXT + body)
-    return ring.newest.to_bytes(_VERSION_BYTES, "big") + nonce + ciphertext
 
 
 def dismiss(connection: Connection, number: int, reason: str, *, actor: str, moment: datetime) -> None:
@@ -209,7 +217,7 @@ class _Room:
         """Whether the bytes are kept, now or since they came before."""
         entry = refused.entry or b""
         body = refused.body or sha256(entry).digest()
-        sealed = _sealed(ring, entry, body)
+        sealed = sealed_entry(ring, entry, body)
         is_known = connection.execute(
             select(quarantine.c.id).where(
                 quarantine.c.terminal_id == refused.terminal_id,
