@@ -90,9 +90,9 @@ class Lives(RuleBasedStateMachine):
         self.payments: list[tuple[PayerId, TopUp, list[int]]] = []
         self.days: dict[tuple[PayerId, int], Day] = {}
         self.erased: set[int] = set()
-        # For two fares or three: so both what is approved and what is declined comes soon.
+        # For one fare: so both what is approved and what is declined comes soon.
         for number in range(2):
-            self.pay_in(which=number, amount=600, again=False)
+            self.pay_in(which=number, amount=FARE_MINOR + 60, again=False)
 
     # What terminals do.
 
@@ -264,9 +264,16 @@ class Lives(RuleBasedStateMachine):
         self.happened["erased details"] += 1
         sent.erased = (sent.kind, sent.answered) != ("request", "annulled")
 
-    @precondition(lambda self: not self.erased and self._is_settled(1))
+    @precondition(lambda self: not self.erased and len(self.messages) > 9)
     @rule()
     def erase_the_person(self) -> None:
+        """Once nothing is left to have or to owe; the family may have paid for them before."""
+        self.change_payer(which=1, to_family=False)
+        own = self.cards[1].payer
+        if self.model.owes[own]:
+            self.pay_in(which=1, amount=self.model.owes[own], again=False)
+        if self.model.has[own]:
+            self.carry_over(own, self.family, self.model.has[own])
         erase_cardholder(self.council.context, self.cards[1].holder, actor=ACTOR)
         self.happened["erased person"] += 1
         self.erased.add(1)
@@ -314,10 +321,6 @@ class Lives(RuleBasedStateMachine):
     def _payer(self, which: int, moment: datetime | None = None) -> PayerId:
         moment = moment or self.council.clock.moment
         return [payer for since, payer in self.pays[which] if since <= moment][-1]
-
-    def _is_settled(self, which: int) -> bool:
-        own = self.cards[which].payer
-        return self._payer(which) == own and self.model.has[own] == self.model.owes[own] == 0
 
     def _expected(self, sent: Sent) -> str:
         """The code that it will be answered with, and what it does to the model."""
