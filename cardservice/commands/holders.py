@@ -165,15 +165,12 @@ def _more(item: tuple[Field, Any]) -> str:
 
 
 def _named(name: str, said: Any) -> str:
-    """What is noted under a name: a word, that it is so, or what somebody has agreed to, and since when."""
-    name = name.replace("_", " ")
+    """A part of it, such as `street Old Row`, `larger text`, or `notices agreed to by 2026-1 since …`."""
     if isinstance(said, dict):
-        agreed = "agreed" if said["given"] else "not agreed"
-        wording = f", by wording {said['wording']}" if said.get("wording") else ""
-        return f"{name} ({agreed} since {said['since']}{wording})"
-    if isinstance(said, bool):
-        return name if said else f"not {name}"
-    return f"{name} {said}"
+        wording = f" by {said['wording']}" if "wording" in said else ""
+        does = "agreed to" if said["given"] else "not agreed to"
+        return f"{name.replace('_', ' ')} {does}{wording} since {said['since']}"
+    return name.replace("_", " ") if said is True else f"{name} {said}"
 
 
 def _words(profile: Profile) -> str:
