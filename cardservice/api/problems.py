@@ -72,7 +72,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "request_digest_mismatch": Kind(401, "The request body is not the one that was signed"),
     "request_signature_stale": Kind(401, "The terminal signature is too old or in the future"),
     "terminal_unknown": Kind(401, "The terminal is not registered"),
-    "terminal_revoked": Kind(403, "The terminal was revoked"),
+    "terminal_revoked": Kind(403, "The terminal was revoked, or its provider closed"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
     "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
     "not_theirs": Kind(403, "This member of staff does this for their own alone"),
