@@ -46,12 +46,13 @@ def cardholder_find(
 ) -> None:
     """Find cardholders by how the words of their names begin, and by what else is given.
 
-    \\b
+    Each of those who are found is noted as seen. Who has the whole name comes first; where more fit than are
+    shown, it says so.
+
+    \b
     For example:
       cardservice cardholder find "mor ree"
       cardservice cardholder find Kathryn --sounds-like --postcode AB1
-    Each of those who are found is noted as seen. Who has the whole name comes first; where more fit than are
-    shown, it says so.
     """
     day = None if born_on is None else _day(born_on)
     wanted = Wanted(name, sounds_like, None if day is None else day.isoformat(), postcode)
