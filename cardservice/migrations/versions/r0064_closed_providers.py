@@ -1,7 +1,7 @@
 """Providers that are closed from a moment on, and their terminals with them (docs/adr/0178).
 
 Revision ID: 0064
-Revises: 0057
+Revises: 0062
 """
 
 from importlib.resources import files
@@ -12,7 +12,7 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0064"
-down_revision = "0057"
+down_revision = "0062"
 
 
 def upgrade() -> None:

@@ -23,7 +23,7 @@ BORN, POSTCODE, NUMBER = Question.BORN_ON, Question.POSTCODE, Question.NUMBER
 def known(council: Council) -> Card:
     """A card of somebody whose record says more than a name."""
     made = council.card()
-    noting = Noting(council.kek, made.holder, ACTOR, council.clock())
+    noting = Noting(council.kek, made.holder, ACTOR, council.clock(), council.zone)
     with council.context.database.begin() as connection:
         details.set_born_on(connection, noting, council.clock().date().replace(year=1987))
         details.set_address(connection, noting, Address(postcode="AB1 2CD"))
@@ -133,7 +133,7 @@ def test_told_at_a_kiosk_and_on_the_web(council: Council) -> None:
     assert portal.post("/v1/told-losses", right).json == {"taken": True}
     assert (state(council, card), state(council, twin)) == (CardState.ACTIVE, CardState.ACTIVE)
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, twin.holder, ACTOR, council.clock())
+        noting = Noting(council.kek, twin.holder, ACTOR, council.clock(), council.context.zone)
         details.set_address(connection, noting, Address(postcode="AB1 2CE"))
     for teller, told, channel in ((kiosk, card, "kiosk"), (portal, twin, "web")):
         said = right if told is card else {**right, "postcode": "AB1 2CE"}
