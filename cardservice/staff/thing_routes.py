@@ -49,6 +49,7 @@ THING_ROUTES: Mapping[tuple[str, str], Right] = {
     ("POST", f"{_TERMINAL}/invitation"): _R.KEEP_TERMINALS,
     ("GET", f"{_TERMINAL}/terms"): _R.SEE_TERMINALS,
     ("POST", f"{_TERMINAL}/terms"): _R.KEEP_TERMINALS,
+    ("POST", f"{_TERMINAL}/name"): _R.KEEP_TERMINALS,
     ("GET", f"{_TERMINAL}/gaps"): _R.SEE_TERMINALS,
     ("GET", f"{_HOLDER}/account"): _R.SEE_MONEY,
     ("POST", f"{_HOLDER}/account/closing"): _R.ISSUE_CARDS,

@@ -257,6 +257,10 @@ def test_a_terminal_is_invited_enrols_itself_does_something_else_and_is_revoked(
     changed = ok(ann.post(f"{path}/terms", terms, If_Match=tag))
     assert [each["role"] for each in changed["history"]] == ["validator", "gate"]
     assert ann.post(f"{path}/terms", terms, If_Match=tag).outcome == (412, "changed_meanwhile")
+    named = {"name": "Pool, turnstile 2"}
+    assert ann.post(f"{path}/name", named, If_Match=tag).outcome == (412, "changed_meanwhile")
+    called = ok(ann.post(f"{path}/name", named, If_Match=seen(ann, f"{path}/terms")[1]))
+    assert (called["name"], called["history"]) == (named["name"], changed["history"])
     assert ok(ann.post(f"{path}/revocation", {"reason": "stolen"}))["state"] == "revoked"
     assert pool.get("/v1/nonce").outcome == (403, "terminal_revoked")
     assert ann.post(f"{path}/invitation", {}).outcome == (422, "order_invalid")
