@@ -35,8 +35,7 @@ BEGIN
                 SELECT json_build_array(
                     t.provider_id, t.role, t.offline_limit_minor, encode(c.der, 'hex'),
                     -- In use no longer, whichever comes first: a provider's closing stands with its terminals.
-                    -- By its name, so that who pays is served while the column is taken away (revision 0064).
-                    (date_part('epoch', least((to_jsonb(t) ->> 'closed_from')::timestamptz, (
+                    (date_part('epoch', least(t.closed_from, (
                         SELECT s.valid_from FROM terminal_state AS s
                         WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
                     ))) * 1000)::bigint,

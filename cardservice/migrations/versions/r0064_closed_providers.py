@@ -1,7 +1,7 @@
 """Providers that are closed from a moment on, and their terminals with them (docs/adr/0178).
 
 Revision ID: 0064
-Revises: 0062
+Revises: 0057
 """
 
 from importlib.resources import files
@@ -12,21 +12,30 @@ from alembic import op
 from cardservice.database import UtcDateTime
 
 revision = "0064"
-down_revision = "0062"
+down_revision = "0057"
+
+
+_COLUMN = "t.closed_from"
 
 
 def upgrade() -> None:
     for table in ("provider", "terminal"):
         op.add_column(table, sa.Column("closed_from", UtcDateTime, nullable=True))
-    connection = op.get_bind()
-    if connection.dialect.name != "postgresql":
-        return
-    # As it stands: a percent sign in it is no placeholder.
-    source = files("cardservice.authorisation").joinpath("reading.sql").read_text()
-    connection.exec_driver_sql(source, execution_options={"no_parameters": True})
+    _put_reading(_COLUMN)
 
 
 def downgrade() -> None:
-    # The function stays: it is the one that this program calls, whatever the tables' revision.
+    # As it was read before there was such a thing.
+    _put_reading("NULL")
     for table in ("terminal", "provider"):
         op.drop_column(table, "closed_from")
+
+
+def _put_reading(closed_from: str) -> None:
+    connection = op.get_bind()
+    if connection.dialect.name != "postgresql":
+        return
+    source = files("cardservice.authorisation").joinpath("reading.sql").read_text()
+    # As it stands: a percent sign in it is no placeholder.
+    options = {"no_parameters": True}
+    connection.exec_driver_sql(source.replace(_COLUMN, closed_from), execution_options=options)
