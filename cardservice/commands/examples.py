@@ -95,6 +95,7 @@ stock warn --product dual-8k --place library --below 20
 terminal add bus-12 --csr bus-12.csr --provider vale-buses --role validator --out bus-12.crt
 terminal gaps bus-12
 terminal invite bus-12 --provider vale-buses --role validator --offline-limit 500
+terminal invited
 terminal list
 terminal revoke bus-12 --reason stolen
 terminal set bus-12 --role validator --offline-limit 500

@@ -44,6 +44,7 @@ THING_ROUTES: Mapping[tuple[str, str], Right] = {
     ("GET", f"{_PROVIDER}/statement"): _R.SEE_PROVIDERS,
     ("GET", f"{_PROVIDER}/sales"): _R.SEE_PROVIDERS,
     ("POST", "/v1/terminals"): _R.KEEP_TERMINALS,
+    ("GET", "/v1/terminal-invitations"): _R.SEE_TERMINALS,
     ("POST", "/v1/terminal-invitations"): _R.KEEP_TERMINALS,
     ("POST", "/v1/terminal-invitations/<terminal_id>/withdrawal"): _R.KEEP_TERMINALS,
     ("POST", f"{_TERMINAL}/invitation"): _R.KEEP_TERMINALS,

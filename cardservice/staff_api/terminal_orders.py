@@ -31,6 +31,7 @@ from cardservice.terminals.enrolment import (
     Invitation,
     invite,
     invite_again,
+    invited,
     withdraw_invitation,
 )
 from cardservice.terminals.gaps import sequences
@@ -122,6 +123,24 @@ class TerminalCodeSchema(Message):
     expires_at = Moment(required=True)
 
 
+class InvitedSchema(Message):
+    """A terminal whose code is out; `again`: it is registered, and is to have another key."""
+
+    terminal = fields.String(required=True)
+    provider = fields.String(required=True)
+    role = fields.String(required=True)
+    again = fields.Boolean(required=True)
+    expires_at = Moment(required=True)
+    attempts_left = fields.Integer(required=True)
+    by = fields.String(required=True)
+
+
+class InvitedAllSchema(Message):
+    """Whose codes are out, the next to end first; a code holds for days at most."""
+
+    invited = fields.List(fields.Nested(InvitedSchema), required=True)
+
+
 class UninvitedSchema(Message):
     """A terminal whose code is void."""
 
@@ -158,6 +177,30 @@ def post_terminal(body: dict[str, Any]) -> dict[str, Any]:
         who: dict[str, Any] = {"actor": actor(), "moment": context().now()}
         issued = terminals.register_terminal(connection, authority, new, body["csr"].encode(), **who)
     return {"terminal": new.id, "certificate": issued.public_bytes(Encoding.PEM).decode()}
+
+
+@blueprint.route("/v1/terminal-invitations")
+@blueprint.response(200, InvitedAllSchema)
+@blueprint.problems(401, 403)
+@staff_alone
+def get_invitations() -> dict[str, Any]:
+    """Whose codes are out and have not been used; never the codes."""
+    with context().database.reading() as connection:
+        found = invited(connection, me().own_provider(Right.SEE_TERMINALS), context().now())
+    return {
+        "invited": [
+            {
+                "terminal": each.id,
+                "provider": each.provider_id,
+                "role": each.role,
+                "again": each.again,
+                "expires_at": each.expires_at,
+                "attempts_left": each.attempts_left,
+                "by": each.by,
+            }
+            for each in found
+        ]
+    }
 
 
 @blueprint.route("/v1/terminal-invitations", methods=["POST"])

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from cardservice.ids import ProviderId, TerminalId
 from cardservice.staff.functions import COMMANDS, ROUTES
 from cardservice.staff.roles import RIGHTS, Role
+from cardservice.terminals.enrolment import VALIDITY, invite
+from cardservice.terminals.service import NewTerminal
 from tests.cardservice.api.bodies import BODIES
 from tests.cardservice.command_line import typed
 from tests.cardservice.staff.people import Staff, add
@@ -29,10 +32,14 @@ DAYS = {"first": "2026-06-01", "last": "2026-06-30"}
 
 @pytest.fixture
 def town(council: Council) -> Council:
-    """Two providers with a terminal each that has said how it is, and somebody of the first."""
+    """Two providers with a terminal each that has said how it is, one invited, and somebody of the first."""
     council.provider("town-pool")
     for terminal in (council.terminal("bus-1"), council.terminal("pool-1", provider="town-pool")):
         assert terminal.post("/v1/health", said()).status == 200
+    with council.context.database.begin() as connection:
+        for one, provider in (("bus-2", "vale-buses"), ("pool-2", "town-pool")):
+            new = NewTerminal(TerminalId(one), ProviderId(provider), one, "validator", None)
+            invite(connection, new, VALIDITY, actor="test", moment=council.clock())
     add(council.context, "ann", Role.ADMINISTRATOR)
     add(council.context, "pia", Role.PROVIDER, provider="vale-buses")
     return council
