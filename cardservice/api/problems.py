@@ -7,12 +7,14 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 from typing import Any
 
 import psycopg
 from flask import Flask, Response, g, json
+from gunicorn.http.errors import NoMoreData, ParseException
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cardservice.applications.errors import NotEligible
 from cardservice.bureau.errors import BureauFileRefused
@@ -27,6 +29,7 @@ from cardservice.errors import (
     RefundRefused,
     TooManyRequests,
 )
+from cardservice.ledger.nodes import named_in
 from cardservice.pupils.errors import ImportRefused
 from cardservice.services.seam import TariffError
 
@@ -34,6 +37,9 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"  # RFC 9457, 3
 RETRY_AFTER_S = 1
+UNAUTHORISED = 401
+# What has no answer without one: RFC 9110, 11.6.1. Staff send a token; for signatures there is no scheme.
+CHALLENGE = "Bearer"  # RFC 6750, 3
 # Of these it is said when to send the same request again.
 RETRIED = frozenset({429, 503})
 
@@ -54,6 +60,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "not_acceptable": Kind(406, "There is this in no form that the request accepts"),
     "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
+    "address_too_long": Kind(414, "The request's address is too long"),
+    "headers_too_large": Kind(431, "The request's headers are too large"),
     "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
     "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
@@ -72,7 +80,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "request_digest_mismatch": Kind(401, "The request body is not the one that was signed"),
     "request_signature_stale": Kind(401, "The terminal signature is too old or in the future"),
     "terminal_unknown": Kind(401, "The terminal is not registered"),
-    "terminal_revoked": Kind(403, "The terminal was revoked"),
+    "terminal_revoked": Kind(403, "The terminal was revoked, or its provider closed"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
     "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
     "not_theirs": Kind(403, "This member of staff does this for their own alone"),
@@ -183,7 +191,8 @@ _HTTP_CODES = {
     405: "method_not_allowed",
     406: "not_acceptable",
     413: "too_large",
-    414: "too_large",
+    414: "address_too_long",
+    431: "headers_too_large",
     415: "unsupported_media_type",
     501: "not_implemented",
 }
@@ -192,6 +201,12 @@ _HTTP_CODES = {
 def problem(code: str, detail: str, members: Mapping[str, object] | None = None) -> Response:
     """The problem of `code` as an answer; a code of a service's own rules counts as a refused quote."""
     return _answered(_document(code, detail, members))
+
+
+def written(code: str, detail: str) -> tuple[int, bytes]:
+    """The status and the body of a problem, for whoever answers without Flask."""
+    document = _document(code, detail)
+    return int(document["status"]), dumps(document).encode()
 
 
 def document_of(error: Exception) -> dict[str, Any]:
@@ -203,9 +218,14 @@ def document_of(error: Exception) -> dict[str, Any]:
             return _document(error.code, str(error), _members(error))
         case HTTPException():
             return _of_http(error)
+        case ParseException() | NoMoreData():
+            # A body in chunks that are none, or that broke off: gunicorn reads it when it is asked for.
+            return _document("malformed", "The body does not come as its headers say.")
         case OperationalError() | psycopg.OperationalError():
             log.error("the database does not answer", exc_info=error)
-            return _document("unavailable", "Nothing is lost by sending the same request again.")
+            node = named_in(getattr(error, "orig", error))
+            away = "" if node is None else f"The ledger's node {node} does not answer. "
+            return _document("unavailable", f"{away}Nothing is lost by sending the same request again.")
     # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
     log.error("unexpected error", exc_info=error)
     return _document(
@@ -266,7 +286,9 @@ def _answered(document: Mapping[str, Any]) -> Response:
 
 
 def headers_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """The headers of a problem document: when to send the same again. RFC 9110, 10.2.3."""
+    """Its headers: when to send the same again (RFC 9110, 10.2.3), or how one is let in."""
+    if document["status"] == UNAUTHORISED:
+        return {"WWW-Authenticate": CHALLENGE}
     if document["status"] not in RETRIED:
         return {}
     return {"Retry-After": str(document.get("retry_after_s", RETRY_AFTER_S))}
@@ -276,7 +298,11 @@ def register(app: Flask) -> None:
     """Let every error of this application leave as a problem document."""
 
     def leave(error: Exception) -> Response:
-        return _answered(document_of(error))
+        response = _answered(document_of(error))
+        if isinstance(error, MethodNotAllowed):
+            # RFC 9110, 15.5.6
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
 
     # The first for its subclasses, which Flask would otherwise answer itself.
     app.register_error_handler(HTTPException, leave)
