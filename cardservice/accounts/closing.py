@@ -97,9 +97,8 @@ def stop(context: Context, holder: UUID, why: str, *, actor: str) -> Standing:
             raise ClosingRefused("; ".join(blocking))
         _note_stop(connection, person, why, actor, moment)
         if why == DECEASED:
-            set_flag(
-                connection, Noting(context.keys.cardholder_kek, person, actor, moment), DECEASED, on=True
-            )
+            noting = Noting(context.keys.cardholder_kek, person, actor, moment, context.zone)
+            set_flag(connection, noting, DECEASED, on=True)
         authority = context.authority(AUTHORITY, connection)
         for each in before.cards:
             revoke_card(connection, authority, each, reason="withdrawn", actor=actor, moment=moment)

@@ -29,6 +29,7 @@ from cardservice.errors import (
     RefundRefused,
     TooManyRequests,
 )
+from cardservice.ledger.nodes import named_in
 from cardservice.pupils.errors import ImportRefused
 from cardservice.services.seam import TariffError
 
@@ -79,7 +80,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "request_digest_mismatch": Kind(401, "The request body is not the one that was signed"),
     "request_signature_stale": Kind(401, "The terminal signature is too old or in the future"),
     "terminal_unknown": Kind(401, "The terminal is not registered"),
-    "terminal_revoked": Kind(403, "The terminal was revoked"),
+    "terminal_revoked": Kind(403, "The terminal was revoked, or its provider closed"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
     "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
     "not_theirs": Kind(403, "This member of staff does this for their own alone"),
@@ -222,7 +223,9 @@ def document_of(error: Exception) -> dict[str, Any]:
             return _document("malformed", "The body does not come as its headers say.")
         case OperationalError() | psycopg.OperationalError():
             log.error("the database does not answer", exc_info=error)
-            return _document("unavailable", "Nothing is lost by sending the same request again.")
+            node = named_in(getattr(error, "orig", error))
+            away = "" if node is None else f"The ledger's node {node} does not answer. "
+            return _document("unavailable", f"{away}Nothing is lost by sending the same request again.")
     # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
     log.error("unexpected error", exc_info=error)
     return _document(

@@ -171,6 +171,7 @@ class AccessSchema(Message):
     at = Moment(required=True)
     actor = fields.String(required=True)
     action = fields.String(required=True)
+    changed = fields.String(required=True, allow_none=True)
     read = fields.Boolean(required=True)
 
 
@@ -209,6 +210,7 @@ class PlanSchema(Message):
     transactions = fields.Integer(required=True)
     details = fields.Integer(required=True)
     audit_entries = fields.Integer(required=True)
+    held_back = fields.Integer(required=True)
     objections = fields.List(fields.Nested(ObjectionSchema), required=True)
 
 

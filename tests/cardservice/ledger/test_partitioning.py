@@ -19,6 +19,7 @@ from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import sequence
+from cardservice.ledger.distributing import distribute
 from cardservice.ledger.errors import CannotDivide
 from cardservice.ledger.partitioning import (
     AHEAD,
@@ -34,7 +35,7 @@ from cardservice.ledger.retention import erase_due
 from cardservice.ledger.values import Outcome
 from cardservice.ledger.verify import verify
 from cardservice.upkeep import calendar_of
-from tests.cardservice.authorisation.test_whole_ledger import Lives
+from tests.cardservice.authorisation.lives import lives_in
 from tests.cardservice.ledger.postings import sale, view_of
 from tests.support.council import ACTOR, Council, message, new_id, request_for
 from tests.support.databases import SERVICE_ROLE, DatabaseUrls
@@ -206,6 +207,13 @@ def test_what_is_refused(database: Database, owner_database: Database, payer: Pa
     assert post(database, [sale(payer, 2, 100, id=id_of(LATER))])[0].outcome is Outcome.POSTED
 
 
+def test_a_ledger_by_months_is_not_divided_over_a_cluster(owner_database: Database) -> None:
+    """It is said before anything is done, wherever it lies."""
+    partition(owner_database.engine, NOW, SERVICE_ROLE)
+    with pytest.raises(CannotDivide, match="by months"):
+        distribute(owner_database.engine)
+
+
 def test_the_worker_makes_the_months(database: Database, parts: Database) -> None:
     """Ahead, once, by the one function that its role may call; and nothing where the ledger is whole."""
     made = make_months(database, LATER)
@@ -307,9 +315,8 @@ def test_the_command(database_urls: DatabaseUrls, owner_database: Database) -> N
 def test_whatever_happens_on_a_divided_ledger(council: Council, owner_database: Database) -> None:
     """What is held of a whole ledger holds of one by months."""
     divided(owner_database)
-    here = {"council": council, "bus": council.terminal("bus-12"), "days_closed": [0]}
     run_state_machine_as_test(
-        type("LivesByMonths", (Lives,), here),
+        lives_in(council),
         settings=settings(
             max_examples=20,
             stateful_step_count=40,
