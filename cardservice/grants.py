@@ -15,8 +15,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "alembic_version": ("SELECT",),
         "scheme": _ADD,
-        "provider": (*_ADD, "UPDATE (name)"),
-        "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
+        "provider": (*_ADD, "UPDATE (name, closed_from)"),
+        "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor, closed_from)"),
         "service_seller": (*_ADD, "UPDATE (valid_until)"),
         "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,

@@ -1,14 +1,14 @@
 """Under whose key what lies in quarantine is encrypted: with the person's it goes with the person.
 
 Revision ID: 0062
-Revises: 0057
+Revises: 0064
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0062"
-down_revision = "0057"
+down_revision = "0064"
 
 
 def upgrade() -> None:

@@ -60,7 +60,6 @@ class StaffWorld:
             "cardholder": [str(card.holder)],
             "application_id": [self._application()],
             "terminal_id": [self._terminal()],
-            "provider_id": ["vale-buses"],
             "provider": ["vale-buses"],
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
