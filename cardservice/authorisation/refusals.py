@@ -3,7 +3,7 @@
 from cardservice.advices.wire import encode_entry
 from cardservice.authorisation.messages import AnnulMessage, Message
 from cardservice.context import Context
-from cardservice.errors import MessageRefused
+from cardservice.errors import Erased, MessageRefused
 from cardservice.quarantine.service import Refused, note
 
 
@@ -22,9 +22,14 @@ def refused(
     refusal: MessageRefused,
     entry: bytes | None = None,
 ) -> Refused:
-    """A refusal as it is noted; `entry`: the bytes to keep of what could not be read."""
+    """A refusal as it is noted; `entry`: the bytes to keep of what could not be read.
+
+    Of what is erased nothing is kept anew: it is noted that it came.
+    """
     told = isinstance(message, AnnulMessage) or (message is not None and message.is_advice)
-    if told and message is not None:
+    if isinstance(refusal, Erased):
+        entry = None
+    elif told and message is not None:
         entry = encode_entry(message)
     return Refused(
         at=context.now(),

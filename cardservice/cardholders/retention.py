@@ -31,9 +31,10 @@ from cardservice.ids import CardholderId
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.quiet import count_quiet, quiet_holders
 from cardservice.pupils.models import import_change, import_run
+from cardservice.quarantine.models import quarantine
 
 APPLICATIONS, PROOFS, CONSENTS, GUARDIANSHIPS = "applications", "proofs", "consents", "guardianships"
-IMPORTS, READ_LOG, DORMANT = "imports", "reads", "dormant"
+IMPORTS, READ_LOG, QUARANTINE, DORMANT = "imports", "reads", "quarantine", "dormant"
 RECORD_DAYS: Mapping[str, int] = MappingProxyType(
     {
         # Refused or withdrawn, and approved ones whose card has ended, since then.
@@ -48,6 +49,8 @@ RECORD_DAYS: Mapping[str, int] = MappingProxyType(
         IMPORTS: 400,
         # Of whom somebody read; recalls among them.
         READ_LOG: 730,
+        # What a terminal told and could not be posted, since somebody has dismissed it.
+        QUARANTINE: 396,
         # Who has no card, and with whom nothing has happened.
         DORMANT: 1096,
     }
@@ -114,6 +117,8 @@ def erase_records(context: Context, over: Over, moment: datetime, *, actor: str)
             return _delete(database, proof, _proofs(before, moment), note)
         if over.record_class == IMPORTS:
             return _erase_changes(database, before, note)
+        if over.record_class == QUARANTINE:
+            return _delete(database, quarantine, _dismissed(before, moment), note)
         if over.record_class == READ_LOG:
             return _delete(database, record_read, _reads(before), note) + _forget_reads(
                 database, before, moment, actor
@@ -143,6 +148,11 @@ def _applications(before: datetime, _: datetime) -> Select[UUID]:
 
 def _proofs(before: datetime, _: datetime) -> Select[UUID]:
     return select(proof.c.id).where(proof.c.ended_at < before).order_by(proof.c.ended_at)
+
+
+def _dismissed(before: datetime, _: datetime) -> Select[Any]:
+    own = quarantine.c
+    return select(own.id).where(own.state == "dismissed", own.closed_at < before).order_by(own.id)
 
 
 def _reads(before: datetime) -> Select[UUID]:
@@ -199,9 +209,10 @@ def _posted(before: datetime) -> ColumnElement[bool]:
     return ledger_transaction.c.posted_at >= before
 
 
-_SIMPLE: Mapping[str, Callable[[datetime, datetime], Select[UUID]]] = {
+_SIMPLE: Mapping[str, Callable[[datetime, datetime], Select[Any]]] = {
     APPLICATIONS: _applications,
     PROOFS: _proofs,
+    QUARANTINE: _dismissed,
 }
 
 
