@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, select
 
 from cardservice.api.fields import to_base64url, to_rfc3339
+from cardservice.authorisation.agreeing import fault_of_row
 from cardservice.authorisation.evidence import Evidence, unseal
 from cardservice.cards.service import AUTHORITY
 from cardservice.context import Context
@@ -77,7 +78,8 @@ def fault_of_proof(
 ) -> str | None:
     """What is wrong with a stored proof as of the moment it was judged; None: nothing. Raises ProofErased.
 
-    That the card had been revoked by then is no fault of the proof: the transaction says so itself.
+    Also what of the ledger is not as it was proven. That the card had been revoked by then is no fault of the
+    proof: the transaction says so itself.
     """
     try:
         proof = load_proof(context, connection, payer, transaction)
@@ -98,12 +100,7 @@ def fault_of_proof(
         return str(error)
     if statement.id != transaction or str(statement.card) != held.identity:
         return "the proof is another transaction's or another card's"
-    body = connection.scalar(
-        select(ledger_transaction.c.body).where(
-            ledger_transaction.c.payer_id == payer, ledger_transaction.c.id == transaction
-        )
-    )
-    return None if body == proof.signed.body else "the ledger's row is of another statement"
+    return fault_of_row(connection, payer, transaction, proof.signed)
 
 
 def export_proof(context: Context, transaction: UUID, directory: Path) -> tuple[Path, ...]:

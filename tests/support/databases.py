@@ -159,6 +159,21 @@ class PostgresServer:
                 connection.execute(statement.encode())
 
 
+def deadlocks(database: Database) -> int:
+    """How many a PostgreSQL has ended here, once nobody else is connected: sessions tell as they end."""
+    database.dispose()
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    deadline = time.monotonic() + START_TIMEOUT_S
+    with database.posting_engine.connect() as connection:
+        while connection.exec_driver_sql(others).scalar_one():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return int(connection.exec_driver_sql(counted).scalar_one())
+
+
 class Databases:
     """Makes databases of both kinds; migrates one of each and copies it."""
 

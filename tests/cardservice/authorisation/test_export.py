@@ -6,13 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from cardservice.authorisation.export import export_proof, fault_of_proof
 from cardservice.errors import OrderInvalid, TransactionUnknown
 from cardservice.ids import TransactionId
 from cardservice.ledger.privacy import destroy_key
 from cardservice.ledger.verify import verify
+from tests.cardservice.ledger.test_verify import unguarded
 from tests.support.council import Council, Terminal, advice_of, annulment, message, new_id, request_for
+from tests.support.databases import DatabaseUrls
 
 URL = "/v1/authorisations"
 DOCS = Path(__file__).parents[3] / "docs"
@@ -120,3 +123,50 @@ def test_a_proof_of_another_transaction_is_found(council: Council, bus: Terminal
         missing = fault_of_proof(council.context, connection, card.payer, TransactionId(new_id()))
     assert good is None
     assert missing is not None
+
+
+# As somebody with every right would do it so that all adds up: what is charged is taken from the account.
+_CHARGED = "UPDATE transfer SET amount_minor = amount_minor + 1 WHERE transaction_id = :id"
+_TAKEN = "UPDATE account SET balance = balance - 1 WHERE kind = 'prepaid' AND balance > 0"
+CONSISTENT = {
+    "amount": (
+        _CHARGED,
+        _TAKEN,
+        "UPDATE ledger_transaction SET amount_minor = amount_minor + 1 WHERE id = :id",
+    ),
+    "transfers come to 241": (_CHARGED, _TAKEN),
+    "kind": ("UPDATE ledger_transaction SET kind = 'advice' WHERE id = :id",),
+    "terminal": ("UPDATE ledger_transaction SET terminal_id = 'bus-13' WHERE id = :id",),
+    "sequence": ("UPDATE ledger_transaction SET sequence = sequence + 1 WHERE id = :id",),
+    "service": ("UPDATE ledger_transaction SET service = 'parking' WHERE id = :id",),
+    "action": ("UPDATE ledger_transaction SET action = 'tap' WHERE id = :id",),
+    "tariff": ("UPDATE ledger_transaction SET tariff_version = 'another' WHERE id = :id",),
+    "replaced request": ("UPDATE ledger_transaction SET replaces = id WHERE id = :id",),
+    "time": ("UPDATE ledger_transaction SET occurred_at = posted_at WHERE id = :id",),
+}
+
+
+def test_what_adds_up_and_was_not_signed_is_found(
+    council: Council, bus: Terminal, database_urls: DatabaseUrls
+) -> None:
+    """Before its day is sealed: rows, transfers and balances agree with each other, and not with the card."""
+    context, card = council.context, council.card(top_up_minor=5_000)
+    changed: dict[TransactionId, str] = {}
+    for name in (*CONSISTENT, ""):
+        statement = request_for(bus, card)
+        body = message(statement, card)
+        council.clock.advance(seconds=1)
+        assert bus.post(URL, body).outcome == (200, "approved")
+        changed[TransactionId(statement.id)] = name
+    with unguarded(database_urls) as connection:
+        for sale, name in changed.items():
+            own = {"id": sale.hex if database_urls.kind == "sqlite" else str(sale)}
+            for change in CONSISTENT.get(name, ()):
+                done = connection.execute(text(change), own if ":id" in change else {})
+                assert done.rowcount == 1, name
+    assert verify(context.database).is_clean
+    report = verify(context.database, lambda *found: fault_of_proof(context, *found))
+    assert {finding.code for finding in report.findings} == {"proof_invalid"}
+    said = {finding.transaction_id: finding.detail for finding in report.findings}
+    assert said.keys() == {sale for sale, name in changed.items() if name}
+    assert all(changed[sale] in detail for sale, detail in said.items() if sale is not None)

@@ -1,20 +1,23 @@
 """Decided again where something has changed in between, under the lock in the end; at once, and once."""
 
 import sqlite3
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
+from threading import Event, current_thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
 from cardservice.authorisation import service, settling
 from cardservice.authorisation.answers import Given
 from cardservice.authorisation.facts import Facts
 from cardservice.authorisation.settling import Prepared, Question
+from cardservice.cards.service import revoke_card
 from cardservice.context import Context
 from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
@@ -22,10 +25,10 @@ from cardservice.ledger.limits import NewLimit, set_limit, switch_service
 from cardservice.ledger.models import payer_state
 from cardservice.ledger.payers import touch_payers
 from cardservice.ledger.privacy import destroy_key, erase_details
-from tests.cardservice.authorisation.test_meals import School
-from tests.cardservice.authorisation.test_meals import school as school  # noqa: PLC0414 - a fixture
+from tests.cardservice.ledger.test_two_sessions import LIMIT_S, waiting_for
 from tests.cardservice.ledger.variants import without
 from tests.support.council import (
+    ACTOR,
     FARE_MINOR,
     Card,
     Council,
@@ -108,57 +111,69 @@ def is_locked(database: Database, payer: PayerId) -> bool:
     return False
 
 
-def test_revoked_between_decision_and_posting(
-    council: Council, bus: Terminal, card: Card, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was decided on the card's old state is not posted."""
-    disturb(monkeypatch, lambda _, decision: council.revoke(card) if decision == 1 else None)
-    assert bus.post(URL, message(request_for(bus, card), card)).outcome == (200, "card_revoked")
-    assert council.balances(card.payer) == (2000, 0)
+def revoke(council: Council, connection: Connection, card: Card) -> None:
+    """As a desk does it: state, certificates and revocation list in one transaction."""
+    authority, now = council.context.authority("cards", connection), council.clock()
+    revoke_card(connection, authority, card.id, reason="lost", actor=ACTOR, moment=now)
 
 
-@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "without the version's check"])
-def test_switched_off_between_decision_and_posting(
+def switch_off(council: Council, connection: Connection, card: Card) -> None:
+    """As its holder may."""
+    switch_service(connection, card.holder, "transport", on=False, moment=council.clock())
+
+
+def lower(council: Council, connection: Connection, card: Card) -> None:
+    """To less than the fare."""
+    new, now = NewLimit(card.payer, card.holder, "transport.day", FARE_MINOR - 1), council.clock()
+    set_limit(connection, new, now, now)
+
+
+@pytest.mark.parametrize("removed", [(), ("version",)], ids=["checked", "without the version's check"])
+@pytest.mark.parametrize(
+    ("change", "reason"), [(revoke, "card_revoked"), (switch_off, "service_off"), (lower, "limit_reached")]
+)
+def test_changed_between_decision_and_posting(
     council: Council,
     bus: Terminal,
     card: Card,
     database_urls: DatabaseUrls,
     monkeypatch: pytest.MonkeyPatch,
-    is_checked: bool,
+    change: Callable[[Council, Connection, Card], None],
+    reason: str,
+    removed: tuple[str, ...],
 ) -> None:
-    """A service that its holder switches off meanwhile is not paid; it is what the version is there for."""
-    if not is_checked:
-        without({"version"}, database_urls, monkeypatch).dispose()
+    """The change is held open until the posting waits for it: what was decided before is decided again.
 
-    def switch(context: Context, decision: int) -> None:
-        if decision == 1:
-            with context.database.begin() as connection:
-                switch_service(connection, card.holder, "transport", on=False, moment=context.now())
+    Without the check of the payer's version what was decided on the old state is posted.
+    """
+    without(removed, database_urls, monkeypatch).dispose()
+    database, poster, answered = council.context.database, current_thread(), Event()
+    changed: Future[None] = Future()
 
-    made = disturb(monkeypatch, switch)
-    reply = bus.post(URL, message(request_for(bus, card), card))
-    assert reply.outcome == (200, "service_off" if is_checked else "approved")
-    assert made == ([1, 2] if is_checked else [1])
-    assert council.balances(card.payer) == (2000 if is_checked else 2000 - FARE_MINOR, 0)
+    def hold() -> None:
+        with waiting_for(database, poster) as is_waiting, database.begin() as connection:
+            change(council, connection, card)
+            changed.set_result(None)
+            deadline = time.monotonic() + LIMIT_S
+            while not is_waiting() and not answered.is_set():
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
 
+    with ThreadPoolExecutor(1) as pool:
+        holding: list[Future[None]] = []
 
-@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "without the version's check"])
-def test_limit_lowered_between_decision_and_posting(
-    school: School, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch, is_checked: bool
-) -> None:
-    """What the limit of before would have let through is judged by the one of now."""
-    if not is_checked:
-        without({"version"}, database_urls, monkeypatch).dispose()
+        def begin(_: Context, decision: int) -> None:
+            if decision == 1:
+                holding.append(pool.submit(hold))
+                wait([changed, *holding], LIMIT_S, FIRST_COMPLETED)
 
-    def lower(context: Context, decision: int) -> None:
-        if decision == 1:
-            new = NewLimit(school.family, school.ben.holder, "meals.day", 100)
-            with context.database.begin() as connection:
-                set_limit(connection, new, context.now(), context.now())
-
-    disturb(monkeypatch, lower)
-    reply = school.sell(school.ben, {"flapjack": 2})
-    assert reply.json["reason"] == ("limit_reached" if is_checked else "approved")
+        made = disturb(monkeypatch, begin)
+        reply = bus.post(URL, message(request_for(bus, card), card))
+        answered.set()
+        holding[0].result(LIMIT_S)
+    assert reply.outcome == (200, "approved" if removed else reason)
+    assert made == ([1] if removed else [1, 2])
+    assert council.balances(card.payer) == (2000 - FARE_MINOR if removed else 2000, 0)
 
 
 def test_payer_changed_between_decision_and_posting(

@@ -37,6 +37,7 @@ from cardservice.ledger.payers import create_payer, touch_payers
 from cardservice.ledger.posting import post
 from cardservice.ledger.values import PAYER_PREPAID, Posting, PostingResult
 from tests.cardservice.ledger.postings import CURRENCY, MOMENT, balances_of, sale, topup, view_of
+from tests.support.databases import deadlocks
 
 LIMIT_S = 60.0
 MONEY = 1_000
@@ -144,15 +145,9 @@ def two_workers(database: Database) -> Any:
         gevent.joinall(working, timeout=LIMIT_S, raise_error=True)
     return {
         "posted": sum(greenlet.value for greenlet in working),
-        "deadlocks": _deadlocks(database),
+        "deadlocks": deadlocks(database),
         "left": left(database, found),
     }
-
-
-def _deadlocks(database: Database) -> int:
-    query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-    with database.reading() as connection:
-        return int(connection.execute(query).scalar_one())
 
 
 def batches_of_64(database: Database) -> Any:
@@ -190,7 +185,7 @@ def batches_of_64(database: Database) -> Any:
         "bad": came[0][bad],
         "held": sorted({answers[held] for answers in came} - {"busy"}),
         "each other": [list(pair) for pair in sorted(set(map(tuple, pairs)))],
-        "deadlocks": _deadlocks(database),
+        "deadlocks": deadlocks(database),
         "left": left(database, found),
     }
 

@@ -33,7 +33,7 @@ from tests.support.council import (
     message,
     request_for,
 )
-from tests.support.databases import DatabaseUrls
+from tests.support.databases import DatabaseUrls, deadlocks
 
 PATH = "/v1/authorisations"
 PAYERS, FARES_EACH, CLIENTS = 4, 6, 64
@@ -122,6 +122,8 @@ def test_many_clients_empty_the_same_payers(town: Town) -> None:
     assert repeated == reasons[:PAYERS]
     assert [town.council.balances(card.payer) for card in cards] == [(1, 0)] * PAYERS
     assert len(town.stored()) == CLIENTS
+    database = town.council.context.database
+    assert database.dialect == "sqlite" or deadlocks(database) == 0
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

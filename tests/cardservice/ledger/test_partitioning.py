@@ -35,7 +35,7 @@ from cardservice.ledger.retention import erase_due
 from cardservice.ledger.values import Outcome
 from cardservice.ledger.verify import verify
 from cardservice.upkeep import calendar_of
-from tests.cardservice.authorisation.test_whole_ledger import Lives
+from tests.cardservice.authorisation.lives import lives_in
 from tests.cardservice.ledger.postings import sale, view_of
 from tests.support.council import ACTOR, Council, message, new_id, request_for
 from tests.support.databases import SERVICE_ROLE, DatabaseUrls
@@ -315,9 +315,8 @@ def test_the_command(database_urls: DatabaseUrls, owner_database: Database) -> N
 def test_whatever_happens_on_a_divided_ledger(council: Council, owner_database: Database) -> None:
     """What is held of a whole ledger holds of one by months."""
     divided(owner_database)
-    here = {"council": council, "bus": council.terminal("bus-12"), "days_closed": [0]}
     run_state_machine_as_test(
-        type("LivesByMonths", (Lives,), here),
+        lives_in(council),
         settings=settings(
             max_examples=20,
             stateful_step_count=40,
