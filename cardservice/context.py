@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from cryptography import x509
 from sqlalchemy import Connection, make_url, select
@@ -58,6 +59,15 @@ class Context:
     def now(self) -> datetime:
         """The present moment, in UTC, to the millisecond."""
         return truncated(self.clock())
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the scheme's days begin and end."""
+        return ZoneInfo(self.scheme.timezone)
+
+    def today(self) -> date:
+        """The present day there: by it people are of an age, and visits and rights begin and end."""
+        return self.now().astimezone(self.zone).date()
 
     def authority(self, name: str, connection: Connection) -> Authority:
         """An issuing authority whose records are part of the caller's database transaction."""

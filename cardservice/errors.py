@@ -214,12 +214,13 @@ class TerminalUnknown(MessageRefused):
 
 
 class TerminalRevoked(MessageRefused):
-    """The terminal was revoked before the moment that counts."""
+    """The terminal was revoked, or its provider closed, before the moment that counts."""
 
     code = "terminal_revoked"
 
     def __init__(self, terminal: str, revoked_at: datetime) -> None:
-        super().__init__(f"terminal {terminal} was revoked at {revoked_at.isoformat()}")
+        since = revoked_at.isoformat()
+        super().__init__(f"terminal {terminal} was revoked, or its provider closed, from {since} on")
         self.terminal, self.revoked_at = terminal, revoked_at
 
 

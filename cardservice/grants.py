@@ -15,8 +15,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "alembic_version": ("SELECT",),
         "scheme": _ADD,
-        "provider": (*_ADD, "UPDATE (name)"),
-        "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor)"),
+        "provider": (*_ADD, "UPDATE (name, closed_from)"),
+        "terminal": (*_ADD, "UPDATE (name, role, offline_limit_minor, closed_from)"),
         "service_seller": (*_ADD, "UPDATE (valid_until)"),
         "card_key_grant": (*_ADD, "UPDATE (valid_until)"),
         "terminal_state": _ADD,
@@ -81,8 +81,8 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "staff_request": (*_ADD, "DELETE"),
         "second_person": (*_ADD, "UPDATE (state, closed_by, closed_at)"),
         "security_event": (*_ADD, "UPDATE (quarantined)"),
-        # Encrypted anew under another version of the key.
-        "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because, sealed)"),
+        # Sealed anew under another version of the key.
+        "quarantine": (*_ADD, "UPDATE (state, closed_at, closed_by, closed_because, sealed, key_id)"),
         "refusal_tally": (*_ADD, "UPDATE (refused, not_kept)"),
         "payer": _ADD,
         "cardholder_payer": _ADD,
@@ -175,6 +175,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "status_index": ("SELECT", "UPDATE (identity)"),
         "pki_trail": _ADD,
         "pki_trail_head": (*_ADD, "UPDATE (sequence, sha256)"),
+        "quarantine": _TAKE,
         "audit": (*_ADD, "UPDATE (subject)"),
         "audit_link": ("SELECT", "UPDATE (salt)"),
         "payer": ("SELECT",),
@@ -192,7 +193,6 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sealed_leaf": ("SELECT", "UPDATE (salt, erased_at, tombstone)"),
         "cardholder_key": (*_ADD, "UPDATE (cardholder_id, wrapped, destroyed_at)"),
         "erased_card": _ADD,
-        "quarantine": ("SELECT", "UPDATE (state, closed_at, closed_by, closed_because, sealed)"),
     }
 )
 FUNCTIONS = ("post_transactions", "read_for_messages")

@@ -17,7 +17,8 @@ NUMBERS = "PROMETHEUS_MULTIPROC_DIR"
 
 _settings = load_settings()
 
-worker_class = "gthread" if _settings.is_sqlite else "cardservice.stopping.StoppingWorker"
+_threads, _greenlets = "cardservice.threaded.RefusingThreads", "cardservice.stopping.StoppingWorker"
+worker_class = _threads if _settings.is_sqlite else _greenlets
 workers = 1 if _settings.is_sqlite else _settings.workers or (os.cpu_count() or 1) + 1
 # Of a process: threads on SQLite, connections on PostgreSQL.
 threads = _settings.threads if _settings.is_sqlite else 1

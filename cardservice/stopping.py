@@ -17,6 +17,8 @@ import gevent
 from gevent import Greenlet, socket
 from gunicorn.workers.ggevent import GeventWorker
 
+from cardservice.refusing import Refusing
+
 # Ours: what was on its way when the stop came has arrived by then.
 ARRIVED_S = 0.25
 _LOOK_EVERY_S = 0.05
@@ -31,7 +33,7 @@ class _Waiting:
     timeout: gevent.Timeout
 
 
-class StoppingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+class StoppingWorker(Refusing, GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves until it is told to stop; then no connection without a request keeps it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -32,6 +32,7 @@ DISTRIBUTION = "citizen-card"
 USUAL = (
     "cardservice.services",
     "cardservice.setup",
+    "kiosk.pay_in",
     "kiosk.till",
     "kiosk.validator",
     "kiosk.web",

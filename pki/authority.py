@@ -54,6 +54,8 @@ class Order:
     identity: str
     # By default the profile's
     validity_days: int | None = None
+    # Or until this very moment
+    until: datetime | None = None
     # The holder's name, where the profile has a place for it
     name: str | None = None
 
@@ -94,14 +96,15 @@ class Authority:
         identity: str,
         moment: datetime,
         validity_days: int | None = None,
+        until: datetime | None = None,
     ) -> x509.Certificate:
         """A certificate of this profile for the request's key, recorded before it is returned.
 
         Of the request only the key counts: the names are the profile's, of `identity`. It is valid from five
-        minutes before `moment`, and never beyond the authority's own certificate. Raises RequestRefused, also
-        for an identity that the profile cannot name.
+        minutes before `moment`, for so many days or `until` a moment, and never beyond the authority's own
+        certificate. Raises RequestRefused, also for an identity that the profile cannot name.
         """
-        order = Order(csr=csr, profile=profile, identity=identity, validity_days=validity_days)
+        order = Order(csr=csr, profile=profile, identity=identity, validity_days=validity_days, until=until)
         (certificate,) = self.issue_many([order], moment)
         return certificate
 
@@ -290,8 +293,7 @@ class Authority:
     ) -> tuple[x509.Certificate, IssuedCertificate]:
         names = self._issuing.names(order.profile, order.identity, order.name)
         status_index = places[order.identity] if order.profile.has_status_index else None
-        days = order.profile.validity_days if order.validity_days is None else order.validity_days
-        der = self._issuing.leaf(order.profile, names, key, moment, timedelta(days=days), status_index)
+        der = self._issuing.leaf(order.profile, names, key, moment, _validity(order, moment), status_index)
         certificate = x509.load_der_x509_certificate(der)
         return certificate, self._issued(
             certificate, der, order.profile.name, order.identity, moment, status_index
@@ -349,6 +351,15 @@ class Authority:
             entries.append(entry)
             head = entry.head
         store.append_trail(entries)
+
+
+def _validity(order: Order, moment: datetime) -> timedelta:
+    """For how long from `moment` on. Raises RequestRefused where that is no time at all."""
+    if order.until is None:
+        return timedelta(days=order.validity_days or order.profile.validity_days)
+    if require_aware(order.until) <= moment:
+        raise RequestRefused(f"a certificate that ends at {order.until.isoformat()} would be over already")
+    return order.until - moment
 
 
 def issue_detail(record: IssuedCertificate) -> trail.Detail:

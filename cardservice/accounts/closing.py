@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cardservice.accounts.dormancy import require_still_unseen
 from cardservice.accounts.errors import ClosingRefused
@@ -30,9 +30,8 @@ from cardservice.ledger.models import counter
 from cardservice.ledger.posting import locked, post_on
 from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import PAYER_PREPAID, NewTransfer, Outcome, ReadQuery, scheme_clearing
-from cardservice.payments.models import payout
 from cardservice.payments.provider import PaymentProvider
-from cardservice.payments.redeeming import redeem
+from cardservice.payments.redeeming import redeem, waiting_minor
 from cardservice.payments.service import payment_posting
 
 ASKED, DECEASED, DORMANT = "asked", "deceased", "dormant"
@@ -98,9 +97,8 @@ def stop(context: Context, holder: UUID, why: str, *, actor: str) -> Standing:
             raise ClosingRefused("; ".join(blocking))
         _note_stop(connection, person, why, actor, moment)
         if why == DECEASED:
-            set_flag(
-                connection, Noting(context.keys.cardholder_kek, person, actor, moment), DECEASED, on=True
-            )
+            noting = Noting(context.keys.cardholder_kek, person, actor, moment, context.zone)
+            set_flag(connection, noting, DECEASED, on=True)
         authority = context.authority(AUTHORITY, connection)
         for each in before.cards:
             revoke_card(connection, authority, each, reason="withdrawn", actor=actor, moment=moment)
@@ -128,7 +126,7 @@ def give_back(
         if closing.why == DECEASED and way != BANK:
             raise ClosingRefused("what somebody leaves behind goes to their estate, by bank")
         payers = payers_for_erasure(connection, person, moment)
-        asked = {each.id: _asked_minor(connection, each.id) for each in payers}
+        asked = {each.id: waiting_minor(connection, each.id) for each in payers}
     given_minor = 0
     for each in payers:
         left_minor = 0 if each.is_shared else _prepaid(each) - asked[each.id]
@@ -204,15 +202,6 @@ def _open(connection: Connection, person: CardholderId, payers: tuple[OwnPayer, 
 
 def _prepaid(each: OwnPayer) -> int:
     return sum(balance for _, kind, balance in each.open if kind == "prepaid" and balance > 0)
-
-
-def _asked_minor(connection: Connection, payer_id: PayerId) -> int:
-    """What a bank transfer was asked for that nobody has approved yet."""
-    own = payout.c
-    waiting = select(func.coalesce(func.sum(own.amount_minor), 0))
-    return int(
-        connection.execute(waiting.where(own.payer_id == payer_id, own.approved_by.is_(None))).scalar_one()
-    )
 
 
 def _pay_out(context: Context, payer_id: PayerId, amount_minor: int, actor: str) -> None:

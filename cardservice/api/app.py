@@ -10,6 +10,7 @@ from cardservice.api.blueprints import Api
 from cardservice.api.public import blueprint as public
 from cardservice.authorisation.views import BULK_PATH
 from cardservice.authorisation.views import blueprint as authorisation
+from cardservice.cards import loss_views as losses
 from cardservice.cards import map_views as card_maps
 from cardservice.cards.maps import CardMaps
 from cardservice.cards.views import blueprint as personalisation
@@ -72,6 +73,7 @@ def create_app(context: Context, ingest: Ingest | None = None) -> Flask:
         presentations,
         personalisation,
         card_maps.blueprint,
+        losses.blueprint,
         card_keys,
         health,
         enrolment,

@@ -7,10 +7,12 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 from typing import Any
 
 import psycopg
 from flask import Flask, Response, g, json
+from gunicorn.http.errors import NoMoreData, ParseException
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -54,6 +56,8 @@ PROBLEMS: Mapping[str, Kind] = {
     "not_acceptable": Kind(406, "There is this in no form that the request accepts"),
     "not_implemented": Kind(501, "The service does not do this"),
     "too_large": Kind(413, "The request is too large"),
+    "address_too_long": Kind(414, "The request's address is too long"),
+    "headers_too_large": Kind(431, "The request's headers are too large"),
     "unsupported_media_type": Kind(415, "The request body is not of the documented media type"),
     "too_many_requests": Kind(429, "More is asked than may be in a minute"),
     # What a payment provider sends.
@@ -72,7 +76,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "request_digest_mismatch": Kind(401, "The request body is not the one that was signed"),
     "request_signature_stale": Kind(401, "The terminal signature is too old or in the future"),
     "terminal_unknown": Kind(401, "The terminal is not registered"),
-    "terminal_revoked": Kind(403, "The terminal was revoked"),
+    "terminal_revoked": Kind(403, "The terminal was revoked, or its provider closed"),
     "role_not_allowed": Kind(403, "The terminal's role does not cover this"),
     "right_missing": Kind(403, "The roles of this member of staff do not cover this"),
     "not_theirs": Kind(403, "This member of staff does this for their own alone"),
@@ -183,7 +187,8 @@ _HTTP_CODES = {
     405: "method_not_allowed",
     406: "not_acceptable",
     413: "too_large",
-    414: "too_large",
+    414: "address_too_long",
+    431: "headers_too_large",
     415: "unsupported_media_type",
     501: "not_implemented",
 }
@@ -192,6 +197,12 @@ _HTTP_CODES = {
 def problem(code: str, detail: str, members: Mapping[str, object] | None = None) -> Response:
     """The problem of `code` as an answer; a code of a service's own rules counts as a refused quote."""
     return _answered(_document(code, detail, members))
+
+
+def written(code: str, detail: str) -> tuple[int, bytes]:
+    """The status and the body of a problem, for whoever answers without Flask."""
+    document = _document(code, detail)
+    return int(document["status"]), dumps(document).encode()
 
 
 def document_of(error: Exception) -> dict[str, Any]:
@@ -203,6 +214,9 @@ def document_of(error: Exception) -> dict[str, Any]:
             return _document(error.code, str(error), _members(error))
         case HTTPException():
             return _of_http(error)
+        case ParseException() | NoMoreData():
+            # A body in chunks that are none, or that broke off: gunicorn reads it when it is asked for.
+            return _document("malformed", "The body does not come as its headers say.")
         case OperationalError() | psycopg.OperationalError():
             log.error("the database does not answer", exc_info=error)
             return _document("unavailable", "Nothing is lost by sending the same request again.")

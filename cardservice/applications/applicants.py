@@ -14,7 +14,7 @@ def by_settings(context: Context, actor: str) -> Deciding:
     settings = context.settings
     ages = Ages(settings.young_age, settings.adult_age)
     kek, moment = context.keys.cardholder_kek, context.now()
-    return Deciding(kek, ages, actor, moment, older_from=settings.older_from)
+    return Deciding(kek, ages, actor, moment, context.zone, older_from=settings.older_from)
 
 
 def add_applicant(connection: Connection, name: str, currency: str, by: Deciding) -> CardholderId:

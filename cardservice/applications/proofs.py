@@ -55,7 +55,7 @@ def note_proof(
     Of what changes there is a day of review; who somebody is does not change. A concession for age is had
     from `older_from` on, and each is looked at again after five years at most.
     """
-    today = noting.moment.date()
+    today = noting.today
     if kind not in PROOFS:
         raise OrderInvalid(f"{kind[:40]!r} is no kind of proof; there are {', '.join(PROOFS)}")
     if not (1 <= len(reference) <= MAX_REFERENCE and reference.isprintable()):

@@ -133,9 +133,7 @@ def is_of_age(connection: Connection, deciding: Deciding, holder: CardholderId) 
     known = known_of(connection, deciding.kek, holder)
     if known.born_on is None:
         return None
-    return (
-        age_on(known.born_on, deciding.moment.date()) >= deciding.ages.adult and DECEASED not in known.flags
-    )
+    return age_on(known.born_on, deciding.today) >= deciding.ages.adult and DECEASED not in known.flags
 
 
 def grow_up(
@@ -187,7 +185,7 @@ def check_again(connection: Connection, deciding: Deciding, cards: Sequence[InUs
     people = known_of_many(connection, deciding.kek, {each.cardholder_id for each in cards})
     found = []
     for each in cards:
-        day = deciding.moment.date()
+        day = deciding.today
         reasons = missing(each.kind, people[each.cardholder_id], deciding.ages, day, each.visit)
         if reasons:
             found.append(NotBacked(each.application_id, each.cardholder_id, each.card_id, reasons))

@@ -5,7 +5,7 @@ anybody's where nothing comes of it.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
@@ -63,11 +63,18 @@ class Deciding:
     ages: Ages
     actor: str
     moment: datetime
+    # Where the scheme's days begin and end (`Context.zone`)
+    zone: tzinfo
     older_from: str = STATE_PENSION
+
+    @property
+    def today(self) -> date:
+        """The scheme's day at that moment: by it ages and visits go."""
+        return self.moment.astimezone(self.zone).date()
 
     def noting(self, holder: CardholderId) -> Noting:
         """The same, of a person."""
-        return Noting(self.kek, holder, self.actor, self.moment)
+        return Noting(self.kek, holder, self.actor, self.moment, self.zone)
 
 
 def apply_for(connection: Connection, noting: Noting, kind: str, visit: Visit | None = None) -> UUID:
@@ -77,7 +84,7 @@ def apply_for(connection: Connection, noting: Noting, kind: str, visit: Visit | 
     """
     if kind not in KINDS:
         raise OrderInvalid(f"{kind[:40]!r} is no kind of card; there are {', '.join(KINDS)}")
-    _check_visit(kind, visit, noting.moment.date())
+    _check_visit(kind, visit, noting.today)
     lock_cardholder(connection, noting.holder)
     own = application.c
     waiting = connection.scalar(
@@ -121,7 +128,7 @@ def list_applications(
 def objections(connection: Connection, deciding: Deciding, known: Application) -> tuple[str, ...]:
     """All that stands against an application now."""
     person = known_of(connection, deciding.kek, known.cardholder_id)
-    return missing(known.kind, person, deciding.ages, deciding.moment.date(), known.visit)
+    return missing(known.kind, person, deciding.ages, deciding.today, known.visit)
 
 
 def approve(

@@ -56,7 +56,7 @@ def state_entitlements(
     signer = status_list_signer(context.authority(SIGNERS, connection), context.keys.store, moment)
     last = known.expires_on + timedelta(days=1)
     made = []
-    for predicate, review_on in sorted(stated(person, ages, moment.date()).items()):
+    for predicate, review_on in sorted(stated(person, ages, context.today()).items()):
         entitlement = Entitlement(
             scheme=context.scheme.id,
             predicate=predicate,

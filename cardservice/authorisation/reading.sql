@@ -34,10 +34,11 @@ BEGIN
             CASE WHEN m.terminal IS NOT NULL THEN (
                 SELECT json_build_array(
                     t.provider_id, t.role, t.offline_limit_minor, encode(c.der, 'hex'),
-                    (
-                        SELECT (date_part('epoch', s.valid_from) * 1000)::bigint FROM terminal_state AS s
+                    -- In use no longer, whichever comes first: a provider's closing stands with its terminals.
+                    (date_part('epoch', least(t.closed_from, (
+                        SELECT s.valid_from FROM terminal_state AS s
                         WHERE s.terminal_id = t.id AND s.state = 'revoked' ORDER BY s.valid_from, s.id LIMIT 1
-                    ),
+                    ))) * 1000)::bigint,
                     (
                         SELECT json_agg(
                             json_build_array(

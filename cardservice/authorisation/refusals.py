@@ -24,7 +24,7 @@ def refused(
 ) -> Refused:
     """A refusal as it is noted; `entry`: the bytes to keep of what could not be read.
 
-    Of what was erased none are kept: a terminal that sends it again must not bring it back.
+    Of what is erased nothing is kept anew: it is noted that it came.
     """
     told = isinstance(message, AnnulMessage) or (message is not None and message.is_advice)
     if isinstance(refusal, Erased):

@@ -124,7 +124,7 @@ def _not_known() -> Busy:
 
 
 def _is_divided(database: Database) -> bool:
-    """Whether it lies on a cluster; asked once, for a ledger is divided before anything is posted."""
+    """Whether it lies on a cluster; asked once, for a ledger is divided while no service runs."""
     with database.posting_engine.connect() as connection:
         return posting_postgresql.is_distributed(driver_of(connection))
 

@@ -34,6 +34,7 @@ READS = frozenset(
         "cardholder.print",
         "cardholder.show",
         "cardholder.verify",
+        "ledger.prove",
         "lending.history",
         "lending.patron",
         "payer.balance",
@@ -41,6 +42,10 @@ READS = frozenset(
         "payer.show",
         "payer.statement",
         "proof.due",
+        "proof.export",
+        "quarantine.read",
+        "transaction.day",
+        "transaction.explain",
     }
 )
 

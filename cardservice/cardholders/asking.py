@@ -6,7 +6,7 @@ Whoever serves somebody says who it is that asks; what a guardian may not, is re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -35,6 +35,7 @@ class Asked:
     until_age: int
     actor: str
     moment: datetime
+    today: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Child:
 
 def asking(context: Context, actor: str) -> Asked:
     """Whom somebody of the staff serves now, by the rules of this scheme."""
-    return Asked(context.keys.cardholder_kek, context.settings.guardian_age, actor, context.now())
+    return Asked(
+        context.keys.cardholder_kek, context.settings.guardian_age, actor, context.now(), context.today()
+    )
 
 
 @contextmanager
@@ -69,7 +72,7 @@ def require_asker(
     Raises CardholderUnknown, and AskerRefused with one of the reasons `not_a_guardian`, `barred`, `of_age`,
     `right_missing`.
     """
-    person, day = require_cardholder(connection, asker), asked.moment.date()
+    person, day = require_cardholder(connection, asker), asked.today
     if person == holder:
         return person
     own = [each for each in guardians_of(connection, asked.kek, holder) if each.person_id == person]
@@ -91,13 +94,12 @@ def require_asker(
     return person
 
 
-def require_asker_named(connection: Connection, kek: KeyRing, holder: CardholderId, moment: datetime) -> None:
+def require_asker_named(connection: Connection, kek: KeyRing, holder: CardholderId, day: date) -> None:
     """Nothing is told of somebody about whom a court has ordered something without saying who asks.
 
     Raises AskerRefused.
     """
     flags = read_fields(connection, kek, holder, [Field.FLAGS]).get(Field.FLAGS, {})
-    day = moment.date()
     barred = any(each.bars and each.holds_on(day) for each in guardians_of(connection, kek, holder))
     if barred or COURT_ORDER in flags:
         raise AskerRefused(
@@ -118,7 +120,7 @@ def noting_refusals(database: Database, asked: Asked, holder: UUID) -> Iterator[
 
 def family_of(connection: Connection, asked: Asked, person: CardholderId) -> tuple[Child, ...]:
     """For whom a person may act today, and who pays for each: one payer for all, or one for each."""
-    day, found = asked.moment.date(), []
+    day, found = asked.today, []
     kept = [each for each in children_of(connection, asked.kek, person) if each.holds_on(day)]
     barred = {each.child_id for each in kept if each.bars}
     for each in kept:

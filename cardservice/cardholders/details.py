@@ -6,7 +6,7 @@ Each is checked when it is noted, so that whatever reads it later need not.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection
@@ -125,11 +125,18 @@ class Noting:
     holder: CardholderId
     actor: str
     moment: datetime
+    # Where the scheme's days begin and end (`Context.zone`)
+    zone: tzinfo
+
+    @property
+    def today(self) -> date:
+        """The scheme's day at that moment."""
+        return self.moment.astimezone(self.zone).date()
 
 
 def set_born_on(connection: Connection, noting: Noting, born_on: date | None) -> None:
     """Note when somebody was born. Raises OrderInvalid."""
-    today = noting.moment.date()
+    today = noting.today
     if born_on is not None and not today.year - OLDEST_YEARS <= born_on.year <= today.year:
         raise OrderInvalid(f"nobody who was born on {born_on} has a card; write it like 2009-04-30")
     if born_on is not None and born_on > today:

@@ -55,7 +55,7 @@ from cardservice.ledger.erasing import (
 )
 from cardservice.ledger.payers import touch_payers
 from cardservice.pupils.models import import_change
-from cardservice.quarantine import forgetting
+from cardservice.quarantine.sealing import count_held, forget_held
 
 # Ours: the reason that the revocation list gets: the holder may not use it any more.
 _REASON = "withdrawn"
@@ -79,6 +79,8 @@ class Plan:
     transactions: int
     details: int
     audit_entries: int
+    # Messages that could not be posted, in quarantine
+    held_back: int
     objections: tuple[Objection, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +92,7 @@ class Plan:
             "transactions": self.transactions,
             "details": self.details,
             "audit_entries": self.audit_entries,
+            "held_back": self.held_back,
             "objections": [{"reason": each.reason, "message": each.message} for each in self.objections],
         }
 
@@ -108,6 +111,7 @@ def plan_erasure(connection: Connection, holder: UUID, moment: datetime) -> Plan
         transactions=sum(map(len, transactions.values())),
         details=details_kept(connection, transactions),
         audit_entries=len(connection.execute(subjects).all()),
+        held_back=count_held(connection, person),
         objections=(*_objections(payers), *_on_loan(connection, person)),
     )
 
@@ -152,11 +156,12 @@ def _erase(context: Context, connection: Connection, holder: UUID, actor: str) -
     _require_no(plan.objections)
     payers = payers_for_erasure(connection, person, moment)
     theirs = transactions_for_erasure(connection, person, payers)
+    # Found by the person's key, which is still the person's.
+    forget_held(connection, context.keys.cardholder_kek, person, plan.cards)
     forget_person(connection, person, theirs, moment, context.scheme.id, context.keys)
     # It names the card that was ordered by it.
     connection.execute(delete(application).where(application.c.cardholder_id == person))
     _forget_cards(context, connection, plan.cards, moment)
-    forgetting.forget_cards(connection, context.keys.cardholder_kek, plan.cards, moment)
     forget_member(connection, person)
     own = (record_field, cardholder_token, record_read, import_change, entitlement, proof, account_closing)
     for table in own:

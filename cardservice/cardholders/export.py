@@ -33,6 +33,7 @@ from cardservice.ledger.erasing import OwnPayer, payers_for_erasure, transaction
 from cardservice.ledger.models import account, counter, ledger_transaction, payer_limit, transaction_details
 from cardservice.ledger.payers import history_of
 from cardservice.pupils.models import import_change, import_run
+from cardservice.quarantine.looking import told_to
 
 FORMAT = "citizen-card subject access 1"
 _IDS_AT_ONCE = 500
@@ -60,7 +61,7 @@ def export_person(
     """
     person, moment = require_cardholder(connection, holder), context.now()
     if asker is None:
-        require_asker_named(connection, context.keys.cardholder_kek, person, moment)
+        require_asker_named(connection, context.keys.cardholder_kek, person, context.today())
     payers = payers_for_erasure(connection, person, moment)
     record(connection, actor, "cardholder.export", person, moment)
     return {
@@ -84,6 +85,7 @@ def export_person(
         "counters": _counters(connection, person),
         "lending": _lending(connection, person),
         "transactions": _transactions(connection, transactions_for_erasure(connection, person, payers)),
+        "held_back": told_to(context, connection, person),
         "accesses": [
             {"at": _said(each.at), "by": _who(each.actor), "what": each.action, "read": each.is_read}
             for each in accesses(connection, person)

@@ -102,7 +102,7 @@ def add_guardian(
         raise OrderInvalid(f"say what they may do: {', '.join(MAY)}")
     _check(noting, guardian, days)
     lock_cardholder(connection, noting.holder)
-    if not is_child(connection, noting.kek, noting.holder, until_age, noting.moment.date()):
+    if not is_child(connection, noting.kek, noting.holder, until_age, noting.today):
         raise OrderInvalid(
             f"guardians act for who is under {until_age} by the date of birth that is noted (cardholder born)"
         )
@@ -162,7 +162,7 @@ def is_child(
 def _check(noting: Noting, person: CardholderId, days: Days) -> None:
     if person == noting.holder:
         raise OrderInvalid("nobody is their own guardian")
-    if days.last is not None and not max(days.first, noting.moment.date()) <= days.last:
+    if days.last is not None and not max(days.first, noting.today) <= days.last:
         raise OrderInvalid(f"from {days.first} to {days.last} is over, or no time at all")
 
 

@@ -31,7 +31,7 @@ from cardservice.ids import CardholderId
 from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.quiet import count_quiet, quiet_holders
 from cardservice.pupils.models import import_change, import_run
-from cardservice.quarantine.forgetting import dismissed, erase_dismissed
+from cardservice.quarantine.models import quarantine
 
 APPLICATIONS, PROOFS, CONSENTS, GUARDIANSHIPS = "applications", "proofs", "consents", "guardianships"
 IMPORTS, READ_LOG, QUARANTINE, DORMANT = "imports", "reads", "quarantine", "dormant"
@@ -49,8 +49,8 @@ RECORD_DAYS: Mapping[str, int] = MappingProxyType(
         IMPORTS: 400,
         # Of whom somebody read; recalls among them.
         READ_LOG: 730,
-        # What a refused message said that somebody has dismissed, since then.
-        QUARANTINE: 56,
+        # What a terminal told and could not be posted, since somebody has dismissed it.
+        QUARANTINE: 396,
         # Who has no card, and with whom nothing has happened.
         DORMANT: 1096,
     }
@@ -90,8 +90,6 @@ def survey_records(
             due = sum(_count(connection, each) for each in (_reads(before), _audited(before)))
         elif name == IMPORTS:
             due = _count(connection, _changes(before))
-        elif name == QUARANTINE:
-            due = _count(connection, dismissed(before))
         elif name == DORMANT:
             due = count_quiet(connection, _dormant(before, moment), _posted(before))
         else:
@@ -119,12 +117,12 @@ def erase_records(context: Context, over: Over, moment: datetime, *, actor: str)
             return _delete(database, proof, _proofs(before, moment), note)
         if over.record_class == IMPORTS:
             return _erase_changes(database, before, note)
+        if over.record_class == QUARANTINE:
+            return _delete(database, quarantine, _dismissed(before, moment), note)
         if over.record_class == READ_LOG:
             return _delete(database, record_read, _reads(before), note) + _forget_reads(
                 database, before, moment, actor
             )
-        if over.record_class == QUARANTINE:
-            return _erase_dismissed(database, before, note)
         with database.begin() as connection:
             ids = _over_guardianships(context, connection, before)
             erased = connection.execute(delete(guardianship).where(guardianship.c.id.in_(ids))).rowcount
@@ -150,6 +148,11 @@ def _applications(before: datetime, _: datetime) -> Select[UUID]:
 
 def _proofs(before: datetime, _: datetime) -> Select[UUID]:
     return select(proof.c.id).where(proof.c.ended_at < before).order_by(proof.c.ended_at)
+
+
+def _dismissed(before: datetime, _: datetime) -> Select[Any]:
+    own = quarantine.c
+    return select(own.id).where(own.state == "dismissed", own.closed_at < before).order_by(own.id)
 
 
 def _reads(before: datetime) -> Select[UUID]:
@@ -206,9 +209,10 @@ def _posted(before: datetime) -> ColumnElement[bool]:
     return ledger_transaction.c.posted_at >= before
 
 
-_SIMPLE: Mapping[str, Callable[[datetime, datetime], Select[UUID]]] = {
+_SIMPLE: Mapping[str, Callable[[datetime, datetime], Select[Any]]] = {
     APPLICATIONS: _applications,
     PROOFS: _proofs,
+    QUARANTINE: _dismissed,
 }
 
 
@@ -308,16 +312,6 @@ def _erase_changes(database: Database, before: datetime, note: Callable[[Connect
         if erased:
             note(connection, erased)
     return erased
-
-
-def _erase_dismissed(database: Database, before: datetime, note: Callable[[Connection, int], None]) -> int:
-    erased = 0
-    while True:
-        with database.begin() as connection:
-            if not (portion := erase_dismissed(connection, before)):
-                return erased
-            note(connection, portion)
-        erased += portion
 
 
 def _forget_reads(database: Database, before: datetime, moment: datetime, actor: str) -> int:

@@ -29,6 +29,7 @@ from cardservice.cards.service import AUTHORITY, Card, require_card
 from cardservice.cards.states import LEADS_TO, CardState
 from cardservice.context import Context
 from cardservice.errors import OrderInvalid
+from cardservice.ids import CardholderId
 
 # All ours.
 CHANNELS = ("phone", "web", "kiosk")
@@ -75,7 +76,8 @@ def tell_lost(
         left = ATTEMPTS - _failed_since(connection, known, moment - WITHIN)
         if left > 0:
             record(connection, actor, "cardholder.verify", known.cardholder_id, moment, channel=channel)
-            verified = _is_holder(context, connection, known, answers)
+            number = known.id.hex[:_PRINTED][-NUMBER_CHARACTERS:]
+            verified = answers_fit(context, connection, known.cardholder_id, answers, number)
             connection.execute(
                 insert(loss_report).values(
                     card_id=known.id, told_at=moment, channel=channel, verified=verified, told_to=actor
@@ -94,16 +96,19 @@ def _failed_since(connection: Connection, known: Card, since: datetime) -> int:
     return connection.execute(tried).scalar_one()
 
 
-def _is_holder(
-    context: Context, connection: Connection, known: Card, answers: Mapping[Question, str]
+def answers_fit(
+    context: Context,
+    connection: Connection,
+    holder: CardholderId,
+    answers: Mapping[Question, str],
+    number: str | None = None,
 ) -> bool:
-    fields = read_fields(
-        connection, context.keys.cardholder_kek, known.cardholder_id, [Field.BORN_ON, Field.ADDRESS]
-    )
+    """Whether enough was answered, and nothing wrong, by the record; `number` is that of the card meant."""
+    fields = read_fields(connection, context.keys.cardholder_kek, holder, [Field.BORN_ON, Field.ADDRESS])
     right = {
         Question.BORN_ON: fields.get(Field.BORN_ON),
         Question.POSTCODE: fields.get(Field.ADDRESS, {}).get("postcode"),
-        Question.NUMBER: known.id.hex[:_PRINTED][-NUMBER_CHARACTERS:],
+        Question.NUMBER: number,
     }
     # Under a key of this moment, so that how long it takes says nothing of what is compared.
     key = secrets.token_bytes(32)

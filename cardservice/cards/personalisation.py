@@ -5,7 +5,7 @@ half-made card looks whole.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from uuid import UUID, uuid4
 
@@ -46,6 +46,7 @@ from pki.store import IssuedCertificate
 # A temporary card is lent, and neither applied for nor ordered otherwise.
 KINDS = tuple(kind for kind in SLOTS_OF_KIND if kind != TEMPORARY)
 LIFETIME_YEARS = 5
+_LAST_SECOND = time(23, 59, 59)
 
 
 class OrderState(StrEnum):
@@ -244,9 +245,9 @@ def certify(
         for issued in standing:
             if issued.profile == profile.name:
                 authority.revoke(issued.serial, moment, "superseded")
-        # At least one, of a card whose last day is today.
-        days = max(1, (order.expires_on - moment.date()).days)
-        certificate = authority.issue(request, profile, str(order.card_id), moment, validity_days=days)
+        # To the end of the card's last day, whenever it is made on another (RFC 5280, 4.1.2.5: inclusive).
+        ends = datetime.combine(order.expires_on, _LAST_SECOND, UTC)
+        certificate = authority.issue(request, profile, str(order.card_id), moment, until=ends)
     except (ValueError, PkiError) as error:
         raise CertificateRequestRefused(f"the card's request is refused: {error}") from error
     record(connection, actor, "card.certify", order.card_id, moment, slot=slot)

@@ -253,7 +253,7 @@ def card_expire(dry_run: bool, as_json: bool) -> None:
     """Say of each card whose last day is over that it has expired. Run it nightly."""
     count = 0
     with opened() as context:
-        today = context.now().date()
+        today = context.today()
         while not dry_run:
             with context.database.begin() as connection:
                 found = life.expired(connection, today, _AT_ONCE)

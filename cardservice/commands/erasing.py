@@ -26,7 +26,7 @@ from cardservice.keys import kek_name, make_kek_version
 from cardservice.ledger.key_ring import KeyRing
 from cardservice.ledger.privacy import rewrap, wrapped_under
 from cardservice.ledger.retention import Due, erase_counters, erase_due, erase_resources, periods, survey
-from cardservice.quarantine.forgetting import reseal_some, sealed_under
+from cardservice.quarantine.sealing import seal_anew, sealed_under
 from cardservice.services import retention_days
 from cardservice.services.seam import Passing
 from cardservice.staff.functions import OPTIONS
@@ -35,6 +35,7 @@ __all__ = ["cardholder", "keys", "retention"]
 
 # Of cardholders' keys that are wrapped anew in one transaction.
 _KEYS_AT_ONCE = 500
+_USELESS = "; {} may be destroyed"
 _ERASE_DORMANT = "retention run --erase-dormant"
 
 
@@ -71,6 +72,7 @@ def _words(plan: Plan) -> str:
             f"{len(plan.cards)} cards, of which {len(plan.cards_to_revoke)} are to be revoked first",
             f"{plan.transactions} transactions, {plan.details} of them with details: amounts and ids stay",
             f"{plan.audit_entries} entries of the audit log, which get a pseudonym",
+            f"{plan.held_back} messages in quarantine, which go, too",
             *(f"stands against it: {each.message}" for each in plan.objections),
         )
     )
@@ -212,7 +214,7 @@ def keys() -> None:
 @json_option
 @command
 def keys_show(as_json: bool) -> None:
-    """List its versions, and how many keys each wraps, and messages in quarantine."""
+    """List its versions, and how many keys each wraps."""
     with opened() as context:
         values = _versions(context)
     _say_versions(values, as_json=as_json)
@@ -225,7 +227,7 @@ def keys_show(as_json: bool) -> None:
 def keys_rewrap(new_version: bool, as_json: bool) -> None:
     """Wrap every cardholder's key under the newest version, while the service runs; again, it goes on.
 
-    What people are found by is made anew under it, too, and what lies in quarantine.
+    What people are found by is made anew under it, too, and what lies in quarantine of no known card.
     """
     with opened() as context:
         ring = make_kek_version(context.keys) if new_version else context.keys.cardholder_kek
@@ -237,7 +239,8 @@ def keys_rewrap(new_version: bool, as_json: bool) -> None:
                 break
             total += done
             click.echo(f"{total} wrapped anew", err=True)
-        indexed, quarantined = _index_anew(context, ring), _reseal(context, ring)
+        indexed = _index_anew(context, ring)
+        held = _seal_held_anew(context, ring)
         with context.database.begin() as connection:
             record(
                 connection,
@@ -247,7 +250,7 @@ def keys_rewrap(new_version: bool, as_json: bool) -> None:
                 context.now(),
                 keys=total,
                 indexed=indexed,
-                quarantined=quarantined,
+                held=held,
             )
     with opened() as context:
         values = _versions(context)
@@ -265,41 +268,37 @@ def _index_anew(context: Context, ring: KeyRing) -> int:
         click.echo(f"{total} found by it", err=True)
 
 
-def _reseal(context: Context, ring: KeyRing) -> int:
-    total, after = 0, 0
-    while True:
+def _seal_held_anew(context: Context, ring: KeyRing) -> int:
+    total = 0
+    after: int | None = 0
+    while after is not None:
         with context.database.begin() as connection:
-            done, after = reseal_some(connection, ring, after, _KEYS_AT_ONCE)
-        if not after:
-            return total
+            done, after = seal_anew(connection, ring, after)
         total += done
-        click.echo(f"{total} in quarantine", err=True)
+    return total
 
 
 def _versions(context: Context) -> list[dict[str, object]]:
     with context.database.reading() as connection:
-        wraps, quarantined = wrapped_under(connection), sealed_under(connection)
+        counts, held = wrapped_under(connection), sealed_under(connection)
     known = context.keys.cardholder_kek.versions
     return [
         {
             "version": version,
             "file": f"{kek_name(version)}.secret",
-            "wraps": wraps.get(version, 0),
-            "quarantined": quarantined.get(version, 0),
+            "wraps": counts.get(version, 0),
+            "seals": held.get(version, 0),
         }
-        for version in sorted({*known, *wraps, *quarantined})
+        for version in sorted({*known, *counts, *held})
     ]
 
 
 def _say_versions(values: list[dict[str, object]], *, as_json: bool) -> None:
     newest = values[-1]["version"]
     words = [
-        f"version {one['version']}: wraps {one['wraps']} keys, {one['quarantined']} messages in quarantine"
-        + (
-            ""
-            if one["wraps"] or one["quarantined"] or one["version"] == newest
-            else f"; {one['file']} may be destroyed"
-        )
+        f"version {one['version']}: wraps {one['wraps']} keys"
+        + (f", seals {one['seals']} messages in quarantine" if one["seals"] else "")
+        + ("" if one["wraps"] or one["seals"] or one["version"] == newest else _USELESS.format(one["file"]))
         for one in values
     ]
     say("\n".join(words), {"versions": values}, as_json=as_json)

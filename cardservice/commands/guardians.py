@@ -1,6 +1,6 @@
 """Guardians: who may act for a child, what for and how long; who is barred; and whose families these are."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -153,7 +153,7 @@ def guardian_family(person_id: str, as_json: bool) -> None:
 
 
 def _days(noting: Noting, first: datetime | None, last: datetime | None) -> Days:
-    today = noting.moment.astimezone(UTC).date()
+    today = noting.today
     return Days(today if first is None else first.date(), None if last is None else last.date())
 
 

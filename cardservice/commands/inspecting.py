@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from cardservice.audit.service import record, security_events
+from cardservice.audit.service import security_events
 from cardservice.authorisation.export import export_proof
+from cardservice.cardholders.transaction_reads import note_transaction_read
 from cardservice.commands.common import actor, command, identifier, json_option, opened, say
 
 
@@ -25,7 +26,7 @@ def proof_export(transaction_id: str, directory: Path, as_json: bool) -> None:
     with opened() as context:
         # A proof tells whose card was where: that somebody reads it is noted first.
         with context.database.begin() as connection:
-            record(connection, actor(), "proof.export", wanted, context.now())
+            note_transaction_read(connection, wanted, "proof.export", actor=actor(), moment=context.now())
         files = export_proof(context, wanted, directory)
     say(
         f"Wrote {len(files)} files; sh {directory / 'verify.sh'} checks them.",

@@ -15,8 +15,9 @@ from cardservice.commands.common import (
     say,
 )
 from cardservice.ids import TransactionId, new_id
+from cardservice.payments.noting import note_taken_back
 from cardservice.payments.references import Reference
-from cardservice.payments.taking_back import TakeBack, take_payment_back
+from cardservice.payments.taking_back import TakeBack
 
 
 @click.group()
@@ -34,7 +35,12 @@ def payment() -> None:
 def payment_repay(
     transaction_id: str, amount: str, reference: tuple[str, str] | None, own_id: str | None, as_json: bool
 ) -> None:
-    """Give some of a payment back to where it came from: up to its amount, and of what there is to spend."""
+    """Note that some of a payment was given back to where it came from: up to its amount, and what there is.
+
+    cardservice payment repay TRANSACTION 5.00. One that came through a provider is given back by `payment
+    refund`; what was given back at the provider is noted by its name there:
+    cardservice payment repay PAYMENT 5.00 --reference govuk-pay NAME
+    """
     _take_back("repayment", transaction_id, amount, reference, own_id, as_json=as_json)
 
 
@@ -48,7 +54,12 @@ def payment_repay(
 def payment_chargeback(
     transaction_id: str, amount: str, reference: tuple[str, str] | None, own_id: str | None, as_json: bool
 ) -> None:
-    """Take note that a bank has taken a payment back: what has been spent of it is owed."""
+    """Note that a bank has taken a payment back: what has been spent of it is owed.
+
+    cardservice payment chargeback TRANSACTION 5.00. Of a payment through a provider name the dispute, under
+    which it is posted once, whoever tells of it:
+    cardservice payment chargeback PAYMENT 5.00 --reference govuk-pay NAME
+    """
     _take_back("chargeback", transaction_id, amount, reference, own_id, as_json=as_json)
 
 
@@ -70,12 +81,13 @@ def _take_back(
             TransactionId(new_id() if own_id is None else identifier(own_id)),
             None if reference is None else Reference(*reference),
         )
-        posted = take_payment_back(context, wanted, actor=actor())
+        posted = note_taken_back(context, wanted, actor=actor())
     values = {
-        "transaction": str(posted),
+        "transaction": str(posted.transaction) if posted.transaction else None,
         "payment": str(wanted.payment),
         "kind": kind,
-        "amount_minor": wanted.amount_minor,
+        "amount_minor": posted.amount_minor,
         "currency": currency,
     }
-    say(f"Took {money(wanted.amount_minor, currency)} back: {posted}.", values, as_json=as_json)
+    words = f"Took {money(posted.amount_minor, currency)} back: {posted.transaction or 'nothing was left'}."
+    say(words, values, as_json=as_json)

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from cardservice.commands import provider_records
 from cardservice.commands.common import acting, actor, command, json_option, opened, say
 from cardservice.commands.provider_sales import sales
 from cardservice.commands.provider_statements import statement
@@ -25,6 +26,8 @@ def provider() -> None:
     """Who gives the goods."""
 
 
+for each in provider_records.COMMANDS:
+    provider.add_command(each)
 provider.add_command(statement)
 provider.add_command(sales)
 

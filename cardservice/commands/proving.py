@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cardservice.audit.service import record
 from cardservice.authorisation.inclusions import prove_inclusion
+from cardservice.cardholders.transaction_reads import note_transaction_read
 from cardservice.commands.closing import ledger
 from cardservice.commands.common import Failure, actor, command, identifier, json_option, opened, say
 from cardservice.errors import OrderInvalid
@@ -43,7 +43,7 @@ def ledger_prove(transaction_id: str, out: Path | None, as_json: bool) -> None:
     with opened() as context:
         # A proof tells what was paid where: that somebody reads it is noted first.
         with context.database.begin() as connection:
-            record(connection, actor(), "ledger.prove", wanted, context.now())
+            note_transaction_read(connection, wanted, "ledger.prove", actor=actor(), moment=context.now())
         try:
             proof = prove_inclusion(context, TransactionId(wanted))
         except LookupError as error:

@@ -53,7 +53,7 @@ def quarantine_show(number: int, as_json: bool) -> None:
     """Show a held message and what it says; the look is logged."""
     with opened() as context:
         known, entry = look(context, number, actor=actor())
-        said = said_in(context, known, entry)
+        said = said_in(context, known.terminal_id, entry)
     words = [_line(known), f"  {known.detail}", *(f"  {name}: {value}" for name, value in said.items())]
     say("\n".join(words), {**_values(known), "message": said}, as_json=as_json)
 

@@ -190,7 +190,7 @@ def _say_noted(
 def noting_of(context: Context, connection: Connection, cardholder_id: str) -> Noting:
     """Who is at the keyboard, and of whom they note something. Raises CardholderUnknown and OrderInvalid."""
     holder = require_cardholder(connection, identifier(cardholder_id))
-    return Noting(context.keys.cardholder_kek, holder, actor(), context.now())
+    return Noting(context.keys.cardholder_kek, holder, actor(), context.now(), context.zone)
 
 
 def _day(text: str) -> date:

@@ -54,7 +54,7 @@ def migrate_command(revision: str, down: bool, show: bool, as_json: bool) -> Non
 @json_option
 @command
 def distribute_command(shards: int, as_json: bool) -> None:
-    """Divide the ledger over a Citus cluster's nodes, before anything is posted; see docs/operations.md.
+    """Divide the ledger over a Citus cluster's nodes, while the service is stopped; see docs/operations.md.
 
     The owner's address must be a superuser's on the coordinator, with Citus and the nodes added.
     """

@@ -11,7 +11,7 @@ from cardservice.errors import TerminalUnknown
 from cardservice.ids import TerminalId
 from cardservice.staff.roles import Right
 from cardservice.terminals.gaps import Sequences, sequences
-from cardservice.terminals.health import Listed, list_terminals
+from cardservice.terminals.health import Health, Listed, list_terminals
 from cardservice.terminals.roles import require_role
 from cardservice.terminals.service import find_terminal, set_terms, terminals_of
 
@@ -95,13 +95,29 @@ def terminal_gaps(terminal_id: str | None, as_json: bool) -> None:
 
 
 def _listed_line(each: Listed) -> str:
-    who = f"{each.id}: {each.state}, {each.role} of {each.provider_id}"
+    closed = (
+        "" if each.closed_from is None else f", which is closed from {each.closed_from:%Y-%m-%d %H:%M} on"
+    )
+    who = f"{each.id}: {each.state}, {each.role} of {each.provider_id}{closed}"
     if each.health is None or each.seen_at is None:
         return f"{who}; never heard of"
     oldest = each.health.oldest_waiting_at
     since = "" if oldest is None else f" since {oldest:%Y-%m-%d %H:%M}"
     clock = f"clock {each.clock_ahead_ms:+} ms"
-    return f"{who}; heard of {each.seen_at:%Y-%m-%d %H:%M:%S}, {each.health.waiting} wait{since}, {clock}"
+    heard = f"heard of {each.seen_at:%Y-%m-%d %H:%M:%S}, {each.health.waiting} wait{since}, {clock}"
+    return f"{who}; {heard}\n    {_has_line(each.health)}"
+
+
+def _has_line(said: Health) -> str:
+    """What a terminal decides by while it cannot ask."""
+    trust, lists = (
+        "none" if each is None else f"{each:%Y-%m-%d %H:%M}"
+        for each in (said.trust_fetched_at, said.lists_end_at)
+    )
+    tariffs = ", ".join(f"{service} {version}" for service, version in sorted(said.tariffs.items()))
+    return (
+        f"trust store of {trust}, lists until {lists}, tariffs: {tariffs or 'none'}; version {said.version}"
+    )
 
 
 def _listed_values(each: Listed) -> dict[str, Any]:
@@ -112,6 +128,7 @@ def _listed_values(each: Listed) -> dict[str, Any]:
         "name": each.name,
         "role": each.role,
         "state": each.state,
+        "closed_from": _text(each.closed_from),
         "seen_at": _text(each.seen_at),
     }
     if said is not None:

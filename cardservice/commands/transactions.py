@@ -8,6 +8,7 @@ import click
 from cardservice.audit.service import record
 from cardservice.authorisation.explanation import Explanation, explain
 from cardservice.cardholders.service import require_cardholder
+from cardservice.cardholders.transaction_reads import note_transaction_read
 from cardservice.commands.common import actor, command, identifier, json_option, money, opened, say
 from cardservice.rating.telling import ToldDay, tell_day
 
@@ -27,7 +28,9 @@ def transaction_explain(transaction_id: str, as_json: bool) -> None:
     with opened() as context:
         # Noted first, and for good: whatever is then read was read by somebody.
         with context.database.begin() as connection:
-            record(connection, actor(), "transaction.explain", wanted, context.now())
+            note_transaction_read(
+                connection, wanted, "transaction.explain", actor=actor(), moment=context.now()
+            )
         with context.database.reading() as connection:
             found = explain(context, connection, wanted)
     say(_words(found), found.to_json(), as_json=as_json)

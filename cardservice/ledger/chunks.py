@@ -3,7 +3,8 @@
 The same steps as `posting`, over sets: what was decided is written down, the payers' states are locked in key
 order as a statement of its own, only then is anything looked at, and each table gets one statement. A payer
 who is held, or whose state is not as it was when it was decided, is left out with all that was to be posted
-under it: that is decided again, and posted one by one. What of a chunk is posted is posted together.
+under it: that is decided again, and posted one by one. What of a chunk is posted is posted together; on a
+cluster, what of it lies in one shard (`chunks_cluster`).
 """
 
 import logging
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from cardservice.database import Database, driver_of
 from cardservice.ids import TransactionId
-from cardservice.ledger import chunks_postgresql, chunks_sqlite
+from cardservice.ledger import chunks_cluster, chunks_postgresql, chunks_sqlite
 from cardservice.ledger.chunk_values import Taken
 from cardservice.ledger.errors import PostingInvalid
 from cardservice.ledger.posting import REFUSALS
@@ -38,10 +39,10 @@ def post_chunk(database: Database, postings: Sequence[Posting]) -> frozenset[Tra
             with database.begin() as connection:
                 return chunks_sqlite.post(connection, postings)
         with database.begin() as connection:
-            # A cluster locks rows of one shard at a time.
-            if is_distributed(driver_of(connection)):
-                return frozenset()
-            return chunks_postgresql.post(connection, postings)
+            if not is_distributed(driver_of(connection)):
+                return chunks_postgresql.post(connection, postings)
+        with database.posting_engine.connect() as connection:
+            return chunks_cluster.post(driver_of(connection), postings)
     except (*REFUSALS, IntegrityError, DataError, Taken) as refused:
         # One by one it comes out which of them it was; it costs the others nothing but time.
         log.warning("a chunk was refused as a whole", exc_info=refused)

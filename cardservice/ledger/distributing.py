@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from cardservice.ledger.errors import NoCluster, NotForClusters
+from cardservice.ledger.errors import CannotDivide, NoCluster, NotForClusters
 
 # The first gives the others their places.
 BY_PAYER = (
@@ -77,24 +77,43 @@ def is_distributed(connection: Connection) -> bool:
 
 
 def distribute(engine: Engine, shards: int = SHARDS) -> bool:
-    """Divide the ledger over the cluster's nodes; whether there was need.
+    """Divide the ledger over the cluster's nodes, with all that was posted so far; whether there was need.
 
-    As a superuser of the coordinator's. Broken off, it is done again. Raises NoCluster and NotForClusters.
+    As a superuser of the coordinator's, while nobody posts. Broken off, it is done again. Raises NoCluster,
+    CannotDivide and NotForClusters.
     """
     with engine.begin() as connection:
+        if connection.scalar(text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('transfer')")):
+            raise CannotDivide("this ledger lies by months; only one that is whole is divided over a cluster")
         found = connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'citus'"))
         if not found:
             raise NoCluster(
                 "the database has no Citus: CREATE EXTENSION citus, and citus_add_node for each node"
             )
-        if is_distributed(connection):
-            return False
-        _make_rounds(connection)
+        divided = is_distributed(connection)
+        if not divided:
+            _make_rounds(connection)
+    if divided:
+        _drop_local_rows(engine)
+        return False
     with engine.begin() as connection:
         # Each node is asked in a session of its own, which sees what was committed.
         connection.exec_driver_sql("SELECT run_command_on_all_nodes('SELECT round_has_begun(0)')")
         _divide(connection, shards)
+    _drop_local_rows(engine)
     return True
+
+
+def _drop_local_rows(engine: Engine) -> None:
+    """Rows that were copied to the nodes lie at the coordinator, too: hidden, and never erased by anybody."""
+    with engine.begin() as connection:
+        # The triggers refuse it, and are right about every row that anybody sees.
+        connection.execute(text("SET LOCAL session_replication_role = 'replica'"))
+        for name in BY_PAYER:
+            connection.execute(
+                text("SELECT truncate_local_data_after_distributing_table(to_regclass(:name))"),
+                {"name": name},
+            )
 
 
 def _divide(connection: Connection, shards: int) -> None:

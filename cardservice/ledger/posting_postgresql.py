@@ -137,11 +137,18 @@ def post(
         return [given[row] for row in range(len(postings))]
 
     def call(some: Sequence[Posting]) -> list[PostingResult]:
-        values = encoded(arguments(some, wait, lock_timeout_s))
-        at = _ONE_BY_ONE_AT if len(some) <= ONE_BY_ONE else _TOGETHER_AT
-        return results(at.on(connection, [scalar("uuid", some[0].payer_id), *values]))
+        return post_in_shard(connection, some, wait, lock_timeout_s)
 
     return posting_cluster.post(connection, postings, call, wait, lock_timeout_s)
+
+
+def post_in_shard(
+    connection: psycopg.Connection[Any], postings: Sequence[Posting], wait: bool, lock_timeout_s: float
+) -> list[PostingResult]:
+    """One call, on a cluster, at the node of these: their payers lie in one shard. Raises psycopg.Error."""
+    values = encoded(arguments(postings, wait, lock_timeout_s))
+    at = _ONE_BY_ONE_AT if len(postings) <= ONE_BY_ONE else _TOGETHER_AT
+    return results(at.on(connection, [scalar("uuid", postings[0].payer_id), *values]))
 
 
 def is_distributed(connection: psycopg.Connection[Any]) -> bool:

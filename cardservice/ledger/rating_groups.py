@@ -3,10 +3,11 @@
 They were decided on states that were read together, without a lock. Then the payers are locked in key order,
 as a statement of its own, and a payer who is held by another session, or is not as when it was decided, is
 left out with all that was to be posted: that is decided again, alone. What of a group is posted is posted
-together.
+together; on a cluster, what of it lies in one shard.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +18,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from cardservice.database import Database, driver_of
 from cardservice.ids import PayerId
+from cardservice.ledger import nodes
 from cardservice.ledger.errors import PostingRefused
 from cardservice.ledger.event_models import rating
 from cardservice.ledger.models import payer_state
+from cardservice.ledger.nodes import Place
 from cardservice.ledger.posting import post_on
 from cardservice.ledger.posting_postgresql import is_distributed
 from cardservice.ledger.rating_days import row_of
@@ -49,20 +52,32 @@ def post_group(
     `views`: as they were read with what the revisions were decided on. No day occurs twice. Raises
     SQLAlchemy's OperationalError where the database is away.
     """
-    if not revisions:
-        return frozenset()
-    try:
-        with database.begin() as connection:
-            # A cluster locks rows of one shard at a time.
-            if database.dialect == "postgresql" and is_distributed(driver_of(connection)):
-                return frozenset()
-            standing = _standing(connection, {payer: views[payer] for payer in revisions})
-            _post(connection, standing, {payer: revisions[payer] for payer in standing}, moment)
-            return frozenset(standing)
-    except (IntegrityError, DataError, PostingRefused) as refused:
-        # One by one it comes out whose it was; it costs the others nothing but time.
-        log.warning("a group of ratings was refused as a whole", exc_info=refused)
-        return frozenset()
+    posted: set[PayerId] = set()
+    for payers in _together(database, list(revisions)):
+        try:
+            with database.begin() as connection:
+                standing = _standing(connection, {payer: views[payer] for payer in payers})
+                _post(connection, standing, {payer: revisions[payer] for payer in standing}, moment)
+            posted |= standing.keys()
+        except (IntegrityError, DataError, PostingRefused) as refused:
+            # One by one it comes out whose it was; it costs the others nothing but time.
+            log.warning("a group of ratings was refused as a whole", exc_info=refused)
+    return frozenset(posted)
+
+
+def _together(database: Database, payers: Sequence[PayerId]) -> list[list[PayerId]]:
+    """Those who are posted together: on a cluster, which locks rows of one shard at a time, those of one."""
+    if not payers:
+        return []
+    if database.dialect == "sqlite":
+        return [list(payers)]
+    with database.reading() as connection:
+        driver = driver_of(connection)
+        where = nodes.places(driver, payers) if is_distributed(driver) else {}
+    found: defaultdict[Place | None, list[PayerId]] = defaultdict(list)
+    for payer in payers:
+        found[where.get(payer)].append(payer)
+    return list(found.values())
 
 
 def _standing(connection: Connection, views: Mapping[PayerId, PayerView]) -> Mapping[PayerId, PayerView]:

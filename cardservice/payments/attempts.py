@@ -163,10 +163,16 @@ def apply(context: Context, attempt_id: TransactionId, told: Told) -> Attempt:
 
 def attempt_of(connection: Connection, attempt_id: TransactionId) -> Attempt:
     """A payment by its id. Raises AttemptUnknown."""
-    row = connection.execute(_attempts().where(payment_attempt.c.id == attempt_id)).one_or_none()
-    if row is None:
+    found = attempt_if_any(connection, attempt_id)
+    if found is None:
         raise AttemptUnknown(attempt_id)
-    return _attempt(row)
+    return found
+
+
+def attempt_if_any(connection: Connection, payment: TransactionId) -> Attempt | None:
+    """A payment by its id; None where it came by another way than a provider, or is none."""
+    row = connection.execute(_attempts().where(payment_attempt.c.id == payment)).one_or_none()
+    return None if row is None else _attempt(row)
 
 
 def attempts_of(
@@ -262,7 +268,9 @@ def _look_at_refunds(connection: Connection, attempt: Attempt, told: Told, momen
     disputed = connection.scalar(select(exists().where(dispute.attempt_id == attempt.id)))
     left_minor = attempt.amount_minor - int(asked or 0)
     if told.refundable_minor is not None and told.refundable_minor < left_minor and not disputed:
-        open_matter(connection, "refund_unknown", told.payment, moment)
+        # By how much: what has been given back there since is another matter.
+        subject = f"{told.payment}, {left_minor - told.refundable_minor} more than here"
+        open_matter(connection, "refund_unknown", subject, moment)
 
 
 def _next_check(context: Context, attempt: Attempt, state: str) -> datetime | None:

@@ -1,6 +1,6 @@
 """Refunds through the provider: posted first, asked for once, and paid in again where they fail."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,7 +16,7 @@ from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import ReadQuery, scheme_clearing
 from cardservice.payments.attempts import Attempt, attempt_of
-from cardservice.payments.matters import open_matter
+from cardservice.payments.matters import close_done, open_matter
 from cardservice.payments.models import payment_refund
 from cardservice.payments.money import pay_in
 from cardservice.payments.provider import PaymentProvider, ProviderRefused, ToldRefund
@@ -119,6 +119,29 @@ def refunds_of(connection: Connection, attempt_id: TransactionId) -> list[Given]
     return [Given(*row) for row in connection.execute(wanted)]
 
 
+def refunds_of_payer(connection: Connection, payer_id: PayerId) -> list[Given]:
+    """The same of all payments of a payer."""
+    wanted = _refunds().where(payment_refund.c.payer_id == payer_id).order_by(payment_refund.c.id)
+    return [Given(*row) for row in connection.execute(wanted)]
+
+
+def require_none_pending(refunds: Iterable[Given]) -> None:
+    """Raises RefundRefused while the provider does not know of one of a payment's refunds."""
+    if any(each.state == "wanted" for each in refunds):
+        raise RefundRefused(
+            "refund_pending", "Another refund of this payment is not known to its provider yet; wait for it."
+        )
+
+
+def refund_named(connection: Connection, provider: str, name: str) -> Given | None:
+    """The refund that the provider calls so, or None."""
+    own = payment_refund.c
+    row = connection.execute(
+        _refunds().where(own.provider == provider, own.provider_refund == name)
+    ).one_or_none()
+    return None if row is None else Given(*row)
+
+
 def refunds_among(connection: Connection, ids: Collection[UUID]) -> tuple[Given, ...]:
     """Those of these that there are."""
     own, some, found = payment_refund.c, sorted(ids), []
@@ -171,6 +194,7 @@ def _apply(context: Context, attempt: Attempt, refund_id: TransactionId, told: T
             _set(connection, refund_id, check_at=None if given.state != "submitted" else moment + _EVERY)
             return refund_of(connection, refund_id)
         values: dict[str, object] = {"state": told.state}
+        close_done(connection, "refund_pending", refund_id, "the provider knows of it", moment)
         if told.refund:
             values["provider_refund"] = told.refund
         if told.state == "error":
@@ -183,7 +207,7 @@ def _pay_in_again(context: Context, connection: Connection, attempt: Attempt, gi
     own_id = TransactionId(companion(given.id, b"returned"))
     [found] = read_on(connection, [ReadQuery((attempt.payer_id,), (own_id,))])
     view, source = found.views[attempt.payer_id], scheme_clearing(attempt.provider)
-    moved = pay_in(view, source, given.amount_minor, attempt.unit)
+    moved = pay_in(view, source, given.amount_minor, attempt.unit, attempt.arrears_percent)
     body = sha256(b"returned" + given.id.bytes).digest()
     post_payment(connection, payment_posting(context, view, own_id, body, moved), None)
     open_matter(connection, "refund_failed", given.id, context.now())
@@ -198,10 +222,7 @@ def _later(context: Context, given: Given) -> Given:
 def _check(connection: Connection, attempt: Attempt) -> None:
     if attempt.state != "success":
         raise RefundRefused("nothing_to_refund", f"payment {attempt.id} is {attempt.state}, not captured")
-    if any(each.state == "wanted" for each in refunds_of(connection, attempt.id)):
-        raise RefundRefused(
-            "refund_pending", "Another refund of this payment is not known to its provider yet; wait for it."
-        )
+    require_none_pending(refunds_of(connection, attempt.id))
 
 
 def _set(connection: Connection, refund_id: TransactionId, **values: object) -> None:

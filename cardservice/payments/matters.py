@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cardservice.audit.service import record
@@ -46,6 +46,23 @@ def open_matter(connection: Connection, kind: str, subject: object, moment: date
     into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = into(payment_matter).values(kind=kind, subject=str(subject), opened_at=moment)
     connection.execute(statement.on_conflict_do_nothing())
+
+
+def close_done(connection: Connection, kind: str, subject: object, because: str, moment: datetime) -> None:
+    """Take it off the list, if it is there: it has been done without anybody's saying so."""
+    own = payment_matter.c
+    connection.execute(
+        update(payment_matter)
+        .where(own.kind == kind, own.subject == str(subject), own.closed_at.is_(None))
+        .values(closed_at=moment, closed_by="cardservice", closed_because=because)
+    )
+
+
+def is_open(connection: Connection, kind: str, subject: object) -> bool:
+    """Whether it is on the list."""
+    own = payment_matter.c
+    wanted = exists().where(own.kind == kind, own.subject == str(subject), own.closed_at.is_(None))
+    return bool(connection.scalar(select(wanted)))
 
 
 def matters(connection: Connection, limit: int = 1000, *, after: int = 0) -> list[Matter]:

@@ -16,7 +16,7 @@ from cardservice.payments.disputes import look_for_disputes
 from cardservice.payments.errors import NoProvider
 from cardservice.payments.govuk_pay import GovUkPay
 from cardservice.payments.models import payment_attempt, payment_provider, payment_refund
-from cardservice.payments.provider import PaymentProvider, ProviderAway
+from cardservice.payments.provider import PaymentProvider, ProviderAway, ProviderRefused
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,10 @@ def poll(context: Context, provider: PaymentProvider) -> Polled:
         for refund_id in refunds:
             failed += _one(context, provider, refund_id, giving_back.go_on, giving_back.put_refund_off)
         disputes = look_for_disputes(context, provider)
+    except ProviderRefused as refused:
+        # Such as a key that does not hold any more: it ends neither the round nor the worker.
+        log.warning("the payment provider refuses to be asked", extra={"members": {"code": refused.code}})
+        return Polled(len(payments), len(refunds), failed=failed + 1)
     except ProviderAway:
         log.warning("the payment provider does not answer")
         return Polled(len(payments), len(refunds), failed=failed, away=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from cardservice.audit.service import record
 from cardservice.context import Context
@@ -14,10 +14,17 @@ from cardservice.ledger.posting import locked
 from cardservice.ledger.reading import read, read_on
 from cardservice.ledger.values import PAYER_PREPAID, NewTransfer, ReadQuery, scheme_clearing
 from cardservice.payments.attempts import attempts_of
-from cardservice.payments.giving_back import Given, give_back, refunds_among
-from cardservice.payments.matters import open_matter
-from cardservice.payments.models import payout
-from cardservice.payments.provider import PaymentProvider
+from cardservice.payments.giving_back import (
+    Given,
+    give_back,
+    refund_of,
+    refunds_among,
+    refunds_of_payer,
+    require_none_pending,
+)
+from cardservice.payments.matters import close_done, is_open, open_matter
+from cardservice.payments.models import payment_matter, payout
+from cardservice.payments.provider import PaymentProvider, ProviderAway, ProviderRefused
 from cardservice.payments.references import post_payment
 from cardservice.payments.service import payment_posting
 from cardservice.payments.taking_back import TakeBack
@@ -46,7 +53,8 @@ def redeem(
 ) -> Redeemed:
     """Give so much back, or all that can be spent; asked again with the same id, it goes on and is done once.
 
-    Raises PayerUnknown, RefundRefused, ProviderAway, Busy, and OrderInvalid where the id is another payer's.
+    Where the provider does not answer, the worker goes on with what is to go back by it. Raises PayerUnknown,
+    RefundRefused, Busy, and OrderInvalid where the id is another payer's.
     """
     redemption = TransactionId(new_id()) if own_id is None else own_id
     before = _before(context, payer_id, redemption)
@@ -64,11 +72,9 @@ def redeem(
     refunds = list(before.refunds)
     if provider is not None:
         for attempt_id, refundable_minor in _sources(context, provider, payer_id):
-            share = min(left_minor, refundable_minor)
-            if share:
+            if share := min(left_minor, refundable_minor):
                 share_id = TransactionId(companion(redemption, attempt_id.bytes))
-                wanted = TakeBack(attempt_id, share, id=share_id)
-                refunds.append(give_back(context, provider, wanted, actor=actor))
+                refunds.append(_back(context, provider, TakeBack(attempt_id, share, id=share_id), actor))
                 left_minor -= share
     asked = _asked(context, payer_id, redemption, left_minor, actor)
     return Redeemed(tuple(refunds), asked, left_minor)
@@ -77,7 +83,8 @@ def redeem(
 def approve(context: Context, payout_id: TransactionId, *, actor: str) -> int:
     """Approve a bank transfer that another person has asked for, once; how much it is.
 
-    Raises OrderInvalid (unknown, or one's own), RefundRefused where it has been spent meanwhile, and Busy.
+    Raises OrderInvalid (unknown, one's own, or refused: its matter was closed), RefundRefused where it has
+    been spent meanwhile, and Busy.
     """
     own = payout.c
     with context.database.reading() as connection:
@@ -92,6 +99,10 @@ def approve(context: Context, payout_id: TransactionId, *, actor: str) -> int:
         amount_minor = int(asked.amount_minor)
         if payout_id in found.known:
             return amount_minor
+        if not is_open(connection, "payout_wanted", payout_id):
+            raise OrderInvalid(
+                f"bank transfer {payout_id} was refused, and closed on the list; ask for another"
+            )
         view = found.views[payer_id]
         available_minor = max(0, view.prepaid.available_minor)
         if amount_minor > available_minor:
@@ -103,15 +114,42 @@ def approve(context: Context, payout_id: TransactionId, *, actor: str) -> int:
         connection.execute(
             update(payout).where(own.id == payout_id).values(approved_by=actor, posted_as=payout_id)
         )
+        close_done(connection, "payout_wanted", payout_id, "approved", context.now())
         open_matter(connection, "payout_due", payout_id, context.now())
         record(connection, actor, "payment.payout_approved", payout_id, context.now())
     return amount_minor
 
 
+def waiting_minor(connection: Connection, payer_id: PayerId) -> int:
+    """What bank transfers were asked for that nobody has approved or refused yet."""
+    own, matter = payout.c, payment_matter.c
+    asked = connection.execute(
+        select(own.id, own.amount_minor).where(own.payer_id == payer_id, own.approved_by.is_(None))
+    ).all()
+    listed = set(
+        connection.scalars(
+            select(matter.subject).where(matter.kind == "payout_wanted", matter.closed_at.is_(None))
+        )
+    )
+    return sum(int(each.amount_minor) for each in asked if str(each.id) in listed)
+
+
+def _back(context: Context, provider: PaymentProvider, wanted: TakeBack, actor: str) -> Given:
+    try:
+        return give_back(context, provider, wanted, actor=actor)
+    except (ProviderAway, ProviderRefused):
+        # It is posted, and the worker goes on with it: what else is redeemed need not wait for that.
+        with context.database.reading() as connection:
+            return refund_of(connection, wanted.id)
+
+
 def _sources(
     context: Context, provider: PaymentProvider, payer_id: PayerId
 ) -> list[tuple[TransactionId, int]]:
-    """The payer's payments by this provider, and how much is left of each."""
+    """The payer's payments by this provider, and how much is left of each.
+
+    One whose refund has failed is none: it would fail again. Raises RefundRefused where one is on its way.
+    """
     with context.database.reading() as connection:
         made = [
             attempt.id
@@ -119,8 +157,13 @@ def _sources(
             if attempt.state == "success" and attempt.provider == provider.name
         ]
         [found] = read_on(connection, [ReadQuery((payer_id,), tuple(made))])
-    known = found.known
-    return [(each, known[each].moved_minor - known[each].reversed_minor) for each in made]
+        before = refunds_of_payer(connection, payer_id)
+    known, failed = found.known, {each.attempt_id for each in before if each.state == "error"}
+    left = [(each, known[each].moved_minor - known[each].reversed_minor) for each in made]
+    sources = [(each, left_minor) for each, left_minor in left if left_minor and each not in failed]
+    for each, _ in sources:
+        require_none_pending(refund for refund in before if refund.attempt_id == each)
+    return sources
 
 
 def _before(context: Context, payer_id: PayerId, redemption: TransactionId) -> Redeemed:

@@ -13,7 +13,7 @@ from cardservice.audit.service import record
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.providers.models import card_key_grant
-from cardservice.providers.service import require_provider
+from cardservice.providers.service import require_open
 from cardservice.terminals.roles import Duty, has_duty
 from cardservice.terminals.service import Terminal
 from pki.card_keys import Application, ReleasedMaster, TerminalMaster, TerminalMasters, TerminalRole
@@ -35,7 +35,7 @@ def grant_key(
 
     Raises ProviderUnknown, OrderInvalid where they may have it, and what the masters' store raises.
     """
-    require_provider(connection, provider_id)
+    require_open(connection, provider_id, moment)
     # 000000 is the card itself, which is no provider's.
     if master.application.number == 0:
         raise OrderInvalid("the keys of the card itself never leave the service; name an application")

@@ -20,6 +20,8 @@ provider = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
+    # From when on its terminals ask nothing; its terminals have it, too (cardservice/providers/closing.py).
+    Column("closed_from", UtcDateTime, nullable=True),
 )
 
 # Who sells a service, from a moment on and up to another. One of which nobody is on record is open to all:

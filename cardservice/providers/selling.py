@@ -13,7 +13,7 @@ from cardservice.audit.service import record
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId
 from cardservice.providers.models import service_seller
-from cardservice.providers.service import require_provider
+from cardservice.providers.service import require_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,11 @@ def read_sellers(connection: Connection) -> tuple[Seller, ...]:
 def begin_selling(
     connection: Connection, provider_id: ProviderId, service: str, *, actor: str, moment: datetime
 ) -> None:
-    """Let a provider sell a service from now on. Raises ProviderUnknown, and OrderInvalid where it does."""
-    require_provider(connection, provider_id)
+    """Let a provider sell a service from now on.
+
+    Raises ProviderUnknown, and OrderInvalid where it does already or is closed.
+    """
+    require_open(connection, provider_id, moment)
     if _is_selling(connection, provider_id, service):
         raise OrderInvalid(f"{provider_id} sells {service} already")
     connection.execute(

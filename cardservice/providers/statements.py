@@ -84,6 +84,13 @@ def provider_statement(
     )
 
 
+def owed_in_all(connection: Connection, provider_id: ProviderId, unit: str) -> tuple[int, int]:
+    """What a provider is owed in minor units: of what has settled, whenever, and of what has not yet."""
+    account = provider_payable(provider_id)
+    settled = _kept(connection, account, unit, account_rollup.c.account == account).get(None, 0)
+    return settled, sum(line.owed_minor for line in _lines(connection, account, unit, None))
+
+
 def _off(
     connection: Connection, account: AccountName, unit: str, period: Period, lines: tuple[ProviderLine, ...]
 ) -> Iterator[date]:

@@ -83,7 +83,7 @@ def import_pupils(
     if not (1 <= len(school) <= MAX_SCHOOL and school.isprintable() and school == school.strip()):
         raise OrderInvalid(f"a school is called by up to {MAX_SCHOOL} characters, such as ashcombe-primary")
     moment = context.now()
-    pupils = read_pupils(path, moment.date())
+    pupils = read_pupils(path, context.today())
     with context.database.begin() as connection:
         _one_at_a_time(connection, school)
         plan = _plan(connection, context.keys.cardholder_kek, school, pupils, decisions or Decisions())

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from cardservice.advices.wire import read_entry
 from cardservice.api.fields import to_rfc3339
 from cardservice.authorisation.messages import AnnulMessage
 from cardservice.context import Context
 from cardservice.errors import MessageRefused
-from cardservice.ids import TerminalId
+from cardservice.ids import CardholderId, TerminalId
 from cardservice.money import format_minor
-from cardservice.quarantine import service
+from cardservice.quarantine import sealing, service
 from cardservice.quarantine.service import Held
 
 
@@ -23,9 +25,26 @@ def look(context: Context, number: int, *, actor: str) -> tuple[Held, bytes]:
     return known, entry
 
 
-def said_in(context: Context, known: Held, entry: bytes) -> dict[str, Any]:
-    """What a message says, for a person; of what cannot be read its bytes."""
-    message = read_entry(context.scheme.id, TerminalId(known.terminal_id), entry)
+def told_to(context: Context, connection: Connection, holder: CardholderId) -> list[dict[str, Any]]:
+    """What is held of a person's cards, for that person."""
+    ring = context.keys.cardholder_kek
+    return [
+        {
+            "at": to_rfc3339(row.at),
+            "terminal": row.terminal_id,
+            "transaction": None if row.transaction_id == service.NO_ID else str(row.transaction_id),
+            "refused_as": row.code,
+            "because": row.detail,
+            "state": row.state,
+            "says": said_in(context, row.terminal_id, sealing.opened(connection, ring, row)),
+        }
+        for row in sealing.held_of(connection, holder)
+    ]
+
+
+def said_in(context: Context, terminal_id: str, entry: bytes) -> dict[str, Any]:
+    """What a terminal's message says, for a person; of what cannot be read its bytes."""
+    message = read_entry(context.scheme.id, TerminalId(terminal_id), entry)
     if isinstance(message, MessageRefused):
         return {"bytes": entry.hex()}
     if isinstance(message, AnnulMessage):

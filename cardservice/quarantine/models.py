@@ -29,12 +29,14 @@ quarantine = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    # An entry of a chunk (docs/api.md), encrypted: it tells where somebody was. Empty once that was erased.
+    # An entry of a chunk (docs/api.md), encrypted (`sealing`): it tells where somebody was.
     Column("sealed", LargeBinary, nullable=False),
     Column("state", Text, CheckConstraint("state IN ('held', 'dismissed')", name="state"), nullable=False),
     Column("closed_at", UtcDateTime, nullable=True),
     Column("closed_by", Text, nullable=True),
     Column("closed_because", Text, nullable=True),
+    # Under which cardholder's key (`cardholder_key`); NULL: of no known card, under the key-encryption key.
+    Column("key_id", Uuid, nullable=True, index=True),
     UniqueConstraint("terminal_id", "transaction_id", "body"),
     CheckConstraint(
         "(state = 'held') = (closed_at IS NULL)"

@@ -4,22 +4,22 @@ A terminal whose key is in the wrong hands can send what it likes. A day's event
 bounded, and what is beyond that is counted: nobody fills the disk, and nothing goes by unseen.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cardservice.advices.wire import card_of
 from cardservice.audit.service import SecurityEvent, record, record_security_event
-from cardservice.errors import CardServiceError, OrderInvalid, Unknown
-from cardservice.ledger.errors import LedgerError
+from cardservice.cardholders.accesses import note_reads
+from cardservice.errors import OrderInvalid, Unknown
 from cardservice.ledger.key_ring import KeyRing
+from cardservice.ledger.privacy import OpenKey
+from cardservice.quarantine import sealing
 from cardservice.quarantine.models import quarantine, refusal_tally
 
 # Of one terminal and day; what is beyond is counted.
@@ -29,18 +29,6 @@ HELD_MESSAGES = 2_000
 HELD_BYTES = 8 * 1024 * 1024
 
 NO_ID = UUID(int=0)
-VERSION_BYTES, _NONCE_BYTES = 4, 12
-_SEALED_FROM = VERSION_BYTES + _NONCE_BYTES
-# What is kept of a message whose bytes were erased (`forgetting`).
-NOTHING = b""
-# Ours: what an encryption is for, so that one cannot be taken for another.
-_CONTEXT = b"citizen-card quarantine\x00"
-
-
-class QuarantineUnreadable(CardServiceError):
-    """A message in quarantine does not decrypt: it was erased or changed, or the key is another."""
-
-    code = "quarantine_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +77,11 @@ def note(connection: Connection, ring: KeyRing, refused: Sequence[Refused]) -> N
         return
     first = refused[0]
     room = _Room.of(connection, first.terminal_id)
-    kept = [each.entry is not None and room.keep(connection, ring, each) for each in refused]
+    keys = sealing.keys_for(connection, ring, [each.entry for each in refused if each.entry is not None])
+    kept = [
+        each.entry is not None and room.keep(connection, ring, keys.get(card_of(each.entry)), each)
+        for each in refused
+    ]
     not_kept = sum(
         each.entry is not None and not is_kept for each, is_kept in zip(refused, kept, strict=True)
     )
@@ -152,28 +144,11 @@ def opened(connection: Connection, ring: KeyRing, number: int, *, actor: str, mo
     row = connection.execute(select(quarantine).where(quarantine.c.id == number)).one_or_none()
     if row is None:
         raise QuarantineUnknown(number)
-    if row.sealed == NOTHING:
-        raise QuarantineUnreadable(f"what message {number} in quarantine said was erased; its row is left")
     record(connection, actor, "quarantine.read", number, moment, terminal=row.terminal_id)
-    return unsealed_entry(ring, row.sealed, row.body, number)
-
-
-def sealed_entry(ring: KeyRing, entry: bytes, body: bytes) -> bytes:
-    """The version of the key, a nonce, and the entry encrypted under that key."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    ciphertext = AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, entry, _CONTEXT + body)
-    return ring.newest.to_bytes(VERSION_BYTES, "big") + nonce + ciphertext
-
-
-def unsealed_entry(ring: KeyRing, sealed: bytes, body: bytes, number: int) -> bytes:
-    """What `sealed_entry` has encrypted. Raises QuarantineUnreadable."""
-    version, nonce = int.from_bytes(sealed[:VERSION_BYTES], "big"), sealed[VERSION_BYTES:_SEALED_FROM]
-    try:
-        return AESGCMSIV(ring.key(version)).decrypt(nonce, sealed[_SEALED_FROM:], _CONTEXT + body)
-    except (InvalidTag, ValueError, LookupError, LedgerError) as error:
-        raise QuarantineUnreadable(
-            f"message {number} in quarantine was changed, or the key that sealed it is gone"
-        ) from error
+    if (holder := sealing.holder_of(connection, row)) is not None:
+        # Of whose card it is, for that person alone: the audit trail names nobody beside a message.
+        note_reads(connection, [holder], "quarantine.read", actor=actor, moment=moment)
+    return sealing.opened(connection, ring, row)
 
 
 def dismiss(connection: Connection, number: int, reason: str, *, actor: str, moment: datetime) -> None:
@@ -213,11 +188,11 @@ class _Room:
         ).one()
         return cls(HELD_MESSAGES - int(count), HELD_BYTES - int(size))
 
-    def keep(self, connection: Connection, ring: KeyRing, refused: Refused) -> bool:
+    def keep(self, connection: Connection, ring: KeyRing, own: OpenKey | None, refused: Refused) -> bool:
         """Whether the bytes are kept, now or since they came before."""
         entry = refused.entry or b""
         body = refused.body or sha256(entry).digest()
-        sealed = sealed_entry(ring, entry, body)
+        sealed = sealing.sealed(ring, own, entry, body)
         is_known = connection.execute(
             select(quarantine.c.id).where(
                 quarantine.c.terminal_id == refused.terminal_id,
@@ -239,6 +214,7 @@ class _Room:
             "code": refused.code,
             "detail": refused.detail,
             "sealed": sealed,
+            "key_id": None if own is None else own.id,
             "state": "held",
         }
         connection.execute(dialect.insert(quarantine).values(**new).on_conflict_do_nothing())

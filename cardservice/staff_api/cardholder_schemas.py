@@ -209,6 +209,7 @@ class PlanSchema(Message):
     transactions = fields.Integer(required=True)
     details = fields.Integer(required=True)
     audit_entries = fields.Integer(required=True)
+    held_back = fields.Integer(required=True)
     objections = fields.List(fields.Nested(ObjectionSchema), required=True)
 
 

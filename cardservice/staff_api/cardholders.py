@@ -228,7 +228,7 @@ def _unchanged(connection: Connection, cardholder_id: UUID) -> Noting:
     holder, kek = require_cardholder(connection, cardholder_id), context().keys.cardholder_kek
     lock_cardholder(connection, holder)
     require_unchanged(_values(cardholder_id, *look(connection, kek, holder)))
-    return Noting(kek, holder, actor(), context().now())
+    return Noting(kek, holder, actor(), context().now(), context().zone)
 
 
 def _shown(connection: Connection, cardholder_id: UUID, because: str | None = None) -> dict[str, Any]:

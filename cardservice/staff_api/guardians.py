@@ -111,7 +111,7 @@ def post_guardian(body: dict[str, Any], cardholder_id: UUID) -> Any:
         may, until_age = frozenset(map(May, body["may"])), context().settings.guardian_age
 
         def make() -> dict[str, Any]:
-            said = (body["person"], body["relation"], may, _days(body, noting.moment.date()), until_age)
+            said = (body["person"], body["relation"], may, _days(body, noting.today), until_age)
             return {"guardianship": str(guardians.add_guardian(connection, noting, *said))}
 
         return once(connection, make)
@@ -129,7 +129,7 @@ def post_bar(body: dict[str, Any], cardholder_id: UUID) -> Any:
         noting = _noting(connection, cardholder_id)
 
         def make() -> dict[str, Any]:
-            days = _days(body, noting.moment.date())
+            days = _days(body, noting.today)
             made = guardians.bar(connection, noting, body["person"], body["order"], days)
             return {"guardianship": str(made)}
 
@@ -163,7 +163,7 @@ def get_family(cardholder_id: UUID) -> dict[str, Any]:
 
 def _noting(connection: Connection, cardholder_id: UUID) -> Noting:
     holder = require_cardholder(connection, cardholder_id)
-    return Noting(context().keys.cardholder_kek, holder, actor(), context().now())
+    return Noting(context().keys.cardholder_kek, holder, actor(), context().now(), context().zone)
 
 
 def _days(body: dict[str, Any], today: date) -> Days:

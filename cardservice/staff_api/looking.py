@@ -13,6 +13,7 @@ from cardservice.api.fields import Bytes, Identifier, Message, Moment, text
 from cardservice.audit.service import record, security_events
 from cardservice.authorisation.explanation import explain
 from cardservice.cardholders.service import require_cardholder
+from cardservice.cardholders.transaction_reads import note_transaction_read
 from cardservice.errors import Malformed
 from cardservice.quarantine import service as quarantine
 from cardservice.quarantine.looking import look, said_in
@@ -186,7 +187,9 @@ def get_explanation(transaction_id: UUID) -> dict[str, Any]:
     """Why a transaction was charged or refused; that somebody asked is noted."""
     # Noted first, and for good: whatever is then read was read by somebody.
     with context().database.begin() as connection:
-        record(connection, actor(), "transaction.explain", transaction_id, context().now())
+        note_transaction_read(
+            connection, transaction_id, "transaction.explain", actor=actor(), moment=context().now()
+        )
     with context().database.reading() as connection:
         return explain(context(), connection, transaction_id).to_json()
 
@@ -246,7 +249,7 @@ def get_held(page: dict[str, Any]) -> dict[str, Any]:
 def get_opened(number: int) -> dict[str, Any]:
     """A held message and what it says; the look is noted."""
     known, entry = look(context(), bounded(number), actor=actor())
-    return {**_held(known), "message": said_in(context(), known, entry)}
+    return {**_held(known), "message": said_in(context(), known.terminal_id, entry)}
 
 
 @blueprint.route(f"{_HELD}/<int:number>/dismissal", methods=["POST"])

@@ -72,9 +72,9 @@ class TakeBackSchema(GiveBackSchema):
 
 
 class TakenBackSchema(Message):
-    """What was posted."""
+    """What was posted: less than was told, or nothing, where no more was left of a provider's payment."""
 
-    transaction = Identifier(required=True)
+    transaction = Identifier(required=True, allow_none=True)
     payment = Identifier(required=True)
     kind = fields.String(required=True)
     amount_minor = fields.Integer(required=True)

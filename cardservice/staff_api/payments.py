@@ -10,11 +10,12 @@ from cardservice.payments import attempts
 from cardservice.payments.equation import equation
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.matters import KINDS, close_matter, matters
+from cardservice.payments.noting import note_taken_back
 from cardservice.payments.polling import provider_of, require_provider_of
 from cardservice.payments.redeeming import approve, redeem
 from cardservice.payments.references import Reference
 from cardservice.payments.settlement import load_settlement, match_again
-from cardservice.payments.taking_back import TakeBack, take_payment_back
+from cardservice.payments.taking_back import TakeBack
 from cardservice.staff_api import payment_schemas as schemas
 from cardservice.staff_api.access import staff_alone
 from cardservice.staff_api.sharing import NothingSchema, NumberedPageSchema, ReasonSchema, bounded, cursor
@@ -191,12 +192,12 @@ def _taken_back(
     reference = None if given is None else Reference(given["provider"], given["reference"])
     own_id = TransactionId(body["id"])
     wanted = TakeBack(TransactionId(payment_id), body["amount_minor"], kind, own_id, reference)
-    posted = take_payment_back(context(), wanted, actor=actor())
+    posted = note_taken_back(context(), wanted, actor=actor())
     return {
-        "transaction": posted,
+        "transaction": posted.transaction,
         "payment": payment_id,
         "kind": kind,
-        "amount_minor": wanted.amount_minor,
+        "amount_minor": posted.amount_minor,
         "currency": context().scheme.currency,
     }
 

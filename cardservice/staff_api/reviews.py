@@ -127,7 +127,7 @@ def get_due(page: dict[str, Any]) -> dict[str, Any]:
     with context().database.begin() as connection:
         by, after = by_settings(context(), actor()), cursor(page["after"])
         who: dict[str, Any] = {"actor": by.actor, "moment": by.moment}
-        day = page["by"] or by.moment.date()
+        day = page["by"] or by.today
         found = due_by(connection, by.kek, day, **who, after=after, limit=limit)
     listed = [{**proof_values(each), "cardholder": each.cardholder_id} for each in found]
     # Of one more than are told it would be noted that somebody has seen it: a last page may be empty.

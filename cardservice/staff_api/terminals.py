@@ -1,4 +1,4 @@
-"""The routes of terminals and providers: how they are, and who gives the goods."""
+"""The routes of terminals: how they are, and which keys of cards they may have."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from marshmallow import fields
 
 from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
-from cardservice.api.fields import Message, Moment, text
+from cardservice.api.fields import Message, Moment
 from cardservice.errors import TerminalUnknown
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.providers.card_keys import granted_keys
-from cardservice.providers.service import add_provider, list_providers, require_provider
+from cardservice.providers.service import require_provider
 from cardservice.staff.errors import TerminalMissing
 from cardservice.staff.roles import Right
 from cardservice.staff_api.access import me, staff_alone
@@ -24,13 +24,17 @@ blueprint = Blueprint(
 
 
 class TerminalSchema(Message):
-    """A terminal with how it was last; null where it has never said."""
+    """A terminal with how it was last; null where it has never said.
+
+    `closed_from` is when its provider is closed, if it is to be: it asks nothing from then on.
+    """
 
     terminal = fields.String(required=True)
     provider = fields.String(required=True)
     name = fields.String(required=True)
     role = fields.String(required=True)
     state = fields.String(required=True)
+    closed_from = Moment(required=True, allow_none=True)
     seen_at = Moment(required=True, allow_none=True)
     clock_ahead_ms = fields.Integer(required=True, allow_none=True)
     waiting = fields.Integer(required=True, allow_none=True)
@@ -46,26 +50,6 @@ class TerminalsSchema(Message):
 
     terminals = fields.List(fields.Nested(TerminalSchema), required=True)
     next = next_field()
-
-
-class ProviderSchema(Message):
-    """A provider."""
-
-    provider = fields.String(required=True)
-    name = fields.String(required=True)
-
-
-class NewProviderSchema(Message):
-    """A provider to be registered, under an identifier of one's choice."""
-
-    provider = text(required=True)
-    name = text(required=True)
-
-
-class ProvidersSchema(Message):
-    """All providers; a scheme has few."""
-
-    providers = fields.List(fields.Nested(ProviderSchema), required=True)
 
 
 class CardKeySchema(Message):
@@ -126,32 +110,6 @@ def post_revocation(body: dict[str, Any], terminal_id: str) -> dict[str, Any]:
     return _one(terminal_id, None)
 
 
-@blueprint.route("/v1/providers")
-@blueprint.response(200, ProvidersSchema)
-@blueprint.problems(401, 403)
-@staff_alone
-def get_providers() -> dict[str, Any]:
-    """Providers; whoever has the role provider sees their own alone."""
-    own = me().own_provider(Right.SEE_PROVIDERS)
-    with context().database.reading() as connection:
-        found = list_providers(connection)
-    listed = [{"provider": each, "name": name} for each, name in found if own in {None, each}]
-    return {"providers": listed}
-
-
-@blueprint.route("/v1/providers", methods=["POST"])
-@blueprint.arguments(NewProviderSchema)
-@blueprint.response(200, ProviderSchema)
-@blueprint.problems(400, 401, 403, 409, 422)
-@staff_alone
-def post_provider(body: dict[str, Any]) -> dict[str, Any]:
-    """Register a provider."""
-    made = ProviderId(body["provider"])
-    with context().database.begin() as connection:
-        add_provider(connection, made, body["name"], actor=actor(), moment=context().now())
-    return body
-
-
 @blueprint.route("/v1/providers/<provider_id>/card-keys")
 @blueprint.response(200, CardKeysSchema)
 @blueprint.problems(401, 403, 404)
@@ -190,6 +148,7 @@ def _listed(each: Listed) -> dict[str, Any]:
         "name": each.name,
         "role": each.role,
         "state": each.state,
+        "closed_from": each.closed_from,
         "seen_at": each.seen_at,
         "clock_ahead_ms": each.clock_ahead_ms,
         "waiting": None if said is None else said.waiting,

@@ -23,6 +23,7 @@ from cardservice.errors import (
     TerminalUnknown,
 )
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.providers.service import is_closed, require_open
 from cardservice.terminals.errors import EnrolmentRefused, InvitationUnknown
 from cardservice.terminals.models import terminal_invitation
 from cardservice.terminals.service import (
@@ -33,6 +34,7 @@ from cardservice.terminals.service import (
     check_new,
     find_terminal,
     register_terminal,
+    revocation_of,
 )
 from pki.authority import Authority
 from pki.reading import UNREADABLE
@@ -63,7 +65,7 @@ def invite(
 
     Raises OrderInvalid, AlreadyExists and ProviderUnknown.
     """
-    check_new(connection, new)
+    check_new(connection, new, moment)
     return _invite(connection, new, validity, actor, moment, again=False)
 
 
@@ -73,13 +75,14 @@ def invite_again(
     """The same for a terminal that is registered and has lost its key, or whose certificate has ended.
 
     What it may do stays; its certificates are revoked when it has another. Raises TerminalUnknown, and
-    OrderInvalid where it was revoked.
+    OrderInvalid where it was revoked or its provider is closed.
     """
     known = find_terminal(connection, terminal_id)
     if known is None:
         raise TerminalUnknown(TerminalId(terminal_id))
-    if known.revoked_at is not None:
+    if revocation_of(connection, terminal_id) is not None:
         raise OrderInvalid(f"terminal {terminal_id} was revoked; register it under another identifier")
+    require_open(connection, known.provider_id, moment)
     new = NewTerminal(known.id, known.provider_id, known.id, known.role, known.offline_limit_minor)
     return _invite(connection, new, validity, actor, moment, again=True)
 
@@ -142,7 +145,7 @@ def enrol(context: Context, terminal_id: str, code: str, csr_der: bytes) -> byte
             return _certified(context, connection, found, csr_der, key, moment)
         if found is not None and hmac.compare_digest(found.key_sha256, key):
             known = find_terminal(connection, terminal_id)
-            if known is not None and known.revoked_at is None:
+            if known is not None and not known.is_revoked(moment):
                 return known.certificate_der
         if found is None and _is_invited(connection, terminal_id):
             record(connection, f"terminal:{terminal_id}", "terminal.code_refused", terminal_id, moment)
@@ -218,8 +221,8 @@ def _certified(
     )
     if found.again:
         return _replaced(connection, authority, terminal_id, csr_der, actor, moment)
-    if find_terminal(connection, terminal_id) is not None:
-        raise EnrolmentRefused  # it was registered in another way meanwhile
+    if find_terminal(connection, terminal_id) is not None or is_closed(connection, found.provider_id, moment):
+        raise EnrolmentRefused  # it was registered in another way meanwhile, or its provider was closed
     new = NewTerminal(
         id=terminal_id,
         provider_id=ProviderId(found.provider_id),
@@ -242,7 +245,7 @@ def _replaced(
 ) -> bytes:
     """Another certificate of a registered terminal; those that it had are revoked."""
     known = find_terminal(connection, terminal_id)
-    if known is None or known.revoked_at is not None:
+    if known is None or known.is_revoked(moment):
         raise EnrolmentRefused
     before = [each.serial for each in authority.store.find_by_identity(AUTHORITY, terminal_id)]
     issued = certify(authority, terminal_id, csr_der, moment)

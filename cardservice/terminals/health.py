@@ -35,6 +35,8 @@ class Listed:
     name: str
     role: str
     state: str
+    # When its provider is closed: it asks nothing from then on.
+    closed_from: datetime | None = None
     seen_at: datetime | None = None
     clock_ahead_ms: int | None = None
     health: Health | None = None
@@ -101,5 +103,5 @@ def list_terminals(
                 tariffs=row.tariffs,
             )
         who = (TerminalId(row.id), ProviderId(row.provider_id), row.name, row.role, row.state)
-        found.append(Listed(*who, row.seen_at, row.clock_ahead_ms, said))
+        found.append(Listed(*who, row.closed_from, row.seen_at, row.clock_ahead_ms, said))
     return found

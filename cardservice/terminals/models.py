@@ -31,6 +31,8 @@ terminal = Table(
         nullable=True,
     ),
     Column("created_at", UtcDateTime, nullable=False),
+    # As its provider's, so that nothing more is read for a request
+    Column("closed_from", UtcDateTime, nullable=True),
 )
 
 # The state as of a moment is that of the last row by (valid_from, id) that is not after it.

@@ -25,6 +25,8 @@ class Duty(StrEnum):
     DEBIT_APPLICATIONS = "debit_applications"
     # Begin a payment for whoever pays for the card that is shown.
     PAY_IN = "pay_in"
+    # Take from somebody who is alone with it that their card is lost.
+    TELL_LOSSES = "tell_losses"
 
 
 _SALES = (Duty.READ_APPLICATIONS, Duty.DEBIT_APPLICATIONS)
@@ -38,7 +40,9 @@ DUTIES: Mapping[str, frozenset[Duty]] = {
     "validator": frozenset({Duty.MAP_CARDS, *_SALES}),
     "gate": frozenset({Duty.MAP_CARDS, *_SALES}),
     # Where holders serve themselves, and pay in.
-    "kiosk": frozenset({Duty.PAY_IN}),
+    "kiosk": frozenset({Duty.PAY_IN, Duty.TELL_LOSSES}),
+    # The server of the scheme's own web pages.
+    "portal": frozenset({Duty.TELL_LOSSES}),
     # Who inspects takes nothing.
     "enforcement": frozenset({Duty.READ_APPLICATIONS}),
 }

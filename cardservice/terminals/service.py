@@ -15,7 +15,7 @@ from cardservice.errors import AlreadyExists, CertificateRequestRefused, OrderIn
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.pki_store.models import certificate
 from cardservice.providers.selling import Seller, may_sell, read_sellers
-from cardservice.providers.service import require_provider
+from cardservice.providers.service import require_open
 from cardservice.terminals.models import terminal, terminal_state, terminal_terms
 from pki.authority import Authority
 from pki.errors import PkiError
@@ -52,6 +52,7 @@ class Terminal:
     role: str
     offline_limit_minor: int | None
     certificate_der: bytes
+    # From when on it is answered no more: it was revoked, or its provider is closed from then on.
     revoked_at: datetime | None
     # Of the service that it asks for, or of every one, whichever was read.
     sellers: tuple[Seller, ...] = ()
@@ -66,7 +67,7 @@ class Terminal:
         return _public_key(self.certificate_der)
 
     def is_revoked(self, moment: datetime) -> bool:
-        """Whether it was revoked at `moment`."""
+        """Whether it was revoked, or its provider closed, at `moment`."""
         return self.revoked_at is not None and moment >= self.revoked_at
 
 
@@ -110,7 +111,7 @@ def find_terminal(connection: Connection, terminal_id: str) -> Terminal | None:
         role=row.role,
         offline_limit_minor=row.offline_limit_minor,
         certificate_der=row.der,
-        revoked_at=_revoked_at(connection, terminal_id),
+        revoked_at=_earliest(revocation_of(connection, terminal_id), row.closed_from),
         sellers=read_sellers(connection),
     )
 
@@ -134,7 +135,7 @@ def register_terminal(
 
     Raises OrderInvalid, AlreadyExists, ProviderUnknown and CertificateRequestRefused.
     """
-    check_new(connection, new)
+    closed_from = check_new(connection, new, moment)
     connection.execute(
         insert(terminal).values(
             id=new.id,
@@ -143,6 +144,7 @@ def register_terminal(
             role=new.role,
             offline_limit_minor=new.offline_limit_minor,
             created_at=moment,
+            closed_from=closed_from,
         )
     )
     _state(connection, new.id, ACTIVE, "registered", actor, moment)
@@ -156,15 +158,19 @@ def register_terminal(
     return issued
 
 
-def check_new(connection: Connection, new: NewTerminal) -> None:
-    """Raise OrderInvalid, AlreadyExists or ProviderUnknown where there can be no such terminal."""
+def check_new(connection: Connection, new: NewTerminal, moment: datetime) -> datetime | None:
+    """From when on its provider will be closed. The provider's record is held to the transaction's end.
+
+    Raises OrderInvalid, AlreadyExists or ProviderUnknown where there can be no such terminal.
+    """
     if not _IDENTIFIER.fullmatch(new.id) or new.id.startswith(_OF_STAFF):
         raise OrderInvalid(
             f"{new.id!r} is no identifier: up to 64 letters, digits and . _ : -, and not {_OF_STAFF}…"
         )
-    require_provider(connection, new.provider_id)
+    closed_from = require_open(connection, new.provider_id, moment)
     if connection.execute(select(terminal.c.id).where(terminal.c.id == new.id)).first():
         raise AlreadyExists("terminal", new.id)
+    return closed_from
 
 
 def certify(
@@ -227,8 +233,9 @@ def revoke_terminal(
     known = find_terminal(connection, terminal_id)
     if known is None:
         raise TerminalUnknown(terminal_id)
-    if known.revoked_at is not None:
-        raise OrderInvalid(f"terminal {terminal_id} was revoked at {known.revoked_at.isoformat()} already")
+    before = revocation_of(connection, terminal_id)
+    if before is not None:
+        raise OrderInvalid(f"terminal {terminal_id} was revoked at {before.isoformat()} already")
     _state(connection, terminal_id, REVOKED, reason, actor, moment)
     for issued in authority.store.find_by_identity(AUTHORITY, terminal_id):
         authority.revoke(issued.serial, moment, "cessation_of_operation")
@@ -266,7 +273,8 @@ def _terms(
     )
 
 
-def _revoked_at(connection: Connection, terminal_id: str) -> datetime | None:
+def revocation_of(connection: Connection, terminal_id: str) -> datetime | None:
+    """When this very terminal was revoked; None where it was not, whatever became of its provider."""
     moment: datetime | None = connection.scalar(
         select(terminal_state.c.valid_from)
         .where(terminal_state.c.terminal_id == terminal_id, terminal_state.c.state == REVOKED)
@@ -274,6 +282,10 @@ def _revoked_at(connection: Connection, terminal_id: str) -> datetime | None:
         .limit(1)
     )
     return moment
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((each for each in moments if each is not None), default=None)
 
 
 @lru_cache(maxsize=KEYS_IN_MEMORY)

@@ -97,7 +97,7 @@ class Builder:
         return json_object(self._run(*command, "--json"))
 
     def _make_scheme(self) -> None:
-        self._place.make_passphrase()
+        self._place.make_secrets()
         self._run(
             *("pki", "init", str(self._place.root / "scheme"), "--scheme-id", "ashcombe"),
             *("--name", "Ashcombe Card", "--passphrase-file", str(self._place.passphrase_file)),

@@ -25,9 +25,11 @@ def write(place: Place, built: Built, environment: Mapping[str, str]) -> None:
         "wallet": _url(place.ports.wallet),
         "till": _url(place.ports.till),
         "validator": _url(place.ports.validator),
+        "kiosk": _url(place.ports.kiosk),
         "agents": {
             "till": _agent(place.agent(town.TILL), place.ports.till_agent),
             "validator": _agent(place.agent(town.BUS), place.ports.bus_agent),
+            "kiosk": _agent(place.agent(town.KIOSK), place.ports.kiosk_agent),
         },
         "readers": {
             terminal.reader: {
@@ -78,6 +80,7 @@ def say(place: Place, built: Built) -> None:
         ("Card wallet", _url(place.ports.wallet), "start here: put a card on a reader"),
         ("School till", _url(place.ports.till), ""),
         ("Bus validator", _url(place.ports.validator), ""),
+        ("Kiosk", _url(place.ports.kiosk), "pay in by bank card: a stand-in takes no money"),
         ("Card service", f"{place.origin}/", "speaks to terminals; has no pages"),
     )
     for name, url, remark in pages:

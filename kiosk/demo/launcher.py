@@ -1,8 +1,9 @@
 """`make demo`: the whole platform on one machine, from nothing, with software cards.
 
 Starts the console scripts as an administrator would: a scheme, a card service, a bus company with a
-validator, a council with an issuing desk, a school with a till, and people with cards. Then it keeps all of
-it running, with pages for a browser, until Ctrl-C. All it writes lies in one folder.
+validator, a council with an issuing desk and a kiosk to pay in at, a school with a till, and people with
+cards. Then it keeps all of it running, with pages for a browser, until Ctrl-C. All it writes lies in one
+folder.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from kiosk.demo import farewell, town
 from kiosk.demo.building import Builder, first_json_line
 from kiosk.demo.place import Place, choose_ports, made_anew
-from kiosk.demo.serving import serving
+from kiosk.demo.serving import serving_provider, serving_wallet
 from kiosk.demo.stage import Stage
 from kiosk.demo.town import Terminal
 from kiosk.processes import Interrupted, ProgramFailed, Programs
@@ -90,10 +91,10 @@ def _once(place: Place, programs: Programs) -> None:
 def _run(place: Place, programs: Programs) -> None:
     begun = time.monotonic()
     built = Builder(place, programs, _say).build(town.PEOPLE, town.TERMINALS)
-    _say("Starting the reader agents of the till and the validator, and their pages")
+    _say("Starting the reader agents of till, validator and kiosk, and their pages")
     _start_faces(place, programs)
     stage = Stage(place, programs, built.readers, town.TERMINALS, built.people)
-    with serving(place, stage):
+    with serving_provider(place), serving_wallet(place, stage):
         farewell.write(place, built, programs.environment)
         _say(f"Ready after {time.monotonic() - begun:.0f} s")
         farewell.say(place, built)
@@ -101,7 +102,8 @@ def _run(place: Place, programs: Programs) -> None:
 
 
 def _start_faces(place: Place, programs: Programs) -> None:
-    agents = ((town.TILL, place.ports.till_agent), (town.BUS, place.ports.bus_agent))
+    ports = place.ports
+    agents = ((town.TILL, ports.till_agent), (town.BUS, ports.bus_agent), (town.KIOSK, ports.kiosk_agent))
     for terminal, port in agents:
         programs.start(
             agent_program(terminal),
@@ -111,14 +113,15 @@ def _start_faces(place: Place, programs: Programs) -> None:
     for terminal, _ in agents:
         _until_ready(programs, agent_program(terminal))
     trip = str(town.DATA / "trip.json")
-    sold = {
-        town.TILL: ("till", "--service", "meals", "--section", "lunch", "--port", str(place.ports.till)),
-        town.BUS: ("validator", "--trip", trip, "--port", str(place.ports.validator)),
+    faces = {
+        town.TILL: ("till", "--service", "meals", "--section", "lunch", "--port", str(ports.till)),
+        town.BUS: ("validator", "--trip", trip, "--port", str(ports.validator)),
+        town.KIOSK: ("pay-in", "--currency", town.CURRENCY, "--port", str(ports.kiosk)),
     }
     for terminal, port in agents:
         programs.start(
             face_program(terminal),
-            *("kiosk", "run", *sold[terminal], "--reader", terminal.reader, "--json"),
+            *("kiosk", "run", *faces[terminal], "--reader", terminal.reader, "--json"),
             *("--agent", str(place.agent(terminal)), "--agent-url", f"http://127.0.0.1:{port}"),
         )
     for terminal, _ in agents:

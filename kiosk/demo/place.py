@@ -15,8 +15,8 @@ from typing import BinaryIO, Self
 from kiosk.demo.town import PEOPLE, Person, Terminal
 
 # Ours. The faces' and the agents' usual ports; another is taken where one is in use.
-TILL_PORT, BUS_PORT, WALLET_PORT = 7420, 7421, 7422
-TILL_AGENT_PORT, BUS_AGENT_PORT = 7410, 7411
+TILL_PORT, BUS_PORT, WALLET_PORT, KIOSK_PORT = 7420, 7421, 7422, 7423
+TILL_AGENT_PORT, BUS_AGENT_PORT, KIOSK_AGENT_PORT = 7410, 7411, 7412
 # Below those of virtual readers, and of outgoing connections, which would take one before it is used
 OTHER_PORTS = range(10_000, 20_000)
 
@@ -29,8 +29,11 @@ class Ports:
     till: int
     validator: int
     wallet: int
+    kiosk: int
     till_agent: int
     bus_agent: int
+    kiosk_agent: int
+    payment_provider: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Place:
         return f"http://127.0.0.1:{self.public_port}"
 
     @property
+    def payment_provider(self) -> str:
+        """The address of what stands in for a payment provider."""
+        return f"http://127.0.0.1:{self.ports.payment_provider}"
+
+    @property
     def settings(self) -> dict[str, str]:
         """What the console scripts read from the environment. No secret is among it, only where it lies."""
         return {
@@ -61,12 +69,19 @@ class Place:
             "CARDSERVICE_PKI_DIR": str(self.root / "scheme"),
             "CARDSERVICE_PASSPHRASE_FILE": str(self.passphrase_file),
             "CARDSERVICE_PUBLIC_ORIGIN": self.origin,
+            "CARDSERVICE_PAY_URL": self.payment_provider,
+            "CARDSERVICE_PAY_KEY_FILE": str(self.payment_key_file),
         }
 
     @property
     def passphrase_file(self) -> Path:
         """Holds what the scheme's keys are encrypted with."""
         return self.root / "passphrase"
+
+    @property
+    def payment_key_file(self) -> Path:
+        """Holds the key by which the card service is known to the payment provider."""
+        return self.root / "payment-key"
 
     def agent(self, terminal: Terminal) -> Path:
         """The folder of a terminal's reader agent."""
@@ -76,10 +91,11 @@ class Place:
         """The file that is somebody's software card; its name, which stands in logs, says not whose."""
         return self.root / "cards" / f"card-{PEOPLE.index(person) + 1}.json"
 
-    def make_passphrase(self) -> None:
-        """Write a new passphrase, readable for its owner alone."""
-        self.passphrase_file.touch(mode=0o600)
-        self.passphrase_file.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+    def make_secrets(self) -> None:
+        """Write a new passphrase and a new key, readable for their owner alone."""
+        for file in (self.passphrase_file, self.payment_key_file):
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32), encoding="ascii")
 
 
 @contextmanager
@@ -109,11 +125,12 @@ def _hold(lock: BinaryIO, root: Path) -> None:
 def choose_ports(card_service: int | None, *, usual: bool) -> Ports:
     """The usual ports where they are free, and else, or unless `usual`, any that are."""
     with _Probes() as probes:
-        wanted = [TILL_PORT, BUS_PORT, WALLET_PORT, TILL_AGENT_PORT, BUS_AGENT_PORT]
-        till, validator, wallet, till_agent, bus_agent = (
-            probes.take(port if usual else None) for port in wanted
-        )
-        return Ports(card_service or probes.take(), till, validator, wallet, till_agent, bus_agent)
+        faces = (TILL_PORT, BUS_PORT, WALLET_PORT, KIOSK_PORT)
+        agents = (TILL_AGENT_PORT, BUS_AGENT_PORT, KIOSK_AGENT_PORT)
+        # Nobody expects the payment provider at any.
+        wanted = (*faces, *agents, None)
+        taken = [probes.take(port if usual else None) for port in wanted]
+        return Ports(card_service or probes.take(), *taken)
 
 
 class _Probes:

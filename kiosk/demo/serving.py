@@ -1,4 +1,4 @@
-"""Serves the wallet's page from the launcher's own process, which knows what is where."""
+"""Serves from the launcher's own process: the wallet's page, and what stands in for a payment provider."""
 
 import sys
 import threading
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from kiosk.demo import town
 from kiosk.demo.place import Place
 from kiosk.demo.stage import Stage
 from kiosk.demo.wallet import Link, create_wallet
+from kiosk.pay_stand_in import Pay, create_app
 from kiosk.web import Face
 from kiosk.web.face import HOST
 
@@ -30,26 +32,41 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(place: Place, stage: Stage) -> Iterator[None]:
-    """The wallet's page answers until the end of the block."""
+def serving_wallet(place: Place, stage: Stage) -> Iterator[None]:
+    """The wallet's page, which knows what is where, answers until the end of the block."""
     face = Face("wallet", place.ports.wallet)
     links = (
         Link(town.TILL.reader, Face("till", place.ports.till).url),
         Link(town.BUS.reader, Face("validator", place.ports.validator).url),
+        Link(town.KIOSK.reader, Face("pay-in", place.ports.kiosk).url),
     )
+    with _serving(face.name, face.port, create_wallet(face, stage, links)):
+        try:
+            yield
+        finally:
+            stage.close()
+
+
+@contextmanager
+def serving_provider(place: Place) -> Iterator[None]:
+    """Whoever pays in at the kiosk comes to a page that takes no money, until the end of the block."""
+    pay = Pay(place.payment_key_file.read_text(encoding="ascii"), place.payment_provider)
+    with _serving("payment provider", place.ports.payment_provider, create_app(pay)):
+        yield
+
+
+@contextmanager
+def _serving(name: str, port: int, app: Flask) -> Iterator[None]:
     try:
         # A thread for each request: event streams last as long as their page.
-        server = make_server(
-            HOST, face.port, create_wallet(face, stage, links), threaded=True, request_handler=_Quiet
-        )
+        server = make_server(HOST, port, app, threaded=True, request_handler=_Quiet)
     except OSError as error:
-        sys.exit(f"demo: port {face.port} of {HOST} cannot be used ({error.strerror}); start again")
-    thread = threading.Thread(target=server.serve_forever, name="wallet", daemon=True)
+        sys.exit(f"demo: port {port} of {HOST} cannot be used ({error.strerror}); start again")
+    thread = threading.Thread(target=server.serve_forever, name=name, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        stage.close()
         server.shutdown()
         server.server_close()
         thread.join()

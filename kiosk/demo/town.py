@@ -53,7 +53,8 @@ PROVIDERS = {
 DESK = Terminal("desk-1", "ashcombe-council", "issuer", "Issuing desk", "contact")
 BUS = Terminal("bus-12", "vale-buses", "validator", "Bus validator", "contactless", 500)
 TILL = Terminal("till-1", "ashcombe-school", "till", "School till", "contactless", 1000)
-TERMINALS = (DESK, BUS, TILL)
+KIOSK = Terminal("kiosk-1", "ashcombe-council", "kiosk", "Kiosk", "contactless")
+TERMINALS = (DESK, BUS, TILL, KIOSK)
 
 MORGAN = Person("morgan", "Morgan Reed", "adult", paid_in="20.00")
 AVA = Person(

@@ -12,7 +12,12 @@ PAGE = "/secure/"
 # What each button comes to.
 _BUTTONS = {"pay": "success", "decline": "failed", "cancel": "cancelled"}
 _PAGE = """<!doctype html>
-<html lang="en-GB"><head><meta charset="utf-8"><title>Pay: a stand-in</title></head>
+<html lang="en-GB"><head><meta charset="utf-8"><title>Pay: a stand-in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ max-width: 40rem; margin: 3rem auto; padding: 0 1.5rem; font: 1.2rem/1.5 sans-serif; color: #0b0c0c }}
+button {{ min-height: 3.5rem; margin: 1rem .5rem 0 0; padding: 0 1.5rem; font: inherit }}
+</style></head>
 <body><main><h1>Pay £{amount}</h1><p>{description}</p>
 <p>This page stands in for a payment provider's. No card is asked for, and no money is taken.</p>
 <form method="post">

@@ -1,4 +1,4 @@
-"""A card's whole life on the real stack: sent, activated, pays, lost, replaced; its holder loses nothing.
+"""A card's whole life on the real stack: applied for, sent, activated, pays, lost, replaced; nothing is lost.
 
 Software cards, a real pcscd, the agent, HTTP, gunicorn, SQLite and PostgreSQL. Who says whether a certificate
 is revoked is `openssl`, by the list and by OCSP.
@@ -183,13 +183,30 @@ def approved(done: Done) -> int:
     return int(answer["amount_minor"])
 
 
+def applied_and_approved(stack: Stack) -> tuple[str, dict[str, Any]]:
+    """Somebody who has a card coming, and the order that approving their application has made."""
+
+    def application(*words: str) -> dict[str, Any]:
+        done: dict[str, Any] = stack.run("cardservice", "application", *words, "--json").json
+        return done
+
+    applied = application("add", "citizen", "--name", "Ava Reed")
+    holder, one = str(applied["cardholder"]), str(applied["application"])
+    stack.run("cardservice", "cardholder", "born", holder, "1987-11-23")
+    application("proof", holder, "identity", "--reference", "passport ending 471")
+    early = stack.attempt("cardservice", "application", "approve", one, "--by-post")
+    assert (early.status, "residence" in early.err) == (1, True), early.err
+    review = (datetime.now(UTC).date() + timedelta(days=300)).isoformat()
+    application("proof", holder, "residence", "--reference", "council tax", "--review-on", review)
+    return holder, application("approve", one, "--by-post")
+
+
 def test_a_card_lives_is_lost_and_is_replaced(town: Town, tmp_path: Path) -> None:
     stack, judge = town.stack, Judge(town.stack.origin, tmp_path)
-    holder = stack.add_holder("Ava Reed")
+    holder, order = applied_and_approved(stack)
     stack.run("cardservice", "topup", holder, "100.00")
     stack.run("cardservice", "library", "join", holder, "2000123", "--no-pin")
 
-    order = stack.run("cardservice", "card", "order", holder, "--by-post", "--json").json
     first, card = tmp_path / "first.json", order["card"]
     assert town.make(order, first)["state"] == "personalised"
     unsent = town.pool(first, "entry", activity="gym")

@@ -11,7 +11,7 @@ from tests.kiosk.agent import READER, Agent
 from tests.kiosk.face import FaceProcess
 
 # Generous: what is waited for has happened long before on a machine that is not busy.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture

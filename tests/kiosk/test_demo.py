@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -46,10 +47,10 @@ def test_the_demonstration_says_where_its_pages_are_and_its_commands_go_on_from_
     said = demonstration.read_until(LAST_LINE)
     assert READY in said
     found = Town.of(demonstration.folder)
-    for page in ("wallet", "till", "validator"):
+    for page in ("wallet", "till", "validator", "kiosk"):
         assert found.url(page) in said
         assert requests.get(found.url(page), timeout=30).status_code == 200
-    for name in (STATE_FILE, ENVIRONMENT_FILE, "passphrase"):
+    for name in (STATE_FILE, ENVIRONMENT_FILE, "passphrase", "payment-key"):
         assert stat.S_IMODE((demonstration.folder / name).stat().st_mode) == 0o600, "for its owner alone"
 
     script = "\n".join(["set -e", *commands_to_go_on_with(said)])
@@ -108,7 +109,7 @@ def test_ports_in_use_are_left_to_others() -> None:
     with_usual = choose_ports(None, usual=True)
     others = choose_ports(with_usual.card_service, usual=False)
     assert others.card_service == with_usual.card_service
-    chosen = [others.till, others.validator, others.wallet, others.till_agent, others.bus_agent]
+    chosen = astuple(others)
     assert len(set(chosen)) == len(chosen)
 
 

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import uuid_utils
 from cryptography import x509
@@ -140,6 +141,11 @@ class Council:
     def kek(self) -> KeyRing:
         """The key that wraps cardholders' keys."""
         return self.context.keys.cardholder_kek
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the scheme's days begin and end."""
+        return self.context.zone
 
     def provider(self, provider_id: str = "vale-buses") -> ProviderId:
         """A registered provider."""

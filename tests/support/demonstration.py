@@ -39,7 +39,7 @@ class Town:
         return Path(self.state["logs"])
 
     def url(self, page: str) -> str:
-        """The address of `wallet`, `till` or `validator`."""
+        """The address of `wallet`, `till`, `validator` or `kiosk`."""
         return str(self.state[page])
 
     def cardholder(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""The three pages as a person sees them: by headings, names of regions and buttons, and what stands there.
+"""The pages as a person sees them: by headings, names of regions and buttons, and what stands there.
 
 The accessible names are the pages' contract: whoever uses a screen reader finds the same.
 """
@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from kiosk.demo import town
 
 # Everything runs on one machine, which may be busy; what is there at once costs no wait.
-PATIENCE_MS = 30_000
-DESK, BUS, TILL = town.DESK.reader, town.BUS.reader, town.TILL.reader
+PATIENCE_MS = 120_000
+DESK, BUS, TILL, KIOSK = (terminal.reader for terminal in town.TERMINALS)
 
 
 class Wallet:
@@ -47,7 +47,7 @@ class Wallet:
 
     def clear(self) -> None:
         """Take every card back."""
-        for reader in (DESK, BUS, TILL):
+        for reader in (DESK, BUS, TILL, KIOSK):
             button = self.reader(reader).get_by_role("button", name=re.compile("^Take "))
             empty = self.reader(reader).get_by_text("No card")
             expect(button.or_(empty)).to_be_visible()
@@ -163,3 +163,35 @@ class Validator:
     def expect_idle(self) -> None:
         """It waits for a card."""
         expect(self.page.get_by_text("Tap your card")).to_be_visible(timeout=PATIENCE_MS)
+
+
+class Kiosk:
+    """The kiosk where holders pay in."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        page.goto(url)
+        self.expect_idle()
+
+    def choose(self, amount: str) -> None:
+        """Choose an amount on the keys, such as "£20.00", and go to the provider's page."""
+        self.page.get_by_role("button", name=amount, exact=True).click(timeout=PATIENCE_MS)
+        self.page.get_by_role("button", name=f"Pay {amount}", exact=True).click()
+        expect(self.page.get_by_role("heading", name=f"Pay {amount}")).to_be_visible(timeout=PATIENCE_MS)
+
+    def pay(self) -> None:
+        """Pay, on the page that stands in for the provider's."""
+        self.page.get_by_role("button", name="Pay now").click()
+
+    def expect_paid_in(self, amount: str, balance: str) -> None:
+        """It was posted, and says what there is to spend now."""
+        expect(self.page.get_by_role("heading", name=f"{amount} paid in")).to_be_visible(timeout=PATIENCE_MS)
+        expect(self.page.get_by_text(f"You can now spend {balance}.")).to_be_visible()
+
+    def finish(self) -> None:
+        """The person goes."""
+        self.page.get_by_role("button", name="Finish").click()
+
+    def expect_idle(self) -> None:
+        """It waits for a card."""
+        expect(self.page.get_by_role("heading", name="Tap your card")).to_be_visible(timeout=PATIENCE_MS)

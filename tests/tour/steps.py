@@ -9,24 +9,26 @@ from playwright.sync_api import BrowserContext
 
 from kiosk.demo.town import AVA, MORGAN, NOAH, SAM
 from tests.support.demonstration import Town
-from tests.tour.pages import BUS, TILL, Till, Validator, Wallet
+from tests.tour.pages import BUS, KIOSK, TILL, Kiosk, Till, Validator, Wallet
 
 LUNCH = ("Tomato pasta bake £2.60", "Carton of milk £0.35")
 LUNCH_PRICE, LUNCH_MINOR = "£2.95", 295
 SNACK, SNACK_PRICE = "Oat flapjack £0.80", "£0.80"
 FARE, FARE_MINOR = "£2.40", 240
+PAID_IN, PAID_IN_MINOR = "£20.00", 2000
 # Offline she takes less, so that the two sales can be told apart.
 SECOND, SECOND_PRICE, SECOND_MINOR = "Jacket potato with beans £2.60", "£2.60", 260
 
 
 @dataclass(slots=True)
 class Tour:
-    """The three pages, open side by side, and what the ledger said before."""
+    """The pages, open side by side, and what the ledger said before."""
 
     town: Town
     wallet: Wallet
     till: Till
     validator: Validator
+    kiosk: Kiosk
     before: dict[str, int] = field(default_factory=dict)
     # Entries of the ledger: as it was found, and what the tour's own sales add to it
     entries_before: int = 0
@@ -42,6 +44,7 @@ class Tour:
             Wallet(context.new_page(), town.url("wallet")),
             Till(context.new_page(), town.url("till")),
             Validator(context.new_page(), town.url("validator")),
+            Kiosk(context.new_page(), town.url("kiosk")),
         )
         tour.wallet.clear()
         tour.before = {person.key: town.prepaid(person.key) for person in (AVA, MORGAN, SAM)}
@@ -56,7 +59,7 @@ class Tour:
         """Pictures of the pages as they are."""
         folder.mkdir(parents=True, exist_ok=True)
         taken = []
-        for page in (self.wallet.page, self.till.page, self.validator.page):
+        for page in (self.wallet.page, self.till.page, self.validator.page, self.kiosk.page):
             taken.append(folder / f"{name}-{page.title().lower().replace(' ', '-') or 'page'}.png")
             page.screenshot(path=taken[-1], full_page=True)
         return taken
@@ -103,6 +106,20 @@ def resident_boards(tour: Tour) -> None:
     tour.validator.expect_idle()
     tour.entries += 1
     assert tour.spent(MORGAN.key) == FARE_MINOR, "the fare is charged once"
+
+
+def resident_pays_in(tour: Tour) -> None:
+    """The resident pays in by bank card, and sees what there is to spend."""
+    balance = tour.before[MORGAN.key] - FARE_MINOR + PAID_IN_MINOR
+    tour.wallet.put(MORGAN.name, KIOSK)
+    tour.kiosk.choose(PAID_IN)
+    tour.kiosk.pay()
+    tour.kiosk.expect_paid_in(PAID_IN, f"£{balance // 100}.{balance % 100:02}")
+    tour.kiosk.finish()
+    tour.wallet.take(MORGAN.name, KIOSK)
+    tour.kiosk.expect_idle()
+    tour.entries += 1
+    assert tour.spent(MORGAN.key) == FARE_MINOR - PAID_IN_MINOR, "it is posted once"
 
 
 def lost_card_is_refused(tour: Tour) -> None:
@@ -156,6 +173,7 @@ STEPS = (
     Step("A pupil taps and buys lunch", pupil_buys_lunch),
     Step("Her brother's snack is refused by his limit", brother_is_refused),
     Step("A resident taps a bus", resident_boards),
+    Step("The resident pays in at the kiosk", resident_pays_in),
     Step("A card is reported lost and refused", lost_card_is_refused),
     Step("The card service is stopped: the till serves offline, and says so", till_goes_on_alone),
     Step("The card service comes back: the queue empties, each sale is posted once", service_comes_back),

@@ -44,6 +44,7 @@ BODIES: dict[str, Any] = {
         "tariffs": {},
     },
     "/v1/terminal-certificate": {"csr": "AAAA"},
+    "/v1/told-losses": {"name": "Morgan Reed", "born_on": "1987-06-15", "postcode": "AB1 2CD"},
     "/v1/card-keys": {"key": "BA" + "A" * 85},
     "/v1/personalisation-orders/<uuid:order_id>/certificate": {"csr": "AAAA"},
     "/v1/personalisation-orders/<uuid:order_id>/result": {"outcome": "done"},

@@ -175,6 +175,10 @@ class World:
                 lambda: Wish({"csr": _request_of(self._asker.key)}),
                 lambda: Wish({"csr": _certificate_request()}),
             ],
+            "POST /v1/told-losses": [
+                lambda: Wish({"name": "Nobody Here", "born_on": "1987-06-15", "postcode": "AB1 2CD"}),
+                lambda: Wish({"name": "Morgan", "born_on": "15.6.1987", "postcode": "?"}),
+            ],
             "POST /v1/card-puks": [lambda: Wish(card)],
             "POST /v1/card-keys": [self._sealed],
             f"GET {order}": [lambda: Wish(path=self._ordered())],

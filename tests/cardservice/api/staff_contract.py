@@ -60,7 +60,6 @@ class StaffWorld:
             "cardholder": [str(card.holder)],
             "application_id": [self._application()],
             "terminal_id": [self._terminal()],
-            "provider_id": ["vale-buses"],
             "provider": ["vale-buses"],
             "staff_id": [self._member()],
             "If-Match": ['"' + "0" * 40 + '"'],
@@ -259,7 +258,11 @@ class StaffWorld:
         path = self._holder()
         with self._context.database.begin() as connection:
             holder = CardholderId(UUID(path["cardholder_id"]))
-            set_born_on(connection, Noting(self._council.kek, holder, ACTOR, self._council.clock()), BORN)
+            set_born_on(
+                connection,
+                Noting(self._council.kek, holder, ACTOR, self._council.clock(), self._council.zone),
+                BORN,
+            )
         return path
 
     def _guarded(self) -> tuple[dict[str, str], str, str]:
@@ -311,7 +314,7 @@ class StaffWorld:
         known = self._ok(self._other.get(f"/v1/applications/{application}")).json
         holder, kek = CardholderId(UUID(known["cardholder"])), self._council.kek
         with self._context.database.begin() as connection:
-            noting = Noting(kek, holder, ACTOR, self._council.clock())
+            noting = Noting(kek, holder, ACTOR, self._council.clock(), self._council.zone)
             set_born_on(connection, noting, date(1980, 2, 29))
             note_proof(connection, noting, "identity", "passport", None)
             note_proof(connection, noting, "residence", "a letter", date(2027, 6, 1))

@@ -18,6 +18,7 @@ from cardservice.cards import personalisation
 from cardservice.cards.service import AUTHORITY
 from cardservice.cards.slots import SLOTS_OF_KIND
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.providers.closing import close_provider
 from cardservice.terminals.enrolment import VALIDITY, invite
 from cardservice.terminals.service import NewTerminal
 from tests.cardservice.api.contract import Wish
@@ -52,6 +53,8 @@ class Things:
             "from": [self._place],
             "bureau": [self._bureau],
             "bureau_id": [self._bureau],
+            # Which may be closed
+            "provider_id": [self._provider()["provider_id"]],
             "batch_id": [self._batch()["batch_id"]],
             "service": ["transport", "library"],
             "first": ["2026-06-01"],
@@ -123,7 +126,18 @@ class Things:
     def _of_providers(self) -> Wishes:
         one, theirs = "/v1/providers/{provider_id}", {"provider_id": "vale-buses"}
         key = {"application": f"F5C0{len(self._name):02X}", "key": 1}
+        reason = {"reason": "contract over"}
         return {
+            f"GET {one}": [lambda: Wish(path=theirs)],
+            f"POST {one}/name": [lambda: self._tagged({"name": "Another"}, self._provider())],
+            f"POST {one}/closing": [
+                lambda: Wish(reason, self._provider()),
+                lambda: Wish({**reason, "from": "2020-01-01T00:00:00.000Z"}, self._provider()),
+            ],
+            f"POST {one}/reopening": [
+                lambda: Wish(reason, self._provider(closed=True)),
+                lambda: Wish(reason, self._provider()),
+            ],
             f"GET {one}/services": [lambda: Wish(path=theirs)],
             f"POST {one}/services": [
                 lambda: Wish({"service": "library", "sells": True}, theirs),
@@ -152,15 +166,16 @@ class Things:
             f"POST {invitation}/{{terminal_id}}/withdrawal": [lambda: Wish({}, self._invited())],
             f"POST {one}/invitation": [lambda: Wish({}, self._terminal())],
             f"GET {one}/terms": [lambda: Wish(path=self._terminal())],
-            f"POST {one}/terms": [lambda: self._tagged(terms, self._terminal(), "terms")],
+            f"POST {one}/terms": [lambda: self._tagged(terms, self._terminal(), "/terms")],
             f"GET {one}/gaps": [lambda: Wish(path=self._terminal())],
         }
 
-    def _tagged(self, body: Mapping[str, Any], path: Mapping[str, str], what: str) -> Wish:
-        """A change of what somebody else has looked at."""
+    def _tagged(self, body: Mapping[str, Any], path: Mapping[str, str], what: str = "") -> Wish:
+        """A change of what somebody else has looked at: a terminal or a provider."""
         client = self._council.client.application.test_client(use_cookies=False)
         bearer = {"Authorization": f"Bearer {self._other.token}"}
-        seen = client.get(f"/v1/terminals/{path['terminal_id']}/{what}", headers=bearer)
+        [(name, one)] = path.items()
+        seen = client.get(f"/v1/{name.removesuffix('_id')}s/{one}{what}", headers=bearer)
         return Wish(body, path, headers={"If-Match": seen.headers["ETag"]})
 
     def _card(self) -> dict[str, str]:
@@ -172,6 +187,15 @@ class Things:
         with self._context.database.begin() as connection:
             order = personalisation.lend_card(connection, forgotten.id, until, actor=ACTOR, moment=moment)
         return {"card_id": str(order.card_id)}
+
+    def _provider(self, *, closed: bool = False) -> dict[str, str]:
+        """Another one: whoever asks for the rest is asked by terminals of one that is open."""
+        made = self._council.provider(self._number())
+        if closed:
+            moment = self._council.clock()
+            with self._context.database.begin() as connection:
+                close_provider(connection, made, moment, reason="over", actor=ACTOR, moment=moment)
+        return {"provider_id": made}
 
     def _new_terminal(self) -> dict[str, Any]:
         return {"terminal": self._number(), "provider": "vale-buses", "role": "validator"}

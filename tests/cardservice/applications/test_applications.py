@@ -253,6 +253,23 @@ def test_a_young_citizen_grows_up(desk: Desk) -> None:
     assert desk.ok("card", "grow-up")["unknown"] == []
 
 
+@pytest.mark.parametrize(
+    ("born_on", "midnight"),
+    [
+        # An hour earlier than in UTC
+        ("2010-06-17", datetime(2026, 6, 16, 23, tzinfo=UTC)),
+        ("2012-02-29", datetime(2028, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_the_birthday_begins_at_the_schemes_midnight(desk: Desk, born_on: str, midnight: datetime) -> None:
+    """The night's run after it makes a citizen, not the one a day later."""
+    _, _, young = citizen(desk, "young-citizen", born_on)
+    desk.council.clock.moment = midnight - timedelta(minutes=30)
+    assert desk.ok("card", "grow-up") == {"grown": [], "unknown": [], "dry_run": False}
+    desk.council.clock.moment = midnight
+    assert [each["young"] for each in desk.ok("card", "grow-up")["grown"]] == [young]
+
+
 def test_who_has_no_date_of_birth_is_named(desk: Desk) -> None:
     holder, _, _ = citizen(desk, "young-citizen", "2012-06-17")
     desk.ok("cardholder", "born", holder, "--unknown")
@@ -269,6 +286,10 @@ def test_a_visitors_card_holds_from_the_first_day_to_the_last(desk: Desk) -> Non
     card = order["card"]
     shown = desk.ok("card", "show", card)
     assert (shown["state"], shown["expires_on"]) == ("personalised", "2026-06-30")
+    # Whenever it was made, it can be used until the last day is over.
+    with desk.context.database.reading() as connection:
+        issued = DatabaseCertificateStore(connection).find_by_identity(cards.AUTHORITY, card)
+    assert {each.not_after for each in issued} == {datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)}
     code = desk.ok("card", "dispatch", card)["code"]
     letter = desk.context.settings.pki_dir.parent / f"letter-{card}"
     letter.write_text(code)

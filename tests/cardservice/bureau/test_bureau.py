@@ -133,7 +133,7 @@ def person(council: Council, *, protected: bool = False) -> CardholderId:
     with council.context.database.begin() as connection:
         new = NewCardholder("Morgan Reed", "adult")
         holder, _ = add_cardholder(connection, new, "GBP", council.kek, actor=ACTOR, moment=moment)
-        noting = Noting(council.kek, holder, ACTOR, moment)
+        noting = Noting(council.kek, holder, ACTOR, moment, council.zone)
         details.set_address(connection, noting, Address(paon="7", street="Mill Lane", postcode="AB1 2CD"))
         if protected:
             details.set_flag(connection, noting, details.PROTECTED, on=True)

@@ -39,13 +39,14 @@ from tests.support.council import ACTOR, Card, Council
 PEOPLE = {"cardholder", "card", "personalisation_order"}
 NAMES = {"cardholder_id", "holder_id", "person_id", "child_id", "guardian_id", "card_id"}
 # Those that name them as text among other things
-BESIDE = {"certificate", "status_index", "audit"}
+BESIDE = {"certificate", "status_index", "audit", "quarantine"}
 
 TOLD = {
     *("account", "account_closing", "application", "audit", "bureau_item", "card", "card_activation"),
     *("card_state", "card_uid", "cardholder", "cardholder_payer", "certificate", "counter", "entitlement"),
     *("guardianship", "import_change", "lending_fine", "lending_history", "lending_hold", "lending_loan"),
     *("lending_member", "lending_payment", "loss_report", "payer_limit", "personalisation_order", "proof"),
+    "quarantine",
     *("record_field", "record_read", "temporary_card"),
 }
 NOT_TOLD = {
@@ -94,7 +95,7 @@ def known(council: Council) -> Card:
     other, spare = council.card(), council.card()
     with council.context.database.begin() as connection:
         key = record_key(connection, council.kek, card.holder)
-        noting = Noting(council.kek, card.holder, ACTOR, moment)
+        noting = Noting(council.kek, card.holder, ACTOR, moment, council.zone)
         details.set_born_on(connection, noting, date(2018, 5, 1))
         add_guardian(connection, noting, other.holder, "parent", {May.SEE}, Days(moment.date()), 16)
         run = {"id": uuid4(), "school": "ashcombe", "file": "roll.csv", "sha256": b"", "actor": ACTOR}

@@ -46,7 +46,7 @@ def add(council: Council, name: str, **known: Any) -> CardholderId:
     with council.context.database.begin() as connection:
         new = NewCardholder(name, "adult", known.get("form"), known.get("allergens", ()))
         holder, _ = add_cardholder(connection, new, "GBP", council.kek, actor=ACTOR, moment=council.clock())
-        noting = Noting(council.kek, holder, ACTOR, council.clock())
+        noting = Noting(council.kek, holder, ACTOR, council.clock(), council.zone)
         if "born_on" in known:
             details.set_born_on(connection, noting, known["born_on"])
         if "address" in known:
@@ -117,7 +117,7 @@ def test_a_copy_of_the_database_names_nobody(
     """Neither name nor address nor date; what stands there in clear is found: the search finds."""
     other = add(council, "Somebody Else")
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, wilhelmina, ACTOR, council.clock())
+        noting = Noting(council.kek, wilhelmina, ACTOR, council.clock(), council.zone)
         bar(connection, noting, other, ORDER, Days(MOMENT.date()))
     with council.context.database.begin() as connection:
         connection.execute(
@@ -151,7 +151,7 @@ def test_who_is_found_and_noted_as_seen(council: Council, wilhelmina: Cardholder
 def test_what_is_changed_is_found_by_what_it_is_now(council: Council, wilhelmina: CardholderId) -> None:
     """And no longer by what it was."""
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, wilhelmina, ACTOR, council.clock())
+        noting = Noting(council.kek, wilhelmina, ACTOR, council.clock(), council.zone)
         details.set_address(connection, noting, Address(postcode="AB1 2CD"))
         details.set_born_on(connection, noting, None)
     assert names(council, Wanted(postcode="AB1")) == [NAME]

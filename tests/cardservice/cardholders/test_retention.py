@@ -44,10 +44,10 @@ def ava(council: Council) -> CardholderId:
     ava, kim = add(council, "Ava Reed"), add(council, "Kim Reed")
     moment = council.clock()
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, ava, ACTOR, moment)
+        noting = Noting(council.kek, ava, ACTOR, moment, council.zone)
         set_born_on(connection, noting, date(2010, 6, 20))
         add_guardian(connection, noting, kim, "parent", frozenset(May), Days(moment.date()), 16)
-        by = Deciding(council.kek, Ages(5, 16), ACTOR, moment)
+        by = Deciding(council.kek, Ages(5, 16), ACTOR, moment, council.zone)
         refuse(connection, by, apply_for(connection, noting, "young-citizen"), "lives elsewhere")
         apply_for(connection, noting, "citizen")
         for reference in ("passport 1", "passport 2"):

@@ -23,7 +23,7 @@ BORN, POSTCODE, NUMBER = Question.BORN_ON, Question.POSTCODE, Question.NUMBER
 def known(council: Council) -> Card:
     """A card of somebody whose record says more than a name."""
     made = council.card()
-    noting = Noting(council.kek, made.holder, ACTOR, council.clock())
+    noting = Noting(council.kek, made.holder, ACTOR, council.clock(), council.zone)
     with council.context.database.begin() as connection:
         details.set_born_on(connection, noting, council.clock().date().replace(year=1987))
         details.set_address(connection, noting, Address(postcode="AB1 2CD"))
@@ -109,3 +109,39 @@ def test_told_again_and_otherwise(council: Council) -> None:
     assert tell(council, card, {}, "kiosk").state is CardState.REVOKED
     with pytest.raises(OrderInvalid):
         tell(council, card, {}, "letter")
+
+
+def test_told_at_a_kiosk_and_on_the_web(council: Council) -> None:
+    """All three right: their cards are revoked. Anything else: nothing is, and the answer is the same."""
+    card, born = known(council), council.clock().date().replace(year=1987).isoformat()
+    kiosk, portal = council.terminal("kiosk-1", "kiosk"), council.terminal("portal", "portal")
+    right = {"name": "morgan  REED", "born_on": born, "postcode": "ab12cd"}
+    for wrong in (
+        {"name": "Morgan"},
+        {"name": "Morgan Read"},
+        {"name": "..."},
+        {"born_on": "1987-06-16"},
+        {"born_on": "15 June 1987"},
+        {"postcode": "AB1 2CE"},
+        {"postcode": "AB1"},
+    ):
+        answer = kiosk.post("/v1/told-losses", {**right, **wrong})
+        assert (answer.status, answer.json) == (200, {"taken": True}), wrong
+        assert state(council, card) is CardState.ACTIVE, wrong
+    # Two whom all of it describes are not told apart.
+    twin = known(council)
+    assert portal.post("/v1/told-losses", right).json == {"taken": True}
+    assert (state(council, card), state(council, twin)) == (CardState.ACTIVE, CardState.ACTIVE)
+    with council.context.database.begin() as connection:
+        noting = Noting(council.kek, twin.holder, ACTOR, council.clock(), council.context.zone)
+        details.set_address(connection, noting, Address(postcode="AB1 2CE"))
+    for teller, told, channel in ((kiosk, card, "kiosk"), (portal, twin, "web")):
+        said = right if told is card else {**right, "postcode": "AB1 2CE"}
+        answers = [teller.post("/v1/told-losses", said) for _ in range(2)]
+        assert [(each.status, each.json) for each in answers] == [(200, {"taken": True})] * 2
+        assert state(council, told) is CardState.REVOKED
+        with council.context.database.reading() as connection:
+            [noted] = connection.execute(select(loss_report).where(loss_report.c.card_id == told.id)).all()
+        assert (noted.channel, noted.verified, noted.told_to) == (channel, True, f"terminal:{teller.id}")
+    bus = council.terminal("bus-1")
+    assert bus.post("/v1/told-losses", right).outcome == (403, "role_not_allowed")

@@ -74,6 +74,20 @@ def test_the_revisions_end_at_the_models(owner_database: Database, empty_databas
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_sales_are_read_by_knows_no_column_that_was_taken_away(database_urls: DatabaseUrls) -> None:
+    """The program of before runs on after a way back."""
+    migrate(database_urls.owner, "0057")
+    database = connect(database_urls.owner)
+    with database.reading() as connection:
+        query = "SELECT prosrc FROM pg_proc WHERE proname = 'read_for_messages'"
+        source = connection.scalar(text(query))
+    database.dispose()
+    assert source is not None
+    assert "FROM terminal AS t" in source
+    assert "closed_from" not in source
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_a_migration_that_a_deadlock_ends_is_done_again(
     database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from cardservice.database import Database
 from cardservice.ids import PayerId, TransactionId
 from cardservice.ledger.closing.seals import seal_days
 from cardservice.ledger.closing.sequencing import sequence
+from cardservice.ledger.distributing import distribute
 from cardservice.ledger.errors import CannotDivide
 from cardservice.ledger.partitioning import (
     AHEAD,
@@ -204,6 +205,13 @@ def test_what_is_refused(database: Database, owner_database: Database, payer: Pa
     with pytest.raises(CannotDivide, match="whose time is to come"):
         partition(owner_database.engine, NOW, SERVICE_ROLE)
     assert post(database, [sale(payer, 2, 100, id=id_of(LATER))])[0].outcome is Outcome.POSTED
+
+
+def test_a_ledger_by_months_is_not_divided_over_a_cluster(owner_database: Database) -> None:
+    """It is said before anything is done, wherever it lies."""
+    partition(owner_database.engine, NOW, SERVICE_ROLE)
+    with pytest.raises(CannotDivide, match="by months"):
+        distribute(owner_database.engine)
 
 
 def test_the_worker_makes_the_months(database: Database, parts: Database) -> None:

@@ -25,7 +25,7 @@ from tests.cardservice.staff.things import THINGS_OF
 from tests.support.council import Council
 
 # Written down once more, by hand: what a role covers changes here and there, or nowhere.
-_PROVIDERS_SEEN = {"provider statement", "provider sales"}
+_PROVIDER_SEEN = {"provider list", "provider show", "provider statement", "provider sales"}
 _TARIFFS_SEEN = {"tariff list", "tariff preview", "tariff past", "limit rules"}
 _MONEY_SEEN = {
     "account show",
@@ -81,8 +81,7 @@ MAY: Mapping[Role, set[str]] = {
         *("transaction", "proof", "quarantine dismiss", "quarantine export", "quarantine show"),
         *(
             "pki audit",
-            "provider statement",
-            "provider sales",
+            *_PROVIDER_SEEN,
             "provider card-keys",
             "second-person",
             "funding",
@@ -90,15 +89,14 @@ MAY: Mapping[Role, set[str]] = {
         *(*_MONEY_SEEN, *_TARIFFS_SEEN),
     },
     Role.PROVIDER: {
-        "provider statement",
-        "provider sales",
+        *_PROVIDER_SEEN,
         "provider card-keys",
         "terminal gaps",
         "terminal list",
     },
     Role.KITCHEN: {"kitchen", "load", "tariff return", "tariff withdraw", *_TARIFFS_SEEN},
     Role.AUDITOR: {
-        *("card list", "card lent", "card show", "stock show", "provider statement", "provider sales"),
+        *("card list", "card lent", "card show", "stock show", *_PROVIDER_SEEN),
         "provider card-keys",
         "terminal gaps",
         *("terminal list", "transaction", "proof", "ledger prove", "ledger heads", "ledger verify"),

@@ -21,8 +21,13 @@ _PROVIDER, _TERMINAL = "/v1/providers/<provider_id>", "/v1/terminals/<terminal_i
 _PAYER, _PAYMENT = "/v1/payers/<uuid:payer_id>", "/v1/payments/<uuid:payment_id>"
 _LENT_SEEN = {"GET /v1/lent-cards"}
 _LENT = {*_LENT_SEEN, *(f"POST {_CARD}/{what}" for what in ("lending", "taking-back", "told-loss"))}
-_PROVIDERS_SEEN = {f"GET {_PROVIDER}/{what}" for what in ("services", "statement", "sales")}
-_PROVIDERS_KEPT = {f"POST {_PROVIDER}/services", f"POST {_PROVIDER}/card-keys"}
+_PROVIDERS_SEEN = {
+    f"GET {_PROVIDER}",
+    *(f"GET {_PROVIDER}/{what}" for what in ("services", "statement", "sales")),
+}
+_PROVIDERS_KEPT = {
+    f"POST {_PROVIDER}/{what}" for what in ("services", "card-keys", "name", "closing", "reopening")
+}
 _TERMINALS_SEEN = {f"GET {_TERMINAL}/terms", f"GET {_TERMINAL}/gaps"}
 _TERMINALS_KEPT = {
     *("POST /v1/terminals", "POST /v1/terminal-invitations", f"POST {_TERMINAL}/invitation"),

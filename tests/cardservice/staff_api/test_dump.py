@@ -74,7 +74,7 @@ def test_a_dump_names_nobody(
     change = {"born_on": BORN.isoformat(), "form": "Form Kestrel 9B", "allergens": ["molluscs"]}
     assert issuer.post(f"{child}/changes", change, If_Match=tag).status == 200
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, holder, ACTOR, moment)
+        noting = Noting(council.kek, holder, ACTOR, moment, council.zone)
         where = Address(
             uprn="100062345917",
             paon="7",

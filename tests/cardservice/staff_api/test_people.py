@@ -125,7 +125,7 @@ def test_who_asks_for_a_record_is_told_what_is_theirs(council: Council, come: Co
     issuer, card, other = come("ida", Role.ISSUER), council.card("child"), council.card()
     path, noted = f"/v1/cardholders/{card.holder}/export", council.clock()
     with council.context.database.begin() as connection:
-        noting = Noting(council.kek, card.holder, "test", noted)
+        noting = Noting(council.kek, card.holder, "test", noted, council.zone)
         set_born_on(connection, noting, date(noted.year - 9, 1, 1))
     refused = issuer.post(path, {"asked_by": str(other.holder)})
     assert (refused.outcome, refused.json["data"]) == ((409, "asker_refused"), {"reason": "not_a_guardian"})

@@ -1,0 +1,210 @@
+"""What needs a person is done as docs/payments.md says: the list gets shorter, and the equation holds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cardservice.context import Context
+from cardservice.errors import IdConflict, OrderInvalid, RefundRefused
+from cardservice.ids import TransactionId, new_id
+from cardservice.ledger.verify import verify
+from cardservice.payments.attempts import Attempt
+from cardservice.payments.disputes import look_for_disputes
+from cardservice.payments.giving_back import give_back
+from cardservice.payments.govuk_pay import GovUkPay
+from cardservice.payments.matters import close_matter, matters
+from cardservice.payments.noting import Noted, note_taken_back
+from cardservice.payments.polling import notified, poll
+from cardservice.payments.provider import ProviderAway
+from cardservice.payments.redeeming import approve, redeem, waiting_minor
+from cardservice.payments.references import Reference
+from cardservice.payments.service import TopUp, top_up
+from cardservice.payments.taking_back import TakeBack
+from kiosk.pay_stand_in import Pay
+from tests.cardservice.payments.pay import difference, served
+from tests.cardservice.payments.test_provider import captured, given, name_of, open_kinds, settled
+from tests.support.council import Card, Council
+
+
+@pytest.fixture
+def pay() -> Pay:
+    """The provider's account."""
+    return Pay()
+
+
+@pytest.fixture
+def provider(pay: Pay) -> Iterator[GovUkPay]:
+    """A client of it."""
+    with served(pay) as client:
+        yield client
+
+
+@pytest.fixture
+def card(context: Context, council: Council) -> Iterator[Card]:
+    """A card of somebody who pays for themself; after the course all of it adds up."""
+    yield council.card()
+    assert difference(context) == 0
+    assert verify(context.database).is_clean
+
+
+def noted(
+    context: Context, attempt: Attempt, amount_minor: int, kind: str, name: str, own_id: object = None
+) -> Noted:
+    """What somebody enters by hand."""
+    own = TransactionId(new_id()) if own_id is None else own_id
+    reference = Reference("govuk-pay", name)
+    return note_taken_back(
+        context,
+        TakeBack(attempt.id, amount_minor, kind, own, reference),  # type: ignore[arg-type]  # of two words
+        actor="test",
+    )
+
+
+def test_a_refund_made_at_the_provider_is_noted_by_its_name(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """Once, whoever enters it how often; its settled line matches, and the next one is listed, too."""
+    attempt = captured(context, pay, provider, card)
+    for amount_minor in (200, 300):
+        theirs = pay.refund(pay.payments[name_of(attempt)], amount_minor)
+        notified(context, provider.name, "refund", name_of(attempt))
+        poll(context, provider)
+        assert open_kinds(context) == ["refund_unknown"]
+        first = noted(context, attempt, amount_minor, "repayment", theirs.id)
+        assert noted(context, attempt, amount_minor, "repayment", theirs.id) == first
+        assert settled(context, f"refund,{theirs.id},2026-06-18,-{amount_minor // 100}.00,0.00,GBP") == {
+            "matched": 1
+        }
+        with context.database.begin() as connection:
+            close_matter(connection, matters(connection)[0].number, "noted", context.now(), actor="test")
+        assert difference(context) == 0
+    with pytest.raises(IdConflict):
+        noted(context, attempt, 299, "repayment", theirs.id)
+    ours = given(context, provider, attempt, 100)
+    assert noted(context, attempt, 100, "repayment", str(ours.provider_refund)).transaction == ours.id
+    notified(context, provider.name, "refund", name_of(attempt))
+    poll(context, provider)
+    assert (council.balances(card.payer), open_kinds(context)) == ((400, 0), [])
+
+
+def test_what_came_through_a_provider_does_not_go_back_past_it(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """The ledger would say that it went back, and nobody would have sent it."""
+    attempt = captured(context, pay, provider, card)
+    for reference in (None, Reference("another", "name")):
+        for kind in ("repayment", "chargeback"):
+            wanted = TakeBack(
+                attempt.id,
+                100,
+                kind,
+                reference=reference,
+            )
+            with pytest.raises(OrderInvalid, match="payment refund"):
+                note_taken_back(context, wanted, actor="test")
+    # While one is on its way, it could be this very one.
+    pay.fault("away", "away", "away")
+    with pytest.raises(ProviderAway):
+        given(context, provider, attempt, 200)
+    with pytest.raises(RefundRefused, match="not known"):
+        noted(context, attempt, 200, "repayment", "theirs")
+    cash = TopUp(card.holder, 500, "cash")
+    top_up(context, cash, actor="test")
+    assert note_taken_back(context, TakeBack(cash.id, 500), actor="test").amount_minor == 500
+    assert council.balances(card.payer) == (800, 0)
+
+
+def test_a_dispute_that_nobody_tells_of_is_noted_by_its_name(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """Up to what is left, the rest is the scheme's; told of later as well, it is the same one."""
+    attempt = captured(context, pay, provider, card)
+    given(context, provider, attempt, 300)
+    own_id = TransactionId(new_id())
+    dispute = pay.dispute(name_of(attempt), "lost")
+    for _ in range(2):
+        told = noted(context, attempt, 1000, "chargeback", dispute, own_id)
+        assert told == Noted(own_id, 700)
+        assert look_for_disputes(context, provider) in {0, 1}
+        notified(context, provider.name, "dispute", name_of(attempt))
+    with pytest.raises(IdConflict):
+        noted(context, attempt, 999, "chargeback", dispute)
+    second = captured(context, pay, provider, card, 100)
+    with pytest.raises(IdConflict):
+        noted(context, second, 100, "chargeback", "another", own_id)
+    given(context, provider, second, 100)
+    assert noted(context, second, 100, "chargeback", "of-nothing") == Noted(None, 0)
+    assert settled(context, f"dispute,{dispute},2026-06-20,-10.00,15.00,GBP") == {"matched": 1}
+    assert council.balances(card.payer) == (0, 0)
+    assert open_kinds(context) == ["charged_back", "charged_back_beyond", "charged_back_beyond"]
+
+
+def test_what_cannot_go_back_by_the_provider_is_redeemed_by_bank(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """A refund that has failed is not tried again: a second person approves the transfer, or refuses it."""
+    attempt = captured(context, pay, provider, card)
+    pay.refund_status = "error"
+    failed = given(context, provider, attempt, 400)
+    assert (failed.state, open_kinds(context)) == ("error", ["refund_failed"])
+    pay.refund_status = "success"
+    refused = redeem(context, provider, card.payer, 400, actor="ann")
+    assert (refused.refunds, refused.payout_minor) == ((), 400)
+    assert refused.payout is not None
+    with context.database.begin() as connection:
+        assert waiting_minor(connection, card.payer) == 400
+        [_, wanted] = matters(connection)
+        close_matter(connection, wanted.number, "the account is another's", context.now(), actor="ben")
+        assert waiting_minor(connection, card.payer) == 0
+    with pytest.raises(OrderInvalid, match="refused"):
+        approve(context, refused.payout, actor="ben")
+    again = redeem(context, provider, card.payer, 400, actor="ann")
+    assert again.payout is not None
+    for _ in range(2):
+        assert approve(context, again.payout, actor="ben") == 400
+    # What was wanted is done; what is due is to be made.
+    assert open_kinds(context) == ["refund_failed", "payout_due"]
+    assert council.balances(card.payer) == (600, 0)
+
+
+def test_redeemed_while_the_provider_is_away(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """All of it is asked for at once, and goes on by itself; asked for again it is not asked for twice."""
+    first = captured(context, pay, provider, card)
+    captured(context, pay, provider, card, 500)
+    wanted = TransactionId(new_id())
+    pay.fault("away", "away", "away", "away", "away", "away")
+    for _ in range(2):
+        done = redeem(context, provider, card.payer, 1200, own_id=wanted, actor="test")
+        assert sorted((each.amount_minor, each.state) for each in done.refunds) == [
+            (500, "wanted"),
+            (700, "wanted"),
+        ]
+    with pytest.raises(RefundRefused, match="not known"):
+        redeem(context, provider, card.payer, 100, actor="test")
+    council.clock.advance(hours=2)
+    pay.fault("away", "away", "away")
+    assert poll(context, provider).away
+    assert open_kinds(context) == ["refund_pending"]
+    council.clock.advance(hours=1)
+    assert poll(context, provider).refunds == 2
+    assert open_kinds(context) == []
+    assert sum(each.amount for payment in pay.payments.values() for each in payment.refunds) == 1200
+    give_back(context, provider, TakeBack(first.id, 300), actor="test")
+    assert council.balances(card.payer) == (0, 0)
+
+
+def test_a_key_that_the_provider_refuses_ends_no_round(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """The worker goes on, and asks again when the key is right."""
+    attempt = captured(context, pay, provider, card)
+    pay.dispute(name_of(attempt), "lost", 400)
+    wrong = GovUkPay(provider.url, "a key that was withdrawn")
+    polled = poll(context, wrong)
+    assert (polled.failed, polled.away) == (1, False)
+    assert poll(context, provider).disputes == 0
+    council.clock.advance(hours=2)
+    assert poll(context, provider).disputes == 1
+    assert council.balances(card.payer) == (600, 0)
