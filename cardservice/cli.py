@@ -12,6 +12,7 @@ _COMMANDS = {
     "init": "cardservice.commands.running",
     "migrate": "cardservice.commands.schema:migrate_command",
     "distribute": "cardservice.commands.schema:distribute_command",
+    "seed": "cardservice.commands.seeding:seed_command",
     "serve": "cardservice.commands.running",
     "worker": "cardservice.commands.running",
     "load": "cardservice.commands.tariffs",

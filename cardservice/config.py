@@ -6,16 +6,27 @@ A setting `database_url` is `CARDSERVICE_DATABASE_URL` in the environment and `d
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from cardservice.applications.concessions import STATE_PENSION
 from cardservice.errors import SettingsInvalid
+from cardservice.settings_values import (
+    addresses,
+    count,
+    database,
+    days,
+    limit,
+    minor,
+    names,
+    number,
+    origin,
+    seconds,
+)
 from pki.clock import OFFSET_VARIABLE
 from pki.keys import passphrase_from
 
@@ -227,31 +238,34 @@ def _parsed(values: Mapping[str, object]) -> Settings:
     url = _required(values, "database_url")
     return Settings(
         mode=_mode(values.get("mode", "production")),
-        database_url=_supported(url),
-        owner_database_url=_supported(str(values.get("owner_database_url", url))),
-        erasure_database_url=_supported(
-            str(values.get("erasure_database_url", values.get("owner_database_url", url)))
+        database_url=database("database_url", url),
+        owner_database_url=database("owner_database_url", str(values.get("owner_database_url", url))),
+        erasure_database_url=database(
+            "erasure_database_url",
+            str(values.get("erasure_database_url", values.get("owner_database_url", url))),
         ),
-        retention_days=_days(values.get("retention_days", {})),
+        retention_days=days("retention_days", values.get("retention_days", {})),
         tariff_approval=_approval(values.get("tariff_approval", TariffApproval.TWO_PEOPLE)),
-        refund_limit_minor=_minor(values.get("refund_limit_minor")),
-        funding_names=frozenset(_names(values.get("funding_names", ""))),
+        refund_limit_minor=minor("refund_limit_minor", values.get("refund_limit_minor")),
+        funding_names=frozenset(names(values.get("funding_names", ""))),
         **_ages(values),
-        recall_names=frozenset(_names(values.get("recall_names", ""))),
+        recall_names=frozenset(names(values.get("recall_names", ""))),
         pki_dir=Path(_required(values, "pki_dir")),
-        public_origin=_origin(_required(values, "public_origin")),
+        public_origin=origin("public_origin", _required(values, "public_origin")),
         passphrase_file=_path(values, "passphrase_file"),
         passphrase=str(values["passphrase"]) if "passphrase" in values else None,
         token_pin_file=_path(values, "token_pin_file"),
-        clock_offset_s=_number(values, "clock_offset_s", 0.0),
-        workers=int(_number(values, "workers", 1)) if "workers" in values else None,
-        threads=int(_number(values, "threads", 8)),
-        connections=int(_number(values, "connections", 512)),
-        node_timeout_s=_seconds(values, "node_timeout_s", 2.0),
-        terminal_limit=_limit(values, "terminal_limit", 6000),
-        address_limit=_limit(values, "address_limit", 3000),
-        sign_in_limit=_limit(values, "sign_in_limit", 20),
-        forwarded_allow_ips=str(values.get("forwarded_allow_ips", LOOPBACK)),
+        clock_offset_s=number(values, "clock_offset_s", 0.0),
+        workers=count(values, "workers", 1) if "workers" in values else None,
+        threads=count(values, "threads", 8),
+        connections=count(values, "connections", 512),
+        node_timeout_s=seconds(values, "node_timeout_s", 2.0),
+        terminal_limit=limit(values, "terminal_limit", 6000),
+        address_limit=limit(values, "address_limit", 3000),
+        sign_in_limit=limit(values, "sign_in_limit", 20),
+        forwarded_allow_ips=addresses(
+            "forwarded_allow_ips", str(values.get("forwarded_allow_ips", LOOPBACK))
+        ),
         published_heads=str(values.get("published_heads") or ""),
         admin_bind=_admin(values.get("admin_bind")),
         **_payments(values),
@@ -259,10 +273,10 @@ def _parsed(values: Mapping[str, object]) -> Settings:
 
 
 def _ages(values: Mapping[str, object]) -> dict[str, Any]:
-    ages = {name: _limit(values, name, default) for name, default in (("young_age", 5), ("adult_age", 16))}
+    ages = {name: limit(values, name, default) for name, default in (("young_age", 5), ("adult_age", 16))}
     if not ages["young_age"] < ages["adult_age"] <= _OLDEST_ADULT_AGE:
         raise SettingsInvalid("young_age", "and adult_age are ages such as 5 and 16, the first the lower")
-    ages["guardian_age"] = _limit(values, "guardian_age", 16)
+    ages["guardian_age"] = limit(values, "guardian_age", 16)
     if not _YOUNGEST_ALONE <= ages["guardian_age"] <= _OF_AGE:
         raise SettingsInvalid("guardian_age", f"is an age from {_YOUNGEST_ALONE} to {_OF_AGE}, such as 16")
     older = str(values.get("older_from", STATE_PENSION))
@@ -276,7 +290,7 @@ def _payments(values: Mapping[str, object]) -> dict[str, Any]:
     if ("pay_url" in values) != ("pay_key_file" in values):
         raise SettingsInvalid("pay_url", "and pay_key_file are set together, or neither")
     return {
-        "pay_url": _origin(str(values["pay_url"])) if "pay_url" in values else None,
+        "pay_url": origin("pay_url", str(values["pay_url"])) if "pay_url" in values else None,
         "pay_key_file": _path(values, "pay_key_file"),
         "pay_secret_file": _path(values, "pay_secret_file"),
     }
@@ -327,71 +341,3 @@ def _approval(value: object) -> TariffApproval:
         return TariffApproval(str(value))
     except ValueError:
         raise SettingsInvalid("tariff_approval", f"{value!r} is neither two-people nor one-person") from None
-
-
-def _names(value: object) -> Iterator[str]:
-    for name in str(value).split(","):
-        if name.strip():
-            yield name.strip()
-
-
-def _supported(url: str) -> str:
-    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-        raise SettingsInvalid("database_url", "must begin with sqlite:/// or postgresql+psycopg://")
-    return url
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.netloc
-        or parts.path not in {"", "/"}
-        or parts.query
-    ):
-        raise SettingsInvalid("public_origin", "must be an origin such as https://cards.example.org")
-    if parts.netloc != parts.netloc.lower():
-        raise SettingsInvalid("public_origin", "must be written in lower case, as terminals sign it")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _number(values: Mapping[str, object], name: str, default: float) -> float:
-    value = values.get(name, default)
-    try:
-        return float(str(value))
-    except ValueError:
-        raise SettingsInvalid(name, f"{value!r} is not a number") from None
-
-
-def _seconds(values: Mapping[str, object], name: str, default: float) -> float:
-    value = _number(values, name, default)
-    if not 0 < value < float("inf"):
-        raise SettingsInvalid(name, f"{value} is no number of seconds, such as {default:g}")
-    return value
-
-
-def _minor(value: object) -> int | None:
-    if value is not None and (not str(value).isascii() or not str(value).isdigit()):
-        raise SettingsInvalid("refund_limit_minor", f"{value!r} is no number of minor units, such as 10000")
-    return None if value is None else int(str(value))
-
-
-def _limit(values: Mapping[str, object], name: str, default: int) -> int:
-    value = str(values.get(name, default))
-    if not value.isascii() or not value.isdigit():
-        raise SettingsInvalid(name, f"{value!r} is no number of requests a minute")
-    return int(value)
-
-
-def _days(value: object) -> Mapping[str, int]:
-    """Days by class: a table of the file, or `travel=56,meals=100` in the environment."""
-    if isinstance(value, str):
-        value = dict(part.strip().partition("=")[::2] for part in value.split(",") if part.strip())
-    if not isinstance(value, dict):
-        raise SettingsInvalid("retention_days", "is a table of days by class, such as travel = 56")
-    found = {}
-    for name, days in value.items():
-        if not str(days).isascii() or not str(days).isdigit() or not 0 <= int(days) <= 36_500:
-            raise SettingsInvalid("retention_days", f"{name}={days!r} is no number of days up to 36500")
-        found[str(name)] = int(days)
-    return found

@@ -176,6 +176,7 @@ ERASURE_GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pki_trail": _ADD,
         "pki_trail_head": (*_ADD, "UPDATE (sequence, sha256)"),
         "quarantine": _TAKE,
+        "second_person": ("SELECT", "UPDATE (detail)"),
         "audit": (*_ADD, "UPDATE (subject)"),
         "audit_link": ("SELECT", "UPDATE (salt)"),
         "payer": ("SELECT",),

@@ -3,11 +3,14 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cardservice.config import Settings, is_loopback
+from cardservice.config import PREFIX, Settings, is_loopback
 from cardservice.errors import SettingsInvalid
+from cardservice.staff.options import AS, KEY
+from cardservice.staff.options import PASSPHRASE_FILE as STAFF_PASSPHRASE
 from pki.clock import OFFSET_VARIABLE
 from pki.profiles import EXAMPLE_ARC
 
@@ -35,6 +38,15 @@ LEAST_SECRET_BYTES = 16
 _OFF = frozenset({"", "0", "false", "no"})
 _DEBUG_VARIABLES = ("FLASK_DEBUG", "PYTHONDEVMODE")
 _GUNICORN = "GUNICORN_CMD_ARGS"
+_KNOWN = frozenset(
+    {
+        f"{PREFIX}CONFIG",
+        AS,
+        KEY,
+        STAFF_PASSPHRASE,
+        *(f"{PREFIX}{each.name.upper()}" for each in fields(Settings)),
+    }
+)
 
 
 def unsafe_in_production(
@@ -44,6 +56,7 @@ def unsafe_in_production(
     return [
         *_origins(settings),
         *_secrets(settings),
+        *_unknown(os.environ if environ is None else environ),
         *_debugging(settings, os.environ if environ is None else environ),
         *_listening(settings, bind),
         *_roles(settings, oid_arc),
@@ -85,6 +98,13 @@ def _wrong_with(name: str, path: Path) -> str | None:
     if name == "pay_secret_file" and len(secret) < LEAST_SECRET_BYTES:
         return f"holds fewer than {LEAST_SECRET_BYTES} characters; make a longer one"
     return None
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[SettingsInvalid]:
+    """A name that is misspelt sets nothing, such as a limit, and nobody would see it."""
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in _KNOWN:
+            yield SettingsInvalid(name, "is no setting; docs/operations.md has them all")
 
 
 def _debugging(settings: Settings, environ: Mapping[str, str]) -> Iterator[SettingsInvalid]:

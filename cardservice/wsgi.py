@@ -10,6 +10,7 @@ from cardservice.api import request_log
 from cardservice.api.app import create_app
 from cardservice.api.hot import HotEndpoint
 from cardservice.api.metrics import AdminFace
+from cardservice.api.patient import PatientFace
 from cardservice.authorisation.exchange import DirectExchange
 from cardservice.batching.exchange import BatchedExchange
 from cardservice.config import load_settings
@@ -26,7 +27,11 @@ _context = open_when_answered(_settings, DirectExchange if _settings.is_sqlite e
 atexit.register(_context.close)
 _ingest = Here(_context) if _settings.is_sqlite else Workers(_context.scheme.id)
 atexit.register(_ingest.close)
-application: "WSGIApplication" = HotEndpoint(create_app(_context, _ingest), _context)
+_app = create_app(_context, _ingest)
+if isinstance(_context.exchange, BatchedExchange) and _context.exchange.patience is not None:
+    # Flask's own way of putting something around an application that goes on being one.
+    setattr(_app, "wsgi_app", PatientFace(_app, _context.exchange.patience))  # noqa: B010 - mypy: a method
+application: "WSGIApplication" = HotEndpoint(_app, _context)
 if _settings.admin_bind is not None:
     application = AdminFace(application, _settings.admin_bind)
 # What was made by now stays: the collector need not look through all of it again and again.

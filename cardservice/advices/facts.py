@@ -20,6 +20,7 @@ from cardservice.authorisation.reading_core import newest_crl
 from cardservice.cards.service import Card, find_cards
 from cardservice.context import Context
 from cardservice.ids import CardholderId, CardId, PayerId, TransactionId
+from cardservice.ledger.closing.rounds import on_cluster
 from cardservice.ledger.errors import LedgerError
 from cardservice.ledger.models import cardholder_payer, ledger_transaction
 from cardservice.ledger.privacy import StoredKey, find_keys, unwrap
@@ -35,6 +36,8 @@ _KNOWN = text(
     "SELECT t.payer_id, t.id FROM unnest(CAST(:payers AS uuid[]), CAST(:ids AS uuid[])) AS k (payer, id)"
     " JOIN ledger_transaction AS t ON t.payer_id = k.payer AND t.id = k.id"
 )
+# A cluster asks those shards alone that have one of them.
+_KNOWN_AT_NODES = text(f"{_KNOWN.text} WHERE t.payer_id = ANY (CAST(:payers AS uuid[]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,8 @@ def _known(connection: Connection, pairs: Sequence[tuple[PayerId, TransactionId]
         return frozenset()
     if connection.dialect.name == "postgresql":
         payers, ids = zip(*pairs, strict=True)
-        rows = connection.execute(_KNOWN, {"payers": list(payers), "ids": list(ids)})
+        known = _KNOWN_AT_NODES if on_cluster(connection) else _KNOWN
+        rows = connection.execute(known, {"payers": list(payers), "ids": list(ids)})
         return frozenset(row.id for row in rows)
     stored = ledger_transaction.c
     return frozenset(

@@ -6,9 +6,12 @@ follows them of the same card; what is contested by somebody else; what came bef
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.exc import OperationalError
 
 from cardservice.advices.deciding import Decider
 from cardservice.advices.facts import ChunkFacts, groups, read_facts
@@ -19,8 +22,10 @@ from cardservice.authorisation.refusals import refused
 from cardservice.authorisation.service import question_of, read_terms
 from cardservice.authorisation.settling import Prepared, Question, Settled, settle_all
 from cardservice.context import Context
-from cardservice.errors import MessageRefused
+from cardservice.database import driver_of
+from cardservice.errors import Busy, MessageRefused
 from cardservice.ids import CardId, PayerId
+from cardservice.ledger import nodes
 from cardservice.ledger.chunks import post_chunk
 from cardservice.ledger.reading import read_known
 from cardservice.quarantine.service import note
@@ -34,9 +39,8 @@ def ingest(context: Context, terminal: Terminal, entries: Sequence[bytes]) -> li
     """
     chunk = _Chunk(context, terminal, entries)
     chunk.read()
-    together = chunk.together()
-    if together:
-        facts = read_facts(context, list(together.values()))
+    together, facts = chunk.look()
+    if facts is not None:
         chunk.answer_known({row: m for row, m in together.items() if m.id in facts.known}, facts)
         chunk.post({row: m for row, m in together.items() if m.id not in facts.known}, facts)
     chunk.settle_rest()
@@ -69,14 +73,41 @@ class _Chunk:
             except MessageRefused as refusal:
                 self.settled[row] = refusal
 
-    def together(self) -> dict[int, CardMessage]:
+    def look(self) -> tuple[Mapping[int, CardMessage], ChunkFacts | None]:
+        """What is decided together, and on what; None where there is nothing of it.
+
+        On a cluster without those who lie on a node that does not answer: they are told to come again.
+        """
+        while True:
+            away = nodes.away()
+            self._leave(away)
+            together = self._together()
+            if not together:
+                return {}, None
+            try:
+                return together, read_facts(self.context, list(together.values()))
+            except OperationalError as error:
+                if not nodes.has_failed(error.orig) or nodes.away() <= away:
+                    raise
+
+    def _leave(self, away: AbstractSet[str]) -> None:
+        if not away:
+            return
+        cards = {question.message.card_id for question in self.questions.values()}
+        with self.context.database.reading() as connection:
+            there = nodes.cards_on(driver_of(connection), cards, away)
+        for row, question in self.questions.items():
+            if question.message.card_id in there:
+                self.settled[row] = Busy("the node that has this payer does not answer; send it again")
+
+    def _together(self) -> dict[int, CardMessage]:
         """What is decided and posted together: advices that stand for themselves, each id once."""
         apart: set[CardId] = set()
         ids: set[UUID] = set()
         found: dict[int, CardMessage] = {}
         for row, question in self.questions.items():
             message = question.message
-            if message.id in ids:
+            if message.id in ids or row in self.settled:
                 continue
             ids.add(message.id)
             if not isinstance(message, CardMessage) or message.replaces is not None:

@@ -9,7 +9,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Protocol
 
@@ -66,10 +67,10 @@ class Workers:
         shares = divided(entries, len(self._workers))
         used = [(worker, rows) for worker, rows in zip(self._workers, shares, strict=False) if rows]
         answered: list[Entry] = [_busy(self._scheme_id)] * len(entries)
-        # In one order: two chunks never wait for each other crosswise.
-        for worker, _ in used:
-            worker.lock.acquire()
-        try:
+        with ExitStack() as held:
+            # In one order: two chunks never wait for each other crosswise.
+            for worker, _ in used:
+                held.enter_context(worker.asked())
             sent = [
                 (worker, rows, worker.ask(terminal.id, [entries[row] for row in rows]))
                 for worker, rows in used
@@ -77,9 +78,6 @@ class Workers:
             for worker, rows, is_asked in sent:
                 for row, entry in zip(rows, worker.answer(len(rows)) if is_asked else (), strict=False):
                     answered[row] = entry
-        finally:
-            for worker, _ in used:
-                worker.lock.release()
         return answered
 
     @property
@@ -111,6 +109,18 @@ class _Worker:
         self.lock = Lock()
         self.process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Ask it and wait for its answer. Whoever gives up ends it: else the next would be answered that."""
+        with self.lock:
+            try:
+                yield
+            except BaseException:
+                if self.process is not None:
+                    self.process.kill()
+                self.end()
+                raise
 
     def ask(self, terminal_id: str, entries: Sequence[bytes]) -> bool:
         """Give it a share; False where it cannot be given one."""

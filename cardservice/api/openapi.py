@@ -8,7 +8,7 @@ from marshmallow import fields
 from werkzeug.routing import Rule
 
 from cardservice.api.fields import Bytes, Identifier, Moment
-from cardservice.api.problems import MEDIA_TYPE, PROBLEMS, RETRIED, RETRY_AFTER_S
+from cardservice.api.problems import CHALLENGE, MEDIA_TYPE, PROBLEMS, RETRIED, RETRY_AFTER_S, UNAUTHORISED
 from cardservice.api.request_log import REQUEST_ID
 from cardservice.staff.carrying import COOKIE
 
@@ -68,6 +68,14 @@ def describe(spec: APISpec, problem_schema: object) -> None:
         },
     )
     spec.components.header(
+        "Challenge",
+        {
+            "description": "What staff may send; a terminal signs. RFC 9110, 11.6.1",
+            "required": True,
+            "schema": {"type": "string", "enum": [CHALLENGE]},
+        },
+    )
+    spec.components.header(
         "RetryAfter",
         {
             "description": "After how many seconds the same request may be sent again. RFC 9110, 10.2.3",
@@ -92,6 +100,8 @@ def describe(spec: APISpec, problem_schema: object) -> None:
 def _problem_answer(status: int, schema: object) -> dict[str, Any]:
     codes = [f"`{code}`: {kind.title}." for code, kind in PROBLEMS.items() if kind.status == status]
     headers: dict[str, Any] = dict(_REQUEST_ID)
+    if status == UNAUTHORISED:
+        headers["WWW-Authenticate"] = {"$ref": "#/components/headers/Challenge"}
     if status in RETRIED:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {

@@ -14,7 +14,7 @@ import psycopg
 from flask import Flask, Response, g, json
 from gunicorn.http.errors import NoMoreData, ParseException
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cardservice.applications.errors import NotEligible
 from cardservice.bureau.errors import BureauFileRefused
@@ -29,6 +29,7 @@ from cardservice.errors import (
     RefundRefused,
     TooManyRequests,
 )
+from cardservice.ledger.nodes import named_in
 from cardservice.pupils.errors import ImportRefused
 from cardservice.services.seam import TariffError
 
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"  # RFC 9457, 3
 RETRY_AFTER_S = 1
+UNAUTHORISED = 401
+# What has no answer without one: RFC 9110, 11.6.1. Staff send a token; for signatures there is no scheme.
+CHALLENGE = "Bearer"  # RFC 6750, 3
 # Of these it is said when to send the same request again.
 RETRIED = frozenset({429, 503})
 
@@ -219,7 +223,9 @@ def document_of(error: Exception) -> dict[str, Any]:
             return _document("malformed", "The body does not come as its headers say.")
         case OperationalError() | psycopg.OperationalError():
             log.error("the database does not answer", exc_info=error)
-            return _document("unavailable", "Nothing is lost by sending the same request again.")
+            node = named_in(getattr(error, "orig", error))
+            away = "" if node is None else f"The ledger's node {node} does not answer. "
+            return _document("unavailable", f"{away}Nothing is lost by sending the same request again.")
     # The traceback goes to the log, whose reader may see it; the answer says nothing of the inside.
     log.error("unexpected error", exc_info=error)
     return _document(
@@ -280,7 +286,9 @@ def _answered(document: Mapping[str, Any]) -> Response:
 
 
 def headers_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """The headers of a problem document: when to send the same again. RFC 9110, 10.2.3."""
+    """Its headers: when to send the same again (RFC 9110, 10.2.3), or how one is let in."""
+    if document["status"] == UNAUTHORISED:
+        return {"WWW-Authenticate": CHALLENGE}
     if document["status"] not in RETRIED:
         return {}
     return {"Retry-After": str(document.get("retry_after_s", RETRY_AFTER_S))}
@@ -290,7 +298,11 @@ def register(app: Flask) -> None:
     """Let every error of this application leave as a problem document."""
 
     def leave(error: Exception) -> Response:
-        return _answered(document_of(error))
+        response = _answered(document_of(error))
+        if isinstance(error, MethodNotAllowed):
+            # RFC 9110, 15.5.6
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
 
     # The first for its subclasses, which Flask would otherwise answer itself.
     app.register_error_handler(HTTPException, leave)

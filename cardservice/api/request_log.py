@@ -79,6 +79,11 @@ def begin() -> str:
     return request_id
 
 
+def number() -> str:
+    """The number of the request that goes on here; drawn where it was ended before it had one."""
+    return _request.get() or begin()
+
+
 def note(
     method: str, route: str | None, status: int, started: float, terminal: str | None, code: str | None
 ) -> None:

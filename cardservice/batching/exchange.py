@@ -16,6 +16,7 @@ from cardservice.authorisation import reading_postgresql
 from cardservice.authorisation.found import Found, Wanted
 from cardservice.batching.lane import TURN_TIMEOUT_S, Lane
 from cardservice.batching.node_lanes import NODE_TIMEOUT_S, SEVERAL, Guide, NodeLanes
+from cardservice.batching.patience import Patience
 from cardservice.database import Database, UnfitDatabase, driver_of
 from cardservice.errors import Busy
 from cardservice.ledger import posting_postgresql
@@ -47,8 +48,11 @@ class BatchedExchange:
         self._reads: Lane[Wanted, Found] | NodeLanes[Wanted, Found]
         self._posts: Lane[Posting, PostingResult] | NodeLanes[Posting, PostingResult]
         self._guide: Guide | None = None
+        # Of what does not come by the lanes.
+        self.patience: Patience | None = None
         if _is_divided(database):
             self._guide = guide = Guide(connect, node_timeout_s)
+            self.patience = Patience(guide)
             self._reads = NodeLanes(
                 guide.of_wanted, lambda node: guide.lane("reading", node, reading_postgresql.read)
             )

@@ -11,10 +11,12 @@ shard was moved meanwhile, costs nothing but that somebody waits in another's la
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, TypeVar
 
 import gevent
 import psycopg
+from gevent.lock import BoundedSemaphore
 
 from cardservice.authorisation.found import Wanted
 from cardservice.batching.lane import Asked, Lane
@@ -89,6 +91,9 @@ class Guide:
         self._of_payers: dict[object, str] = {}
         self._forget_at = 0.0
         self._watched: dict[str, gevent.Greenlet] = {}
+        # Those away that did not refuse: they kept whoever asked waiting.
+        self.hanging: set[str] = set()
+        self._looking, self._looked_at = BoundedSemaphore(), -ASK_AGAIN_S
 
     def of_wanted(self, wanted: Sequence[Wanted]) -> Sequence[str]:
         """The node of whoever pays for each message's card."""
@@ -150,6 +155,14 @@ class Guide:
         for node in nodes.away() - self._watched.keys():
             self._watched[node] = gevent.spawn(self._ask_until_it_answers, node)
 
+    def look(self) -> AbstractSet[str]:
+        """The nodes that hang: each is asked, unless that was done a moment ago."""
+        with self._looking:
+            if time.monotonic() >= self._looked_at + ASK_AGAIN_S:
+                self._ask_each()
+                self._looked_at = time.monotonic()
+        return frozenset(self.hanging)
+
     def close(self) -> None:
         """End what runs beside the requests."""
         gevent.killall(list(self._watched.values()))
@@ -201,11 +214,19 @@ class Guide:
             with gevent.Timeout(2 * ANSWER_WITHIN_S):
                 connection = self._connect()
                 try:
-                    return nodes.is_answering(connection, node, ANSWER_WITHIN_S)
+                    began = time.monotonic()
+                    found = nodes.is_answering(connection, node, ANSWER_WITHIN_S)
                 finally:
                     connection.close()
         except (gevent.Timeout, psycopg.Error, OSError):
+            # Of the coordinator; nothing is known of the node.
             return False
+        # One that is dead refuses at once.
+        if found or time.monotonic() - began < ANSWER_WITHIN_S:
+            self.hanging.discard(node)
+        else:
+            self.hanging.add(node)
+        return found
 
 
 def _only(found: Collection[str]) -> str:

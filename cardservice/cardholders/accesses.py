@@ -83,6 +83,8 @@ class Access:
     actor: str
     action: str
     is_read: bool
+    # What of the record was changed; never to what
+    changed: str | None = None
 
     @property
     def at(self) -> datetime:
@@ -99,7 +101,7 @@ def accesses(
     """
     cards = connection.scalars(select(card.c.id).where(card.c.cardholder_id == holder))
     subjects = [str(holder), *map(str, cards), *map(str, _own_payers(connection, holder))]
-    logged = select(audit.c.id, audit.c.at, audit.c.actor, audit.c.action).where(
+    logged = select(audit.c.id, audit.c.at, audit.c.actor, audit.c.action, audit.c.detail).where(
         audit.c.subject.in_(subjects)
     )
     own = record_read.c
@@ -109,7 +111,7 @@ def accesses(
         # After an entry of the audit log all of the same moment follow.
         apart = apart.where(_follows(own.at, own.id, after.at, after.read_id))
     found = [
-        Access(Place(row.at, row.id), row.actor, row.action, row.action in READS)
+        Access(Place(row.at, row.id), row.actor, row.action, row.action in READS, row.detail.get("changed"))
         for row in connection.execute(logged.order_by(audit.c.at, audit.c.id).limit(limit))
     ]
     found += [

@@ -31,7 +31,7 @@ def add_cardholders(
     """Register people whose fields were checked; each pays for themself, as who is added alone."""
     if not people:
         return
-    version = kek.newest
+    version = kek.latest()
     rows = [
         {"id": holder, "category": category, "created_at": moment, "index_version": version}
         for holder in people

@@ -80,7 +80,7 @@ def _write(
 
 def _index(connection: Connection, kek: KeyRing, holders: list[CardholderId]) -> None:
     """Note anew by what these are found, under the newest version of the key."""
-    version, token = kek.newest, cardholder_token.c
+    version, token = kek.latest(), cardholder_token.c
     known = read_many(connection, kek, holders, FINDABLE)
     connection.execute(delete(cardholder_token).where(token.cardholder_id.in_(holders)))
     rows = [

@@ -56,6 +56,7 @@ from cardservice.ledger.erasing import (
 from cardservice.ledger.payers import touch_payers
 from cardservice.pupils.models import import_change
 from cardservice.quarantine.sealing import count_held, forget_held
+from cardservice.staff.second_person import forget_asked
 
 # Ours: the reason that the revocation list gets: the holder may not use it any more.
 _REASON = "withdrawn"
@@ -181,6 +182,7 @@ def _forget_cards(
     for each in cards:
         authority.erase(str(each), new_pseudonym(), moment)
     forget_cards(connection, cards)
+    forget_asked(connection, cards)
     orders = select(personalisation_order.c.id).where(personalisation_order.c.card_id.in_(cards))
     connection.execute(delete(bureau_item).where(bureau_item.c.order_id.in_(orders)))
     for table in (card_state, card_uid, card_activation, personalisation_order, temporary_card, loss_report):

@@ -87,7 +87,13 @@ def export_person(
         "transactions": _transactions(connection, transactions_for_erasure(connection, person, payers)),
         "held_back": told_to(context, connection, person),
         "accesses": [
-            {"at": _said(each.at), "by": _who(each.actor), "what": each.action, "read": each.is_read}
+            {
+                "at": _said(each.at),
+                "by": _who(each.actor),
+                "what": each.action,
+                "changed": each.changed,
+                "read": each.is_read,
+            }
             for each in accesses(connection, person)
         ],
     }

@@ -110,7 +110,7 @@ def opened_name(kek: KeyRing, key: StoredKey, holder: CardholderId, sealed: byte
 def index(connection: Connection, kek: KeyRing, holder: CardholderId) -> None:
     """Note anew by what somebody is found, under the newest version of the key."""
     values = read_fields(connection, kek, holder, FINDABLE)
-    version = kek.newest
+    version = kek.latest()
     tokens = tokens_of(kek.key(version), findable(values))
     connection.execute(delete(cardholder_token).where(cardholder_token.c.cardholder_id == holder))
     if tokens:

@@ -14,6 +14,7 @@ from cardservice.ledger.closing.seals import Seal, read_seals, seal_days
 from cardservice.ledger.closing.sequencing import begin_epoch, sequence
 from cardservice.ledger.verify import Report, verify
 from cardservice.upkeep import calendar_of
+from pki.cli_support import examples
 
 
 @click.group()
@@ -31,7 +32,10 @@ def ledger_sequence(as_json: bool) -> None:
     say(f"{numbered} transactions have their number.", {"numbered": numbered}, as_json=as_json)
 
 
-@ledger.command("seal")
+@ledger.command(
+    "seal",
+    epilog=examples("cardservice ledger seal", "cardservice ledger seal --day 2026-05-31 --json"),
+)
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Through this day; otherwise yesterday.")
 @json_option
 @command
@@ -66,7 +70,10 @@ def ledger_begin_epoch(reason: str, as_json: bool) -> None:
     say(f"Epoch {epoch} has begun.", {"epoch": epoch}, as_json=as_json)
 
 
-@ledger.command("verify")
+@ledger.command(
+    "verify",
+    epilog=examples("cardservice ledger verify", "cardservice ledger verify --whole --json"),
+)
 @click.option("--whole", is_flag=True, help="All of it, not only the last sealed day and what came after.")
 @json_option
 @command

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
+import psycopg
+from sqlalchemy.exc import OperationalError
 
 from cardservice.config import load_settings
 from cardservice.context import Context, open_context
@@ -25,6 +27,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _acting: ContextVar[Acting] = ContextVar("acting")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+
+
+class DatabaseAway(CardServiceError):
+    """The database does not answer, or has ended the session in the middle."""
+
+    code = "unavailable"
 
 
 class Failure(click.ClickException):
@@ -45,10 +53,22 @@ def command(function: F) -> F:
             return function(*args, **kwargs)
         except (CardServiceError, PkiError) as error:
             raise Failure(str(error)) from error
+        except (OperationalError, psycopg.OperationalError) as error:
+            raise Failure(str(database_away(error))) from error
         except OSError as error:
             raise Failure(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
 
     return wrapped  # type: ignore[return-value]  # functools.wraps keeps the signature, mypy cannot say so
+
+
+def database_away(error: OperationalError | psycopg.OperationalError) -> DatabaseAway:
+    """What to say of a database that does not answer: of a statement nothing, which may hold a name."""
+    if isinstance(error, OperationalError) and error.statement is None and error.orig is not None:
+        told = str(error.orig).strip().splitlines()[0]
+        return DatabaseAway(f"the database does not answer: {told}; see CARDSERVICE_DATABASE_URL")
+    return DatabaseAway(
+        "the database did not answer to the end: what was not said to be done is not done; run it again"
+    )
 
 
 @contextmanager

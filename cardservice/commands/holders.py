@@ -160,8 +160,17 @@ def _more(item: tuple[Field, Any]) -> str:
     """One line about what a record has beside what a till shows."""
     field, value = item
     if isinstance(value, dict):
-        value = ", ".join(f"{name} {said}" for name, said in value.items())
+        value = ", ".join(_named(name, said) for name, said in value.items())
     return f"  {field.replace('_', ' ')}: {value}"
+
+
+def _named(name: str, said: Any) -> str:
+    """A part of it, such as `street Old Row`, `larger text`, or `notices agreed to by 2026-1 since …`."""
+    if isinstance(said, dict):
+        wording = f" by {said['wording']}" if "wording" in said else ""
+        does = "agreed to" if said["given"] else "not agreed to"
+        return f"{name.replace('_', ' ')} {does}{wording} since {said['since']}"
+    return name.replace("_", " ") if said is True else f"{name} {said}"
 
 
 def _words(profile: Profile) -> str:

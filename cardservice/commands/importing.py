@@ -175,16 +175,25 @@ def _same(text: str) -> tuple[str, CardholderId | None]:
     return number, CardholderId(identifier(holder)) if holder else None
 
 
+def _shown(lines: list[str]) -> Iterable[str]:
+    yield from (f"  {each}" for each in lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        yield f"  and {len(lines) - _SHOWN} more: --json names them all"
+
+
 def _words(plan: Plan, values: dict[str, Any], *, dry_run: bool) -> Iterable[str]:
     verb = "would " if dry_run else ""
     yield (
         f"{len(plan.joiners)} {verb}join, {len(plan.changes)} {verb}change, {len(plan.leavers)} {verb}leave,"
         f" {plan.unchanged} stay as they are."
     )
-    for one in values["changed"][:_SHOWN]:
-        yield f"  line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}"
-    for one in values["left"][:_SHOWN]:
-        yield f"  leaves: {one['cardholder']}"
+    # Who joins in a dry run has no record yet that could be named.
+    yield from _shown([f"line {one['line']}: joins" for one in values["joined"]])
+    changed = [
+        f"line {one['line']}: {one['cardholder']}: {', '.join(one['fields'])}" for one in values["changed"]
+    ]
+    yield from _shown(changed)
+    yield from _shown([f"leaves: {one['cardholder']}" for one in values["left"]])
     if values["to_decide"]:
         yield "Who joins and may be known already; say --same NUMBER, --all-same or --new NUMBER:"
     for one in values["to_decide"]:

@@ -1,5 +1,8 @@
 """Payments through a provider: begun, shown, given back, and what of them needs a person."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import click
 
 from cardservice.cardholders.service import require_cardholder
@@ -16,6 +19,7 @@ from cardservice.commands.common import (
 from cardservice.commands.payments import payment
 from cardservice.ids import CardholderId, PayerId, TransactionId, new_id
 from cardservice.payments import attempts
+from cardservice.payments.comparing import adopt, compare
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.matters import KINDS, close_matter, matters
 from cardservice.payments.polling import provider_of, require_provider_of
@@ -172,6 +176,63 @@ def payment_approve(payout_id: str, as_json: bool) -> None:
         minor = approve(context, wanted, actor=actor())
     values = {"payout": str(wanted), "amount_minor": minor, "currency": currency}
     say(f"Transfer {money(minor, currency)}.", values, as_json=as_json)
+
+
+@payment.command("compare")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    help="The day of the backup, or the day before.",
+)
+@json_option
+@command
+def payment_compare(since: datetime, as_json: bool) -> None:
+    """After a restore: ask the provider for all payments since a day, and list those that are not known here.
+
+    What is known is brought up to date. Say for whom each of the others was: `payment adopt`.
+
+    cardservice payment compare --since 2026-05-03
+    """
+    with opened() as context:
+        zone = ZoneInfo(context.scheme.timezone)
+        found = compare(context, require_provider_of(context.settings), since.replace(tzinfo=zone))
+        currency = context.scheme.currency
+    words = [
+        f"{found.told} payments, {len(found.unknown)} not known here, {found.failed} to be asked for again."
+    ]
+    words += [
+        f"{each.reference}  {money(each.amount_minor, currency)}  {each.state}" for each in found.unknown
+    ]
+    values = {
+        "told": found.told,
+        "failed": found.failed,
+        "unknown": [
+            {
+                "payment": each.reference,
+                "provider_payment": each.payment,
+                "amount_minor": each.amount_minor,
+                "state": each.state,
+            }
+            for each in found.unknown
+        ],
+    }
+    say("\n".join(words), values, as_json=as_json)
+
+
+@payment.command("adopt")
+@click.argument("payment_id")
+@click.argument("cardholder_id")
+@json_option
+@command
+def payment_adopt(payment_id: str, cardholder_id: str, as_json: bool) -> None:
+    """Say for whom a payment was that a restore has lost, and post it if it was captured."""
+    with opened() as context:
+        with context.database.reading() as connection:
+            holder = require_cardholder(connection, identifier(cardholder_id))
+        wanted = TransactionId(identifier(payment_id))
+        found = adopt(context, require_provider_of(context.settings), wanted, holder, actor=actor())
+    say(_words(found), _values(found), as_json=as_json)
 
 
 @payment.command("exceptions")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from cardservice.audit.service import record
 from cardservice.cardholders.accesses import accesses
+from cardservice.cardholders.consenting import consent
 from cardservice.cardholders.details import (
     CONSENTS,
     FLAGS,
@@ -18,7 +19,6 @@ from cardservice.cardholders.details import (
     Noting,
     set_address,
     set_born_on,
-    set_consent,
     set_contact,
     set_flag,
     set_preferences,
@@ -46,7 +46,7 @@ def cardholder_find(
 ) -> None:
     """Find cardholders by how the words of their names begin, and by what else is given.
 
-    \\b
+    \b
     For example:
       cardservice cardholder find "mor ree"
       cardservice cardholder find Kathryn --sounds-like --postcode AB1
@@ -81,11 +81,20 @@ def cardholder_accesses(cardholder_id: str, as_json: bool) -> None:
         found = accesses(connection, holder)
         record(connection, actor(), "cardholder.accesses", holder, context.now())
     values = [
-        {"at": each.at.isoformat(), "actor": each.actor, "action": each.action, "read": each.is_read}
+        {
+            "at": each.at.isoformat(),
+            "actor": each.actor,
+            "action": each.action,
+            "changed": each.changed,
+            "read": each.is_read,
+        }
         for each in found
     ]
-    lines = [f"{one['at']}  {one['actor']}  {one['action']}" for one in values]
-    say("\\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
+    lines = [
+        f"{one['at']}  {one['actor']}  {one['action']}" + (f"  {one['changed']}" if one["changed"] else "")
+        for one in values
+    ]
+    say("\n".join(lines), {"cardholder": str(holder), "accesses": values}, as_json=as_json)
 
 
 @cardholder.command("born")
@@ -175,7 +184,7 @@ def cardholder_consent(
     cardholder_id: str, purpose: str, wording: str | None, withdrawn: bool, as_json: bool
 ) -> None:
     """Note that somebody agrees to something, from now on: cardholder consent ID notices --wording 2026-1."""
-    _say_noted(cardholder_id, set_consent, purpose, wording, as_json=as_json, given=not withdrawn)
+    _say_noted(cardholder_id, consent, purpose, wording, as_json=as_json, given=not withdrawn)
 
 
 def _say_noted(

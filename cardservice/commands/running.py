@@ -10,9 +10,11 @@ from tempfile import mkdtemp
 from threading import Event
 
 import click
+import psycopg
+from sqlalchemy.exc import OperationalError
 
 from cardservice.api import request_log
-from cardservice.commands.common import Failure, command, json_option, opened, say
+from cardservice.commands.common import Failure, command, database_away, json_option, opened, say
 from cardservice.config import Mode, Settings, load_settings
 from cardservice.context import open_context
 from cardservice.errors import CardServiceError
@@ -22,13 +24,21 @@ from cardservice.recovery.noticing import notice_loss
 from cardservice.setup import initialise
 from cardservice.staff.acting import operator
 from cardservice.upkeep import Round, keep_on, keep_up
+from pki.cli_support import examples
 from pki.errors import PkiError
 
 log = logging.getLogger(__name__)
 _LIBRARY = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("init")
+@click.command(
+    "init",
+    epilog=examples(
+        "cardservice init --currency GBP --timezone Europe/London",
+        "cardservice init --currency GBP --timezone Europe/London \\",
+        "    --pkcs11-module /usr/lib/softhsm/libsofthsm2.so --token cardservice",
+    ),
+)
 @click.option("--currency", required=True, help="ISO 4217, such as GBP; a scheme keeps it.")
 @click.option("--timezone", required=True, help="Such as Europe/London.")
 @click.option("--pkcs11-module", type=_LIBRARY, help="The module of the token that shall hold its own keys.")
@@ -51,7 +61,14 @@ def init(currency: str, timezone: str, pkcs11_module: Path | None, label: str | 
     say(words, {"scheme": with_context.scheme.id, "currency": currency}, as_json=as_json)
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    epilog=examples(
+        "cardservice serve --bind 127.0.0.1:8080",
+        "kill -HUP PID    # new processes take the place of the old ones, while it serves",
+        "kill -TERM PID   # running requests end first",
+    ),
+)
 @click.option(
     "--bind", default="127.0.0.1:8080", show_default=True, help="Where to listen, behind the proxy."
 )
@@ -74,7 +91,8 @@ def serve(bind: str) -> None:
 
 def _refuse_unsafe(settings: Settings, bind: str) -> None:
     """Raises Failure with all that is wrong, whether or not the service can be opened."""
-    arc, broken = None, None
+    arc: str | None = None
+    broken: CardServiceError | PkiError | None = None
     try:
         context = open_context(settings)
         arc = context.pki.arc
@@ -84,6 +102,8 @@ def _refuse_unsafe(settings: Settings, bind: str) -> None:
             context.close()
     except (CardServiceError, PkiError) as error:
         broken = error
+    except (OperationalError, psycopg.OperationalError) as error:
+        broken = database_away(error)
     unsafe = unsafe_in_production(settings, arc, bind) if settings.mode is Mode.PRODUCTION else []
     if broken is not None and not unsafe:
         raise broken
@@ -92,7 +112,10 @@ def _refuse_unsafe(settings: Settings, bind: str) -> None:
         raise Failure(f"these settings are not safe in production:\n{reasons}")
 
 
-@click.command("worker")
+@click.command(
+    "worker",
+    epilog=examples("cardservice worker", "cardservice worker --once --json"),
+)
 @click.option(
     "--every",
     "every_s",

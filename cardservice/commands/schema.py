@@ -10,9 +10,17 @@ from cardservice.keys import find_kek
 from cardservice.ledger.distributing import SHARDS, distribute
 from cardservice.migrations.runner import migrate, stands_at
 from cardservice.setup import upgrade
+from pki.cli_support import examples
 
 
-@click.command("migrate")
+@click.command(
+    "migrate",
+    epilog=examples(
+        "cardservice migrate --show",
+        "cardservice migrate",
+        "cardservice migrate --to 0029 --down   # back, after a backup",
+    ),
+)
 @click.option("--to", "revision", default="head", help='Such as 0018, or "base"; otherwise the newest.')
 @click.option("--down", is_flag=True, help="Also to an older one: what it does not know is deleted for good.")
 @click.option("--show", is_flag=True, help="Only say where the tables are.")

@@ -1,6 +1,6 @@
 """What can go wrong in the ledger, other than the outcomes that a posting answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from cardservice.errors import CardServiceError
@@ -174,6 +174,18 @@ class NodeAway(LedgerError):
     def __init__(self, nodes: Sequence[int]) -> None:
         super().__init__(f"nodes {', '.join(map(str, nodes))} of the cluster do not answer; bring them back")
         self.nodes = tuple(nodes)
+
+
+class NodeHangs(LedgerError):
+    """What was asked for was given up, since a node of the cluster took it and did not answer."""
+
+    code = "unavailable"
+
+    def __init__(self, nodes: Collection[str]) -> None:
+        super().__init__(
+            f"the ledger's node {', '.join(sorted(nodes))} does not answer; send the same request again"
+        )
+        self.nodes = frozenset(nodes)
 
 
 class NoCluster(LedgerError):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from cardservice.ledger.errors import KeyVersionMissing
 
 FIRST_VERSION = 1
+# Ours: versions that may have been made and put away while a process has met none of them.
+_AHEAD = 4
 
 
 class KeyRing:
@@ -31,6 +33,18 @@ class KeyRing:
     def newest(self) -> int:
         """The version that wraps."""
         return max(self._keys)
+
+    def latest(self) -> int:
+        """The version that wraps, also where another process has just made it; for whoever makes a key.
+
+        Else a process that has met nothing of a new version would go on with the one before, which may have
+        been destroyed by then.
+        """
+        if self._find is not None:
+            for version in range(self.newest + 1, self.newest + 1 + _AHEAD):
+                if (found := self._find(version)) is not None:
+                    self._keys[version] = found
+        return self.newest
 
     @property
     def versions(self) -> tuple[int, ...]:

@@ -112,12 +112,29 @@ def is_failure_of_node(connection: psycopg.Connection[Any], error: psycopg.Error
 
     The node is left alone from now on, where the error names it.
     """
-    if connection.broken or not (error.sqlstate or "").startswith("08"):
+    return not connection.broken and has_failed(error)
+
+
+def has_failed(error: BaseException | None) -> bool:
+    """Whether a coordinator that goes on says by this that a node has failed; it is left alone then."""
+    if not isinstance(error, psycopg.Error) or not (error.sqlstate or "").startswith("08"):
         return False
-    named = _NAMED.search(str(error))
-    if named is not None:
-        leave_alone(named[1])
+    if (node := named_in(error)) is not None:
+        leave_alone(node)
     return True
+
+
+def named_in(error: BaseException | None) -> str | None:
+    """The node that the coordinator says has failed."""
+    named = _NAMED.search(str(error)) if isinstance(error, psycopg.Error) else None
+    return None if named is None else named[1]
+
+
+def cards_on(
+    connection: psycopg.Connection[Any], cards: Collection[CardId], away: AbstractSet[str]
+) -> frozenset[CardId]:
+    """Those of the cards of whose payers, present or former, one lies on one of these nodes."""
+    return frozenset(card for card, _, node in of_cards(connection, cards) if node in away)
 
 
 def is_away() -> psycopg.Error:

@@ -94,14 +94,8 @@ def key_of(connection: Connection, ring: KeyRing, cardholder_id: CardholderId, m
     if stored is None:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         # Drawn, not counted up: it tells nothing of when and beside whom it was made.
-        key_id = KeyId(new_random_id())
-        new = {
-            "id": key_id,
-            "cardholder_id": cardholder_id,
-            "kek_version": ring.newest,
-            "wrapped": _wrapped(ring, key_id, AESGCMSIV.generate_key(_KEY_BITS)),
-            "created_at": moment,
-        }
+        made = OpenKey(KeyId(new_random_id()), AESGCMSIV.generate_key(_KEY_BITS))
+        new = wrapped_row(ring, ring.latest(), cardholder_id, made, moment)
         # Of two sessions that make it at the same time, one is the first.
         connection.execute(dialect.insert(cardholder_key).values(**new).on_conflict_do_nothing())
         stored = find_key(connection, cardholder_id)
@@ -116,18 +110,21 @@ def make_keys(
     """A key for each of these cardholders, who are new and have none."""
     made = {holder: OpenKey(KeyId(new_random_id()), AESGCMSIV.generate_key(_KEY_BITS)) for holder in holders}
     if made:
-        rows = [wrapped_row(ring, holder, own, moment) for holder, own in made.items()]
+        version = ring.latest()
+        rows = [wrapped_row(ring, version, holder, own, moment) for holder, own in made.items()]
         insert_many(connection, cardholder_key, rows)
     return made
 
 
-def wrapped_row(ring: KeyRing, holder: CardholderId, own: OpenKey, moment: datetime) -> dict[str, Any]:
-    """A new key as it is kept: a row of `cardholder_key`."""
+def wrapped_row(
+    ring: KeyRing, version: int, holder: CardholderId, own: OpenKey, moment: datetime
+) -> dict[str, Any]:
+    """A new key as it is kept, wrapped under a version: a row of `cardholder_key`."""
     return {
         "id": own.id,
         "cardholder_id": holder,
-        "kek_version": ring.newest,
-        "wrapped": _wrapped(ring, own.id, own.key),
+        "kek_version": version,
+        "wrapped": _wrapped(ring, version, own.id, own.key),
         "created_at": moment,
     }
 
@@ -199,10 +196,11 @@ def rewrap(connection: Connection, ring: KeyRing, limit: int) -> int:
 
     A key that was destroyed meanwhile stays so. Raises ProofUnreadable and KeyVersionMissing.
     """
-    stored = cardholder_key.c
+    # Once for all of it: another thread may meet a newer version meanwhile.
+    stored, version = cardholder_key.c, ring.newest
     rows = connection.execute(
         select(stored.id, stored.kek_version, stored.wrapped)
-        .where(stored.wrapped.is_not(None), stored.kek_version != ring.newest)
+        .where(stored.wrapped.is_not(None), stored.kek_version != version)
         .order_by(stored.id)
         .limit(limit)
     ).all()
@@ -212,7 +210,7 @@ def rewrap(connection: Connection, ring: KeyRing, limit: int) -> int:
         connection.execute(
             update(cardholder_key)
             .where(stored.id == key_id, stored.wrapped == row.wrapped)
-            .values(wrapped=_wrapped(ring, key_id, key), kek_version=ring.newest)
+            .values(wrapped=_wrapped(ring, version, key_id, key), kek_version=version)
         )
     return len(rows)
 
@@ -228,9 +226,9 @@ def wrapped_under(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _wrapped(ring: KeyRing, key_id: KeyId, key: bytes) -> bytes:
+def _wrapped(ring: KeyRing, version: int, key_id: KeyId, key: bytes) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + _under(ring.key(ring.newest)).encrypt(nonce, key, _KEY_CONTEXT + key_id.bytes)
+    return nonce + _under(ring.key(version)).encrypt(nonce, key, _KEY_CONTEXT + key_id.bytes)
 
 
 def _unwrapped(ring: KeyRing, key_id: KeyId, version: int, wrapped: bytes) -> bytes:

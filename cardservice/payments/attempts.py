@@ -90,7 +90,7 @@ def start(
     """
     if wanted.amount_minor <= 0:
         raise OrderInvalid("a payment is of more than nothing")
-    attempt = _noted(context, provider.name, wanted, actor)
+    attempt = note_attempt(context, provider.name, wanted, actor)
     try:
         told = provider.create(
             Wish(str(attempt.id), attempt.amount_minor, context.scheme.name, wanted.return_url)
@@ -217,8 +217,10 @@ def put_off(context: Context, attempt_id: TransactionId, delay: timedelta) -> No
         _set(connection, attempt_id, check_at=context.now() + delay)
 
 
-def _noted(context: Context, provider: str, wanted: Start, actor: str) -> Attempt:
-    """The attempt, written down before anybody is asked for anything."""
+def note_attempt(
+    context: Context, provider: str, wanted: Start, actor: str, *, action: str = "payment.start"
+) -> Attempt:
+    """The attempt, written down before anybody is asked for it. Raises PayerUnknown and OrderInvalid."""
     moment = context.now()
     with context.database.begin() as connection:
         known = connection.execute(_attempts().where(payment_attempt.c.id == wanted.id)).one_or_none()
@@ -244,7 +246,7 @@ def _noted(context: Context, provider: str, wanted: Start, actor: str) -> Attemp
                 check_at=moment + timedelta(minutes=1),
             )
         )
-        record(connection, actor, "payment.start", wanted.id, moment)
+        record(connection, actor, action, wanted.id, moment)
         return attempt_of(connection, wanted.id)
 
 

@@ -29,6 +29,7 @@ TIMEOUT_S = (5.0, 20.0)
 TRIES = 3
 # The most that it lists at once.
 PAGE_SIZE = 500
+MOST_PAGES = 1000
 # From an answer's head to its end: a worker has other things to do.
 ANSWER_S = 60.0
 # An answer of a page is far below.
@@ -63,6 +64,10 @@ class GovUkPay:
         page = self._ask("GET", "/v1/payments", query={"reference": reference})
         return [_payment(each) for each in _list(page, "results") if each.get("reference") == reference]
 
+    def payments(self, since: datetime) -> Sequence[Told]:
+        """See PaymentProvider; page by page."""
+        return [_payment(each) for each in self._pages("/v1/payments", since)]
+
     def payment(self, payment: str) -> Told:
         """See PaymentProvider."""
         return _payment(self._ask("GET", f"/v1/payments/{quote(payment, safe='')}"))
@@ -80,18 +85,21 @@ class GovUkPay:
     def refunds(self, payment: str) -> Sequence[ToldRefund]:
         """See PaymentProvider."""
         found = self._ask("GET", f"/v1/payments/{quote(payment, safe='')}/refunds")
-        return [_refund(each) for each in _list(found.get("_embedded") or {}, "refunds")]
+        return [_refund(each) for each in _list(_object_of(found, "_embedded"), "refunds")]
 
     def disputes(self, since: datetime) -> Sequence[ToldDispute]:
         """See PaymentProvider; page by page."""
-        found: list[ToldDispute] = []
+        return [_dispute(each) for each in self._pages("/v1/disputes", since)]
+
+    def _pages(self, path: str, since: datetime) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         query = {"from_date": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        for number in range(1, 1000):
+        for number in range(1, MOST_PAGES):
             page = self._ask(
-                "GET", "/v1/disputes", query={**query, "page": str(number), "display_size": str(PAGE_SIZE)}
+                "GET", path, query={**query, "page": str(number), "display_size": str(PAGE_SIZE)}
             )
             results = _list(page, "results")
-            found += [_dispute(each) for each in results]
+            found += results
             if len(results) < PAGE_SIZE:
                 break
         return found
@@ -184,14 +192,15 @@ def _list(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _payment(answer: Mapping[str, Any]) -> Told:
-    links = answer.get("_links") or {}
+    links, left = _object_of(answer, "_links"), _object_of(answer, "refund_summary").get("amount_available")
+    next_url = _object_of(links, "next_url")
     return Told(
         payment=_text(answer, "payment_id"),
         reference=_text(answer, "reference"),
-        state=cast("State", _one_of((answer.get("state") or {}).get("status"), get_args(State))),
+        state=cast("State", _one_of(_object_of(answer, "state").get("status"), get_args(State))),
         amount_minor=_amount(answer.get("amount")),
-        refundable_minor=(answer.get("refund_summary") or {}).get("amount_available"),
-        next_url=(links.get("next_url") or {}).get("href"),
+        refundable_minor=None if left is None else _amount(left),
+        next_url=_text(next_url, "href") if next_url else None,
     )
 
 
@@ -205,6 +214,14 @@ def _dispute(answer: Mapping[str, Any]) -> ToldDispute:
     return ToldDispute(
         _text(answer, "dispute_id"), _text(answer, "payment_id"), state, _amount(answer.get("amount"))
     )
+
+
+def _object_of(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object in it; empty where there is none."""
+    found = answer.get(name) or {}
+    if not isinstance(found, dict):
+        raise ProviderAway("the payment provider's answer has not the published shape")
+    return found
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str:

@@ -10,11 +10,12 @@ from cardservice.audit.service import record
 from cardservice.errors import OrderInvalid
 from cardservice.payments.models import payment_matter
 
-# What each kind asks for, as the list and docs/ledger.md say it.
+# What each kind asks for, as the list says it; docs/payments.md says how.
 KINDS = {
     "captured_late": "captured after it had been given up: tell the payer, or give it back",
     "amount_differs": "the provider tells of another amount; nothing was posted",
     "payment_twice": "the provider has a second payment of the same attempt: give it back there",
+    "payment_unknown": "the provider has a payment that a restore has lost: say for whom it was",
     "refund_failed": "the provider could not give it back; it was paid in again: pay it by bank transfer",
     "refund_pending": "asked for an hour ago and still not known to the provider",
     "refund_unknown": "the provider has given back what was not asked for here: post it, or get it back",

@@ -92,6 +92,9 @@ class PaymentProvider(Protocol):
     def find(self, reference: str) -> Sequence[Told]:
         """The payments of a reference."""
 
+    def payments(self, since: datetime) -> Sequence[Told]:
+        """Every payment that was made since."""
+
     def payment(self, payment: str) -> Told:
         """A payment as it is now."""
 

@@ -26,6 +26,7 @@ from cardservice.payments.models import settlement_file, settlement_line
 
 COLUMNS = ("type", "reference", "settled_on", "gross", "fee", "currency")
 KINDS = frozenset({"payment", "refund", "dispute"})
+MAX_REFERENCE = 255
 _ROWS = 10_000
 
 
@@ -115,7 +116,9 @@ class _Reading:
         except ValueError:
             raise self._wrong(number) from None
         right_way = (gross_minor > 0) == (kind == "payment") and gross_minor != 0 and fee_minor >= 0
-        if kind not in KINDS or not reference or unit != self._currency or not right_way:
+        # What no database of ours keeps, or finds again, is no name of a provider's.
+        is_name = 0 < len(reference) <= MAX_REFERENCE and reference.isprintable()
+        if kind not in KINDS or not is_name or unit != self._currency or not right_way:
             raise self._wrong(number)
         return kind, reference, settled_on, gross_minor, fee_minor
 

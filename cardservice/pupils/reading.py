@@ -21,6 +21,7 @@ NEEDED = ("number", "name", "born_on", "form")
 COLUMNS = (*NEEDED, "allergens")
 # How a school calls a pupil, such as a unique pupil number of 13 characters
 _NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9/-]{0,31}")
+_BEGINNING = 4  # with a byte order mark: within two characters there is a byte 0 in UTF-16
 # What spreadsheets take for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "|", "%")
 
@@ -69,6 +70,9 @@ def parsed(raw: bytes, name: str, today: date) -> tuple[Pupil, ...]:
 def _text(raw: bytes, name: str) -> str:
     if len(raw) > MAX_BYTES:
         raise ImportRefused(name, [Problem(1, f"the file is larger than {MAX_BYTES >> 20} MiB")])
+    # Without a mark it could be read as UTF-8, with a character 0 beside each letter.
+    if b"\x00" in raw[:_BEGINNING]:
+        raise ImportRefused(name, [Problem(1, "this is UTF-16, or no text; save the file as CSV UTF-8")])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,7 +97,7 @@ def read_sheet(
     """
     reader = csv.reader(io.StringIO(_text(raw, name), newline=""), strict=True)
     try:
-        head = [cell.strip().lower() for cell in next(reader, [])]
+        head = [cell.strip().lower() for cell in next(reader, [])] or [""]
         _check_head(head, name, needed, columns)
         for cells in reader:
             if any(cells):
@@ -116,7 +120,8 @@ def _check_head(head: list[str], name: str, needed: Sequence[str], columns: Sequ
     missing = [column for column in needed if column not in head]
     unknown = [column for column in head if column not in columns]
     if missing:
-        raise ImportRefused(name, [Problem(1, f"these columns are missing: {', '.join(missing)}")])
+        hint = "".join(f"; cells are divided by commas, not by {each!r}" for each in ";\t" if each in head[0])
+        raise ImportRefused(name, [Problem(1, f"these columns are missing: {', '.join(missing)}{hint}")])
     if unknown:
         known = ", ".join(columns)
         raise ImportRefused(name, [Problem(1, f"{unknown[0][:40]!a} is none of the columns {known}")])

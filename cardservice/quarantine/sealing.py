@@ -58,8 +58,9 @@ def sealed(ring: KeyRing, own: OpenKey | None, entry: bytes, body: bytes) -> byt
     nonce = secrets.token_bytes(_NONCE_BYTES)
     if own is not None:
         return nonce + AESGCMSIV(own.key).encrypt(nonce, entry, _CONTEXT + body)
-    ciphertext = AESGCMSIV(ring.key(ring.newest)).encrypt(nonce, entry, _CONTEXT + body)
-    return _prefix(ring.newest) + nonce + ciphertext
+    version = ring.latest()
+    ciphertext = AESGCMSIV(ring.key(version)).encrypt(nonce, entry, _CONTEXT + body)
+    return _prefix(version) + nonce + ciphertext
 
 
 def opened(connection: Connection, ring: KeyRing, row: Row[*tuple[object, ...]]) -> bytes:

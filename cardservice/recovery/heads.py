@@ -8,6 +8,7 @@ from pathlib import Path
 import requests
 from marshmallow import ValidationError
 from sqlalchemy import Connection, select
+from urllib3.exceptions import HTTPError
 
 from cardservice.api.fields import Bytes
 from cardservice.authorisation.tree_heads import TreeHeads
@@ -101,7 +102,7 @@ def _content(source: str) -> bytes:
         with requests.get(source, timeout=TIMEOUT_S, stream=True) as answer:
             answer.raise_for_status()
             content = answer.raw.read(MAX_BYTES + 1, decode_content=True)
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError) as error:
         why = f"it does not answer ({type(error).__name__})"
         raise HeadsUnreadable(source, why, is_away=True) from error
     except OSError as error:

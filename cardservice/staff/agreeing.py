@@ -4,6 +4,7 @@ What breaks off goes on by agreeing again: each of these is done once, however o
 recovery, whose half of a code is told once: agreed to again, the half is another, and the one before is void.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -35,7 +36,7 @@ class Outcome:
 
 
 def ask_many_revoked(
-    connection: Connection, cards: list[UUID], reason: str, *, actor: str, moment: datetime
+    connection: Connection, cards: Sequence[UUID], reason: str, *, actor: str, moment: datetime
 ) -> Asked:
     """Ask for many cards to be revoked. Raises OrderInvalid for one that is not known."""
     many.require_known(connection, cards)

@@ -4,7 +4,7 @@ Agreeing is a transaction of its own; what was agreed to is done then, in steps 
 what breaks off is gone on with by agreeing again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,6 +80,16 @@ def agree(connection: Connection, asked_id: UUID, *, actor: str, moment: datetim
 def withdraw(connection: Connection, asked_id: UUID, *, actor: str, moment: datetime) -> Asked:
     """Close what shall not be; whoever asked may. Raises SecondPersonRefused."""
     return _close(connection, find(connection, asked_id), WITHDRAWN, actor, moment)
+
+
+def forget_asked(connection: Connection, cards: Collection[UUID]) -> None:
+    """Take cards that are erased out of what was asked for: what of it is left can still be agreed to."""
+    own, erased = second_person.c, {str(each) for each in cards}
+    rows = connection.execute(select(own.id, own.detail).where(own.action == REVOKE_MANY)).all()
+    for row in rows:
+        if not erased.isdisjoint(row.detail["cards"]):
+            left = row.detail | {"cards": [each for each in row.detail["cards"] if each not in erased]}
+            connection.execute(update(second_person).where(own.id == row.id).values(detail=left))
 
 
 def _close(connection: Connection, asked: Asked, state: str, actor: str, moment: datetime) -> Asked:

@@ -171,6 +171,7 @@ class AccessSchema(Message):
     at = Moment(required=True)
     actor = fields.String(required=True)
     action = fields.String(required=True)
+    changed = fields.String(required=True, allow_none=True)
     read = fields.Boolean(required=True)
 
 

@@ -11,6 +11,7 @@ from cardservice.api.current import actor, context
 from cardservice.audit.service import record
 from cardservice.cardholders import details
 from cardservice.cardholders.accesses import Place, accesses
+from cardservice.cardholders.consenting import consent
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.erasure import erase_cardholder, plan_erasure
 from cardservice.cardholders.export import export_person
@@ -173,7 +174,14 @@ def get_accesses(page: dict[str, Any], cardholder_id: UUID) -> dict[str, Any]:
         record(connection, actor(), "cardholder.accesses", holder, context().now())
     shown = found[:limit]
     listed = [
-        {"at": each.at, "actor": each.actor, "action": each.action, "read": each.is_read} for each in shown
+        {
+            "at": each.at,
+            "actor": each.actor,
+            "action": each.action,
+            "changed": each.changed,
+            "read": each.is_read,
+        }
+        for each in shown
     ]
     return {"accesses": listed, "next": str(shown[-1].place) if len(found) > limit else None}
 
@@ -284,7 +292,7 @@ def _flags(connection: Connection, noting: Noting, value: dict[str, bool]) -> No
 
 def _consents(connection: Connection, noting: Noting, value: dict[str, dict[str, Any]]) -> None:
     for purpose, said in value.items():
-        details.set_consent(connection, noting, purpose, said["wording"], given=said["given"])
+        consent(connection, noting, purpose, said["wording"], given=said["given"])
 
 
 _CHANGES: Mapping[str, Callable[..., None]] = {

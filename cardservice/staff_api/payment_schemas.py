@@ -7,12 +7,12 @@ from marshmallow import Schema, fields
 from cardservice.api.fields import Bytes, Identifier, Message, Moment, text
 from cardservice.payments.equation import Equation
 from cardservice.payments.govuk_pay import NAME
+from cardservice.payments.settlement import MAX_REFERENCE
 from cardservice.staff_api.money_schemas import own_id
 from cardservice.staff_api.sharing import StaffPageSchema, amount_field, next_field, next_number
 
 # Ours: some 60,000 lines; what is longer is loaded at the keyboard.
 MAX_FILE_BYTES, MAX_SETTLEMENT_BYTES = 4 << 20, 6 << 20
-_MAX_REFERENCE = 255
 
 
 class PaymentPageSchema(StaffPageSchema):
@@ -62,7 +62,7 @@ class ReferenceSchema(Message):
     """What its provider calls it: under that it is posted once, whatever the id."""
 
     provider = text(required=True)
-    reference = text(_MAX_REFERENCE, required=True)
+    reference = text(MAX_REFERENCE, required=True)
 
 
 class TakeBackSchema(GiveBackSchema):

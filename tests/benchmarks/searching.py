@@ -298,7 +298,7 @@ def _copy(
     columns = "id, cardholder_id, kek_version, wrapped, created_at"
     with cursor.copy(f"COPY cardholder_key ({columns}) FROM STDIN") as copy:
         for holder, key in own.items():
-            row = wrapped_row(_KEK, holder, key, _MOMENT)
+            row = wrapped_row(_KEK, _KEK.newest, holder, key, _MOMENT)
             copy.write_row(tuple(row[name] for name in columns.split(", ")))
     with cursor.copy("COPY record_field (cardholder_id, field, sealed, changed_at) FROM STDIN") as copy:
         for holder, person in rows:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from cardservice.advices import frames
 from cardservice.advices.answering import Entry
 from cardservice.advices.wire import card_of
 from cardservice.advices.workers import SMALLEST_SHARE, Workers, divided
@@ -77,6 +78,29 @@ def test_one_of_two_is_killed_over_its_share(
     assert all(b'"repeated":true' in again[row].json for row in shares[1])
     assert [council.balances(card.payer) for card in cards] == [(10_000 - TAPS * FARE_MINOR, 0)] * CARDS
     assert verify(council.context.database).is_clean
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_whoever_gives_up_leaves_no_answer_behind(
+    council: Council, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process would answer to a request that was given up is not the answer to the next."""
+    bus, card = council.terminal("bus-12"), council.card(top_up_minor=10_000)
+    first, second = ([advice(advice_of(bus, card), card)] for _ in range(2))
+    terminal = registered(council)
+    with monkeypatch.context() as given_up:
+        given_up.setattr(frames, "receive", _give_up)
+        with pytest.raises(KeyboardInterrupt):
+            workers(terminal, first)
+    assert not workers.running
+    [after] = workers(terminal, second)
+    assert b'"repeated":false' in after.json
+    [again] = workers(terminal, second)
+    assert b'"repeated":true' in again.json
+
+
+def _give_up(_: object) -> list[bytes]:
+    raise KeyboardInterrupt
 
 
 def test_divided_by_card() -> None:

@@ -4,12 +4,17 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from psycopg import sql
+from sqlalchemy import make_url
 
 from cardservice.context import Context
 from pki.verification import Purpose, TrustStore, verify
 from tests.support.council import Council, from_base64url
+from tests.support.databases import ADMINISTRATOR, DatabaseUrls
 
 
 def test_trust_is_all_a_terminal_needs(council: Council) -> None:
@@ -78,6 +83,27 @@ def test_unknown_authority(council: Council) -> None:
 def test_health(council: Council, context: Context) -> None:
     """Alive and ready."""
     assert council.client.get("/healthz/live").get_json() == {"status": "live"}
+    assert council.client.get("/healthz/ready").get_json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_ready_while_the_database_is_away(council: Council, database_urls: DatabaseUrls) -> None:
+    """Not, until it answers again; the process lives, and says when to ask again."""
+    url = make_url(database_urls.owner)
+    assert url.database is not None
+    name = sql.Identifier(url.database)
+    with psycopg.connect(
+        host=str(url.query["host"]), user=ADMINISTRATOR, dbname="postgres", autocommit=True
+    ) as server:
+        server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database]
+        )
+        refused = council.client.get("/healthz/ready")
+        assert (refused.status_code, refused.get_json()["code"]) == (503, "unavailable")
+        assert refused.headers["Retry-After"] == "1"
+        assert council.client.get("/healthz/live").status_code == 200
+        server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
     assert council.client.get("/healthz/ready").get_json() == {"status": "ready"}
 
 

@@ -48,6 +48,8 @@ def test_every_route_demands_a_signature(app: Flask) -> None:
         body = BODIES.get(rule) if method == "POST" else None
         response = app.test_client().open(path_of(rule), method=method, json=body)
         assert (response.status_code, response.get_json()["code"]) == (401, "request_signature_missing"), rule
+        # RFC 9110, 11.6.1
+        assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_nobody_on_the_way_keeps_what_a_terminal_is_told(app: Flask) -> None:
@@ -136,7 +138,10 @@ def test_problem_documents(app: Flask) -> None:
         "detail": PROBLEMS["not_found"].title,
         "code": "not_found",
     }
-    assert app.test_client().post("/v1/nonce").get_json()["code"] == "method_not_allowed"
+    refused = app.test_client().post("/v1/nonce")
+    assert refused.get_json()["code"] == "method_not_allowed"
+    # RFC 9110, 15.5.6
+    assert refused.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_an_unexpected_error_says_nothing_of_the_inside(

@@ -260,7 +260,7 @@ def test_erased(council: Council, bus: Terminal, card: Card) -> None:
 
 
 def test_nothing_is_posted_for_an_erased_person(council: Council, bus: Terminal, card: Card) -> None:
-    """Without a key no proof can be kept: nothing is posted."""
+    """Without a key no proof can be kept: nothing is posted, and an advice is quarantined."""
     with council.context.database.begin() as connection:
         destroy_key(connection, card.holder, council.clock())
     assert bus.post(URL, message(advice_of(bus, card), card)).outcome == (410, "erased")

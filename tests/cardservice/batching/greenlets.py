@@ -23,13 +23,16 @@ from sqlalchemy import text
 
 from cardservice.batching import exchange as module
 from cardservice.batching import lane
+from cardservice.batching import patience as patience_module
 from cardservice.batching.exchange import BatchedExchange
 from cardservice.batching.lane import Lane
 from cardservice.batching.node_lanes import Guide, NodeLanes
+from cardservice.batching.patience import Patience
 from cardservice.database import Database, connect
 from cardservice.errors import Busy
 from cardservice.ids import PayerId
 from cardservice.ledger import posting_postgresql
+from cardservice.ledger.errors import NodeHangs
 from cardservice.ledger.payers import create_payer, touch_payers
 from cardservice.ledger.posting import post
 from cardservice.ledger.values import PAYER_PREPAID, Posting, PostingResult
@@ -239,6 +242,41 @@ def a_node_that_hangs(database: Database) -> Any:
     return {"flown": flown, "order": order}
 
 
+def given_up(database: Database) -> Any:
+    """Requests that read a ledger of which a node hangs, played by one server: what each came to."""
+    patience_module.GIVEN_UP = 2
+    guide = Guide(getattr(module, "_connector")(database), 0.1)  # noqa: B009 - for mypy
+    setattr(guide, "look", lambda: guide.hanging)  # noqa: B010 - for mypy; there is no cluster to ask
+    patience = Patience(guide)
+    tried: list[str] = []
+
+    def ask(kind: str, seconds: float) -> str:
+        try:
+            with patience.within(kind, 2), database.reading() as connection:
+                tried.append(kind)
+                connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+        except NodeHangs as error:
+            return f"{kind}: {error.code} {' '.join(error.nodes)}"
+        return f"{kind}: read"
+
+    slow = ask("slow", 1)
+    guide.hanging.add("hangs:1")
+    several = [gevent.spawn(ask, kind, 600) for kind in ("page", "list")]
+    gevent.joinall(several, timeout=LIMIT_S, raise_error=True)
+    came = [slow, *(greenlet.value for greenlet in several), ask("page", 0), ask("other", 0)]
+    guide.hanging.clear()
+    came.append(ask("page", 0))
+    guide.close()
+    with database.posting_engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()"
+            )
+        )
+    return {"tried": tried, "came": came}
+
+
 def a_deadlock(database: Database) -> Any:
     """A turn holds what another session waits for, and then waits for what that one holds."""
     flown: list[int] = []
@@ -368,7 +406,7 @@ def left(database: Database, found: Sequence[PayerId]) -> list[int]:
 
 SCENARIOS = (
     *(one_payer_twice, one_payer_twice_without_keys, a_bad_row, a_held_payer, killed_in_flight, pilot_killed),
-    *(two_workers, batches_of_64, too_many, a_node_that_hangs, a_deadlock),
+    *(two_workers, batches_of_64, too_many, a_node_that_hangs, given_up, a_deadlock),
 )
 
 if __name__ == "__main__":

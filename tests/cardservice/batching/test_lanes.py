@@ -102,6 +102,16 @@ def test_a_node_that_hangs_keeps_nobody_of_another_waiting(database_urls: Databa
     assert came["flown"].count("hangs:1") == 1
 
 
+def test_what_waits_for_a_node_that_hangs_is_given_up(database_urls: DatabaseUrls) -> None:
+    """Only while one hangs; then, of a kind that was given up, nothing more is sent, until none does."""
+    came = played("given_up", database_urls)
+    hangs = "unavailable hangs:1"
+    assert came["came"] == [
+        *("slow: read", f"page: {hangs}", f"list: {hangs}", f"page: {hangs}", "other: read", "page: read")
+    ]
+    assert came["tried"] == ["slow", "page", "list", "other", "page"]
+
+
 def test_a_turn_that_a_deadlock_ends_is_flown_again(database_urls: DatabaseUrls) -> None:
     """As when a migration changes tables while people pay: nobody hears of it."""
     came = played("a_deadlock", database_urls)

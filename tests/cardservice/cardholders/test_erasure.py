@@ -27,6 +27,8 @@ from cardservice.ledger.rating_days import rate
 from cardservice.ledger.ratings import Rating, Share, Subject
 from cardservice.ledger.verify import verify
 from cardservice.pki_store.store import DatabaseCertificateStore
+from cardservice.staff.acting import Acting
+from cardservice.staff.agreeing import agree, ask_many_revoked
 from pki.auditing import audit as audit_authority
 from pki.statements import TransactionStatement
 from tests.cardservice.conftest import PASSPHRASE
@@ -213,6 +215,20 @@ def test_of_a_family_the_others_stay(council: Council, owner_database: Database)
     assert bus.post(URL, message(request_for(bus, ben), ben)).outcome == (200, "approved")
     report = verify(council.context.database, lambda *found: fault_of_proof(council.context, *found))
     assert (report.findings, report.proofs_checked, report.proofs_erased) == ((), 4, 2)
+
+
+def test_what_somebody_asked_for_of_many_cards_goes_on_without_the_persons(council: Council) -> None:
+    """Many are to be revoked, and one of them is of somebody who is erased meanwhile."""
+    gone, others = council.card(), [council.card(), council.card()]
+    moment = council.clock()
+    with council.context.database.begin() as connection:
+        cards = [others[0].id, gone.id, others[1].id]
+        asked = ask_many_revoked(connection, cards, "stolen", actor="cli:ida", moment=moment)
+        alone = ask_many_revoked(connection, [gone.id], "stolen", actor="cli:ida", moment=moment)
+    erase_cardholder(council.context, gone.holder, actor=ACTOR)
+    assert places(council.context.database, str(gone.id), gone.id.hex) == set()
+    assert agree(council.context, asked.id, Acting(ACTOR)).cards == 2
+    assert agree(council.context, alone.id, Acting(ACTOR)).cards == 0
 
 
 def test_money_stands_against_it(council: Council) -> None:

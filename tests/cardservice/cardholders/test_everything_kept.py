@@ -20,26 +20,28 @@ from sqlalchemy import Engine, Table, event, insert
 import cardservice
 from cardservice.accounts.models import account_closing
 from cardservice.cardholders import details
+from cardservice.cardholders.accesses import READS
 from cardservice.cardholders.details import Noting
 from cardservice.cardholders.erasure import erase_cardholder
 from cardservice.cardholders.export import export_person
+from cardservice.cardholders.export_words import ACTIONS, SECTIONS, Writing
 from cardservice.cardholders.guardians import Days, May, add_guardian
 from cardservice.cardholders.records import record_key
 from cardservice.cardholders.sealing import Field
 from cardservice.cards.models import card_uid, loss_report, temporary_card
 from cardservice.circulation.models import member
-from cardservice.commands.exporting import _lines
 from cardservice.database import metadata
 from cardservice.funding.models import entitlement
 from cardservice.ids import CardholderId
 from cardservice.pupils.models import import_change, import_run
+from cardservice.staff.agreeing import ask_many_revoked
 from tests.support.council import ACTOR, Card, Council
 
 # A table names a person by a key to one of these, or by a column of one of these names.
 PEOPLE = {"cardholder", "card", "personalisation_order"}
 NAMES = {"cardholder_id", "holder_id", "person_id", "child_id", "guardian_id", "card_id"}
 # Those that name them as text among other things
-BESIDE = {"certificate", "status_index", "audit", "quarantine"}
+BESIDE = {"certificate", "status_index", "audit", "quarantine", "second_person"}
 
 TOLD = {
     *("account", "account_closing", "application", "audit", "bureau_item", "card", "card_activation"),
@@ -52,6 +54,7 @@ TOLD = {
 NOT_TOLD = {
     "cardholder_key": "it is a key; what is sealed under it is told",
     "cardholder_token": "keyed hashes of what is told, by which people are looked for",
+    "second_person": "that somebody asked for many cards to be revoked; what came of it the card tells",
     "status_index": "a number drawn for a card, which is told with its chip",
 }
 ERASED = TOLD - {"account"} | set(NOT_TOLD)
@@ -153,6 +156,7 @@ def known(council: Council) -> Card:
                 },
             ),
         )
+        ask_many_revoked(connection, [card.id, spare.id], "stolen", actor=ACTOR, moment=moment)
         for table, values in rows:
             connection.execute(insert(table).values(**values))
     return card
@@ -208,7 +212,22 @@ def test_what_is_told_is_said_in_plain_words(council: Council, known: Card) -> N
     [guardian] = told["guardians"]
     assert (guardian["other_person"], guardian["relation"]) == ("left out", "parent")
     assert ACTOR not in json.dumps(told)
-    lines = "\n".join(_lines(told))
-    for words in ("caller: who told it had answered", "why: it was asked for", "school: ashcombe"):
+    lines = "\n".join(Writing(council.zone, "GBP", "photo.jpg").lines(told))
+    for words in (
+        "caller: who told it had answered",
+        "why: it was asked for",
+        "school: ashcombe",
+        "born on: 1 May 2018",
+        "balance: 0.00 GBP",
+        # An hour later than in UTC
+        "15 June 2026, 11:00: staff changed your record (born on)",
+        "15 June 2026, 11:00: staff wrote down for you all that is kept of you",
+    ):
         assert words in lines
-    assert not re.search(r"[{}\[\]]", lines)
+    assert not re.search(r"[{}\[\]]|_minor|T\d\d:", lines)
+
+
+def test_each_part_and_each_read_has_words(council: Council, known: Card) -> None:
+    told = exported(council, known.holder)
+    assert told.keys() - {"format", "scheme", "made_at", "cardholder"} == SECTIONS.keys()
+    assert ACTIONS.keys() >= READS

@@ -14,6 +14,7 @@ from sqlalchemy import LargeBinary, Text, Uuid, column, insert, select, table, t
 from cardservice.audit.models import audit
 from cardservice.cardholders import details, finding
 from cardservice.cardholders.accesses import READS, accesses
+from cardservice.cardholders.adding import add_cardholders
 from cardservice.cardholders.changing import write_many
 from cardservice.cardholders.details import Address, Contact, Noting
 from cardservice.cardholders.finding import MAX_FOUND, find
@@ -27,7 +28,7 @@ from cardservice.database import Database, UtcDateTime, connect, migrate
 from cardservice.errors import OrderInvalid
 from cardservice.ids import CardholderId, new_id
 from cardservice.ledger.key_ring import KeyRing
-from cardservice.ledger.privacy import rewrap
+from cardservice.ledger.privacy import rewrap, wrapped_under
 from tests.support.council import ACTOR, Council
 from tests.support.databases import DatabaseUrls
 
@@ -260,6 +261,23 @@ def test_a_new_version_of_the_key_while_people_are_looked_for(
         assert profile_of(connection, newest, wilhelmina).name == NAME
         assert len(find(connection, newest, Wanted("wilhel"), actor=ACTOR, moment=MOMENT).people) == 1
         assert set(connection.scalars(select(cardholder.c.index_version))) == {2}
+
+
+def test_who_is_new_is_kept_under_a_version_that_another_process_has_made(council: Council) -> None:
+    """By a process that has met nothing of it: the version before may be destroyed once all else is anew."""
+    old, second = council.kek.key(1), bytes(range(32))
+    unaware = KeyRing({1: old}, {2: second}.get)
+    new, moment = NewCardholder("Robin New", "adult"), council.clock()
+    many = {CardholderId(new_id()): {Field.NAME: "Robin Other"}}
+    with council.context.database.begin() as connection:
+        holder, _ = add_cardholder(connection, new, "GBP", unaware, actor=ACTOR, moment=moment)
+        # Others may have come and gone since then.
+        again = KeyRing({1: old}, {2: second, 4: bytes(32)}.get)
+        add_cardholders(connection, many, "adult", "GBP", again, actor=ACTOR, moment=moment)
+        newest = KeyRing({2: second, 4: bytes(32)})
+        found = find(connection, newest, Wanted("robin"), actor=ACTOR, moment=moment)
+        assert {each.id for each in found.people} == {holder, *many}
+        assert wrapped_under(connection) == {2: 1, 4: 1}
 
 
 def _some(database: Database, ring: KeyRing, step: Any) -> int:

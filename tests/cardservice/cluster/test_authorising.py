@@ -7,7 +7,7 @@ import pytest
 
 from tests.cardservice.cluster.conftest import FUNDS_MINOR, Divided
 from tests.support.citus import Cluster
-from tests.support.council import FARE_MINOR, Card, message, request_for
+from tests.support.council import FARE_MINOR, Card, annulment, message, new_id, request_for
 
 pytestmark = pytest.mark.long
 
@@ -57,6 +57,17 @@ def test_who_lies_on_the_other_node_is_served(divided: Divided) -> None:
     for card in divided.cards:
         answer = terminal.post("/v1/authorisations", bodies[card.id])
         assert answer.status == (503 if homes[card.id] == dead else 200), answer
+    # And all else that is asked of a sale: again, annulled, given back.
+    living = [card for card in divided.cards if homes[card.id] != dead]
+    for card in living:
+        assert terminal.post("/v1/authorisations", bodies[card.id]).json["repeated"]
+    undone = request_for(terminal, living[0])
+    assert terminal.post("/v1/authorisations", message(undone, living[0])).status == 200
+    assert terminal.post("/v1/authorisations", annulment(terminal, living[0], undone.id)).status == 200
+    given = request_for(terminal, living[0])
+    assert terminal.post("/v1/authorisations", message(given, living[0])).status == 200
+    refund = {"id": str(new_id()), "card": str(living[0].id), "sale": str(given.id)}
+    assert terminal.post("/v1/refunds", refund).json["decision"] == "approved"
     divided.cluster.start()
     for card in divided.cards:
         answer = terminal.post("/v1/authorisations", bodies[card.id])

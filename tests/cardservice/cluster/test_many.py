@@ -1,5 +1,6 @@
 """Many together on a Citus cluster: chunks of advices and rated days, shard by shard and not one by one."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.long
 
 # So many that five of them lie in one of the shards, at least.
 PAYERS, PREPAID = 40, 1_000
+LIMIT_S = 60
 Calls = list[Sequence[Posting]]
 
 
@@ -148,6 +150,27 @@ def test_rated_days_are_posted_shard_by_shard(divided: Divided) -> None:
     together = len(_by_shard(database, list(again))) == 1
     assert post_group(database, views, again, MOMENT) == (frozenset() if together else {changed})
     assert verify(database).is_clean
+
+
+def test_who_lies_on_a_dead_node_is_told_to_come_again(divided: Divided) -> None:
+    """The others of the chunk are posted; and theirs, by the same chunk, when the node is back."""
+    council, cluster = divided.council, divided.cluster
+    bus = council.terminal("told-meanwhile")
+    entries = [advice(advice_of(bus, card), card) for card in divided.cards]
+    with psycopg.connect(cluster.url, autocommit=True) as session:
+        homes = [nodes.places(session, [card.payer])[card.payer].node for card in divided.cards]
+    dead = f"127.0.0.1:{cluster.ports[1]}"
+    expected = ["busy" if home == dead else "approved" for home in homes]
+    assert set(expected) == {"busy", "approved"}
+    cluster.kill(1)
+    assert outcomes(answers(bus, entries)) == expected
+    # It is known by now, and not asked.
+    assert outcomes(answers(bus, entries)) == expected
+    cluster.start()
+    deadline = time.monotonic() + LIMIT_S
+    while set(outcomes(found := answers(bus, entries))) != {"approved"}:
+        assert time.monotonic() < deadline, found
+    assert [entry["answer"]["repeated"] for entry in found] == [home != dead for home in homes]
 
 
 def _payers(database: Database, count: int) -> list[PayerId]:

@@ -1,13 +1,21 @@
 """The whole service over a Citus cluster, at work: a node is killed while everybody pays, by the API."""
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
+import requests
 
+from cardservice.advices.views import CHUNK_PATH
+from cardservice.advices.wire import MEDIA_TYPE, join
+from pki.request_signatures import sign_request
+from tests.cardservice.advices.chunk import advice
 from tests.faults.test_killed import settle
-from tests.faults.town import FaultTown, town_on, verified
+from tests.faults.town import TIMEOUT_S, FaultTown, town_on, verified
 from tests.support.citus import Cluster, running_cluster
+from tests.support.council import Terminal, advice_of, new_id
 from tests.support.stack import Stack
 from tests.support.told import PROPERTY
 
@@ -94,6 +102,48 @@ def test_a_node_hangs_under_load(served: tuple[Cluster, FaultTown], record_prope
     assert {home_of[payer] for (payer,) in rows} == {2}
     verified(town.stack)
     record_property(PROPERTY, f"Citus, by the API: a node hung, {len(meanwhile)} answered meanwhile: {said}")
+
+
+def test_what_reads_a_node_that_hangs_is_told_so(served: tuple[Cluster, FaultTown]) -> None:
+    """Refunds and chunks, which have no lane: the node is named, and whoever lies on the other is answered.
+
+    When it goes on they are answered, too; what was given up has posted nothing, or once.
+    """
+    cluster, town = served
+    of_node = {_home(cluster, cards[0].payer): (terminal, cards[0]) for terminal, cards in town.people}
+    node = f"127.0.0.1:{cluster.ports[1]}"
+    terminal, card = of_node[1]
+    terminal.clock.moment = datetime.now(UTC)
+    chunk = join([advice(advice_of(terminal, card), card)])
+
+    def refund(home: int) -> requests.Response:
+        owner, own = of_node[home]
+        wish = {"id": str(new_id()), "card": str(own.id), "sale": str(new_id())}
+        return _post(town, owner, "/v1/refunds", "application/json", json.dumps(wish).encode())
+
+    hanging = cluster.hang(1)
+    try:
+        assert refund(2).status_code == 422
+        refused = [refund(1), _post(town, terminal, CHUNK_PATH, MEDIA_TYPE, chunk)]
+        for answer in refused:
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
+            assert node in answer.json()["detail"]
+            assert answer.headers["Retry-After"]
+        assert refund(2).status_code == 422
+    finally:
+        cluster.go_on(hanging)
+    assert refund(1).status_code == 422
+    for _ in range(2):
+        [told] = _post(town, terminal, CHUNK_PATH, MEDIA_TYPE, chunk).json()["answers"]
+        assert told["answer"]["reason"] == "approved"
+    assert told["answer"]["repeated"]
+    verified(town.stack)
+
+
+def _post(town: FaultTown, terminal: Terminal, path: str, media_type: str, data: bytes) -> requests.Response:
+    url, content = town.stack.origin + path, {"Content-Type": media_type}
+    headers = sign_request("POST", url, content, data, terminal.key, terminal.id, datetime.now(UTC))
+    return requests.post(url, data=data, headers=headers, timeout=TIMEOUT_S)
 
 
 def _home(cluster: Cluster, payer: object) -> int:

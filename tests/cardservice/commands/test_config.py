@@ -30,21 +30,38 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (str(settings.pki_dir), settings.threads, settings.mode) == ("/srv/scheme", 4, Mode.DEVELOPMENT)
 
 
-WRONG = {
-    "database_url": "mysql://cards",
-    "public_origin": "https://cards.example.org/path",
-    "mode": "staging",
-    "threads": "many",
-    "pki_dir": "",
-    "admin_bind": "0.0.0.0:9090",
-}
+PAY = {"CARDSERVICE_PAY_URL": "https://pay.example"}
+WRONG = [
+    ("database_url", "mysql://cards"),
+    ("owner_database_url", "mysql://cards"),
+    ("public_origin", "https://cards.example.org/path"),
+    ("public_origin", "https://[cards"),
+    ("public_origin", "https://cards.example.org:99999"),
+    ("public_origin", "https://me@cards.example.org"),
+    ("pay_url", "https://pay.example/path"),
+    ("mode", "staging"),
+    *(
+        (name, value)
+        for name in ("threads", "workers", "connections")
+        for value in ("many", "0", "-1", "1.5")
+    ),
+    *((name, value) for name in ("clock_offset_s", "node_timeout_s") for value in ("soon", "nan", "inf")),
+    ("node_timeout_s", "0"),
+    ("terminal_limit", "-1"),
+    ("forwarded_allow_ips", "10.0.0.0/8"),
+    ("forwarded_allow_ips", "127.0.0.1, proxy.example"),
+    ("pki_dir", ""),
+    ("admin_bind", "0.0.0.0:9090"),
+]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG.items(), ids=WRONG.keys())
+@pytest.mark.parametrize(("name", "value"), WRONG)
 def test_wrong(name: str, value: str) -> None:
     """Refused, and named."""
     with pytest.raises(SettingsInvalid) as refused:
-        load_settings({**GOOD, f"CARDSERVICE_{name.upper()}": value})
+        load_settings(
+            {**GOOD, "CARDSERVICE_PAY_KEY_FILE": "/key", **PAY, f"CARDSERVICE_{name.upper()}": value}
+        )
     assert refused.value.setting == name
 
 

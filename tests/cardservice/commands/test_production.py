@@ -137,6 +137,9 @@ def test_where_it_listens(refused: Refused, bind: str, proxy: str | None, fine: 
 @pytest.mark.parametrize(
     ("name", "value", "fine"),
     [
+        ("CARDSERVICE_TERMINAL_LIMT", "60", False),
+        ("CARDSERVICE_STAFF", "ada", True),
+        ("CARDSERVICE_WORKERS", "3", True),
         ("FLASK_DEBUG", "1", False),
         ("FLASK_DEBUG", "true", False),
         ("FLASK_DEBUG", "0", True),

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import insert, select
 
 from cardservice.audit.service import record
+from cardservice.cardholders.service import set_photo
+from cardservice.circulation.members import join
+from cardservice.circulation.models import history, member
 from cardservice.cli import main
 from cardservice.context import Context
 from cardservice.ledger.payers import assign_payer
 from cardservice.staff.roles import Role
 from tests.cardservice.conftest import PASSPHRASE
 from tests.cardservice.staff.people import Staff, add
-from tests.support.council import FARE_MINOR, Card, Council, message, request_for
+from tests.support.council import FARE_MINOR, Card, Council, message, new_id, request_for
 
 URL = "/v1/authorisations"
 
@@ -76,6 +80,10 @@ def test_a_record_is_noted_shown_and_found(context: Context, council: Council) -
     assert (shown["flags"], shown["address"]) == (None, None)
     reads = [each["action"] for each in ok(context, "accesses", holder)["accesses"] if each["read"]]
     assert reads == [*["cardholder.show"] * 5, *["cardholder.find"] * 2, "cardholder.show"]
+    # For a person: a line for each, with what was changed.
+    lines = run(context, "accesses", holder).stdout.splitlines()
+    assert sum(line.endswith("cli:root  cardholder.set  address") for line in lines) == 2
+    assert {line.split("  ")[2] for line in lines} >= {"cardholder.add", "cardholder.show"}
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -108,6 +116,31 @@ def test_who_has_read_a_statement(context: Context, council: Council) -> None:
     for holder, reads in ((morgan.holder, ["payer.statement"]), (ava.holder, [])):
         told = ok(context, "accesses", str(holder))["accesses"]
         assert [each["action"] for each in told if each["read"]] == reads
+
+
+def test_what_follows_of_a_consent_is_done_with_it(context: Context, council: Council) -> None:
+    """A photo that is not to be kept is gone; what a reader has borrowed is kept, and forgotten."""
+    holder, moment = council.card().holder, council.clock()
+    with context.database.begin() as connection:
+        set_photo(connection, council.kek, holder, b"\xff\xd8 a face", actor="test", moment=moment)
+        join(connection, holder, "2000123", None, by="test", moment=moment)
+    for purpose in ("photo", "loan_history"):
+        ok(context, "consent", str(holder), purpose, "--wording", "2026-1")
+    assert (ok(context, "show", str(holder))["photo_bytes"], _keeps_history(context)) == (9, True)
+    day = moment.date()
+    book = {"id": new_id(), "cardholder_id": holder, "title": "Emma", "lent_on": day, "returned_on": day}
+    with context.database.begin() as connection:
+        connection.execute(insert(history).values(**book))
+    for purpose in ("photo", "loan_history"):
+        ok(context, "consent", str(holder), purpose, "--withdrawn")
+    assert (ok(context, "show", str(holder))["photo_bytes"], _keeps_history(context)) == (None, False)
+    with context.database.reading() as connection:
+        assert connection.execute(select(history)).all() == []
+
+
+def _keeps_history(context: Context) -> bool | None:
+    with context.database.reading() as connection:
+        return connection.scalar(select(member.c.keeps_history))
 
 
 @pytest.mark.parametrize(
@@ -160,10 +193,15 @@ def test_all_that_is_kept_of_a_person(context: Context, council: Council, tmp_pa
         "at": "",
         "by": "staff",
         "what": "cardholder.export",
+        "changed": None,
         "read": True,
     }
     text = (tmp_path / "told" / "record.txt").read_text("utf-8")
     assert "name: Morgan Reed" in text
+    # Amounts as people write them, moments in the scheme's time.
+    assert "amount: 2.40 GBP" in text
+    assert "15 June 2026, 11:00" in text
+    assert not (tmp_path / "told" / "photo.jpg").exists()
     for stranger in (str(ava.holder), str(ava.id), other):
         assert stranger not in text
         assert stranger not in json.dumps(told)

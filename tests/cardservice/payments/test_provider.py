@@ -1,5 +1,6 @@
 """Payments through a provider that misbehaves: each is posted once, and the daily equation holds."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -380,6 +381,9 @@ def test_a_settlement_with_fees_and_a_line_that_does_not_match(
     for amount in ("-1.00", "--1.00"):
         with pytest.raises(OrderInvalid, match="line 2"):
             settled(context, f"payment,x,2026-06-18,{amount},0.00,GBP")
+    for reference in ("", "a\0b", "a\u2028b", "x" * 256):
+        with pytest.raises(OrderInvalid, match="line 2"):
+            settled(context, f"payment,{reference},2026-06-18,1.00,0.00,GBP")
 
 
 def test_another_amount_than_was_asked_for_is_not_posted(
@@ -420,6 +424,31 @@ def test_the_tables_keep_what_was_captured(
 def test_an_answer_that_is_none_is_no_answer(answer: bytes) -> None:
     """The worker goes on, and asks again."""
     with answering(answer) as client, pytest.raises(ProviderAway):
+        client.payment("one")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"state": "success"},
+        {"state": {"status": ["success"]}},
+        {"_links": ["next"]},
+        {"_links": {"next_url": "https://pay.example"}},
+        {"_links": {"next_url": {"href": 1}}},
+        {"refund_summary": "none"},
+        {"refund_summary": {"amount_available": "12"}},
+        {"amount": True},
+        {"payment_id": None},
+    ],
+    ids=str,
+)
+def test_an_answer_of_another_shape_is_none(changed: dict[str, object]) -> None:
+    """It ends neither the round nor the worker."""
+    good = {"payment_id": "p", "reference": "r", "amount": 1, "state": {"status": "success"}}
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    with answering(head + json.dumps(good).encode()) as client:
+        assert client.payment("one").state == "success"
+    with answering(head + json.dumps(good | changed).encode()) as client, pytest.raises(ProviderAway):
         client.payment("one")
 
 

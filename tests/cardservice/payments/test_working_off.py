@@ -1,6 +1,12 @@
 """What needs a person is done as docs/payments.md says: the list gets shorter, and the equation holds."""
 
+import re
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +15,11 @@ from cardservice.errors import IdConflict, OrderInvalid, RefundRefused
 from cardservice.ids import TransactionId, new_id
 from cardservice.ledger.verify import verify
 from cardservice.payments.attempts import Attempt
+from cardservice.payments.comparing import adopt, compare
 from cardservice.payments.disputes import look_for_disputes
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.govuk_pay import GovUkPay
-from cardservice.payments.matters import close_matter, matters
+from cardservice.payments.matters import KINDS, close_matter, matters
 from cardservice.payments.noting import Noted, note_taken_back
 from cardservice.payments.polling import notified, poll
 from cardservice.payments.provider import ProviderAway
@@ -22,7 +29,7 @@ from cardservice.payments.service import TopUp, top_up
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Pay
 from tests.cardservice.payments.pay import difference, served
-from tests.cardservice.payments.test_provider import captured, given, name_of, open_kinds, settled
+from tests.cardservice.payments.test_provider import begun, captured, given, name_of, open_kinds, settled
 from tests.support.council import Card, Council
 
 
@@ -208,3 +215,75 @@ def test_a_key_that_the_provider_refuses_ends_no_round(
     council.clock.advance(hours=2)
     assert poll(context, provider).disputes == 1
     assert council.balances(card.payer) == (600, 0)
+
+
+def test_the_page_says_of_each_matter_what_to_do() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "payments.md").read_text(encoding="utf-8")
+    cells = [
+        line.split("|")[1] for line in page.partition("## What needs a person")[2].splitlines() if "|" in line
+    ]
+    assert {kind for cell in cells for kind in re.findall(r"`(\w+)`", cell)} == KINDS.keys()
+
+
+def test_a_dispute_that_was_won_after_all_is_paid_in_again(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """As a transfer: the bank has it, and no settled line of ours says so."""
+    attempt = captured(context, pay, provider, card)
+    pay.dispute(name_of(attempt), "lost", 400)
+    assert poll(context, provider).disputes == 1
+    pay.disputes[0].status = "won"
+    council.clock.advance(hours=2)
+    assert poll(context, provider).disputes == 1
+    assert open_kinds(context) == ["charged_back", "dispute_changed"]
+    top_up(context, TopUp(card.holder, 400, "transfer"), actor="test")
+    assert council.balances(card.payer) == (1000, 0)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_what_a_restore_has_lost_is_brought_back(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """What the provider has is listed, and posted once somebody has said for whom it was."""
+    known, other = captured(context, pay, provider, card), council.card()
+    given(context, provider, known, 300)
+    copy = Path(f"{context.settings.database_url.removeprefix('sqlite:///')}.backup")
+    with closing(sqlite3.connect(copy)) as kept, closing(sqlite3.connect(_file(context))) as source:
+        source.backup(kept)
+    lost = captured(context, pay, provider, other, 2000)
+    given(context, provider, lost, 500)
+    begun_only = begun(context, provider, other, 700)
+    given(context, provider, known, 200)
+    cancelled = begun(context, provider, other, 800)
+    pay.move(name_of(cancelled), "cancelled")
+    theirs = pay.create(
+        {"amount": 100, "reference": "another's", "description": "d", "return_url": "u"}, None
+    )
+    pay.move(theirs.id, "success")
+    context.database.dispose()
+    for suffix in ("-wal", "-shm"):
+        Path(f"{_file(context)}{suffix}").unlink(missing_ok=True)
+    shutil.copyfile(copy, _file(context))
+    for _ in range(2):
+        found = compare(context, provider, context.now() - timedelta(days=1))
+        assert {each.reference for each in found.unknown} == {str(lost.id), str(begun_only.id)}
+        assert (found.told, found.failed) == (5, 0)
+        assert open_kinds(context) == ["refund_unknown", "payment_unknown", "payment_unknown"]
+    for _ in range(2):
+        assert adopt(context, provider, lost.id, other.holder, actor="test").state == "success"
+    assert adopt(context, provider, begun_only.id, other.holder, actor="test").state == "created"
+    with pytest.raises(OrderInvalid):
+        adopt(context, provider, lost.id, card.holder, actor="test")
+    with pytest.raises(OrderInvalid, match="no payment"):
+        adopt(context, provider, TransactionId(new_id()), card.holder, actor="test")
+    # Posted whole, as it was captured; what had been given back of each is for a person to note.
+    assert (council.balances(other.payer), council.balances(card.payer)) == ((2000, 0), (700, 0))
+    assert open_kinds(context) == ["refund_unknown", "refund_unknown"]
+    for attempt, amount_minor in ((lost, 500), (known, 200)):
+        name = pay.payments[name_of(attempt)].refunds[-1].id
+        noted(context, attempt, amount_minor, "repayment", name)
+    assert (council.balances(other.payer), council.balances(card.payer)) == ((1500, 0), (500, 0))
+
+
+def _file(context: Context) -> Path:
+    return Path(context.settings.database_url.removeprefix("sqlite:///"))

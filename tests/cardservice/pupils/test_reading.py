@@ -40,6 +40,8 @@ def test_a_roll() -> None:
     [
         ((), 1, "columns are missing: number, name, born_on, form"),
         (("number,name,born_on",), 1, "columns are missing: form"),
+        (("number;name;born_on;form",), 1, "divided by commas, not by ';'"),
+        (("number\tname\tborn_on\tform",), 1, "divided by commas, not by '\\t'"),
         ((HEAD + ",religion",), 1, "'religion' is none of the columns"),
         ((HEAD + ",name",), 1, "twice"),
         ((HEAD, "A100,Ava Reed,2015-04-30,5B"), 2, "it has 4 cells, not 5"),
@@ -85,10 +87,14 @@ def test_every_line_is_named() -> None:
 def test_another_encoding() -> None:
     """Said with the line of the first byte that is not UTF-8."""
     raw = f"{HEAD}\n{GOOD}\nA101,Zoë,2015-04-30,5B,\n"
-    for encoding, line in (("latin-1", 3), ("utf-16", 1)):
+    for encoding, line, named in (
+        ("latin-1", 3, "UTF-8"),
+        ("utf-16", 1, "UTF-16"),
+        ("utf-16-be", 1, "UTF-16"),
+    ):
         with pytest.raises(ImportRefused) as refused:
             parsed(raw.encode(encoding), "roll.csv", TODAY)
-        assert refused.value.problems[0].line == line
+        assert (refused.value.problems[0].line, named in refused.value.problems[0].reason) == (line, True)
 
 
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from cardservice.recovery.errors import HeadsDiffer, HeadsUnreadable
 from cardservice.recovery.noticing import look, notice_loss
 from pki.statements import open_tree_head, sign_tree_head
 from tests.cardservice.ledger.postings import MOMENT, topup
+from tests.cardservice.payments.pay import answering
 from tests.support.council import StandingClock
 
 LONDON = ZoneInfo("Europe/London")
@@ -102,3 +103,5 @@ def test_a_file_must_be_there_and_an_address_may_be_away(context: Context, tmp_p
     # Nobody listens at port 1.
     away = replace(context.settings, published_heads="http://127.0.0.1:1/heads.json")
     notice_loss(replace(context, settings=away))
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}") as broken_off:
+        notice_loss(replace(context, settings=replace(away, published_heads=f"{broken_off.url}/heads.json")))
