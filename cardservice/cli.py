@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cardservice.commands.examples import illustrate
 from cardservice.staff.options import AS, KEY
 from pki.lazy_commands import LazyGroup
 
@@ -55,7 +56,16 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+class _Illustrated(LazyGroup):
+    """Shows an example with each command."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See click."""
+        found = super().get_command(ctx, cmd_name)
+        return None if found is None else illustrate(found, cmd_name)
+
+
+@click.group(cls=_Illustrated, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="citizen-card")
 @click.option(
     "--as",

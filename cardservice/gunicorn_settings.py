@@ -10,6 +10,7 @@ Nothing here may import psycopg: it chooses how to wait when it is imported, and
 import os
 import shutil
 
+from cardservice import reloading
 from cardservice.config import load_settings
 
 # Where the processes write what they count; Prometheus' client reads it from the environment by this name.
@@ -17,7 +18,7 @@ NUMBERS = "PROMETHEUS_MULTIPROC_DIR"
 
 _settings = load_settings()
 
-_threads, _greenlets = "cardservice.threaded.RefusingThreads", "cardservice.stopping.StoppingWorker"
+_threads, _greenlets = "cardservice.threaded.ThreadedWorker", "cardservice.stopping.StoppingWorker"
 worker_class = _threads if _settings.is_sqlite else _greenlets
 workers = 1 if _settings.is_sqlite else _settings.workers or (os.cpu_count() or 1) + 1
 # Of a process: threads on SQLite, connections on PostgreSQL.
@@ -48,6 +49,16 @@ proc_name = "cardservice"
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+
+def on_reload(server: object) -> None:
+    """New processes are started next."""
+    reloading.begun(server)
+
+
+def post_worker_init(worker: object) -> None:
+    """A process has opened the service, and serves."""
+    reloading.serves(worker)
 
 
 def on_exit(server: object) -> None:

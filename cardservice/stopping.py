@@ -18,6 +18,7 @@ from gevent import Greenlet, socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from cardservice.refusing import Refusing
+from cardservice.reloading import Lasting
 
 # Ours: what was on its way when the stop came has arrived by then.
 ARRIVED_S = 0.25
@@ -33,7 +34,7 @@ class _Waiting:
     timeout: gevent.Timeout
 
 
-class StoppingWorker(Refusing, GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+class StoppingWorker(Refusing, Lasting, GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves until it is told to stop; then no connection without a request keeps it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -63,6 +64,8 @@ class StoppingWorker(Refusing, GeventWorker):  # type: ignore[misc]  # gunicorn 
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Told to stop."""
+        if self.is_needed():
+            return
         super().handle_exit(sig, frame)
         gevent.spawn(self._close_idle)
 

@@ -249,6 +249,11 @@ class ServiceClient:
         """Give a payment up, and how it is then."""
         return self._pay_in("POST", f"/v1/payments/{payment}/cancellation", encode({}))
 
+    def tell_lost(self, name: str, born_on: str, postcode: str) -> None:
+        """Pass on that somebody's cards are lost; what came of it the service tells nobody."""
+        asked = encode({"name": name, "born_on": born_on, "postcode": postcode})
+        self._call("POST", "/v1/told-losses", asked, answer_s=PAY_IN_ANSWER_S)
+
     def tell(self, chunk: bytes) -> Mapping[str, Any]:
         """The answer to a chunk of stored messages; not yet verified (see chunks.py)."""
         return self._call("POST", "/v1/advices", chunk, media_type=CHUNK_TYPE, answer_s=CHUNK_ANSWER_S)

@@ -4,11 +4,19 @@ from datetime import timedelta
 
 import click
 
-from cardservice.commands.common import actor, command, json_option, opened, say
+from cardservice.commands.common import acting, actor, command, json_option, opened, say
 from cardservice.commands.issuing import terminal
 from cardservice.errors import OrderInvalid
 from cardservice.ids import ProviderId, TerminalId
-from cardservice.terminals.enrolment import LONGEST, VALIDITY, invite, invite_again, withdraw_invitation
+from cardservice.staff.roles import Right
+from cardservice.terminals.enrolment import (
+    LONGEST,
+    VALIDITY,
+    invite,
+    invite_again,
+    invited,
+    withdraw_invitation,
+)
 from cardservice.terminals.roles import require_role
 from cardservice.terminals.service import NewTerminal
 
@@ -76,6 +84,33 @@ def terminal_invite(
         {"terminal": terminal_id, "code": made.code, "expires_at": made.expires_at.isoformat()},
         as_json=as_json,
     )
+
+
+@terminal.command("invited")
+@json_option
+@command
+def terminal_invited(as_json: bool) -> None:
+    """Show whose codes are out and have not been used, never the codes."""
+    with opened() as context, context.database.reading() as connection:
+        found = invited(connection, acting().own_provider(Right.SEE_TERMINALS), context.now())
+    lines = [
+        f"{each.id}: {each.role} of {each.provider_id}, until {each.expires_at:%Y-%m-%d %H:%M} UTC,"
+        f" by {each.by}; {each.attempts_left} attempts left"
+        for each in found
+    ]
+    values = [
+        {
+            "terminal": each.id,
+            "provider": each.provider_id,
+            "role": each.role,
+            "again": each.again,
+            "expires_at": each.expires_at.isoformat(),
+            "attempts_left": each.attempts_left,
+            "by": each.by,
+        }
+        for each in found
+    ]
+    say("\n".join(lines) or "None is invited.", {"invited": values}, as_json=as_json)
 
 
 @terminal.command("uninvite")

@@ -59,7 +59,11 @@ def migrate_command(revision: str, down: bool, show: bool, as_json: bool) -> Non
 
 @click.command("distribute")
 @click.option(
-    "--shards", type=click.IntRange(2, 128), default=SHARDS, show_default=True, help="Into how many parts."
+    "--shards",
+    type=click.IntRange(2, 128),
+    default=SHARDS,
+    show_default=True,
+    help="In how many parts: two to four for each node, those to come among them.",
 )
 @json_option
 @command

@@ -13,13 +13,14 @@ from cardservice.staff.roles import Right
 from cardservice.terminals.gaps import Sequences, sequences
 from cardservice.terminals.health import Health, Listed, list_terminals
 from cardservice.terminals.roles import require_role
-from cardservice.terminals.service import find_terminal, set_terms, terminals_of
+from cardservice.terminals.service import find_terminal, name_of, rename_terminal, set_terms, terminals_of
 
 __all__ = ["terminal"]
 
 
 @terminal.command("set")
 @click.argument("terminal_id")
+@click.option("--name", help="What it is called from now on, such as where it stands.")
 @click.option("--role", help="What it may do; without it, what it may do now.")
 @click.option(
     "--offline-limit",
@@ -30,13 +31,23 @@ __all__ = ["terminal"]
 @json_option
 @command
 def terminal_set(
-    terminal_id: str, role: str | None, offline_limit: int | None, no_offline: bool, as_json: bool
+    terminal_id: str,
+    name: str | None,
+    role: str | None,
+    offline_limit: int | None,
+    no_offline: bool,
+    as_json: bool,
 ) -> None:
-    """Let a terminal do something else from now on; what it did before is judged by what held then."""
+    """Let a terminal do something else from now on; what it did before is judged by what held then.
+
+    With --name alone what it may do stays as it is.
+    """
     with opened() as context, context.database.begin() as connection:
         known = find_terminal(connection, terminal_id)
         if known is None:
             raise TerminalUnknown(terminal_id)
+        if name is not None:
+            rename_terminal(connection, known.id, name, actor=actor(), moment=context.now())
         if role is not None:
             require_role(context.services, role)
         limit = known.offline_limit_minor if offline_limit is None else offline_limit
@@ -44,12 +55,17 @@ def terminal_set(
             "role": role or known.role,
             "offline_limit_minor": None if no_offline else limit,
         }
-        set_terms(connection, known.id, **values, actor=actor(), moment=context.now())
+        if name is None or (values["role"], values["offline_limit_minor"]) != (
+            known.role,
+            known.offline_limit_minor,
+        ):
+            set_terms(connection, known.id, **values, actor=actor(), moment=context.now())
+        called = name_of(connection, known.id)
     offline = values["offline_limit_minor"]
-    words = f"{terminal_id}: {values['role']}, " + (
+    words = f"{terminal_id} ({called}): {values['role']}, " + (
         "nothing offline" if offline is None else f"at most {offline} offline"
     )
-    say(f"{words}, from now on.", {"terminal": terminal_id, **values}, as_json=as_json)
+    say(f"{words}, from now on.", {"terminal": terminal_id, "name": called, **values}, as_json=as_json)
 
 
 @terminal.command("list")
@@ -98,7 +114,8 @@ def _listed_line(each: Listed) -> str:
     closed = (
         "" if each.closed_from is None else f", which is closed from {each.closed_from:%Y-%m-%d %H:%M} on"
     )
-    who = f"{each.id}: {each.state}, {each.role} of {each.provider_id}{closed}"
+    called = "" if each.name == each.id else f" ({each.name})"
+    who = f"{each.id}{called}: {each.state}, {each.role} of {each.provider_id}{closed}"
     if each.health is None or each.seen_at is None:
         return f"{who}; never heard of"
     oldest = each.health.oldest_waiting_at

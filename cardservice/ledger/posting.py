@@ -30,8 +30,8 @@ def post(
 
     Several are posted together: their payers and ids must all be distinct, and those whose payer another
     session holds are tried again alone, each for at most `lock_timeout_s`. Raises PostingInvalid for what is
-    wrong in itself, and PostingRefused for what a constraint refuses: then none of them is stored. Where the
-    database is away: SQLAlchemy's OperationalError or psycopg's.
+    wrong in itself, and PostingRefused for what a constraint refuses: then none of them is stored; on a
+    cluster none of that shard. Where the database is away: SQLAlchemy's OperationalError or psycopg's.
     """
     check_distinct(postings)
     results = _attempt(database, postings, wait=len(postings) == 1, lock_timeout_s=lock_timeout_s)

@@ -5,7 +5,7 @@ a provider that opens again goes on where it was.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, select, update
@@ -18,6 +18,9 @@ from cardservice.providers.service import find_provider, lock_provider
 from cardservice.providers.statements import owed_in_all
 from cardservice.quarantine.models import quarantine
 from cardservice.terminals.models import terminal, terminal_health, terminal_invitation, terminal_state
+
+# Ours: beyond that somebody has mistyped the year.
+LONGEST_AHEAD = timedelta(days=10 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ def close_provider(
         )
     if since < moment:
         raise OrderInvalid("a provider is closed from now on or later: what was sold before was sold")
+    if since > moment + LONGEST_AHEAD:
+        raise OrderInvalid(
+            f"a provider is closed at most {LONGEST_AHEAD.days} days ahead; is the year right?"
+        )
     _stamp(connection, provider_id, since)
     if since == moment:
         own = terminal_invitation.c

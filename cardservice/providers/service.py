@@ -36,7 +36,7 @@ def add_provider(
     """Register a provider. Raises OrderInvalid and AlreadyExists."""
     if not _IDENTIFIER.fullmatch(provider_id):
         raise OrderInvalid(f"{provider_id!r} is no identifier: up to 64 of a-z, 0-9 and -")
-    _require_name(name)
+    require_name(name)
     if _is_known(connection, provider_id):
         raise AlreadyExists("provider", provider_id)
     connection.execute(insert(provider).values(id=provider_id, name=name))
@@ -50,7 +50,7 @@ def rename_provider(
 
     Raises ProviderUnknown and OrderInvalid.
     """
-    _require_name(name)
+    require_name(name)
     known = lock_provider(connection, provider_id)
     if known.name == name:
         raise OrderInvalid(f"{provider_id} is called {name!r} already; nothing was changed")
@@ -106,7 +106,8 @@ def is_closed(connection: Connection, provider_id: str, moment: datetime) -> boo
     return find_provider(connection, provider_id).is_closed(moment)
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raises OrderInvalid for what no provider or terminal is called."""
     if not (0 < len(name) <= MAX_NAME and name.isprintable() and name.strip() == name):
         raise OrderInvalid(f"a name has up to {MAX_NAME} characters on one line, and no space at its ends")
 

@@ -215,6 +215,7 @@ COMMANDS: Mapping[str, Right] = {
     "terminal add": _R.KEEP_TERMINALS,
     "terminal gaps": _R.SEE_TERMINALS,
     "terminal invite": _R.KEEP_TERMINALS,
+    "terminal invited": _R.SEE_TERMINALS,
     "terminal list": _R.SEE_TERMINALS,
     "terminal revoke": _R.KEEP_TERMINALS,
     "terminal set": _R.KEEP_TERMINALS,

@@ -12,6 +12,7 @@ from cardservice.api.blueprints import Blueprint
 from cardservice.api.current import actor, context
 from cardservice.api.fields import Message, Moment, text
 from cardservice.ids import ProviderId, TerminalId
+from cardservice.providers.service import MAX_NAME
 from cardservice.staff.errors import TerminalMissing
 from cardservice.staff.roles import Right
 from cardservice.staff_api.access import me, staff_alone
@@ -30,11 +31,20 @@ from cardservice.terminals.enrolment import (
     Invitation,
     invite,
     invite_again,
+    invited,
     withdraw_invitation,
 )
 from cardservice.terminals.gaps import sequences
 from cardservice.terminals.roles import require_role
-from cardservice.terminals.service import NewTerminal, Terminal, find_terminal, set_terms, terms_of
+from cardservice.terminals.service import (
+    NewTerminal,
+    Terminal,
+    find_terminal,
+    name_of,
+    rename_terminal,
+    set_terms,
+    terms_of,
+)
 
 blueprint = Blueprint(
     "staff-terminal-orders", "cardservice.staff_api.terminal_orders", description="Terminals, for staff."
@@ -58,9 +68,16 @@ class TermsSinceSchema(TermsSchema):
     since = Moment(required=True)
 
 
-class TermsHistorySchema(TermsSchema):
-    """What a terminal may do, and all that it might before; the earliest first."""
+class TerminalNameSchema(Message):
+    """What a terminal is called from now on, such as where it stands."""
 
+    name = text(MAX_NAME, required=True)
+
+
+class TermsHistorySchema(TermsSchema):
+    """What a terminal is called and may do, and all that it might before; the earliest first."""
+
+    name = fields.String(required=True)
     history = fields.List(fields.Nested(TermsSinceSchema), required=True)
 
 
@@ -106,6 +123,24 @@ class TerminalCodeSchema(Message):
     expires_at = Moment(required=True)
 
 
+class InvitedSchema(Message):
+    """A terminal whose code is out; `again`: it is registered, and is to have another key."""
+
+    terminal = fields.String(required=True)
+    provider = fields.String(required=True)
+    role = fields.String(required=True)
+    again = fields.Boolean(required=True)
+    expires_at = Moment(required=True)
+    attempts_left = fields.Integer(required=True)
+    by = fields.String(required=True)
+
+
+class InvitedAllSchema(Message):
+    """Whose codes are out, the next to end first; a code holds for days at most."""
+
+    invited = fields.List(fields.Nested(InvitedSchema), required=True)
+
+
 class UninvitedSchema(Message):
     """A terminal whose code is void."""
 
@@ -142,6 +177,30 @@ def post_terminal(body: dict[str, Any]) -> dict[str, Any]:
         who: dict[str, Any] = {"actor": actor(), "moment": context().now()}
         issued = terminals.register_terminal(connection, authority, new, body["csr"].encode(), **who)
     return {"terminal": new.id, "certificate": issued.public_bytes(Encoding.PEM).decode()}
+
+
+@blueprint.route("/v1/terminal-invitations")
+@blueprint.response(200, InvitedAllSchema)
+@blueprint.problems(401, 403)
+@staff_alone
+def get_invitations() -> dict[str, Any]:
+    """Whose codes are out and have not been used; never the codes."""
+    with context().database.reading() as connection:
+        found = invited(connection, me().own_provider(Right.SEE_TERMINALS), context().now())
+    return {
+        "invited": [
+            {
+                "terminal": each.id,
+                "provider": each.provider_id,
+                "role": each.role,
+                "again": each.again,
+                "expires_at": each.expires_at,
+                "attempts_left": each.attempts_left,
+                "by": each.by,
+            }
+            for each in found
+        ]
+    }
 
 
 @blueprint.route("/v1/terminal-invitations", methods=["POST"])
@@ -213,6 +272,23 @@ def post_terms(body: dict[str, Any], terminal_id: str) -> Any:
     return values, 200, {"ETag": tag_of(values)}
 
 
+@blueprint.route(f"{ONE}/name", methods=["POST"])
+@blueprint.doc(parameters=[MATCH_PARAMETER])
+@blueprint.arguments(TerminalNameSchema)
+@blueprint.response(200, TermsHistorySchema, headers=TAG)
+@blueprint.problems(400, 401, 403, 404, 412, 422, 428)
+@staff_alone
+def post_name(body: dict[str, Any], terminal_id: str) -> Any:
+    """Call a terminal otherwise from now on, as when it stands elsewhere; what it may do stays."""
+    with context().database.begin() as connection:
+        terminals.lock_terminal(connection, terminal_id)
+        known = _require(connection, terminal_id)
+        require_unchanged(_terms(connection, known))
+        rename_terminal(connection, known.id, body["name"], actor=actor(), moment=context().now())
+        values = _terms(connection, known)
+    return values, 200, {"ETag": tag_of(values)}
+
+
 @blueprint.route(f"{ONE}/gaps")
 @blueprint.response(200, GapsSchema)
 @blueprint.problems(401, 403, 404)
@@ -254,6 +330,7 @@ def _require(connection: Connection, terminal_id: str) -> Terminal:
 
 def _terms(connection: Connection, known: Terminal) -> dict[str, Any]:
     return {
+        "name": name_of(connection, known.id),
         "role": known.role,
         "offline_limit_minor": known.offline_limit_minor,
         "history": [

@@ -58,6 +58,32 @@ class Invitation:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A terminal whose code is out, and has not been used."""
+
+    id: TerminalId
+    provider_id: ProviderId
+    role: str
+    # Whether it is registered already, and is to have another key
+    again: bool
+    expires_at: datetime
+    attempts_left: int
+    by: str
+
+
+def invited(connection: Connection, provider_id: str | None, moment: datetime) -> list[Invited]:
+    """Whose codes hold at this moment, the next to end first; of one provider, if it is named."""
+    own = terminal_invitation.c
+    wanted = select(
+        *(own.terminal_id, own.provider_id, own.role, own.again, own.expires_at, own.attempts_left, own.actor)
+    ).where(own.used_at.is_(None), own.expires_at > moment, own.attempts_left > 0)
+    if provider_id is not None:
+        wanted = wanted.where(own.provider_id == provider_id)
+    rows = connection.execute(wanted.order_by(own.expires_at, own.terminal_id))
+    return [Invited(TerminalId(row[0]), ProviderId(row[1]), *row[2:]) for row in rows]
+
+
 def invite(
     connection: Connection, new: NewTerminal, validity: timedelta, *, actor: str, moment: datetime
 ) -> Invitation:

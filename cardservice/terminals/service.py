@@ -15,7 +15,7 @@ from cardservice.errors import AlreadyExists, CertificateRequestRefused, OrderIn
 from cardservice.ids import ProviderId, TerminalId
 from cardservice.pki_store.models import certificate
 from cardservice.providers.selling import Seller, may_sell, read_sellers
-from cardservice.providers.service import require_open
+from cardservice.providers.service import require_name, require_open
 from cardservice.terminals.models import terminal, terminal_state, terminal_terms
 from pki.authority import Authority
 from pki.errors import PkiError
@@ -218,6 +218,27 @@ def set_terms(
         role=role,
         offline_limit_minor=offline_limit_minor,
     )
+
+
+def name_of(connection: Connection, terminal_id: str) -> str:
+    """What a terminal is called, such as where it stands. Raises TerminalUnknown."""
+    found = connection.scalar(select(terminal.c.name).where(terminal.c.id == terminal_id))
+    if found is None:
+        raise TerminalUnknown(terminal_id)
+    return str(found)
+
+
+def rename_terminal(
+    connection: Connection, terminal_id: TerminalId, name: str, *, actor: str, moment: datetime
+) -> None:
+    """Call a terminal otherwise, as when it stands elsewhere. Raises TerminalUnknown, OrderInvalid."""
+    require_name(name)
+    lock_terminal(connection, terminal_id)
+    former = name_of(connection, terminal_id)
+    if former == name:
+        raise OrderInvalid(f"terminal {terminal_id} is called {name!r} already; nothing was changed")
+    connection.execute(update(terminal).where(terminal.c.id == terminal_id).values(name=name))
+    record(connection, actor, "terminal.rename", terminal_id, moment, name=name, former=former)
 
 
 def revoke_terminal(

@@ -129,6 +129,11 @@ class AgentClient:
         """Give it up; how it is then."""
         return self._ask("POST", f"/v1/pay-ins/{key}/cancellation", {}, PAY_IN_TIMEOUT_S)
 
+    def tell_lost(self, name: str, born_on: str, postcode: str) -> None:
+        """Pass on that somebody's cards are lost; what came of it nobody is told."""
+        asked = {"name": name, "born_on": born_on, "postcode": postcode}
+        self._ask("POST", "/v1/losses", asked, PAY_IN_TIMEOUT_S)
+
     def events(self, last_event_id: str | None) -> Stream:
         """The event stream, from after this event if the daemon still knows it."""
         resume = {} if last_event_id is None else {"Last-Event-ID": last_event_id}

@@ -49,27 +49,50 @@ class PayInSchema(Schema):
     amount_minor = fields.Integer(required=True, strict=True, validate=Range(min=1))
 
 
+class LossSchema(Schema):
+    """Who somebody says they are whose cards are lost; the service looks at what it is."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    name = fields.String(required=True, validate=Length(1, 200))
+    born_on = fields.String(required=True, validate=Length(10, 10))
+    postcode = fields.String(required=True, validate=Length(1, 16))
+
+
 class Kiosk:
     """What the views work with."""
 
     def __init__(self, settings: PayInSettings, face: Face, serving: Serving) -> None:
         self.settings = settings
         agent = AgentClient(settings.agent_url, settings.token_file)
+        self._agent = agent
         self.desk = Desk(agent, settings.reader, settings.return_url or face.url)
         self.relay = Relay(agent, serving, _ignore, MAX_STREAMS)
 
     def begin(self, document: object) -> Mapping[str, object]:
         """Begin a payment. Raises Malformed, AgentAway, AgentProblem."""
-        if not isinstance(document, dict):
-            raise Malformed
-        try:
-            asked: dict[str, Any] = PayInSchema().load(document)
-        except ValidationError as error:
-            raise Malformed from error
+        asked = _loaded(PayInSchema(), document)
         amount = asked["amount_minor"]
         if not self.settings.least_minor <= amount <= self.settings.most_minor:
             raise Malformed
         return self.desk.begin(asked["tap"], amount)
+
+    def tell_lost(self, document: object) -> None:
+        """Pass on that somebody's cards are lost; nothing of it is kept. Raises as `begin`."""
+        self._agent.tell_lost(**_loaded(LossSchema(), document))
+
+
+def _loaded(schema: Schema, document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise Malformed
+    try:
+        asked: dict[str, Any] = schema.load(document)
+    except ValidationError as error:
+        raise Malformed from error
+    return asked
 
 
 def builder(settings: PayInSettings) -> Build:
@@ -138,6 +161,13 @@ def give_up() -> Mapping[str, object]:
     """Give it up."""
     _require_nothing()
     return {"payment": _kiosk().desk.give_up()}
+
+
+@blueprint.post("/loss")
+def tell_lost() -> Mapping[str, object]:
+    """Somebody's cards are lost: that it was taken, and no more."""
+    _kiosk().tell_lost(request.get_json())
+    return {"taken": True}
 
 
 @blueprint.post("/finish")

@@ -28,6 +28,10 @@ def of_the_kiosk() -> Mapping[str, object]:
         "states": _of_the_states(),
         "balance": gettext("You can now spend {amount}."),
         "owed": gettext("You still owe {amount}."),
+        "loss_name": gettext("Enter the full name, as it is on the card"),
+        "loss_born": gettext("Enter the date of birth in numbers, such as 23 11 1987"),
+        "loss_postcode": gettext("Enter the postcode"),
+        "loss_not_taken": gettext("We could not take your report. Try again, or tell the card office."),
         "time_left": gettext("This screen goes back to the start soon."),
     }
 

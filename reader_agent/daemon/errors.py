@@ -160,6 +160,16 @@ class PayInRefused(DaemonError):
         self.reason = reason
 
 
+class LossNotTaken(DaemonError):
+    """The card service takes no loss from this terminal; `reason` is its code."""
+
+    code = "loss_not_taken"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the card service takes no loss from this terminal")
+        self.reason = reason
+
+
 class StillRunning(DaemonError):
     """What was asked takes longer than a request should wait."""
 

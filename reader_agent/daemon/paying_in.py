@@ -1,11 +1,11 @@
-"""Payments in: asked of the service by a client of their own, so that no reader waits for a provider."""
+"""Payments in, and losses: asked of the service by a client of their own, so that no reader waits."""
 
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from reader_agent.daemon.errors import PayInRefused, Stopping
+from reader_agent.daemon.errors import DaemonError, LossNotTaken, PayInRefused, Stopping
 from reader_agent.errors import ServiceProblem
 from reader_agent.paying_in import PayIn
 from reader_agent.service_client import ServiceClient
@@ -47,7 +47,13 @@ class PayIns:
         """Give it up; one that has been captured meanwhile stays."""
         return self._ask(lambda client: client.give_pay_in_up(payment))
 
-    def _ask(self, ask: Callable[[ServiceClient], PayIn]) -> PayIn:
+    def tell_lost(self, name: str, born_on: str, postcode: str) -> None:
+        """Pass on that somebody's cards are lost. Raises LossNotTaken, and what else ServiceClient raises."""
+        self._ask(lambda client: client.tell_lost(name, born_on, postcode), LossNotTaken)
+
+    def _ask(
+        self, ask: Callable[[ServiceClient], T], refused: Callable[[str], DaemonError] = PayInRefused
+    ) -> T:
         with self._lock:
             if self._client is None:
                 raise Stopping
@@ -56,4 +62,4 @@ class PayIns:
             except ServiceProblem as problem:
                 if is_passing(problem):
                     raise
-                raise PayInRefused(problem.problem) from problem
+                raise refused(problem.problem) from problem

@@ -63,6 +63,7 @@ PROBLEMS: Mapping[str, Kind] = {
     "sale_unknown": Kind(404, "There is no such sale here"),
     "refund_refused": Kind(422, "Nothing is given back"),
     "payment_refused": Kind(422, "Nothing is paid in"),
+    "loss_not_taken": Kind(422, "No loss is taken"),
     "reader_unusable": Kind(503, "The reader does not work"),
     "service_unreachable": Kind(503, "The card service does not answer"),
     # The daemon.

@@ -59,6 +59,19 @@ class RefundSchema(Schema):
     line = fields.Integer(strict=True, allow_none=True, load_default=None, validate=validate.Range(min=1))
 
 
+class LossSchema(Schema):
+    """Who somebody says they are whose cards are lost."""
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=200))
+    born_on = fields.String(required=True, validate=validate.Regexp(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"))
+    postcode = fields.String(required=True, validate=validate.Length(min=1, max=16))
+
+
 class PayInSchema(Schema):
     """A payment by the holder of the card of a tap, through the payment provider."""
 

@@ -13,6 +13,7 @@ from reader_agent.daemon.errors import Malformed
 from reader_agent.daemon.holders import Holder
 from reader_agent.daemon.runtime import OnSale, Paid, Runtime
 from reader_agent.daemon.schemas import (
+    LossSchema,
     NothingSchema,
     OrderSchema,
     PayInSchema,
@@ -32,7 +33,7 @@ EXTENSION = "reader-agent"
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
 _ORDER, _PAYMENT, _NOTHING = OrderSchema(), PaymentSchema(), NothingSchema()
-_REFUND, _TOTALS, _PAY_IN = RefundSchema(), TotalsSchema(), PayInSchema()
+_REFUND, _TOTALS, _PAY_IN, _LOSS = RefundSchema(), TotalsSchema(), PayInSchema(), LossSchema()
 
 
 @blueprint.get("/status")
@@ -85,6 +86,14 @@ def give_pay_in_up(key: UUID) -> dict[str, object]:
     """Give a payment in up."""
     _parse(_NOTHING)
     return _pay_in_json(_runtime().pay_ins.give_up(key))
+
+
+@blueprint.post("/losses")
+def tell_lost() -> dict[str, object]:
+    """Somebody's cards are lost; what came of it nobody is told."""
+    asked = _parse(_LOSS)
+    _runtime().pay_ins.tell_lost(asked["name"], asked["born_on"], asked["postcode"])
+    return {"taken": True}
 
 
 @blueprint.get("/taps/<handle>/holder")

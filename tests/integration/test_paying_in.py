@@ -177,3 +177,32 @@ def test_who_comes_back_to_another_card_is_shown_no_balance(counter: Counter, pa
     counter.stack.insert(counter.card, counter.port)
     expect(page.get_by_role("heading", name="How much do you want to pay in?")).to_be_visible()
     counter.stack.pull(counter.card)
+
+
+def test_a_card_is_told_lost(counter: Counter, page: Page) -> None:
+    """What is not known is taken alike; the right answers end the card. It is the last test of the module."""
+    stack = counter.stack
+    stack.run("cardservice", "cardholder", "born", counter.holder, "2014-02-28")
+    stack.run("cardservice", "cardholder", "address", counter.holder, "--postcode", "AB1 2CD")
+    name = stack.run("cardservice", "cardholder", "show", counter.holder, "--json").json["name"]
+    [card] = stack.run("cardservice", "card", "list", "--json").json["cards"]
+    for postcode, state in (("AB1 2CE", "active"), ("ab1 2cd", "revoked")):
+        page.get_by_role("button", name="My card is lost").click()
+        expect(page.get_by_role("heading", name="Whose card is lost?")).to_be_focused()
+        assert_accessible(page)
+        page.get_by_role("button", name="Stop the card").click()
+        expect(page.get_by_role("alert")).to_have_text("Enter the full name, as it is on the card")
+        page.get_by_label("Full name").fill(name)
+        for label, text in (("Day", "31"), ("Month", "2"), ("Year", "2014"), ("Postcode", postcode)):
+            page.get_by_label(label, exact=True).fill(text)
+        page.get_by_role("button", name="Stop the card").click()
+        expect(page.get_by_role("alert")).to_contain_text("Enter the date of birth in numbers")
+        assert_accessible(page)
+        page.get_by_label("Day", exact=True).fill("28")
+        page.get_by_role("button", name="Stop the card").click()
+        expect(page.get_by_role("heading", name="We have taken your report")).to_be_focused()
+        assert_accessible(page)
+        shown = stack.run("cardservice", "card", "show", card["card"], "--json").json
+        assert shown["state"] == state
+        page.get_by_role("button", name="Finish").click()
+        expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.folders import own_folder
@@ -55,6 +56,14 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         return found
+
+    def shards(self, node: int, table: str) -> list[str]:
+        """The tables of a node that are this table's parts."""
+        query = (
+            "SELECT shard_name FROM citus_shards WHERE table_name = %s::regclass AND nodeport = %s ORDER BY 1"
+        )
+        with psycopg.connect(self.url, autocommit=True) as session:
+            return [str(name) for (name,) in session.execute(query, (table, self.ports[node]))]
 
     @staticmethod
     def go_on(hanging: list[int]) -> None:

@@ -7,6 +7,7 @@ import { byId, enable, onPress, say, show } from "../web/dom.mjs";
 import { listen } from "../web/events.mjs";
 import { present, readerEvents } from "../web/reader.mjs";
 import { typed } from "./amount.mjs";
+import { askWhose } from "./lost.mjs";
 import { watch, whenLeft } from "./waiting.mjs";
 
 /**
@@ -20,7 +21,7 @@ const UNPAID = ["wanted", "created", "started"];
 
 const words = data.page.words;
 const field = byId("amount", HTMLInputElement);
-const views = ["idle", "choose", "confirm", "result"].map((id) => byId(id, HTMLElement));
+const views = ["idle", "choose", "confirm", "result", "lost", "told"].map((id) => byId(id, HTMLElement));
 const goButton = byId("go", HTMLButtonElement);
 
 let view = "";
@@ -234,8 +235,10 @@ onPress(byId("resume", HTMLButtonElement), () => void resume());
 onPress(byId("give-up", HTMLButtonElement), () => void giveUp());
 whenLeft(() => void finish());
 
-/** Whether what lies on the reader decides what is shown: not while a payment does. */
-const isFree = () => view !== "result" && !isAsking;
+askWhose(open, () => !isAsking);
+
+/** Whether what lies on the reader decides what is shown: not while a payment does, or somebody tells a loss. */
+const isFree = () => !["result", "lost", "told"].includes(view) && !isAsking;
 
 idle("");
 void look();

@@ -42,6 +42,7 @@ THING_BODIES: Mapping[str, Any] = {
     "/v1/terminal-invitations": {**_TERMINAL, "minutes": 30},
     "/v1/terminal-invitations/<terminal_id>/withdrawal": {},
     "/v1/terminals/<terminal_id>/invitation": {"minutes": 30},
+    "/v1/terminals/<terminal_id>/name": {"name": "High Street, lane 2"},
     "/v1/terminals/<terminal_id>/terms": {"role": "validator", "offline_limit_minor": 500},
     f"{_HOLDER}/account/closing": {"why": "asked"},
     f"{_HOLDER}/account/giving-back": {"by": "cash"},

@@ -167,6 +167,7 @@ class Things:
             f"POST {one}/invitation": [lambda: Wish({}, self._terminal())],
             f"GET {one}/terms": [lambda: Wish(path=self._terminal())],
             f"POST {one}/terms": [lambda: self._tagged(terms, self._terminal(), "/terms")],
+            f"POST {one}/name": [lambda: self._tagged({"name": "Lane 2"}, self._terminal(), "/terms")],
             f"GET {one}/gaps": [lambda: Wish(path=self._terminal())],
         }
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +24,13 @@ from cardservice.ledger.values import (
     LimitView,
     PayerView,
 )
-from cardservice.services import discover
+from cardservice.services import discover, with_keys
 from cardservice.services.limits import LIFTED
 from cardservice.services.seam import Entitlement
 from cardservice.tariffs.service import TariffVersion
 from cardservice.terminals.service import Terminal
 from pki.statements import SignedStatement, StatementKind, TransactionStatement
+from tests.cardservice.services import leisure_tariffs, parking_tariffs
 from tests.support.council import DEMO_DATA
 
 NOON = datetime(2026, 6, 15, 11, 30, tzinfo=UTC)
@@ -36,6 +39,9 @@ _ITEMS = {"meal-pasta": 260, "flapjack": 80, "milk": 35, "water": 0, "gone": 10}
 # Counted by the service, and by the platform for a service that knows nothing of it.
 _DAILY = ("meals.day", "transport.day")
 _FARES = (240, 120, 0, 241)
+_SELLING = ("transport", "transport", "meals", "meals", "leisure", "parking")
+# What the tests' own tariffs of both ask for, and what nothing costs.
+_ADMISSIONS, _STAYS = (0, 210, 420, 500, 620, 4_000), (0, 20, 90, 160, 300, 600, 1_000, 4_500)
 _STATES = (*(CardState.ACTIVE,) * 8, CardState.SUSPENDED, CardState.REVOKED, CardState.ORDERED)
 
 
@@ -48,13 +54,16 @@ class Tariffs:
 
 
 def tariffs() -> Tariffs:
-    """Loaded as an administrator does."""
-    services = discover()
+    """Loaded as an administrator does; of leisure and parking the tests' own."""
+    services = discovered()
     files = {
         "transport": [DEMO_DATA / "feed", DEMO_DATA / "map.json"],
         "meals": [DEMO_DATA / "menu.json", DEMO_DATA / "programmes.json"],
     }
     loaded = {name: services[name].load(paths, currency="GBP") for name, paths in files.items()}
+    for name, module in (("leisure", leisure_tariffs), ("parking", parking_tariffs)):
+        with TemporaryDirectory() as folder:
+            loaded[name] = module.load(Path(folder))
     return Tariffs(
         {name: services[name].prepare(one.content) for name, one in loaded.items()},
         {name: one.version for name, one in loaded.items()},
@@ -64,13 +73,13 @@ def tariffs() -> Tariffs:
 def random_case(number: int, known: Tariffs) -> Case:
     """The case of this number: the same number, the same case."""
     chance = Random(number)  # noqa: S311 - the same number gives the same case, which is the point
-    service = chance.choice(("transport", "meals"))
+    service = chance.choice(_SELLING)
     posted_at = NOON + timedelta(milliseconds=chance.randrange(10_000))
     advice = chance.random() < 0.45
     late = timedelta(milliseconds=chance.randrange(86_400_000) if advice else chance.randrange(5_000))
     doubtful = chance.random() < 0.05
     time = posted_at + timedelta(minutes=7) if doubtful else posted_at - late
-    details, amount_minor = _wanted(chance, service)
+    action, details, amount_minor = _wanted(chance, service)
     terminal = Terminal(
         id=TerminalId("terminal-1"),
         provider_id=ProviderId("provider-1"),
@@ -91,7 +100,7 @@ def random_case(number: int, known: Tariffs) -> Case:
         card=_uuid(chance),
         kind=StatementKind.ADVICE if advice else StatementKind.REQUEST,
         service=service,
-        action={"transport": "single-fare", "meals": "sale"}[service],
+        action=action,
         amount_minor=amount_minor,
         currency="EUR" if chance.random() < 0.03 else "GBP",
         tariff_version=chance.choice((None, known.versions[service], "older")),
@@ -167,19 +176,27 @@ def _entitlements(chance: Random) -> tuple[Entitlement, ...]:
     )
 
 
-_SERVICES = discover()
+_SERVICES = with_keys(discover(), parking_tariffs.MASTER)
 
 
 def discovered() -> dict[str, Any]:
-    """The services, found once."""
+    """The services, found once; those that want a key have one."""
     return dict(_SERVICES)
 
 
-def _wanted(chance: Random, service: str) -> tuple[dict[str, Any], int | None]:
-    """Details and the signed amount: mostly right."""
+def _wanted(chance: Random, service: str) -> tuple[str, dict[str, Any], int | None]:
+    """Action, details and the signed amount: mostly right."""
+    action = {"transport": "single-fare", "meals": "sale"}.get(service, "")
+    details: dict[str, Any]
     if service == "transport":
-        details: dict[str, Any] = {"from_stop": chance.choice(_STOPS[:2]), "to_stop": chance.choice(_STOPS)}
+        details = {"from_stop": chance.choice(_STOPS[:2]), "to_stop": chance.choice(_STOPS)}
         amount_minor = chance.choice(_FARES)
+    elif service == "leisure":
+        action, details = _visit(chance)
+        amount_minor = chance.choice(_ADMISSIONS)
+    elif service == "parking":
+        action, details = _stay(chance)
+        amount_minor = chance.choice(_STAYS)
     else:
         tray = {chance.choice(list(_ITEMS)): chance.randint(1, 3) for _ in range(chance.randint(1, 3))}
         items = [{"item": item, "quantity": quantity} for item, quantity in tray.items()]
@@ -188,7 +205,38 @@ def _wanted(chance: Random, service: str) -> tuple[dict[str, Any], int | None]:
         amount_minor += chance.random() < 0.05
     if chance.random() < 0.02:
         details = {"else": 1}
-    return details, None if chance.random() < 0.03 else amount_minor
+    return action, details, None if chance.random() < 0.03 else amount_minor
+
+
+def _visit(chance: Random) -> tuple[str, dict[str, Any]]:
+    """Somebody is let in, books or buys visits."""
+    action = chance.choice(("entry", "entry", "book", "buy"))
+    if action == "buy":
+        return action, {"product": chance.choice(("ten-gyms", "none"))}
+    session = chance.choice(("early", "late", "late"))
+    by = chance.choice(("pay", "pay", "pass", "visits"))
+    if action == "book":
+        return action, {"session": session, "by": by}
+    swim = chance.random() < 0.5
+    return action, {"activity": "swim", "session": session, "by": by} if swim else {
+        "activity": "gym",
+        "by": by,
+    }
+
+
+def _stay(chance: Random) -> tuple[str, dict[str, Any]]:
+    """A car stays somewhere, drives in where it is paid on leaving, or is to have a permit."""
+    action = chance.choice(("start", "start", "enter", "permit"))
+    plate = chance.choice(("AB12 CDE", "xy70 abc"))
+    if action == "permit":
+        return action, {
+            "permit": chance.choice(("zone-a", "visitor")),
+            "plate": plate,
+            "number": chance.choice((1, 2)),
+        }
+    place = chance.choice(("high-street", "green", "east-reach", "old-wharf"))
+    minutes = {"minutes": chance.choice((20, 30, 60, 120, 240))} if action == "start" else {}
+    return action, {"place": "old-wharf" if action == "enter" else place, "plate": plate, **minutes}
 
 
 def _view(chance: Random) -> tuple[CardholderId, PayerView]:

@@ -24,7 +24,7 @@ from cardservice.ledger.limits import NewLimit, set_limit
 from cardservice.ledger.privacy import erase_details
 from cardservice.services import discover
 from pki.statements import StatementKind, details_hmac
-from tests.cardservice.authorisation.random_cases import Tariffs, random_case, tariffs
+from tests.cardservice.authorisation.random_cases import Tariffs, discovered, random_case, tariffs
 from tests.cardservice.conftest import PASSPHRASE
 from tests.support.council import SALT, Council, advice_of, annulment, message, new_id, request_for
 
@@ -73,7 +73,7 @@ def stored(number: int, known: Tariffs) -> StoredDecision:
 
 def test_ten_thousand_decisions_are_reached_again(known: Tariffs) -> None:
     """From the stored inputs by the same rules; every reason, flag and sentence comes up among them."""
-    services, heard = discover(), Counter[str]()
+    services, heard = discovered(), Counter[str]()
     for number in range(CASES):
         one = stored(number, known)
         tariff = known.prepared[one.service] if one.seen["tariff"] else None

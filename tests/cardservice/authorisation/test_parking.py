@@ -1,7 +1,9 @@
 """A stay in the ledger: paid by a card, and refused to whoever comes with the same vehicle too early."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,10 +13,12 @@ from sqlalchemy import select
 
 from cardservice.audit.models import audit
 from cardservice.authorisation.explanation import explain
+from cardservice.authorisation.export import fault_of_proof
 from cardservice.authorisation.refunding import Wish
 from cardservice.authorisation.refunds import Refund, give
 from cardservice.errors import RefundRefused
 from cardservice.ids import TransactionId
+from cardservice.ledger.models import ledger_transaction
 from cardservice.ledger.values import PAYER_RESERVED
 from cardservice.ledger.verify import verify
 from cardservice.payments.equation import equation
@@ -63,14 +67,20 @@ class Street:
 
 
 @pytest.fixture
-def street(council: Council, tmp_path: Path) -> Street:
-    """Monday, 11:00 in London."""
+def street(council: Council, tmp_path: Path) -> Iterator[Street]:
+    """Monday, 11:00 in London. In the end all that was posted is proven, and explained by what was stored."""
     council.clock.moment = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
     loaded = load(tmp_path)
     with council.context.database.begin() as connection:
         store_tariff(connection, "parking", loaded, source="t.json", actor=ACTOR, moment=council.clock())
     council.provider("council-parking")
-    return Street(council, council.terminal("machine-1", "parking-machine", provider="council-parking"))
+    yield Street(council, council.terminal("machine-1", "parking-machine", provider="council-parking"))
+    context, stored = council.context, ledger_transaction.c
+    assert verify(context.database, partial(fault_of_proof, context)).findings == ()
+    asked = select(stored.id).where(stored.kind.in_(("request", "advice")))
+    with context.database.reading() as connection:
+        found = [explain(context, connection, one) for one in connection.scalars(asked).all()]
+    assert [one.differs for one in found] == [()] * len(found)
 
 
 def test_a_stay_and_no_return_across_two_cards(street: Street) -> None:

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import insert
 
 from cardservice.cards import activation, life, personalisation
 from cardservice.cards import service as cards
@@ -18,6 +19,9 @@ from cardservice.cards.personalisation import Delivery
 from cardservice.cards.states import REPORTS, CardState
 from cardservice.errors import OrderInvalid, StateChangeRefused
 from cardservice.ids import CardholderId, CardId
+from cardservice.ledger.models import account
+from cardservice.ledger.payers import payer_at
+from cardservice.ledger.values import payer_account
 from cardservice.pki_store.desk import open_desk
 from cardservice.pki_store.store import DatabaseCertificateStore
 from pki.status_list.allocation import LIST_SIZE
@@ -184,11 +188,21 @@ def test_a_reason_is_one_line(council: Council, reason: str) -> None:
 
 
 def test_a_replacement_has_what_the_lost_card_had(council: Council, bus: Terminal) -> None:
-    """Money is the holder's; the lost card pays nothing from the report on, the new one from the desk on."""
-    lost = council.card(top_up_minor=1000)
+    """Money and points are the holder's; the lost card pays nothing from the report on."""
+    lost, points = council.card(top_up_minor=1000), payer_account("points")
+    with council.context.database.begin() as connection:
+        # No service gives points yet: an account as one of them would make it.
+        own = {"payer_id": lost.payer, "kind": "points", "unit": "points", "floor": 0, "balance": 25}
+        connection.execute(insert(account).values(own))
     assert ride(bus, lost) == "approved"
     step(council, life.report, lost.id, CardState.LOST)
     new = replacement(council, lost)
+    with council.context.database.reading() as connection:
+        holder = cards.require_card(connection, new.id).cardholder_id
+        payer = payer_at(connection, holder, council.clock())
+    assert payer is not None
+    kept = council.view(payer).account(points)
+    assert (holder, kept and kept.balance) == (lost.holder, 25)
     assert (ride(bus, new), ride(bus, lost)) == ("approved", "card_revoked")
     assert council.balances(lost.payer) == (1000 - 2 * FARE_MINOR, 0)
     with council.context.database.reading() as connection:

@@ -98,6 +98,32 @@ def test_what_was_posted_is_never_changed(database: Database, table: str) -> Non
         connection.execute(text(f"DELETE FROM {table} WHERE payer_id = :payer"), {"payer": payer})  # noqa: S608
 
 
+def test_not_even_at_a_node_by_its_superuser(cluster: Cluster, database: Database) -> None:
+    """Whoever goes past the coordinator finds the triggers there."""
+    payers(database, PAYERS)
+    for node in (1, 2):
+        assert changes_refused(cluster, node)
+
+
+def changes_refused(cluster: Cluster, node: int) -> int:
+    """How many parts of the ledger lie at a node; none of them has been changed."""
+    count = 0
+    with psycopg.connect(cluster.node_url(node), autocommit=True) as session:
+        # Citus itself would refuse it before.
+        session.execute("SET citus.enable_manual_changes_to_shards = on")
+        for table, column in (("ledger_transaction", "reason"), ("transfer", "unit")):
+            for shard in cluster.shards(node, table):
+                changes = [f"TRUNCATE {shard} CASCADE"]
+                # Of what is there: the triggers are each row's.
+                if session.execute(f"SELECT FROM {shard} LIMIT 1").fetchone() is not None:
+                    changes += [f"UPDATE {shard} SET {column} = {column}", f"DELETE FROM {shard}"]  # noqa: S608
+                for change in changes:
+                    with pytest.raises(psycopg.Error, match="never changed"):
+                        session.execute(change)
+                count += 1
+    return count
+
+
 def test_a_migration_puts_the_functions_in_again(cluster: Cluster, database: Database) -> None:
     """A revision that changes them knows those for one node alone."""
     engine = create_engine(cluster.url.replace("postgresql:", "postgresql+psycopg:"))

@@ -14,6 +14,7 @@ from cardservice.ledger.closing.models import ledger_sequence
 from cardservice.ledger.models import ledger_transaction
 from cardservice.upkeep import keep_up
 from tests.cardservice.cluster.conftest import FUNDS_MINOR, Divided, divided_over
+from tests.cardservice.cluster.test_cluster import changes_refused
 from tests.support.citus import running_cluster
 from tests.support.council import FARE_MINOR, Card, Terminal, message, request_for
 from tests.support.told import PROPERTY
@@ -41,6 +42,8 @@ def test_shards_are_moved_to_a_new_node_under_load(tmp_path: Path, record_proper
             moved = session.execute(ON_NODE, (cluster.ports[3],)).fetchone()
             assert moved is not None
             assert moved[0] > 0
+            # The triggers have come along.
+            assert changes_refused(cluster, 3)
             meanwhile = riders.count() - before
             keep_up(divided.council.context)
             riders.go_on()

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+import pytest
 import requests
+from psycopg import sql
+from sqlalchemy import make_url
 
-from tests.support.databases import DatabaseUrls
+from tests.support.databases import ADMINISTRATOR, DatabaseUrls
 from tests.support.stack import free_port
 
 TIMEOUT_S = 60.0
@@ -63,8 +67,12 @@ def is_refused(url: str, address: str) -> bool:
 
 def workers(process: subprocess.Popen[bytes]) -> int:
     """How many processes gunicorn has started."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return len(children.split())
+    return len(children(process))
+
+
+def children(process: subprocess.Popen[bytes]) -> set[str]:
+    """gunicorn's processes beside the first."""
+    return set(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
 
 
 def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_path: Path) -> None:
@@ -93,3 +101,34 @@ def test_served(environment: dict[str, str], database_urls: DatabaseUrls, tmp_pa
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
     assert list((tmp_path / "home").iterdir()) == list(numbers.iterdir()) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_the_old_serve_until_the_new_can(
+    environment: dict[str, str], database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    """A reload while no new process can open the service, since its database lets nobody new in."""
+    url = make_url(database_urls.owner)
+    name = sql.Identifier(str(url.database))
+    log = tmp_path / "log"
+    with (
+        psycopg.connect(
+            host=str(url.query["host"]), user=ADMINISTRATOR, dbname="postgres", autocommit=True
+        ) as server,
+        served(environment, tmp_path) as (process, address),
+    ):
+        until(lambda: answers(address), process, log)
+        until(lambda: workers(process) == 2, process, log)
+        old = children(process)
+        server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        process.send_signal(signal.SIGHUP)
+        # For longer than an old one takes to notice that it is told to end.
+        until(lambda: log.read_text().count("the database does not answer") >= 12, process, log)
+        for _ in range(3):
+            assert requests.get(f"{address}/healthz/live", timeout=TIMEOUT_S).ok
+        assert old < children(process)
+        server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+        until(lambda: not old & children(process), process, log)
+        until(lambda: answers(address), process, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0

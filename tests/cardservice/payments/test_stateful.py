@@ -16,12 +16,14 @@ from hypothesis.stateful import (
 from cardservice.context import Context
 from cardservice.errors import CardServiceError
 from cardservice.ids import TransactionId, new_id
-from cardservice.payments.attempts import Attempt, Start, cancel, refresh, start
+from cardservice.payments.attempts import GIVEN_UP_WATCHED, Attempt, Start, cancel, refresh, start
 from cardservice.payments.disputes import look_for_disputes
 from cardservice.payments.giving_back import give_back
 from cardservice.payments.polling import notified, poll
+from cardservice.payments.provider import FINAL
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Fault, Pay
+from kiosk.pay_stand_in.account import FINISHED, Payment
 from tests.cardservice.payments.pay import RETURN_URL, difference, served
 from tests.support.council import Council
 
@@ -82,7 +84,8 @@ def machine(  # noqa: C901 - one small rule after another
         def given_back(self, data: st.DataObject, amount_minor: int, fate: str, faults: list[Fault]) -> None:
             pay.refund_status = fate
             pay.fault(*faults)
-            attempt = data.draw(st.sampled_from(self.attempts))
+            # Of what was never paid nothing is given back, and most of them never are.
+            attempt = data.draw(st.sampled_from(self._paid() or self.attempts))
             try:
                 give_back(context, provider, TakeBack(attempt.id, amount_minor), actor="test")
             except CardServiceError:
@@ -107,7 +110,22 @@ def machine(  # noqa: C901 - one small rule after another
             assert difference(context) == 0
 
         def teardown(self) -> None:
+            """The provider ends what nobody has finished; no later run is to ask about it again."""
             pay.clear()
+            council.clock.moment += GIVEN_UP_WATCHED
+            for each in self.attempts:
+                payment = self._there(each)
+                if payment.status not in FINISHED:
+                    pay.move(payment.id, "failed")
+                assert refresh(context, provider, each.id).state in FINAL
+
+        def _paid(self) -> list[Attempt]:
+            """Those that the provider has been paid for, whether we know it yet or not."""
+            return [each for each in self.attempts if self._there(each).status == "success"]
+
+        def _there(self, attempt: Attempt) -> Payment:
+            assert attempt.provider_payment is not None
+            return pay.payments[attempt.provider_payment]
 
     return Payments
 

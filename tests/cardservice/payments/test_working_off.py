@@ -94,6 +94,7 @@ def test_a_refund_made_at_the_provider_is_noted_by_its_name(
     assert (council.balances(card.payer), open_kinds(context)) == ((400, 0), [])
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_what_came_through_a_provider_does_not_go_back_past_it(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:
@@ -174,6 +175,7 @@ def test_what_cannot_go_back_by_the_provider_is_redeemed_by_bank(
     assert council.balances(card.payer) == (600, 0)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_redeemed_while_the_provider_is_away(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:
@@ -202,6 +204,7 @@ def test_redeemed_while_the_provider_is_away(
     assert council.balances(card.payer) == (0, 0)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_key_that_the_provider_refuses_ends_no_round(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:
@@ -225,6 +228,7 @@ def test_the_page_says_of_each_matter_what_to_do() -> None:
     assert {kind for cell in cells for kind in re.findall(r"`(\w+)`", cell)} == KINDS.keys()
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_dispute_that_was_won_after_all_is_paid_in_again(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
 ) -> None:

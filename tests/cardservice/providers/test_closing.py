@@ -169,6 +169,8 @@ def test_what_is_refused_changes_nothing(council: Council) -> None:
         reopen(council)
     with pytest.raises(OrderInvalid, match="from now on or later"):
         close(council, hours=-1)
+    with pytest.raises(OrderInvalid, match="is the year right"):
+        close(council, hours=24 * 366 * 10 + 1)
     with pytest.raises(ProviderUnknown):
         close(council, ProviderId("nobody"))
     close(council, hours=1)

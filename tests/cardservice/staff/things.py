@@ -28,10 +28,14 @@ _PROVIDERS_SEEN = {
 _PROVIDERS_KEPT = {
     f"POST {_PROVIDER}/{what}" for what in ("services", "card-keys", "name", "closing", "reopening")
 }
-_TERMINALS_SEEN = {f"GET {_TERMINAL}/terms", f"GET {_TERMINAL}/gaps"}
+_TERMINALS_SEEN = {
+    *(f"GET {_TERMINAL}/{what}" for what in ("terms", "gaps")),
+    "GET /v1/terminal-invitations",
+}
 _TERMINALS_KEPT = {
     *("POST /v1/terminals", "POST /v1/terminal-invitations", f"POST {_TERMINAL}/invitation"),
     *("POST /v1/terminal-invitations/<terminal_id>/withdrawal", f"POST {_TERMINAL}/terms"),
+    f"POST {_TERMINAL}/name",
 }
 _CLOSING = {
     *(f"POST {_HOLDER}/account/closing", f"POST {_HOLDER}/account/notice"),

@@ -238,11 +238,18 @@ def test_a_terminal_is_invited_enrols_itself_does_something_else_and_is_revoked(
     )
     void = ok(ann.post("/v1/terminal-invitations", new))
     invited = ok(ann.post("/v1/terminal-invitations", {**new, "minutes": 5}))
+    [out] = ok(ann.get("/v1/terminal-invitations"))["invited"]
+    assert out.pop("expires_at") == invited["expires_at"]
+    who = {"terminal": "pool-1", "provider": "town-pool", "role": "validator"}
+    assert out == {**who, "again": False, "attempts_left": 5, "by": "staff:ann"}
+    pia = come("pia", Role.PROVIDER, provider="vale-buses")
+    assert ok(pia.get("/v1/terminal-invitations")) == {"invited": []}
     key = ec.generate_private_key(ec.SECP256R1())
     body = {"terminal": "pool-1", "csr": to_base64url(csr(key, "pool-1").public_bytes(Encoding.DER))}
     anybody = Browsing(council)
     assert anybody.post("/enrolments", {**body, "code": void["code"]}).outcome == (403, "enrolment_refused")
     ok(anybody.post("/enrolments", {**body, "code": invited["code"]}))
+    assert ok(ann.get("/v1/terminal-invitations")) == {"invited": []}
     gone = ann.post("/v1/terminal-invitations/pool-1/withdrawal", {})
     assert gone.outcome == (404, "invitation_unknown")
 
@@ -257,6 +264,10 @@ def test_a_terminal_is_invited_enrols_itself_does_something_else_and_is_revoked(
     changed = ok(ann.post(f"{path}/terms", terms, If_Match=tag))
     assert [each["role"] for each in changed["history"]] == ["validator", "gate"]
     assert ann.post(f"{path}/terms", terms, If_Match=tag).outcome == (412, "changed_meanwhile")
+    named = {"name": "Pool, turnstile 2"}
+    assert ann.post(f"{path}/name", named, If_Match=tag).outcome == (412, "changed_meanwhile")
+    called = ok(ann.post(f"{path}/name", named, If_Match=seen(ann, f"{path}/terms")[1]))
+    assert (called["name"], called["history"]) == (named["name"], changed["history"])
     assert ok(ann.post(f"{path}/revocation", {"reason": "stolen"}))["state"] == "revoked"
     assert pool.get("/v1/nonce").outcome == (403, "terminal_revoked")
     assert ann.post(f"{path}/invitation", {}).outcome == (422, "order_invalid")

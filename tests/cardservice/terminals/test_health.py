@@ -3,7 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from cardservice.audit.searching import Wanted, search
 from cardservice.terminals.health import list_terminals
+from cardservice.terminals.service import terms_of
+from tests.cardservice.command_line import typed
 from tests.support.council import START, Council
 
 
@@ -46,3 +51,28 @@ def test_what_is_no_health_is_refused(council: Council) -> None:
     with council.context.database.reading() as connection:
         [listed] = list_terminals(connection)
     assert (listed.state, listed.seen_at) == ("revoked", None)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_it_is_shown_with_its_name(council: Council) -> None:
+    """What it decides by while it cannot ask, and where it stands; a new name leaves what it may do."""
+    bus = council.terminal("bus-1")
+    assert bus.post("/v1/health", said()).status == 200
+    with council.context.database.reading() as connection:
+        before = terms_of(connection, "bus-1")
+    renamed = typed(council, "terminal", "set", "bus-1", "--name", "Upper Vale, bay 2")
+    assert (renamed.exit_code, "(Upper Vale, bay 2): validator" in renamed.stdout) == (0, True), (
+        renamed.output
+    )
+    for name in ("Upper Vale, bay 2", " ", "two\nlines"):
+        assert typed(council, "terminal", "set", "bus-1", "--name", name).exit_code == 1, name
+    with council.context.database.reading() as connection:
+        assert terms_of(connection, "bus-1") == before
+        [entry] = search(connection, Wanted(action="terminal.rename"))
+    assert entry.detail == {"name": "Upper Vale, bay 2", "former": "bus-1"}
+    listed = typed(council, "terminal", "list").stdout
+    who = "bus-1 (Upper Vale, bay 2): active, validator of vale-buses; heard of 2026-06-15 10:00:00"
+    assert listed.splitlines() == [
+        f"{who}, 2 wait since 2026-06-15 09:00, clock +3000 ms",
+        "    trust store of 2026-06-15 09:58, lists until none, tariffs: meals 2026-06-01-abc; version 0.1",
+    ]
