@@ -114,6 +114,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "payment_provider": (*_ADD, "UPDATE (disputes_check_at)"),
         "settlement_file": _ADD,
         "settlement_line": (*_ADD, "UPDATE (state)"),
+        "redemption": _ADD,
         "payout": (*_ADD, "UPDATE (approved_by, posted_as)"),
         "payment_matter": (*_ADD, "UPDATE (closed_at, closed_by, closed_because)"),
         "resource": (*_ADD, "UPDATE (capacity, taken, version)", "DELETE"),

@@ -189,6 +189,17 @@ Index(
 )
 
 # Money that leaves by bank transfer because it cannot go back where it came from: two people, not one.
+# What somebody wants back: how much all of it was when it was first asked for, whatever comes in since.
+redemption = Table(
+    "redemption",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("payer_id", Uuid, ForeignKey(payer_state.c.payer_id), nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0", name="amount"), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+)
+
 payout = Table(
     "payout",
     metadata,

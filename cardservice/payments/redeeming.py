@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cardservice.audit.service import record
 from cardservice.context import Context
@@ -11,7 +12,7 @@ from cardservice.errors import OrderInvalid, RefundRefused
 from cardservice.ids import PayerId, TransactionId, companion, new_id
 from cardservice.ledger.errors import PayerUnknown, no_payer
 from cardservice.ledger.posting import locked
-from cardservice.ledger.reading import read, read_on
+from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import PAYER_PREPAID, NewTransfer, ReadQuery, scheme_clearing
 from cardservice.payments.attempts import attempts_of
 from cardservice.payments.giving_back import (
@@ -23,7 +24,7 @@ from cardservice.payments.giving_back import (
     require_none_pending,
 )
 from cardservice.payments.matters import close_done, is_open, open_matter
-from cardservice.payments.models import payment_matter, payout
+from cardservice.payments.models import payment_matter, payout, redemption
 from cardservice.payments.provider import PaymentProvider, ProviderAway, ProviderRefused
 from cardservice.payments.references import post_payment
 from cardservice.payments.service import payment_posting
@@ -53,30 +54,25 @@ def redeem(
 ) -> Redeemed:
     """Give so much back, or all that can be spent; asked again with the same id, it goes on and is done once.
 
-    Where the provider does not answer, the worker goes on with what is to go back by it. Raises PayerUnknown,
-    RefundRefused, Busy, and OrderInvalid where the id is another payer's.
+    All is what it was when it was first asked for: what comes in later is no part of it. Where the provider
+    does not answer, the worker goes on with what is to go back by it. Raises PayerUnknown, RefundRefused,
+    Busy, and OrderInvalid where the id is another payer's, or of another amount.
     """
-    redemption = TransactionId(new_id()) if own_id is None else own_id
-    before = _before(context, payer_id, redemption)
-    if before.payout is not None or (before.refunds and amount_minor == _sum(before)):
+    own_id = TransactionId(new_id()) if own_id is None else own_id
+    before = _before(context, payer_id, own_id)
+    left_minor = _wanted(context, payer_id, own_id, amount_minor, _sum(before), actor) - _sum(before)
+    if before.payout is not None or not left_minor:
         return before
-    [found] = read(context.database, [ReadQuery((payer_id,))])
-    if payer_id not in found.views:
-        raise PayerUnknown(no_payer(payer_id))
-    available_minor = max(0, found.views[payer_id].prepaid.available_minor)
-    left_minor = available_minor if amount_minor is None else amount_minor - _sum(before)
-    if before.refunds and amount_minor is None and not left_minor:
-        return before
-    if not 0 < left_minor <= available_minor:
-        raise RefundRefused("more_than_left", "That is more than there is to spend.", available_minor)
+    with context.database.reading() as connection:
+        _require_available(connection, payer_id, left_minor)
     refunds = list(before.refunds)
     if provider is not None:
         for attempt_id, refundable_minor in _sources(context, provider, payer_id):
             if share := min(left_minor, refundable_minor):
-                share_id = TransactionId(companion(redemption, attempt_id.bytes))
+                share_id = TransactionId(companion(own_id, attempt_id.bytes))
                 refunds.append(_back(context, provider, TakeBack(attempt_id, share, id=share_id), actor))
                 left_minor -= share
-    asked = _asked(context, payer_id, redemption, left_minor, actor)
+    asked = _asked(context, payer_id, own_id, left_minor, actor)
     return Redeemed(tuple(refunds), asked, left_minor)
 
 
@@ -166,17 +162,58 @@ def _sources(
     return sources
 
 
-def _before(context: Context, payer_id: PayerId, redemption: TransactionId) -> Redeemed:
+def _wanted(
+    context: Context,
+    payer_id: PayerId,
+    own_id: TransactionId,
+    amount_minor: int | None,
+    done_minor: int,
+    actor: str,
+) -> int:
+    """How much was wanted when it was first asked for, which is noted if that is now."""
+    noted = redemption.c
+    wanted = select(noted.payer_id, noted.amount_minor).where(noted.id == own_id)
+    with context.database.begin() as connection:
+        known = connection.execute(wanted).one_or_none()
+        if known is None:
+            available_minor = _require_available(connection, payer_id)
+            # "All" of one that was begun before such were noted is what was done of it.
+            asked_minor = (done_minor or available_minor) if amount_minor is None else amount_minor
+            if not asked_minor or asked_minor < done_minor:
+                raise RefundRefused("more_than_left", "That is more than there is to spend.", available_minor)
+            _require_available(connection, payer_id, asked_minor - done_minor)
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            row = {"id": own_id, "payer_id": payer_id, "amount_minor": asked_minor}
+            new = dialect.insert(redemption).values(**row, asked_by=actor, asked_at=context.now())
+            connection.execute(new.on_conflict_do_nothing())
+            known = connection.execute(wanted).one()
+    if known.payer_id != payer_id or amount_minor not in {None, known.amount_minor}:
+        raise OrderInvalid("this id is another redemption's; a new one takes a new id")
+    return int(known.amount_minor)
+
+
+def _require_available(connection: Connection, payer_id: PayerId, amount_minor: int = 0) -> int:
+    """What can be spent. Raises PayerUnknown, and RefundRefused where it is less."""
+    [found] = read_on(connection, [ReadQuery((payer_id,))])
+    if payer_id not in found.views:
+        raise PayerUnknown(no_payer(payer_id))
+    available_minor = max(0, found.views[payer_id].prepaid.available_minor)
+    if amount_minor > available_minor:
+        raise RefundRefused("more_than_left", "That is more than there is to spend.", available_minor)
+    return available_minor
+
+
+def _before(context: Context, payer_id: PayerId, own_id: TransactionId) -> Redeemed:
     """What this redemption has come to already."""
     with context.database.reading() as connection:
-        asked = connection.execute(select(payout).where(payout.c.id == redemption)).one_or_none()
-        ids = [companion(redemption, each.id.bytes) for each in attempts_of(connection, payer_id, _MOST)]
+        asked = connection.execute(select(payout).where(payout.c.id == own_id)).one_or_none()
+        ids = [companion(own_id, each.id.bytes) for each in attempts_of(connection, payer_id, _MOST)]
         refunds = refunds_among(connection, ids)
     if asked is not None and asked.payer_id != payer_id:
         raise OrderInvalid("this id is another redemption's; a new one takes a new id")
     if asked is None:
         return Redeemed(refunds, None, 0)
-    return Redeemed(refunds, redemption, int(asked.amount_minor))
+    return Redeemed(refunds, own_id, int(asked.amount_minor))
 
 
 def _sum(done: Redeemed) -> int:

@@ -175,6 +175,23 @@ def test_what_cannot_go_back_by_the_provider_is_redeemed_by_bank(
     assert council.balances(card.payer) == (600, 0)
 
 
+def test_all_is_what_it_was_when_it_was_first_asked_for(
+    context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
+) -> None:
+    """Sent again after more has come in, it gives back no more, and its id stands for nothing else."""
+    captured(context, pay, provider, card)
+    wanted = TransactionId(new_id())
+    done = redeem(context, provider, card.payer, None, own_id=wanted, actor="test")
+    assert [each.amount_minor for each in done.refunds] == [1000]
+    captured(context, pay, provider, card, 500)
+    for amount_minor in (None, 1000):
+        again = redeem(context, provider, card.payer, amount_minor, own_id=wanted, actor="test")
+        assert [each.id for each in again.refunds] == [each.id for each in done.refunds]
+    assert council.balances(card.payer) == (500, 0)
+    with pytest.raises(OrderInvalid, match="new id"):
+        redeem(context, provider, card.payer, 1500, own_id=wanted, actor="test")
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_redeemed_while_the_provider_is_away(
     context: Context, council: Council, pay: Pay, provider: GovUkPay, card: Card
