@@ -1,8 +1,9 @@
 """A reload without a gap: the old processes serve until a new one can.
 
-gunicorn starts the new processes and ends the old ones in the same moment, and a new one takes seconds to
-open the service. It tells the old ones again each second, though: they need only not listen for as long as
-nobody has taken their place. gunicorn's first process imports this; it shares two numbers with its children.
+gunicorn starts the new processes and tells the old ones to end in the same moment, once, and a new one takes
+seconds to open the service. So one that is told goes on until its place is taken, and looks for that itself:
+until the old ones have ended gunicorn's first process does nothing else. It imports this, and shares two
+numbers with its children.
 """
 
 import mmap
@@ -12,6 +13,7 @@ from typing import Any
 
 # Ours: below `graceful_timeout`, so that whoever stops the service during a reload still has requests ended.
 PATIENCE_S = 20.0
+LOOK_EVERY_S = 0.05
 # gunicorn numbers its processes. The last one before the newest reload, and the newest that serves.
 _BEFORE, _SERVING = 0, 8
 _shared = mmap.mmap(-1, 16)
@@ -34,7 +36,7 @@ class Lasting:
     _told_at: float | None = None
 
     def is_needed(self) -> bool:
-        """Whether a reload has to wait for who takes this one's place; asked whenever it is told to end."""
+        """Whether a reload has to wait for who takes this one's place; since it was told to end first."""
         if self.age > _read(_BEFORE) or _read(_SERVING) > _read(_BEFORE):
             return False
         now = time.monotonic()

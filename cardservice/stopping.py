@@ -18,11 +18,10 @@ from gevent import Greenlet, socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from cardservice.refusing import Refusing
-from cardservice.reloading import Lasting
+from cardservice.reloading import LOOK_EVERY_S, Lasting
 
 # Ours: what was on its way when the stop came has arrived by then.
 ARRIVED_S = 0.25
-_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class StoppingWorker(Refusing, Lasting, GeventWorker):  # type: ignore[misc]  # 
         super().__init__(*arguments, **named)
         self._clients: dict[Greenlet[..., Any], socket.socket] = {}
         self._waiting: dict[Greenlet[..., Any], _Waiting] = {}
+        self._lasting: Greenlet[..., Any] | None = None
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """A connection, from its beginning to its end."""
@@ -65,14 +65,22 @@ class StoppingWorker(Refusing, Lasting, GeventWorker):  # type: ignore[misc]  # 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Told to stop."""
         if self.is_needed():
+            if self._lasting is None:
+                self._lasting = gevent.spawn(self._last, sig)
             return
         super().handle_exit(sig, frame)
         gevent.spawn(self._close_idle)
 
+    def _last(self, sig: Any) -> None:
+        """Stop when another has taken this one's place."""
+        while self.is_needed():
+            gevent.sleep(LOOK_EVERY_S)
+        self.handle_exit(sig, None)
+
     def _close_idle(self) -> None:
         """Until the process ends: until its sockets are closed connections come, too."""
         while True:
-            gevent.sleep(_LOOK_EVERY_S)
+            gevent.sleep(LOOK_EVERY_S)
             for greenlet, waiting in list(self._waiting.items()):
                 if time.monotonic() - waiting.since > ARRIVED_S:
                     # From the loop, where nobody else runs: this greenlet would not be gone back to.

@@ -13,7 +13,7 @@ from cardservice.bulk import insert_many
 from cardservice.cardholders.models import cardholder
 from cardservice.database import truncated
 from cardservice.ids import CardholderId, PayerId, new_id
-from cardservice.ledger.errors import BackdatedPayer, PayerUnknown
+from cardservice.ledger.errors import BackdatedPayer, PayerUnknown, no_payer
 from cardservice.ledger.locking import lock_states
 from cardservice.ledger.models import account, cardholder_payer, payer, payer_state
 
@@ -166,7 +166,7 @@ def touch_payers(connection: Connection, payer_ids: Collection[PayerId]) -> None
     Raises PayerUnknown.
     """
     if missing := set(payer_ids) - set(lock_states(connection, payer_ids)):
-        raise PayerUnknown(f"no payer {', '.join(map(str, sorted(missing)))}")
+        raise PayerUnknown(no_payer(", ".join(map(str, sorted(missing)))))
     rows = payer_state.c.payer_id.in_(sorted(payer_ids))
     connection.execute(update(payer_state).where(rows).values(version=payer_state.c.version + 1))
 

@@ -9,7 +9,7 @@ from cardservice.audit.service import record
 from cardservice.context import Context
 from cardservice.errors import Busy, IdConflict, OrderInvalid, RefundRefused
 from cardservice.ids import PayerId, TransactionId, companion, new_id
-from cardservice.ledger.errors import PayerUnknown
+from cardservice.ledger.errors import PayerUnknown, no_payer
 from cardservice.ledger.posting import locked, post_on
 from cardservice.ledger.reading import read_on
 from cardservice.ledger.values import (
@@ -85,7 +85,7 @@ def carry_over(context: Context, wanted: CarryOver, *, actor: str) -> int:
     with locked(context.database, both) as connection:
         [found] = read_on(connection, [ReadQuery(both, (wanted.id,))])
         if missing := set(both) - set(found.views):
-            raise PayerUnknown(f"no payer {', '.join(map(str, sorted(missing)))}")
+            raise PayerUnknown(no_payer(", ".join(map(str, sorted(missing)))))
         if known := found.known.get(wanted.id):
             if known.body != wanted.body:
                 raise IdConflict("this id is taken by another transaction")
@@ -109,7 +109,7 @@ def give_goodwill(context: Context, wanted: Goodwill, *, actor: str) -> None:
     with locked(context.database, (wanted.payer_id,)) as connection:
         [found] = read_on(connection, [ReadQuery((wanted.payer_id,), (wanted.id,))])
         if wanted.payer_id not in found.views:
-            raise PayerUnknown(f"no payer {wanted.payer_id}")
+            raise PayerUnknown(no_payer(wanted.payer_id))
         if known := found.known.get(wanted.id):
             if known.body != wanted.body:
                 raise IdConflict("this id is taken by another transaction")

@@ -187,7 +187,12 @@ def test_by_the_terms_of_their_moment(council: Council, bus: Terminal) -> None:
     assert outcomes(found) == ["approved", "approved", "role_not_allowed"]
     assert [entry["answer"]["flags"] for entry in found[:2]] == [[], ["outside_offline_limits"]]
     changed = run(council, "terminal", "set", "bus-12", "--role", "validator", "--no-offline")
-    assert changed == {"terminal": "bus-12", "role": "validator", "offline_limit_minor": None}
+    assert changed == {
+        "terminal": "bus-12",
+        "name": "bus-12",
+        "role": "validator",
+        "offline_limit_minor": None,
+    }
 
 
 def test_who_bears_a_loss(council: Council, bus: Terminal) -> None:

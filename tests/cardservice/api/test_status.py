@@ -174,7 +174,7 @@ def test_refusals_are_problem_documents(council: Council) -> None:
         ("/pki/status/0", {"Accept": "application/statuslist+jwt"}, "not_acceptable", 406),
         ("/pki/status/9", {}, "not_found", 404),
         ("/pki/cards/99.crl", {}, "not_found", 404),
-        ("/pki/ocsp/" + "A" * 1_025, {}, "too_large", 413),
+        ("/pki/ocsp/" + "A" * 1_025, {}, "address_too_long", 414),
     ):
         answer = council.client.get(path, headers=headers)
         assert (answer.status_code, answer.get_json()["code"]) == (status, code), path

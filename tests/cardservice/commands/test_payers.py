@@ -84,6 +84,9 @@ def test_nobody_is_said_so(context: Context, council: Council) -> None:
     nobody = PayerId(new_id())
     for arguments in (("show", str(nobody)), ("goodwill", str(nobody), "1.00")):
         result = run(context, "payer", *arguments)
-        assert (result.exit_code, result.stderr) == (1, f"cardservice: no payer {nobody}\n")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"cardservice: no payer {nobody}; `cardservice payer history` names those of a person\n",
+        )
     same = run(context, "payer", "carry-over", str(nobody), str(nobody))
     assert "from one payer to another" in same.stderr

@@ -224,8 +224,9 @@ def test_a_suspended_card_that_is_active_again(council: Council, till: Terminal,
 
 @pytest.mark.parametrize("early", [True, False])
 def test_the_end_of_a_card_is_the_same_as_for_a_sale(council: Council, ava: Card, early: bool) -> None:
-    """Its certificate ends on its last day, at the hour of its making: then a sale is declined, too."""
-    council.clock.moment = START.replace(year=START.year + 5) - timedelta(hours=1 if early else 0)
+    """Its certificate ends with its last day: then a sale is declined, too."""
+    last = START.replace(year=START.year + 5, hour=23, minute=59)
+    council.clock.moment = last if early else last + timedelta(minutes=1)
     council.provider("school-kitchen")
     till = council.terminal("till-1", "till", provider="school-kitchen")
     council.load_menu()
