@@ -188,7 +188,6 @@ Index(
     sqlite_where=settlement_line.c.state != text("'matched'"),
 )
 
-# Money that leaves by bank transfer because it cannot go back where it came from: two people, not one.
 # What somebody wants back: how much all of it was when it was first asked for, whatever comes in since.
 redemption = Table(
     "redemption",
@@ -200,6 +199,7 @@ redemption = Table(
     Column("asked_at", UtcDateTime, nullable=False),
 )
 
+# Money that leaves by bank transfer because it cannot go back where it came from: two people, not one.
 payout = Table(
     "payout",
     metadata,

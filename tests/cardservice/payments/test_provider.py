@@ -31,19 +31,6 @@ HEADER = "type,reference,settled_on,gross,fee,currency\n"
 
 
 @pytest.fixture
-def pay() -> Pay:
-    """The provider's account."""
-    return Pay()
-
-
-@pytest.fixture
-def provider(pay: Pay) -> Iterator[GovUkPay]:
-    """A client of it."""
-    with served(pay) as client:
-        yield client
-
-
-@pytest.fixture
 def card(context: Context, council: Council) -> Iterator[Card]:
     """A card of somebody who pays for themself; after the course the ledger is verified as a whole."""
     yield council.card()

@@ -28,22 +28,9 @@ from cardservice.payments.references import Reference
 from cardservice.payments.service import TopUp, top_up
 from cardservice.payments.taking_back import TakeBack
 from kiosk.pay_stand_in import Pay
-from tests.cardservice.payments.pay import difference, served
+from tests.cardservice.payments.pay import difference
 from tests.cardservice.payments.test_provider import begun, captured, given, name_of, open_kinds, settled
 from tests.support.council import Card, Council
-
-
-@pytest.fixture
-def pay() -> Pay:
-    """The provider's account."""
-    return Pay()
-
-
-@pytest.fixture
-def provider(pay: Pay) -> Iterator[GovUkPay]:
-    """A client of it."""
-    with served(pay) as client:
-        yield client
 
 
 @pytest.fixture
